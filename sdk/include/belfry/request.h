@@ -1,0 +1,81 @@
+#pragma once
+
+#include <any>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "belfry/events.h"
+#include "belfry/json.h"
+#include "belfry/storage.h"
+
+namespace belfry {
+
+enum class Operation { kCreate, kRead, kUpdate, kPatch, kDelete, kList };
+
+// Who sent a request, as far as the host tells.
+struct Caller {
+  std::string display_name;
+  std::string entity_id;
+  std::string token_accessor;
+  std::string remote_address;
+};
+
+namespace internal {
+// Which field of which route a FieldKey means.
+struct FieldId {
+  const void* route = nullptr;
+  std::size_t index = 0;
+};
+}  // namespace internal
+
+// Names a field of one route, with its type. Only a Route makes one; copying is free.
+// T is std::string, int64_t, double, bool, absl::Duration ("24h" or seconds), absl::Time, std::vector<std::string>,
+// std::vector<int64_t>, std::map<std::string, std::string> or Json.
+template <typename T>
+class FieldKey {
+ private:
+  friend class Route;
+  friend class Request;
+  explicit FieldKey(internal::FieldId id) : id_(id) {}
+  internal::FieldId id_;
+};
+
+// One request, as a handler sees it. Lives during the handler; used by one thread at a time.
+class Request {
+ public:
+  virtual ~Request() = default;
+
+  // Without the mount. Valid during the handler, like everything this class hands out.
+  virtual std::string_view path() const = 0;
+  virtual Operation operation() const = 0;
+  // The field as given, or its default, or T{}; already validated. A key of another route is a mistake in the program and stops it with
+  // both routes' names.
+  template <typename T>
+  const T& operator[](const FieldKey<T>& key) const {
+    return *std::any_cast<T>(&Value(key.id_));
+  }
+  // Whether the request gave the field.
+  template <typename T>
+  bool Has(const FieldKey<T>& key) const {
+    return Given(key.id_);
+  }
+  // All that was sent, declared or not.
+  virtual const Json::Object& data() const = 0;
+
+  virtual Storage& storage() = 0;
+  virtual EventSender& events() = 0;
+  virtual const Caller& caller() const = 0;
+  // What the host's administrator gave this mount, for example version → "2".
+  virtual std::string_view MountOption(std::string_view name) const = 0;
+  virtual absl::Time Now() const = 0;
+  virtual absl::Time deadline() const = 0;
+  // Whether the client has gone away; safe to ask from a loop.
+  virtual bool cancelled() const = 0;
+
+ private:
+  virtual const std::any& Value(internal::FieldId field) const = 0;
+  virtual bool Given(internal::FieldId field) const = 0;
+};
+
+}  // namespace belfry

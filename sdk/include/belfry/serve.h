@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string_view>
+
+#include "belfry/engine.h"
+
+namespace belfry {
+
+// What a plugin is. The strings must outlive Serve.
+struct Plugin {
+  std::string_view name;
+  // A semantic version with a leading 'v', or empty.
+  std::string_view version;
+  // Describes one mount; called once for each, on a fresh engine.
+  void (*define)(SecretsEngine&);
+};
+
+// Runs the plugin until its host stops it; the whole of main(). Returns the exit code: 0 after an orderly stop, 1 when it was not started by a
+// host (it then says on standard error what it is) or could not start.
+// Standard output belongs to the protocol; what the plugin prints there reaches the host's log.
+int Serve(const Plugin& plugin, int argc, char** argv);
+
+}  // namespace belfry

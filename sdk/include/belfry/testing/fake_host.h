@@ -1,0 +1,58 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "belfry/engine.h"
+
+namespace belfry::testing {
+
+// An event that a plugin sent, as it left the plugin.
+struct SentEvent {
+  std::string type;
+  std::map<std::string, std::string> metadata;
+};
+
+// The mount's keys in memory, with a switch for each fault. Thread-safe.
+class FakeStorage : public Storage {
+ public:
+  // The next call fails with this status.
+  virtual void FailNext(absl::Status status) = 0;
+  // Writes fail with FailedPrecondition until it is called with false… see ReadOnly/Writable.
+  virtual void ReadOnly() = 0;
+  virtual void Writable() = 0;
+};
+
+// A host for one mount, for tests of plugins. The same calls work on NewFakeHost (no process, no socket, no time passing) and on NewWireHost (the
+// same plugin over gRPC and mutual TLS in this process), so that a test can be run on both.
+// Threads: safe; calls may run at once.
+class TestHost {
+ public:
+  virtual ~TestHost() = default;
+  virtual Result Read(std::string_view path, Json::Object query = {}) = 0;
+  // Create or update, as the plugin's existence check decides.
+  virtual Result Write(std::string_view path, Json::Object fields) = 0;
+  virtual Result Patch(std::string_view path, Json::Object fields) = 0;
+  virtual Result Delete(std::string_view path, Json::Object query = {}) = 0;
+  virtual Result List(std::string_view path) = 0;
+  virtual FakeStorage& storage() = 0;
+  // Every event that the host accepted, in order.
+  virtual std::vector<SentEvent> events() const = 0;
+  // Every later event is refused with this status; OK ends it.
+  virtual void RefuseEvents(absl::Status status) = 0;
+  // Moves the time that the plugin sees (FakeHost only; WireHost runs on the machine's clock and stops the program).
+  virtual void Advance(absl::Duration by) = 0;
+};
+
+using MountOptions = std::map<std::string, std::string>;
+
+// Stops the program with a clear message when `define` is mistaken.
+std::unique_ptr<TestHost> NewFakeHost(void (*define)(SecretsEngine&), MountOptions options = {});
+std::unique_ptr<TestHost> NewWireHost(void (*define)(SecretsEngine&), MountOptions options = {});
+
+}  // namespace belfry::testing

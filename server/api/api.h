@@ -1,0 +1,57 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "absl/functional/any_invocable.h"
+#include "server/access/authorizer.h"
+#include "server/api/http_message.h"
+#include "server/base/clock.h"
+#include "server/base/executor.h"
+#include "server/base/limits.h"
+#include "server/base/logging.h"
+#include "server/base/metrics.h"
+#include "server/bus/bus.h"
+#include "server/mounts/mount_table.h"
+
+namespace belfry::api {
+
+// What the handlers need; every pointer must outlive the Api.
+struct Dependencies {
+  const access::Authorizer* authorizer = nullptr;
+  mounts::MountTable* mounts = nullptr;
+  bus::Bus* bus = nullptr;
+  const Clock* clock = nullptr;
+  Executor* executor = nullptr;  // For what may block: enabling and disabling mounts.
+  Metrics* metrics = nullptr;
+  Limits limits;
+  std::string version;  // As in sys/health.
+  Logger logger;
+};
+
+// The subscription that a WebSocket upgrade has opened. Events may already have been offered to the sink.
+struct OpenedSubscription {
+  std::unique_ptr<bus::Subscription> subscription;
+  bus::Format format = bus::Format::kProtobuf;
+};
+
+// The /v1 handlers: requests in, responses out. Thread-safe; knows no socket.
+class Api {
+ public:
+  static std::unique_ptr<Api> Create(Dependencies dependencies);
+  virtual ~Api() = default;
+
+  // Answers a request. `respond` runs exactly once, on any thread, possibly before Handle returns.
+  virtual void Handle(HttpRequest request, absl::AnyInvocable<void(HttpResponse)> respond) = 0;
+
+  // Whether the path is the subscribe endpoint; then Subscribe answers it, whatever the method.
+  virtual bool IsSubscribe(const HttpRequest& request) const = 0;
+
+  // Checks everything that can fail before "101 Switching Protocols" and opens the subscription, so that no event after the 101 is
+  // missed; or says what to answer instead. (vault-api-and-events 3.2)
+  virtual std::variant<OpenedSubscription, HttpResponse> Subscribe(const HttpRequest& request,
+                                                                   std::shared_ptr<bus::Sink> sink) = 0;
+};
+
+}  // namespace belfry::api

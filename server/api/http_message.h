@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace belfry::api {
+
+// A request as HTTP carried it, without the socket.
+struct HttpRequest {
+  std::string method;  // "GET", "LIST" …
+  // The target's path, percent-decoded, with its leading '/': "/v1/sys/events/subscribe/kv*".
+  std::string path;
+  // Decoded, in order, repeated names kept.
+  std::vector<std::pair<std::string, std::string>> query;
+  // In order, repeated names kept, as sent.
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::string remote_address;  // Without the port.
+  unsigned version = 11;       // 10 or 11.
+
+  // The first value of that name (case-insensitive), or "".
+  std::string_view Header(std::string_view name) const;
+  // The last one: what a client that adds a header on each reconnect means.
+  std::string_view LastHeader(std::string_view name) const;
+  // The first value of a query parameter, or null.
+  const std::string* Query(std::string_view name) const;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+};
+
+}  // namespace belfry::api

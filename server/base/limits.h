@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+
+#include "absl/time/time.h"
+
+namespace belfry {
+
+// Every bound of the server in one place, with its default. Sizes are in bytes.
+struct Limits {
+  // Events, as a plugin sends them.
+  std::size_t max_event_type_bytes = 256;
+  std::size_t max_event_metadata_entries = 64;
+  // Vault's own clients drop the connection on a message above 32 KiB; what the host adds must still fit.
+  std::size_t max_event_bytes = 30 * 1024;
+  std::size_t max_events_per_batch = 4096;
+
+  // Subscribers. A queue that is full in either unit closes its subscriber with 1013.
+  std::size_t max_queued_frames = 8192;
+  std::size_t max_queued_bytes = 8 * 1024 * 1024;
+  absl::Duration ping_interval = absl::Seconds(30);
+
+  // HTTP.
+  std::size_t max_request_body_bytes = 32 * 1024 * 1024;
+  // Vault's proxy repeats its token header on each reconnect until a request has a megabyte of headers.
+  std::size_t max_request_header_bytes = 1024 * 1024;
+  absl::Duration max_request_duration = absl::Seconds(90);
+
+  // Plugins.
+  absl::Duration plugin_start_timeout = absl::Seconds(60);
+  absl::Duration plugin_stop_timeout = absl::Seconds(2);
+  std::size_t max_plugin_log_line_bytes = 64 * 1024;
+};
+
+}  // namespace belfry

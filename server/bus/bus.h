@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "proto/vault/event.pb.h"
+#include "server/base/metrics.h"
+
+namespace belfry::bus {
+
+// One event that the host has accepted and validated; its paths carry the mount.
+struct Event {
+  logical::EventReceived message;
+  absl::Time accepted;
+};
+
+// The metadata value `key` of an event, or "" when it is absent or no text. The view lives as long as the event.
+std::string_view MetadataText(const logical::EventReceived& event, std::string_view key);
+
+enum class Format { kCloudEventsJson, kProtobuf };
+
+// The bytes of one message, shared by every subscriber of that format. Shared because the last session to send it frees it.
+using Frame = std::shared_ptr<const std::string>;
+
+enum class OfferResult {
+  kAccepted,
+  kFull,    // The subscriber is too slow: it has been told so and gets nothing more.
+  kClosed,  // The subscriber is gone.
+};
+
+// Where a subscription's frames go. Offer is called by publishers, one call at a time for each sink, and must neither block nor
+// call back into the bus.
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual OfferResult Offer(const Frame& frame) = 0;
+};
+
+// Accepts events. Thread-safe.
+class Publisher {
+ public:
+  virtual ~Publisher() = default;
+  // Offers the events, in this order, to every subscription. Never waits for a subscriber. Events of one call stay in order, and so do
+  // those of two calls of which one returned before the other began.
+  virtual void Publish(std::vector<Event> events) = 0;
+};
+
+struct SubscribeOptions {
+  // Event type, in which '*' stands for any run of characters, '/' included.
+  std::string type_pattern;
+  // Patterns of the event's namespace without slashes; the root namespace is "". Empty list: root only.
+  std::vector<std::string> namespace_patterns;
+  Format format = Format::kProtobuf;
+  // May the subscriber see this event? Called by publishers, from several threads, possibly after Subscription's end has begun.
+  std::function<bool(const Event&)> allow;
+  // Shared: the session owns it, and the bus keeps it alive while an offer runs.
+  std::shared_ptr<Sink> sink;
+};
+
+// Keeps a subscription; dropping it ends the subscription without waiting for offers under way.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+};
+
+// Routes events to subscribers by type, namespace and permission. Knows no socket. Thread-safe; outlives its subscriptions.
+class Bus : public Publisher {
+ public:
+  // `metrics` must outlive the bus.
+  static std::unique_ptr<Bus> Create(Metrics* metrics);
+  // From its return on, every event published later is offered.
+  virtual std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) = 0;
+};
+
+// Whether `text` matches `pattern`, in which '*' stands for any run of characters (empty too, '/' too) and nothing else is special.
+bool GlobMatches(std::string_view pattern, std::string_view text);
+
+}  // namespace belfry::bus

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace belfry {
+
+// What `belfry server` was asked to do.
+struct HostConfig {
+  // Dev mode, the only one so far: in memory, one root token, secret/ mounted.
+  std::string root_token;
+  std::string listen_address = "127.0.0.1";
+  std::uint16_t listen_port = 8200;  // 0: any free one.
+  std::vector<std::string> plugin_directories;
+  std::string log_level = "info";  // trace, debug, info, warn, error
+};
+
+// The whole server, composed: config → objects → run → orderly shutdown.
+class Host {
+ public:
+  // Starts everything; from its return on, requests are answered. Otherwise one sentence that says what to do.
+  static absl::StatusOr<std::unique_ptr<Host>> Start(HostConfig config);
+  // Stops everything in the reverse order; no plugin and no socket file stays behind.
+  virtual ~Host() = default;
+  virtual std::uint16_t Port() const = 0;
+};
+
+}  // namespace belfry

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/api/api.h"
+#include "server/base/limits.h"
+#include "server/base/logging.h"
+#include "server/base/metrics.h"
+
+namespace belfry::http {
+
+struct Options {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8200;  // 0: any free one.
+  int threads = 2;
+  Limits limits;
+};
+
+// Listens, speaks HTTP/1.1 and WebSocket, and asks the Api. Thread-safe.
+class Server {
+ public:
+  // Listens and serves from now on. Unavailable, with the address and the reason, when it cannot listen. The pointers must outlive it.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(Options options, api::Api* api, Metrics* metrics, Logger logger);
+  // Closes every WebSocket with 1001, lets requests under way finish for a moment, and stops.
+  virtual ~Server() = default;
+  virtual std::uint16_t Port() const = 0;
+};
+
+}  // namespace belfry::http

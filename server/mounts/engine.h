@@ -1,0 +1,84 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace belfry::mounts {
+
+enum class Operation { kCreate, kRead, kUpdate, kPatch, kDelete, kList, kHelp, kRenew, kRevoke, kRollback };
+
+// Vault's word for it: "create", "read" …
+std::string_view OperationName(Operation operation);
+
+// One request to a mount, on its way to the engine behind it.
+struct Request {
+  std::string id;
+  Operation operation = Operation::kRead;
+  // Without the mount. A list ends in '/'.
+  std::string path;
+  // The text of a JSON object, or "null". Kept as text so that numbers reach the engine as they were written.
+  std::string data = "null";
+  std::string mount_point;     // "secret/"
+  std::string mount_type;      // "kv"
+  std::string mount_accessor;  // "kv_957bb7d8"
+  // Salted with the mount's uuid: an engine can compare tokens, never use one.
+  std::string client_token;
+  std::string client_token_accessor;
+  std::string display_name;
+  std::string entity_id;
+  std::string remote_address;
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+// Secrets that the host must renew or revoke later.
+struct Lease {
+  absl::Duration ttl;
+  bool renewable = false;
+};
+
+// What an engine answers.
+struct Response {
+  // The text of a JSON object, or "null". With raw responses: the keys http_status_code, http_content_type, http_raw_body.
+  std::string data = "null";
+  std::vector<std::string> warnings;
+  std::optional<Lease> lease;
+  std::string redirect;
+  std::map<std::string, std::vector<std::string>> headers;
+};
+
+// An error that the engine itself reported; it has understood the request. (plugin-protocol 5.6)
+struct EngineError {
+  int http_status = 500;
+  std::string message;
+};
+
+// A response, an error, both (the response's data then holds the text to show) or neither (there is no such thing).
+struct Reply {
+  std::optional<Response> response;
+  std::optional<EngineError> error;
+};
+
+// What an existence check found: the host then asks for `create` or `update`.
+enum class Existence { kUnknown, kExists, kMissing };
+
+// A secrets engine behind a mount, wherever it runs. Thread-safe. The callbacks run exactly once, on any thread, and must not block.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  // Unavailable: the engine's process is gone or could not answer. DeadlineExceeded, Cancelled: as they say.
+  virtual void Handle(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) = 0;
+  virtual void CheckExistence(Request request, absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) = 0;
+  // What the plugin says its version is; "" when it says nothing.
+  virtual std::string RunningVersion() const = 0;
+  // The sha256 of the program that runs, in hex; "" when it is no program.
+  virtual std::string RunningSha256() const = 0;
+};
+
+}  // namespace belfry::mounts

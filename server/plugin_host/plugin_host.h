@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/base/clock.h"
+#include "server/base/limits.h"
+#include "server/base/logging.h"
+#include "server/base/metrics.h"
+#include "server/bus/bus.h"
+#include "server/mounts/mount_table.h"
+
+namespace belfry::plugin_host {
+
+struct Options {
+  // Folders whose executable files are plugins: "belfry-kv" is the plugin `kv`, any other file its own name. The first folder wins.
+  std::vector<std::string> plugin_directories;
+  // Where the sockets of this host and its plugins live; made with mode 0700 and removed at the end.
+  std::string socket_directory;
+  // What plugins see in VAULT_VERSION.
+  std::string vault_version;
+  Limits limits;
+};
+
+// Starts plugins as processes of their own, speaks the plugin protocol with them and serves storage, system view and events back to them.
+// Thread-safe. Destroying it stops every plugin; engines it made must be gone by then.
+class PluginHost : public mounts::EngineFactory {
+ public:
+  // All pointers must outlive the host.
+  static absl::StatusOr<std::unique_ptr<PluginHost>> Create(Options options, bus::Publisher* publisher, const Clock* clock,
+                                                            Metrics* metrics, Logger logger);
+  // The names of the plugins it could start, in order.
+  virtual std::vector<std::string> PluginNames() const = 0;
+};
+
+}  // namespace belfry::plugin_host
