@@ -1,0 +1,222 @@
+"""The real binaries, driven from outside by clients that the project did not write.
+
+BELFRY_BIN names the folder with `belfry` and `plugins/`; `./dev test` sets it.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from websockets.sync.client import connect
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("BELFRY_BIN", ROOT / "build/dev/bin"))
+# Sanitizers make everything slower; a deadline is only there so that a hang becomes a failure.
+PATIENCE = float(os.environ.get("BELFRY_TEST_PATIENCE", "60"))
+
+
+class Lines:
+    """What a process prints, line by line, with a deadline instead of a hang."""
+
+    def __init__(self, stream):
+        self.seen = []
+        self._queue = queue.Queue()
+        threading.Thread(target=self._pump, args=(stream,), daemon=True).start()
+
+    def _pump(self, stream):
+        for line in stream:
+            self._queue.put(line.rstrip("\n"))
+        self._queue.put(None)
+
+    def next(self, timeout=PATIENCE):
+        try:
+            line = self._queue.get(timeout=timeout)
+        except queue.Empty:
+            raise AssertionError(f"no further line within {timeout} s after: {self.seen[-5:]}") from None
+        if line is not None:
+            self.seen.append(line)
+        return line
+
+    def until(self, pattern, timeout=PATIENCE):
+        deadline = time.monotonic() + timeout
+        while True:
+            line = self.next(max(0.01, deadline - time.monotonic()))
+            if line is None:
+                raise AssertionError(f"ended without {pattern!r}: {self.seen[-20:]}")
+            match = re.search(pattern, line)
+            if match:
+                return match
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {k.lower(): v for k, v in response.getheaders()}
+        self.text = response.read().decode()
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+    @property
+    def data(self):
+        return self.json["data"]
+
+
+class Server:
+    """`belfry server -dev` as a user starts it, on a free port."""
+
+    token = "root"
+
+    def __init__(self, tmp_path, *flags, plugin_dir=None):
+        self.tmp = tmp_path
+        arguments = [str(BIN / "belfry"), "server", "-dev", f"-dev-root-token-id={self.token}",
+                     "-dev-listen-address=127.0.0.1:0", *flags]
+        if plugin_dir:
+            arguments.append(f"-dev-plugin-dir={plugin_dir}")
+        environment = dict(os.environ, TMPDIR=str(tmp_path))
+        self.log = open(tmp_path / "server.log", "w")
+        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        env=environment)
+        self.out = Lines(self.process.stdout)
+        self.address = self.out.until(r"export VAULT_ADDR='http://([^']+)'").group(1)
+        self.out.until(r"Root Token: root")
+
+    def request(self, method, path, body=None, token="root", headers=None, raw=None):
+        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE)
+        sent = dict(headers or {})
+        if token is not None:
+            sent.setdefault("X-Vault-Token", token)
+        payload = raw if raw is not None else (json.dumps(body) if body is not None else None)
+        try:
+            connection.request(method, "/v1/" + path, body=payload, headers=sent)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def patch(self, path, body):
+        return self.request("PATCH", path, body, headers={"Content-Type": "application/merge-patch+json"})
+
+    def subscribe(self, event_type, query="json=true", token="root", **options):
+        headers = {"X-Vault-Token": token} if token is not None else {}
+        headers.update(options.pop("headers", {}))
+        suffix = f"?{query}" if query else ""
+        return connect(f"ws://{self.address}/v1/sys/events/subscribe/{event_type}{suffix}",
+                       additional_headers=headers, open_timeout=PATIENCE, compression=None, **options)
+
+    def plugins(self):
+        """Process ids of the plugins, by following parents: whoever descends from the server."""
+        return [pid for pid, name in descendants(self.process.pid) if name.startswith("belfry-")]
+
+    def sockets(self):
+        return [p for p in self.tmp.rglob("*") if p.is_socket()]
+
+    def cli(self, *arguments, check=True, **options):
+        environment = dict(os.environ, VAULT_ADDR=f"http://{self.address}", VAULT_TOKEN=self.token)
+        result = subprocess.run([str(BIN / "belfry"), *arguments], capture_output=True, text=True,
+                                env=environment, timeout=PATIENCE, **options)
+        if check:
+            assert result.returncode == 0, f"{arguments}: {result.returncode}\n{result.stdout}{result.stderr}"
+        return result
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=PATIENCE)
+        self.log.close()
+        return code
+
+    def log_text(self):
+        self.log.flush()
+        return (self.tmp / "server.log").read_text()
+
+
+def descendants(pid):
+    children = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            stat = (entry / "stat").read_text()
+            name = stat[stat.index("(") + 1:stat.rindex(")")]
+            state, parent = stat[stat.rindex(")") + 2:].split()[:2]
+            if state != "Z":
+                children.setdefault(int(parent), []).append((int(entry.name), name))
+    found, open_ = [], [pid]
+    while open_:
+        for child in children.get(open_.pop(), []):
+            found.append(child)
+            open_.append(child[0])
+    return found
+
+
+def alive(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat[stat.rindex(")") + 2] != "Z"
+
+
+def eventually(condition, timeout=PATIENCE):
+    """Polls something outside our reach (another process, a file) that has no line to wait for."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.fixture
+def start_server(tmp_path_factory):
+    servers = []
+
+    def start(*flags, **options):
+        # Socket paths are limited to 107 bytes, and pytest's own folders are long.
+        folder = pathlib.Path(subprocess.check_output(["mktemp", "-d", "/tmp/belfry-test.XXXXXX"], text=True).strip())
+        server = Server(folder, *flags, **options)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        left = server.plugins() if server.process.poll() is None else []
+        code = server.stop()
+        text = (server.tmp / "server.log").read_text()
+        shutil.rmtree(server.tmp, ignore_errors=True)
+        assert "ERROR: AddressSanitizer" not in text and "runtime error:" not in text, text[-8000:]
+        assert "WARNING: ThreadSanitizer" not in text, text[-8000:]
+        assert code in (0, -signal.SIGKILL), f"server ended with {code}: {text[-4000:]}"
+        assert eventually(lambda: not any(alive(pid) for pid in left)), "a plugin outlived its host"
+
+
+@pytest.fixture
+def server(start_server):
+    return start_server()
+
+
+@pytest.fixture(scope="session")
+def event_received(tmp_path_factory):
+    """The class logical.EventReceived, generated by protoc and run by the protobuf package of PyPI."""
+    out = tmp_path_factory.mktemp("proto")
+    subprocess.run(["protoc", f"-I{ROOT}", f"--python_out={out}", "proto/vault/event.proto"], check=True, cwd=ROOT)
+    sys.path.insert(0, str(out))
+    from proto.vault import event_pb2
+    return event_pb2.EventReceived
+
+
+def golden_events():
+    lines = (ROOT / "tests/golden/events-vault-1.15.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
