@@ -11,11 +11,14 @@ namespace belfry {
 class Executor {
  public:
   virtual ~Executor() = default;
-  // Runs `work` soon, on another thread, in no promised order.
-  virtual void Post(absl::AnyInvocable<void()> work) = 0;
+  // Runs `work` soon, on another thread, in no promised order. False when too much is waiting
+  // already: `work` is then untouched and never runs, and the caller says so to whoever asked for
+  // it.
+  [[nodiscard]] virtual bool Post(absl::AnyInvocable<void()>&& work) = 0;
 };
 
-// A fixed number of threads. Destroying it runs what was posted and waits for it.
-std::unique_ptr<Executor> NewThreadPool(std::size_t threads);
+// A fixed number of threads, and at most `max_waiting_tasks` tasks that wait for one. Destroying it
+// runs what was posted and waits for it.
+std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks = 1024);
 
 }  // namespace belfry

@@ -8,7 +8,8 @@ namespace belfry {
 
 // Unguessable names, from OpenSSL's generator. All thread-safe.
 
-// 36 characters of lower-case hex in the 8-4-4-4-12 form. Treat ids as opaque: the version bits mean nothing.
+// 36 characters of lower-case hex in the 8-4-4-4-12 form. Treat ids as opaque: the version bits
+// mean nothing.
 std::string NewUuid();
 
 // "<type>_" and 8 hex digits, for example "kv_957bb7d8".

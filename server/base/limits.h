@@ -11,7 +11,8 @@ struct Limits {
   // Events, as a plugin sends them.
   std::size_t max_event_type_bytes = 256;
   std::size_t max_event_metadata_entries = 64;
-  // Vault's own clients drop the connection on a message above 32 KiB; what the host adds must still fit.
+  // Vault's own clients drop the connection on a message above 32 KiB; what the host adds must
+  // still fit.
   std::size_t max_event_bytes = 30 * 1024;
   std::size_t max_events_per_batch = 4096;
 
@@ -22,7 +23,8 @@ struct Limits {
 
   // HTTP.
   std::size_t max_request_body_bytes = 32 * 1024 * 1024;
-  // Vault's proxy repeats its token header on each reconnect until a request has a megabyte of headers.
+  // Vault's proxy repeats its token header on each reconnect until a request has a megabyte of
+  // headers.
   std::size_t max_request_header_bytes = 1024 * 1024;
   absl::Duration max_request_duration = absl::Seconds(90);
 

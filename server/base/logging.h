@@ -27,7 +27,8 @@ class LogSink {
 // Lines on standard error, "<time> [LEVEL]  logger: message: key=value", none below `minimum`.
 std::shared_ptr<LogSink> NewStderrLogSink(LogLevel minimum);
 
-// A name and a place to write to; cheap to copy, thread-safe. One made without a sink discards everything.
+// A name and a place to write to; cheap to copy, thread-safe. One made without a sink discards
+// everything.
 class Logger {
  public:
   Logger() = default;
@@ -37,7 +38,8 @@ class Logger {
   // A logger for a part: "core" named "mounts" is "core.mounts".
   Logger Named(std::string_view name) const;
 
-  void Write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) const;
+  void Write(LogLevel level, std::string_view message,
+             std::initializer_list<LogField> fields = {}) const;
   void Debug(std::string_view message, std::initializer_list<LogField> fields = {}) const;
   void Info(std::string_view message, std::initializer_list<LogField> fields = {}) const;
   void Warn(std::string_view message, std::initializer_list<LogField> fields = {}) const;

@@ -27,8 +27,8 @@ class Gauge {
 
 using MetricLabels = std::map<std::string, std::string>;
 
-// The server's counters and gauges, by name. Thread-safe. What it returns lives as long as it does; asking twice for the
-// same name and labels gives the same object.
+// The server's counters and gauges, by name. Thread-safe. What it returns lives as long as it does;
+// asking twice for the same name and labels gives the same object.
 class Metrics {
  public:
   virtual ~Metrics() = default;

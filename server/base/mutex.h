@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -9,8 +10,8 @@ namespace belfry {
 
 // std::mutex with Clang's thread annotations; the only lock in Belfry's own code.
 //
-// Not absl::Mutex: the distribution's Abseil is not built with ThreadSanitizer, which therefore sees none of its
-// synchronisation and reports races that are none.
+// Not absl::Mutex: the distribution's Abseil is not built with ThreadSanitizer, which therefore
+// sees none of its synchronisation and reports races that are none.
 class ABSL_LOCKABLE Mutex {
  public:
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
