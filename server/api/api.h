@@ -30,7 +30,8 @@ struct Dependencies {
   Logger logger;
 };
 
-// The subscription that a WebSocket upgrade has opened. Events may already have been offered to the sink.
+// The subscription that a WebSocket upgrade has opened. Events may already have been offered to the
+// sink.
 struct OpenedSubscription {
   std::unique_ptr<bus::Subscription> subscription;
   bus::Format format = bus::Format::kProtobuf;
@@ -48,10 +49,11 @@ class Api {
   // Whether the path is the subscribe endpoint; then Subscribe answers it, whatever the method.
   virtual bool IsSubscribe(const HttpRequest& request) const = 0;
 
-  // Checks everything that can fail before "101 Switching Protocols" and opens the subscription, so that no event after the 101 is
-  // missed; or says what to answer instead. (vault-api-and-events 3.2)
-  virtual std::variant<OpenedSubscription, HttpResponse> Subscribe(const HttpRequest& request,
-                                                                   std::shared_ptr<bus::Sink> sink) = 0;
+  // Checks everything that can fail before "101 Switching Protocols" and opens the subscription, so
+  // that no event after the 101 is missed; or says what to answer instead.
+  // (vault-api-and-events 3.2)
+  virtual std::variant<OpenedSubscription, HttpResponse> Subscribe(
+      const HttpRequest& request, std::shared_ptr<bus::Sink> sink) = 0;
 };
 
 }  // namespace belfry::api

@@ -1,0 +1,31 @@
+#include "server/api/authentication.h"
+
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "server/api/request_parsing.h"
+#include "server/api/responses.h"
+
+namespace belfry::api {
+
+std::string_view TokenOf(const HttpRequest& request) {
+  const std::string_view token = request.Header("X-Vault-Token");
+  return token.empty() ? BearerToken(request) : token;
+}
+
+std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer& authorizer,
+                                                       std::string_view token) {
+  if (token.empty()) return ErrorAnswer(403, "permission denied");
+  absl::StatusOr<access::Identity> identity = authorizer.Authenticate(token);
+  if (identity.ok()) return Authenticated{std::string(token), *std::move(identity)};
+  switch (identity.status().code()) {
+    case absl::StatusCode::kUnauthenticated:
+      return ErrorAnswer(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
+    case absl::StatusCode::kPermissionDenied:
+      return ErrorAnswer(403, "permission denied");
+    default:
+      return ErrorAnswer(500, "error validating token");
+  }
+}
+
+}  // namespace belfry::api

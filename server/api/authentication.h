@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "server/access/authorizer.h"
+#include "server/api/http_message.h"
+
+namespace belfry::api {
+
+// A token that is valid, and who holds it.
+struct Authenticated {
+  std::string token;
+  access::Identity identity;
+};
+
+// The first X-Vault-Token, else what Authorization bears, else "".
+std::string_view TokenOf(const HttpRequest& request);
+
+// Who holds the token, or the 403 to answer instead. Its text says "invalid token" when the token
+// is unknown: clients log in again when they read that.
+std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer& authorizer,
+                                                       std::string_view token);
+
+}  // namespace belfry::api

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "server/access/authorizer.h"
+#include "server/api/http_message.h"
+#include "server/mounts/engine.h"
+
+namespace belfry::api {
+
+// Runs exactly once, on any thread.
+using Respond = absl::AnyInvocable<void(HttpResponse)>;
+
+// A request whose sender is known, on its way to the endpoint that answers it.
+struct Call {
+  std::string id;
+  mounts::Operation operation = mounts::Operation::kRead;  // A write is kUpdate.
+  std::string path;                                        // Without "/v1/"; a list ends in '/'.
+  std::string data = "null";                               // A JSON object or null, as text.
+  std::string token;
+  access::Identity identity;
+  std::string remote_address;
+};
+
+// The capability that an operation needs.
+access::Capability CapabilityFor(mounts::Operation operation);
+
+}  // namespace belfry::api

@@ -1,0 +1,222 @@
+#include "server/api/json_text.h"
+
+#include <boost/json.hpp>
+#include <boost/json/basic_parser_impl.hpp>
+
+#include "server/base/text.h"
+#include "server/encode/encode.h"
+
+namespace belfry::api {
+namespace {
+
+namespace json = boost::json;
+
+// Looks at the outermost object while the parser runs, and keeps no values.
+class SummaryHandler {
+ public:
+  static constexpr std::size_t max_object_size = std::size_t(-1);
+  static constexpr std::size_t max_array_size = std::size_t(-1);
+  static constexpr std::size_t max_key_size = std::size_t(-1);
+  static constexpr std::size_t max_string_size = std::size_t(-1);
+
+  ObjectSummary summary;
+  bool is_object = false;
+
+  bool on_document_begin(json::error_code&) { return true; }
+  bool on_document_end(json::error_code&) { return true; }
+  bool on_object_begin(json::error_code&) {
+    Value();
+    if (depth_ == 0) is_object = true;
+    ++depth_;
+    return true;
+  }
+  bool on_object_end(std::size_t, json::error_code&) {
+    --depth_;
+    return true;
+  }
+  bool on_array_begin(json::error_code&) {
+    Value();
+    ++depth_;
+    return true;
+  }
+  bool on_array_end(std::size_t, json::error_code&) {
+    --depth_;
+    return true;
+  }
+  bool on_key_part(json::string_view part, std::size_t, json::error_code&) {
+    if (depth_ == 1) key_.append(part.substr(0, kLongestKey));
+    return true;
+  }
+  bool on_key(json::string_view part, std::size_t, json::error_code&) {
+    if (depth_ == 1) {
+      key_.append(part.substr(0, kLongestKey));
+      EndKey();
+    }
+    return true;
+  }
+  bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
+  bool on_string(json::string_view, std::size_t, json::error_code&) { return Value(); }
+  bool on_number_part(json::string_view, json::error_code&) { return true; }
+  bool on_int64(std::int64_t, json::string_view, json::error_code&) { return Value(); }
+  bool on_uint64(std::uint64_t, json::string_view, json::error_code&) { return Value(); }
+  bool on_double(double, json::string_view, json::error_code&) { return Value(); }
+  bool on_bool(bool, json::error_code&) { return Value(); }
+  bool on_null(json::error_code&) {
+    if (depth_ == 0) summary.is_null = true;
+    return Value();
+  }
+  bool on_comment_part(json::string_view, json::error_code&) { return true; }
+  bool on_comment(json::string_view, json::error_code&) { return true; }
+
+ private:
+  static constexpr std::size_t kLongestKey = 32;
+
+  void EndKey() {
+    ++summary.members;
+    summary.has_error |= key_ == "error";
+    summary.has_data |= key_ == "data";
+    summary.has_http_status |= key_ == "http_status_code";
+    in_list_ = key_ == "keys";
+    key_.clear();
+  }
+  // A value begins. Inside the outermost object's "keys" at depth 2 it is an item of the list.
+  bool Value() {
+    if (in_list_ && depth_ == 2) summary.has_list = true;
+    return true;
+  }
+
+  std::size_t depth_ = 0;
+  bool in_list_ = false;
+  std::string key_;
+};
+
+// Null when the text is no JSON.
+json::value Parse(std::string_view text) {
+  json::parse_options options;
+  options.max_depth = kMaxReplyJsonDepth;
+  json::error_code error;
+  json::value value = json::parse(json::string_view(text.data(), text.size()), error, {}, options);
+  return error ? json::value() : value;
+}
+
+Member ToMember(const json::value& value) {
+  if (value.is_string()) return {.is_string = true, .text = std::string(value.get_string())};
+  return {.text = json::serialize(value)};
+}
+
+}  // namespace
+
+void ObjectText::Key(std::string_view key) {
+  if (text_.size() > 1) text_ += ',';
+  text_ += encode::JsonString(key);
+  text_ += ':';
+}
+
+ObjectText& ObjectText::Text(std::string_view key, std::string_view value) {
+  Key(key);
+  text_ += encode::JsonString(value);
+  return *this;
+}
+
+ObjectText& ObjectText::Number(std::string_view key, std::int64_t value) {
+  Key(key);
+  text_ += std::to_string(value);
+  return *this;
+}
+
+ObjectText& ObjectText::Bool(std::string_view key, bool value) {
+  Key(key);
+  text_ += value ? "true" : "false";
+  return *this;
+}
+
+ObjectText& ObjectText::Raw(std::string_view key, std::string_view json) {
+  Key(key);
+  text_ += json;
+  return *this;
+}
+
+ObjectText& ObjectText::Members(std::string_view object) {
+  const std::size_t begin = object.find('{');
+  const std::size_t end = object.rfind('}');
+  if (begin == std::string_view::npos || end == std::string_view::npos) return *this;
+  const std::string_view members = object.substr(begin + 1, end - begin - 1);
+  if (members.find('"') == std::string_view::npos) return *this;
+  if (text_.size() > 1) text_ += ',';
+  text_ += members;
+  return *this;
+}
+
+std::string ObjectText::Finish() {
+  text_ += '}';
+  return std::move(text_);
+}
+
+std::string ArrayText(const std::vector<std::string>& values) {
+  std::string text = "[";
+  for (const std::string& value : values) {
+    if (text.size() > 1) text += ',';
+    text += encode::JsonString(value);
+  }
+  text += ']';
+  return text;
+}
+
+std::string StringMapOrNull(const std::map<std::string, std::string>& values) {
+  if (values.empty()) return "null";
+  ObjectText text;
+  for (const auto& [key, value] : values) text.Text(key, value);
+  return text.Finish();
+}
+
+absl::StatusOr<ObjectSummary> Summarize(std::string_view text, std::size_t max_depth) {
+  json::parse_options options;
+  options.max_depth = max_depth;
+  json::basic_parser<SummaryHandler> parser(options);
+  json::error_code error;
+  const std::size_t parsed = parser.write_some(false, text.data(), text.size(), error);
+  if (!error && parsed < text.size()) error = json::error::extra_data;
+  if (error) {
+    return absl::InvalidArgumentError(
+        Concat({"error parsing JSON: ", error.message(), " at byte ", std::to_string(parsed)}));
+  }
+  const SummaryHandler& handler = parser.handler();
+  if (!handler.is_object && !handler.summary.is_null) {
+    return absl::InvalidArgumentError("error parsing JSON: the body is not an object");
+  }
+  return handler.summary;
+}
+
+std::map<std::string, Member> AllMembers(std::string_view text) {
+  std::map<std::string, Member> members;
+  const json::value value = Parse(text);
+  if (!value.is_object()) return members;
+  for (const json::key_value_pair& pair : value.get_object()) {
+    members.insert_or_assign(std::string(pair.key()), ToMember(pair.value()));
+  }
+  return members;
+}
+
+std::map<std::string, Member> Members(std::string_view text,
+                                      std::initializer_list<std::string_view> names) {
+  std::map<std::string, Member> members;
+  const json::value value = Parse(text);
+  if (!value.is_object()) return members;
+  for (std::string_view name : names) {
+    const json::value* found = value.get_object().if_contains({name.data(), name.size()});
+    if (found != nullptr) members.emplace(name, ToMember(*found));
+  }
+  return members;
+}
+
+std::vector<std::string> StringItems(std::string_view text) {
+  std::vector<std::string> items;
+  const json::value value = Parse(text);
+  if (!value.is_array()) return items;
+  for (const json::value& item : value.get_array()) {
+    if (item.is_string()) items.emplace_back(item.get_string());
+  }
+  return items;
+}
+
+}  // namespace belfry::api

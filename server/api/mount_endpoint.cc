@@ -1,0 +1,277 @@
+#include "server/api/mount_endpoint.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "server/api/json_text.h"
+#include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/base/text.h"
+
+namespace belfry::api {
+namespace {
+
+using mounts::Operation;
+
+constexpr absl::Duration kSystemLeaseTtl = absl::Hours(768);
+
+bool IsWrite(Operation operation) {
+  return operation == Operation::kCreate || operation == Operation::kUpdate ||
+         operation == Operation::kPatch;
+}
+
+// A request on its way through an engine. Shared by the callbacks of the two questions that a write
+// asks.
+struct MountCall {
+  std::shared_ptr<const mounts::Mount> mount;
+  mounts::Request request;
+  access::Identity identity;
+  std::string full_path;
+  const access::Authorizer* authorizer;
+  Respond respond;
+};
+
+// 500, and 504 when the engine took too long.
+HttpResponse EngineFailure(const absl::Status& status) {
+  const int code = status.code() == absl::StatusCode::kDeadlineExceeded ? 504 : 500;
+  return ErrorAnswer(code, OneError(ToStd(status.message())));
+}
+
+bool IsBase64(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' ||
+         c == '/';
+}
+
+// What Go's strict decoder accepts; anything else is a text that stands for itself.
+std::string RawBody(const std::string& text) {
+  std::string compact = text;
+  std::erase_if(compact, [](char c) { return c == '\r' || c == '\n'; });
+  if (compact.size() % 4 != 0) return text;
+  const std::size_t end = compact.find_last_not_of('=') + 1;
+  if (compact.size() - end > 2) return text;
+  for (std::size_t i = 0; i < end; ++i) {
+    if (!IsBase64(compact[i])) return text;
+  }
+  std::string decoded;
+  return absl::Base64Unescape(compact, &decoded) ? decoded : text;
+}
+
+HttpResponse RawAnswer(std::string_view data) {
+  std::map<std::string, Member> members =
+      Members(data, {"http_status_code", "http_content_type", "http_raw_body",
+                     "http_raw_cache_control", "http_raw_pragma", "http_www_authenticate"});
+  const int status = ToNumber(members["http_status_code"].text).value_or(0);
+  if (status < 200 || status > 599) {
+    return ErrorAnswer(500, OneError("the plugin answered with an impossible HTTP status"));
+  }
+  const Member& body = members["http_raw_body"];
+  HttpResponse response = Answer(status, "application/json",
+                                 body.is_string        ? RawBody(body.text)
+                                 : body.text == "null" ? std::string()
+                                                       : body.text);
+  for (auto& [name, value] : response.headers) {
+    if (name == "Content-Type" && !members["http_content_type"].text.empty()) {
+      value = members["http_content_type"].text;
+    }
+    if (name == "Cache-Control" && !members["http_raw_cache_control"].text.empty()) {
+      value = members["http_raw_cache_control"].text;
+    }
+  }
+  if (const std::string& pragma = members["http_raw_pragma"].text; !pragma.empty()) {
+    response.headers.emplace_back("Pragma", pragma);
+  }
+  if (const std::string& challenge = members["http_www_authenticate"].text;
+      !challenge.empty() && status == 401) {
+    response.headers.emplace_back("WWW-Authenticate", challenge);
+  }
+  for (const auto& [name, value] : response.headers) {
+    if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+      return ErrorAnswer(500, OneError("the plugin answered with an impossible HTTP header"));
+    }
+  }
+  return response;
+}
+
+// {"errors":[text]}, with the data that the engine gave beside the error.
+HttpResponse ReportedError(int status, std::string_view data) {
+  const std::map<std::string, Member> members = Members(data, {"error", "data"});
+  ObjectText text;
+  text.Raw("errors", ArrayText({members.at("error").text}));
+  if (const auto more = members.find("data"); more != members.end()) {
+    text.Raw("data", more->second.is_string ? ArrayText({more->second.text}) : more->second.text);
+  }
+  return JsonAnswer(status, text.Finish());
+}
+
+bool IsReportedError(const ObjectSummary& summary) {
+  return summary.has_error && (summary.members == 1 || (summary.members == 2 && summary.has_data));
+}
+
+// A coded error that comes with a response is a bad request, unless it says one of these plainly.
+int StatusBesideResponse(int status) {
+  return status == 403 || status == 404 || status == 405 ? status : 400;
+}
+
+std::int64_t LeaseSeconds(const mounts::Lease& lease, const mounts::MountEntry& entry) {
+  if (lease.ttl > absl::ZeroDuration()) return absl::ToInt64Seconds(lease.ttl);
+  const absl::Duration fallback =
+      entry.default_lease_ttl > absl::ZeroDuration() ? entry.default_lease_ttl : kSystemLeaseTtl;
+  return absl::ToInt64Seconds(fallback);
+}
+
+HttpResponse AnswerForData(const mounts::Request& request, const mounts::MountEntry& entry,
+                           mounts::Response response) {
+  Envelope envelope{.request_id = request.id, .data = response.data};
+  if (response.lease) {
+    envelope.lease_duration = LeaseSeconds(*response.lease, entry);
+    envelope.renewable = response.lease->renewable;
+  }
+  envelope.warnings = std::move(response.warnings);
+  envelope.mount_type = entry.type;
+  return EnvelopeAnswer(envelope);
+}
+
+void Ask(std::shared_ptr<MountCall> call) {
+  mounts::Engine* const engine = call->mount->engine.get();
+  mounts::Request request = call->request;
+  // The answer names the request, and needs none of its data.
+  call->request.data.clear();
+  engine->Handle(std::move(request), [call](absl::StatusOr<mounts::Reply> reply) {
+    call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply)));
+  });
+}
+
+// Asks the engine once the caller is known to be allowed.
+void AskIfAllowed(const std::shared_ptr<MountCall>& call) {
+  if (!call->authorizer->Allows(call->identity, CapabilityFor(call->request.operation),
+                                call->full_path)) {
+    call->respond(Denied());
+    return;
+  }
+  Ask(call);
+}
+
+void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call) {
+  const bool may_write =
+      call->authorizer->Allows(call->identity, access::Capability::kCreate, call->full_path) ||
+      call->authorizer->Allows(call->identity, access::Capability::kUpdate, call->full_path);
+  if (!may_write) {
+    call->respond(Denied());
+    return;
+  }
+  call->mount->engine->CheckExistence(call->request,
+                                      [call](absl::StatusOr<mounts::Existence> existence) {
+                                        if (!existence.ok()) {
+                                          call->respond(EngineFailure(existence.status()));
+                                          return;
+                                        }
+                                        if (*existence == mounts::Existence::kMissing) {
+                                          call->request.operation = Operation::kCreate;
+                                        }
+                                        AskIfAllowed(call);
+                                      });
+}
+
+mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::MountEntry& entry,
+                              Call& call, std::string path) {
+  mounts::Request request;
+  request.id = std::move(call.id);
+  request.operation = call.operation;
+  request.path = std::move(path);
+  request.data = std::move(call.data);
+  request.mount_point = entry.path;
+  request.mount_type = entry.type;
+  request.mount_accessor = entry.accessor;
+  request.client_token = SaltedToken(entry.uuid, call.token);
+  request.client_token_accessor = call.identity.accessor;
+  request.display_name = call.identity.display_name;
+  request.entity_id = call.identity.entity_id;
+  request.remote_address = std::move(call.remote_address);
+  request.deadline = dependencies.clock->Now() + dependencies.limits.max_request_duration;
+  return request;
+}
+
+}  // namespace
+
+std::string SaltedToken(std::string_view mount_uuid, std::string_view token) {
+  const std::string text = Concat({mount_uuid, token});
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned int size = 0;
+  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr);
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(digest.data()), size));
+}
+
+HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
+                            absl::StatusOr<mounts::Reply> reply) {
+  if (!reply.ok()) return EngineFailure(reply.status());
+  if (!reply->response) {
+    if (reply->error)
+      return ErrorAnswer(reply->error->http_status, OneError(reply->error->message));
+    const bool asked = request.operation == Operation::kRead ||
+                       request.operation == Operation::kList ||
+                       request.operation == Operation::kHelp;
+    return asked ? EmptyErrorAnswer(404) : NoContent();
+  }
+  mounts::Response& response = *reply->response;
+  const absl::StatusOr<ObjectSummary> summary = Summarize(response.data, kMaxReplyJsonDepth);
+  if (!summary.ok()) {
+    return ErrorAnswer(500, OneError(Concat({"the plugin's answer cannot be read: ",
+                                             ToStd(summary.status().message())})));
+  }
+  if (reply->error) {
+    const int status = StatusBesideResponse(reply->error->http_status);
+    return IsReportedError(*summary) ? ReportedError(status, response.data)
+                                     : ErrorAnswer(status, OneError(reply->error->message));
+  }
+  if (IsReportedError(*summary)) return ReportedError(400, response.data);
+  if (summary->has_http_status) return RawAnswer(response.data);
+  if (!response.redirect.empty()) {
+    HttpResponse redirect = Answer(307, "application/json", "");
+    redirect.headers.emplace_back("Location", response.redirect);
+    return redirect;
+  }
+  if (request.operation == Operation::kList && !summary->has_list && response.warnings.empty()) {
+    return EmptyErrorAnswer(404);
+  }
+  return AnswerForData(request, entry, std::move(response));
+}
+
+void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respond) {
+  if (IsWrite(call.operation) && call.path.ends_with("/")) {
+    respond(ErrorAnswer(400, "cannot write to a path ending in '/'"));
+    return;
+  }
+  std::optional<mounts::Route> route = dependencies.mounts->Find(call.path);
+  if (!route) {
+    // Whoever may not use the path is not told whether it is one.
+    const bool allowed =
+        dependencies.authorizer->Allows(call.identity, CapabilityFor(call.operation), call.path);
+    respond(allowed ? ErrorAnswer(404, Concat({"no handler for route \"", call.path,
+                                               "\". route entry not found."}))
+                    : Denied());
+    return;
+  }
+  if (route->mount->engine == nullptr) {
+    respond(ErrorAnswer(404, OneError("unsupported path")));
+    return;
+  }
+  auto mount_call = std::make_shared<MountCall>();
+  mount_call->mount = route->mount;
+  mount_call->request =
+      EngineRequest(dependencies, route->mount->entry, call, std::move(route->path));
+  mount_call->identity = std::move(call.identity);
+  mount_call->full_path = std::move(call.path);
+  mount_call->authorizer = dependencies.authorizer;
+  mount_call->respond = std::move(respond);
+  if (mount_call->request.operation == Operation::kUpdate) {
+    CheckExistenceThenAsk(mount_call);
+  } else {
+    AskIfAllowed(mount_call);
+  }
+}
+
+}  // namespace belfry::api

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "server/mounts/mount_table.h"
+
+namespace belfry::api {
+
+// Mounts as the sys/mounts endpoints speak of them. Pure functions, thread-safe.
+
+enum class MountDetail {
+  kAsConfigured,  // A lease time of 0 stands for the system's.
+  kEffective,     // The lease times that apply, and the path.
+};
+
+// One mount as a JSON object.
+std::string MountObject(const mounts::Mount& mount, MountDetail detail);
+
+// What can be tuned of it, as a JSON object.
+std::string TuningObject(const mounts::Mount& mount);
+
+// What a request to mount something asks for. InvalidArgument, with Vault's words where it has
+// them.
+absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, std::string_view data);
+
+// A time as clients write it: "", "0s", "768h", "3600" or 3600 seconds.
+absl::StatusOr<absl::Duration> ParseTtl(std::string_view text);
+
+}  // namespace belfry::api

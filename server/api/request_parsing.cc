@@ -1,0 +1,197 @@
+#include "server/api/request_parsing.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "server/api/json_text.h"
+#include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/base/text.h"
+#include "server/encode/encode.h"
+
+namespace belfry::api {
+namespace {
+
+using mounts::Operation;
+
+constexpr char32_t kInvalid = 0xFFFFFFFF;
+
+// Takes one code point off the front of `text`; kInvalid when it is not UTF-8.
+char32_t TakeCodePoint(std::string_view& text) {
+  const unsigned char first = static_cast<unsigned char>(text.front());
+  text.remove_prefix(1);
+  if (first < 0x80) return first;
+  const int more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
+  if (first < 0xC2 || first > 0xF4 || text.size() < static_cast<std::size_t>(more)) return kInvalid;
+  char32_t point = first & (0x3F >> more);
+  for (int i = 0; i < more; ++i) {
+    const unsigned char next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0) != 0x80) return kInvalid;
+    point = (point << 6) | (next & 0x3F);
+  }
+  text.remove_prefix(more);
+  constexpr char32_t kSmallest[] = {0, 0x80, 0x800, 0x10000};
+  const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
+  return point < kSmallest[more] || surrogate || point > 0x10FFFF ? kInvalid : point;
+}
+
+// Controls, spaces other than ' ', format characters and private use.
+bool Printable(char32_t point) {
+  static constexpr std::pair<char32_t, char32_t> kUnprintable[] = {
+      {0x00, 0x1F},     {0x7F, 0xA0},       {0xAD, 0xAD},       {0x2000, 0x200F}, {0x2028, 0x202F},
+      {0x205F, 0x206F}, {0x3000, 0x3000},   {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
+      {0xFFFE, 0xFFFF}, {0xE0000, 0xE0FFF}, {0xF0000, kInvalid}};
+  for (const auto& [first, last] : kUnprintable) {
+    if (point >= first && point <= last) return false;
+  }
+  return true;
+}
+
+// A media type without its parameters, in lower case; "" when it is none.
+std::string MediaType(std::string_view header) {
+  const std::string_view type = Stripped(header.substr(0, header.find(';')));
+  const std::size_t slash = type.find('/');
+  if (slash == 0 || slash == std::string_view::npos || slash + 1 == type.size()) return "";
+  if (type.find_first_of(" \t,=\"", 0) != std::string_view::npos) return "";
+  return Lower(type);
+}
+
+std::variant<Operation, HttpResponse> GetOperation(const HttpRequest& request) {
+  const std::string* list = request.Query("list");
+  if (list == nullptr || list->empty()) return Operation::kRead;
+  const std::optional<bool> wanted = ParseBool(*list);
+  if (!wanted) return ErrorAnswer(400, Concat({"invalid parameter for list: ", *list}));
+  return *wanted ? Operation::kList : Operation::kRead;
+}
+
+std::variant<Operation, HttpResponse> PatchOperation(const HttpRequest& request) {
+  const std::string_view content_type = request.Header("Content-Type");
+  const std::string media_type = MediaType(content_type);
+  if (media_type.empty()) {
+    return ErrorAnswer(
+        400, Concat({"PATCH requires a Content-Type; this is none: \"", content_type, "\""}));
+  }
+  if (media_type == "application/merge-patch+json") return Operation::kPatch;
+  return ErrorAnswer(415, Concat({"PATCH requires Content-Type of application/merge-patch+json, "
+                                  "provided ",
+                                  content_type}));
+}
+
+// Parameters as a JSON object: a name that occurs more than once has an array of its values.
+std::string ParametersText(const std::vector<std::pair<std::string, std::string>>& parameters) {
+  std::map<std::string, std::vector<std::string>> values;
+  for (const auto& [name, value] : parameters) values[name].push_back(value);
+  if (values.empty()) return "null";
+  ObjectText text;
+  for (const auto& [name, all] : values) {
+    if (all.size() == 1) {
+      text.Text(name, all.front());
+    } else {
+      text.Raw(name, ArrayText(all));
+    }
+  }
+  return text.Finish();
+}
+
+std::string QueryText(const HttpRequest& request, Operation operation) {
+  std::vector<std::pair<std::string, std::string>> parameters;
+  for (const auto& parameter : request.query) {
+    const bool reserved =
+        parameter.first == "help" || (operation == Operation::kList && parameter.first == "list");
+    if (!reserved) parameters.push_back(parameter);
+  }
+  return ParametersText(parameters);
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::string FormDecoded(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
+        HexDigit(text[i + 2]) >= 0) {
+      decoded += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
+      i += 2;
+    } else {
+      decoded += text[i] == '+' ? ' ' : text[i];
+    }
+  }
+  return decoded;
+}
+
+std::string FormText(std::string_view body) {
+  std::vector<std::pair<std::string, std::string>> parameters;
+  for (const std::string_view pair : Split(body, '&')) {
+    if (pair.empty()) continue;
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    parameters.emplace_back(FormDecoded(pair.substr(0, equals)),
+                            FormDecoded(pair.substr(std::min(equals + 1, pair.size()))));
+  }
+  return ParametersText(parameters);
+}
+
+}  // namespace
+
+std::optional<HttpResponse> RefusePath(std::string_view path) {
+  for (std::string_view rest = path; !rest.empty();) {
+    const char32_t point = TakeCodePoint(rest);
+    if (point == kInvalid || !Printable(point)) {
+      return ErrorAnswer(400, "the path has a character that cannot be printed");
+    }
+  }
+  for (std::string_view segment : Split(path, '/')) {
+    if (segment == "." || segment == "..") {
+      return ErrorAnswer(400, "relative paths not supported");
+    }
+  }
+  return std::nullopt;
+}
+
+std::variant<Operation, HttpResponse> OperationOf(const HttpRequest& request) {
+  if (request.method == "GET") return GetOperation(request);
+  if (request.method == "LIST") return Operation::kList;
+  if (request.method == "POST" || request.method == "PUT") return Operation::kUpdate;
+  if (request.method == "PATCH") return PatchOperation(request);
+  if (request.method == "DELETE") return Operation::kDelete;
+  return EmptyErrorAnswer(405);
+}
+
+std::variant<std::string, HttpResponse> DataOf(HttpRequest& request, Operation operation) {
+  if (operation != Operation::kUpdate && operation != Operation::kPatch) {
+    return QueryText(request, operation);
+  }
+  const std::string_view body = Stripped(request.body);
+  if (body.empty()) return std::string("null");
+  if (body.front() != '{' && body.front() != '[' &&
+      MediaType(request.Header("Content-Type")) == "application/x-www-form-urlencoded") {
+    return FormText(body);
+  }
+  const absl::StatusOr<ObjectSummary> summary = Summarize(request.body, kMaxRequestJsonDepth);
+  if (!summary.ok()) return ErrorAnswer(400, ToStd(summary.status().message()));
+  return std::move(request.body);
+}
+
+std::optional<bool> ParseBool(std::string_view text) {
+  for (std::string_view yes : {"1", "t", "T", "TRUE", "true", "True"}) {
+    if (text == yes) return true;
+  }
+  for (std::string_view no : {"0", "f", "F", "FALSE", "false", "False"}) {
+    if (text == no) return false;
+  }
+  return std::nullopt;
+}
+
+std::string_view BearerToken(const HttpRequest& request) {
+  constexpr std::string_view kBearer = "Bearer ";
+  const std::string_view value = request.Header("Authorization");
+  return value.starts_with(kBearer) ? Stripped(value.substr(kBearer.size())) : std::string_view();
+}
+
+}  // namespace belfry::api

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "server/api/http_message.h"
+#include "server/mounts/engine.h"
+
+namespace belfry::api {
+
+// From an HTTP request to what is asked of a path. Pure functions, thread-safe.
+
+// What to answer instead when the path is one that no client means: unprintable or not UTF-8, or
+// with
+// "." or ".." segments, which would let a path mean another one than the policies see.
+std::optional<HttpResponse> RefusePath(std::string_view path);
+
+// The operation that the method and ?list= name; a POST or PUT is kUpdate until the engine has been
+// asked. Otherwise 405, or 415 and 400 for a PATCH that is no merge patch.
+std::variant<mounts::Operation, HttpResponse> OperationOf(const HttpRequest& request);
+
+// The request's data as the text of a JSON object or "null": the query of what reads or deletes,
+// the body of what writes. 400 when the body is no JSON object.
+std::variant<std::string, HttpResponse> DataOf(HttpRequest& request, mounts::Operation operation);
+
+// Go's idea of a boolean: 1 t T TRUE true True 0 f F FALSE false False.
+std::optional<bool> ParseBool(std::string_view text);
+
+// What follows "Bearer " in an Authorization header, or "".
+std::string_view BearerToken(const HttpRequest& request);
+
+}  // namespace belfry::api

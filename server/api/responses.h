@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/api/http_message.h"
+
+namespace belfry::api {
+
+// The shapes that answers come in. Pure functions, thread-safe.
+
+// Any body, with the headers that every answer carries.
+HttpResponse Answer(int status, std::string_view content_type, std::string body);
+
+// A JSON document; a newline is added to it.
+HttpResponse JsonAnswer(int status, std::string json);
+
+// {"errors":[text]}
+HttpResponse ErrorAnswer(int status, std::string_view text);
+
+// {"errors":[]}: there is no such thing, or nothing more to say.
+HttpResponse EmptyErrorAnswer(int status);
+
+// 204
+HttpResponse NoContent();
+
+// "1 error occurred:\n\t* text\n\n", which clients look for.
+std::string OneError(std::string_view text);
+
+// 403, as for a token that is valid but may not.
+HttpResponse Denied();
+
+// What surrounds an answer's data.
+struct Envelope {
+  std::string request_id;
+  std::int64_t lease_duration = 0;  // Seconds.
+  bool renewable = false;
+  std::string_view data = "null";  // JSON; spliced in unchanged.
+  std::vector<std::string> warnings;
+  std::string mount_type;
+};
+
+HttpResponse EnvelopeAnswer(const Envelope& envelope);
+
+// The same with the members of `data` once more at the top level, where old clients read them.
+HttpResponse InjectedAnswer(const Envelope& envelope);
+
+}  // namespace belfry::api

@@ -1,0 +1,216 @@
+#include "server/api/subscribe.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "server/api/authentication.h"
+#include "server/api/call.h"
+#include "server/api/request_parsing.h"
+#include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/base/text.h"
+
+namespace belfry::api {
+namespace {
+
+constexpr std::string_view kPath = "/v1/sys/events/subscribe";
+
+HttpResponse TextAnswer(int status, std::string_view text) {
+  return Answer(status, "text/plain; charset=utf-8", Concat({text, "\n"}));
+}
+
+HttpResponse Violation(int status, std::string_view text) {
+  return TextAnswer(status, Concat({"WebSocket protocol violation: ", text}));
+}
+
+HttpResponse UpgradeRequired(std::string_view text) {
+  HttpResponse response = Violation(426, text);
+  response.headers.emplace_back("Connection", "Upgrade");
+  response.headers.emplace_back("Upgrade", "websocket");
+  return response;
+}
+
+std::string Quoted(std::string_view text) {
+  return Concat({"\"", absl::CEscape(ToAbsl(text)), "\""});
+}
+
+std::vector<std::string_view> HeaderValues(const HttpRequest& request, std::string_view name) {
+  std::vector<std::string_view> values;
+  for (const auto& [key, value] : request.headers) {
+    if (EqualIgnoringCase(key, name)) values.push_back(value);
+  }
+  return values;
+}
+
+// Whether one of the header's comma-separated values is `token`.
+bool HeaderContains(const HttpRequest& request, std::string_view name, std::string_view token) {
+  for (std::string_view value : HeaderValues(request, name)) {
+    for (std::string_view part : Split(value, ',')) {
+      if (EqualIgnoringCase(Stripped(part), token)) return true;
+    }
+  }
+  return false;
+}
+
+std::optional<HttpResponse> RefuseKey(const HttpRequest& request) {
+  const std::vector<std::string_view> keys = HeaderValues(request, "Sec-WebSocket-Key");
+  if (keys.empty()) return Violation(400, "missing Sec-WebSocket-Key");
+  if (keys.size() > 1) return Violation(400, "multiple Sec-WebSocket-Key headers");
+  const std::string_view key = Stripped(keys.front());
+  std::string decoded;
+  if (key.size() != 24 || !absl::Base64Unescape(ToAbsl(key), &decoded) || decoded.size() != 16) {
+    return Violation(400, Concat({"invalid Sec-WebSocket-Key ", Quoted(key),
+                                  ", must be a 16 byte base64 encoded string"}));
+  }
+  return std::nullopt;
+}
+
+// The host, and port if any, of "scheme://host:port/…"; "" when it is no such thing.
+std::string_view HostOf(std::string_view origin) {
+  const std::size_t scheme = origin.find("://");
+  if (scheme == std::string_view::npos) return {};
+  origin.remove_prefix(scheme + 3);
+  return origin.substr(0, origin.find_first_of("/?#"));
+}
+
+std::optional<HttpResponse> RefuseOrigin(const HttpRequest& request) {
+  const std::string_view origin = request.Header("Origin");
+  const std::string_view host = request.Header("Host");
+  if (origin.empty() || EqualIgnoringCase(HostOf(origin), host)) return std::nullopt;
+  return TextAnswer(403, Concat({"request Origin ", Quoted(origin), " is not authorized for Host ",
+                                 Quoted(host)}));
+}
+
+std::optional<HttpResponse> RefuseHandshake(const HttpRequest& request) {
+  if (request.version < 11) {
+    return UpgradeRequired("handshake request must be at least HTTP/1.1: \"HTTP/1.0\"");
+  }
+  if (!HeaderContains(request, "Connection", "Upgrade")) {
+    return UpgradeRequired(Concat(
+        {"Connection header ", Quoted(request.Header("Connection")), " does not contain Upgrade"}));
+  }
+  if (!HeaderContains(request, "Upgrade", "websocket")) {
+    return UpgradeRequired(Concat(
+        {"Upgrade header ", Quoted(request.Header("Upgrade")), " does not contain websocket"}));
+  }
+  if (request.method != "GET") {
+    return Violation(405,
+                     Concat({"handshake request method is not GET but ", Quoted(request.method)}));
+  }
+  if (request.Header("Sec-WebSocket-Version") != "13") {
+    HttpResponse response =
+        TextAnswer(400, Concat({"unsupported WebSocket protocol version (only 13 is supported): ",
+                                Quoted(request.Header("Sec-WebSocket-Version"))}));
+    response.headers.emplace_back("Sec-WebSocket-Version", "13");
+    return response;
+  }
+  if (std::optional<HttpResponse> refusal = RefuseKey(request)) return refusal;
+  return RefuseOrigin(request);
+}
+
+struct Wanted {
+  std::string type_pattern;
+  bus::Format format = bus::Format::kProtobuf;
+};
+
+std::variant<Wanted, HttpResponse> ParseWanted(const HttpRequest& request) {
+  Wanted wanted;
+  const std::string_view rest = std::string_view(request.path).substr(kPath.size());
+  wanted.type_pattern = Stripped(WithoutPrefix(rest, "/"));
+  if (wanted.type_pattern.empty()) {
+    return ErrorAnswer(400, "did not specify eventType to subscribe to");
+  }
+  if (const std::string* json = request.Query("json"); json != nullptr && !json->empty()) {
+    const std::optional<bool> value = ParseBool(*json);
+    if (!value) return ErrorAnswer(400, Concat({"invalid parameter for JSON: ", *json}));
+    if (*value) wanted.format = bus::Format::kCloudEventsJson;
+  }
+  const std::string* filter = request.Query("filter");
+  if (filter != nullptr && !Stripped(*filter).empty()) {
+    // TODO(feature, "Policies and tokens" and later): filters.
+    return TextAnswer(400, "Error subscribing: filter is not supported yet");
+  }
+  return wanted;
+}
+
+// The token that the subscriber means. A client that adds a header at each reconnect means the
+// last; one that sends two at once is answered by the first.
+std::variant<Authenticated, HttpResponse> AuthenticateSubscriber(
+    const access::Authorizer& authorizer, const HttpRequest& request) {
+  std::variant<Authenticated, HttpResponse> first = Authenticate(authorizer, TokenOf(request));
+  const std::string_view last = request.LastHeader("X-Vault-Token");
+  if (std::holds_alternative<Authenticated>(first) || last.empty()) return first;
+  std::variant<Authenticated, HttpResponse> second = Authenticate(authorizer, last);
+  return std::holds_alternative<Authenticated>(second) ? std::move(second) : std::move(first);
+}
+
+std::string CleanPattern(std::string_view pattern) {
+  std::vector<std::string_view> segments;
+  for (std::string_view segment : Split(pattern, '/')) {
+    if (segment.empty() || segment == ".") continue;
+    if (segment == "..") {
+      if (!segments.empty()) segments.pop_back();
+      continue;
+    }
+    segments.push_back(segment);
+  }
+  std::string clean;
+  for (std::string_view segment : segments) {
+    if (!clean.empty()) clean += '/';
+    clean += segment;
+  }
+  return clean;
+}
+
+}  // namespace
+
+bool IsSubscribePath(std::string_view path) {
+  return path.starts_with(kPath) && (path.size() == kPath.size() || path[kPath.size()] == '/');
+}
+
+std::vector<std::string> NamespacePatterns(const HttpRequest& request) {
+  std::vector<std::string> patterns = {""};
+  for (const auto& [name, value] : request.query) {
+    if (name != "namespaces") continue;
+    std::string pattern = CleanPattern(Stripped(value));
+    if (!pattern.empty()) patterns.push_back(std::move(pattern));
+  }
+  return patterns;
+}
+
+std::variant<OpenedSubscription, HttpResponse> OpenSubscription(const Dependencies& dependencies,
+                                                                const HttpRequest& request,
+                                                                std::shared_ptr<bus::Sink> sink) {
+  if (std::optional<HttpResponse> refusal = RefusePath(request.path)) return *std::move(refusal);
+  // Any PATCH will be refused below, not only one without a merge patch.
+  const std::variant<mounts::Operation, HttpResponse> operation =
+      request.method == "PATCH" ? mounts::Operation::kPatch : OperationOf(request);
+  if (const auto* refusal = std::get_if<HttpResponse>(&operation)) return *refusal;
+  const access::Authorizer* const authorizer = dependencies.authorizer;
+  std::variant<Authenticated, HttpResponse> caller = AuthenticateSubscriber(*authorizer, request);
+  if (auto* refusal = std::get_if<HttpResponse>(&caller)) return std::move(*refusal);
+  access::Identity& identity = std::get<Authenticated>(caller).identity;
+  const std::string_view policy_path = std::string_view(request.path).substr(4);
+  if (!authorizer->Allows(identity, CapabilityFor(std::get<mounts::Operation>(operation)),
+                          policy_path)) {
+    return Denied();
+  }
+  std::variant<Wanted, HttpResponse> wanted = ParseWanted(request);
+  if (auto* refusal = std::get_if<HttpResponse>(&wanted)) return std::move(*refusal);
+  if (std::optional<HttpResponse> refusal = RefuseHandshake(request)) return *std::move(refusal);
+
+  bus::SubscribeOptions options;
+  options.type_pattern = std::move(std::get<Wanted>(wanted).type_pattern);
+  options.namespace_patterns = NamespacePatterns(request);
+  options.format = std::get<Wanted>(wanted).format;
+  options.allow = [authorizer, identity = std::move(identity)](const bus::Event& event) {
+    return authorizer->AllowsEvent(identity, bus::MetadataText(event.message, "path"),
+                                   event.message.event_type());
+  };
+  options.sink = std::move(sink);
+  const bus::Format format = options.format;
+  return OpenedSubscription{dependencies.bus->Subscribe(std::move(options)), format};
+}
+
+}  // namespace belfry::api

@@ -1,0 +1,395 @@
+#include "server/api/system_endpoints.h"
+
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "server/api/authentication.h"
+#include "server/api/json_text.h"
+#include "server/api/mount_entries.h"
+#include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/base/ids.h"
+#include "server/base/text.h"
+
+namespace belfry::api {
+namespace {
+
+using access::Capability;
+using mounts::Operation;
+
+constexpr std::string_view kMounts = "sys/mounts/";
+constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
+constexpr std::string_view kTune = "/tune";
+constexpr std::string_view kUnsupportedPath = "unsupported path";
+constexpr std::string_view kUnsupportedOperation = "unsupported operation";
+
+constexpr std::pair<Capability, std::string_view> kCapabilityNames[] = {
+    {Capability::kCreate, "create"}, {Capability::kDelete, "delete"},
+    {Capability::kList, "list"},     {Capability::kPatch, "patch"},
+    {Capability::kRead, "read"},     {Capability::kSubscribe, "subscribe"},
+    {Capability::kSudo, "sudo"},     {Capability::kUpdate, "update"}};
+
+std::string WithSlash(std::string_view path) {
+  return Concat({path, path.ends_with("/") ? "" : "/"});
+}
+
+HttpResponse MountFailure(const absl::Status& status) {
+  return ErrorAnswer(status.code() == absl::StatusCode::kInternal ? 500 : 400,
+                     ToStd(status.message()));
+}
+
+HttpResponse EnableMount(const Dependencies& dependencies, const Call& call) {
+  const std::string_view path = WithoutPrefix(call.path, kMounts);
+  absl::StatusOr<mounts::MountEntry> entry = ParseMountRequest(path, call.data);
+  if (!entry.ok()) return MountFailure(entry.status());
+  const absl::Status enabled = dependencies.mounts->Enable(*std::move(entry));
+  return enabled.ok() ? NoContent() : MountFailure(enabled);
+}
+
+HttpResponse DisableMount(const Dependencies& dependencies, const Call& call) {
+  const absl::Status disabled =
+      dependencies.mounts->Disable(WithSlash(WithoutPrefix(call.path, kMounts)));
+  return disabled.ok() ? NoContent() : MountFailure(disabled);
+}
+
+std::string CapabilityList(const access::Authorizer& authorizer, const access::Identity& identity,
+                           std::string_view path) {
+  if (identity.root) return R"(["root"])";
+  std::vector<std::string> names;
+  for (const auto& [capability, name] : kCapabilityNames) {
+    if (authorizer.Allows(identity, capability, path)) names.emplace_back(name);
+  }
+  if (names.empty()) names.emplace_back("deny");
+  return ArrayText(names);
+}
+
+// What "path" or "paths" of the request names: a text, with commas between several, or an array.
+std::vector<std::string> RequestedPaths(std::string_view data) {
+  for (const auto& [name, member] : Members(data, {"path", "paths"})) {
+    if (!member.is_string) return StringItems(member.text);
+    std::vector<std::string> paths;
+    for (std::string_view path : Split(member.text, ',')) {
+      if (!path.empty()) paths.emplace_back(path);
+    }
+    return paths;
+  }
+  return {};
+}
+
+}  // namespace
+
+access::Capability CapabilityFor(Operation operation) {
+  switch (operation) {
+    case Operation::kCreate:
+      return Capability::kCreate;
+    case Operation::kUpdate:
+    case Operation::kRenew:
+    case Operation::kRevoke:
+    case Operation::kRollback:
+      return Capability::kUpdate;
+    case Operation::kPatch:
+      return Capability::kPatch;
+    case Operation::kDelete:
+      return Capability::kDelete;
+    case Operation::kList:
+      return Capability::kList;
+    case Operation::kRead:
+    case Operation::kHelp:
+      break;
+  }
+  return Capability::kRead;
+}
+
+SystemEndpoints::SystemEndpoints(const Dependencies* dependencies)
+    : dependencies_(*dependencies),
+      started_(dependencies->clock->Now()),
+      cluster_name_(Concat({"belfry-cluster-", NewUuid().substr(0, 8)})),
+      cluster_id_(NewUuid()),
+      token_accessor_(NewMountAccessor("auth_token")),
+      token_uuid_(NewUuid()) {}
+
+std::optional<HttpResponse> SystemEndpoints::AnswerAnyone(const HttpRequest& request,
+                                                          std::string_view path) const {
+  const bool get = request.method == "GET";
+  if (path == "sys/health") {
+    return get || request.method == "HEAD" ? Health(request) : EmptyErrorAnswer(405);
+  }
+  if (path == "sys/seal-status") return get ? SealStatus() : EmptyErrorAnswer(405);
+  if (path == "sys/leader") {
+    if (!get) return EmptyErrorAnswer(405);
+    return JsonAnswer(200, R"({"ha_enabled":false,"is_self":false,)"
+                           R"("active_time":"0001-01-01T00:00:00Z","leader_address":"",)"
+                           R"("leader_cluster_address":"","performance_standby":false,)"
+                           R"("performance_standby_last_remote_wal":0})");
+  }
+  if (path == "sys/init" && get) return JsonAnswer(200, R"({"initialized":true})");
+  if (path == kUiMounts && get && TokenOf(request).empty()) {
+    return EnvelopeAnswer({.request_id = NewUuid(), .data = R"({"auth":{},"secret":{}})"});
+  }
+  return std::nullopt;
+}
+
+HttpResponse SystemEndpoints::Health(const HttpRequest& request) const {
+  int status = 200;
+  if (const std::string* wanted = request.Query("activecode")) {
+    status = ToNumber(*wanted).value_or(0);
+    if (status < 200 || status > 599) {
+      return ErrorAnswer(400, Concat({"invalid parameter for activecode: ", *wanted}));
+    }
+  }
+  HttpResponse response = JsonAnswer(
+      status, ObjectText()
+                  .Bool("initialized", true)
+                  .Bool("sealed", false)
+                  .Bool("standby", false)
+                  .Bool("performance_standby", false)
+                  .Text("replication_performance_mode", "disabled")
+                  .Text("replication_dr_mode", "disabled")
+                  .Number("server_time_utc", absl::ToUnixSeconds(dependencies_.clock->Now()))
+                  .Text("version", dependencies_.version)
+                  .Bool("enterprise", false)
+                  .Text("cluster_name", cluster_name_)
+                  .Text("cluster_id", cluster_id_)
+                  .Number("echo_duration_ms", 0)
+                  .Number("clock_skew_ms", 0)
+                  .Number("replication_primary_canary_age_ms", 0)
+                  .Finish());
+  if (request.method == "HEAD") response.body.clear();
+  return response;
+}
+
+HttpResponse SystemEndpoints::SealStatus() const {
+  return JsonAnswer(200, ObjectText()
+                             .Text("type", "shamir")
+                             .Bool("initialized", true)
+                             .Bool("sealed", false)
+                             .Number("t", 1)
+                             .Number("n", 1)
+                             .Number("progress", 0)
+                             .Text("nonce", "")
+                             .Text("version", dependencies_.version)
+                             .Text("build_date", "")
+                             .Bool("migration", false)
+                             .Text("cluster_name", cluster_name_)
+                             .Text("cluster_id", cluster_id_)
+                             .Bool("recovery_seal", false)
+                             .Text("storage_type", "inmem")
+                             .Finish());
+}
+
+bool SystemEndpoints::Owns(std::string_view path) const {
+  return path == "sys" || path.starts_with("sys/") || path == "auth/token/lookup-self";
+}
+
+void SystemEndpoints::Answer(Call call, Respond respond) const {
+  if (call.operation != Operation::kList) {
+    call.path = std::string(WithoutSuffix(call.path, "/"));
+  }
+  if (call.path.starts_with(Concat({kUiMounts, "/"}))) {
+    respond(MountForUi(call));
+    return;
+  }
+  if (!dependencies_.authorizer->Allows(call.identity, CapabilityFor(call.operation), call.path)) {
+    respond(Denied());
+    return;
+  }
+  if (call.path.starts_with(kMounts)) {
+    AnswerMount(std::move(call), std::move(respond));
+    return;
+  }
+  respond(AnswerKnown(call));
+}
+
+HttpResponse SystemEndpoints::AnswerKnown(const Call& call) const {
+  static constexpr Endpoint kEndpoints[] = {
+      {"auth/token/lookup-self", Operation::kRead, &SystemEndpoints::LookUpSelf},
+      {"sys/auth", Operation::kRead, &SystemEndpoints::AuthMethods},
+      {"sys/capabilities", Operation::kUpdate, &SystemEndpoints::Capabilities},
+      {"sys/capabilities-self", Operation::kUpdate, &SystemEndpoints::Capabilities},
+      {"sys/experiments", Operation::kRead, &SystemEndpoints::Experiments},
+      {kUiMounts, Operation::kRead, &SystemEndpoints::ListMountsForUi},
+      {"sys/metrics", Operation::kRead, &SystemEndpoints::MetricsText},
+      {"sys/mounts", Operation::kRead, &SystemEndpoints::ListMounts},
+  };
+  for (const Endpoint& endpoint : kEndpoints) {
+    if (endpoint.path != call.path) continue;
+    if (endpoint.operation == call.operation) return (this->*endpoint.handler)(call);
+    return ErrorAnswer(405, OneError(kUnsupportedOperation));
+  }
+  return ErrorAnswer(404, OneError(kUnsupportedPath));
+}
+
+HttpResponse SystemEndpoints::Injected(const Call& call, std::string_view data) const {
+  return InjectedAnswer({.request_id = call.id, .data = data, .mount_type = "system"});
+}
+
+HttpResponse SystemEndpoints::LookUpSelf(const Call& call) const {
+  const std::string data = ObjectText()
+                               .Text("accessor", call.identity.accessor)
+                               .Number("creation_time", absl::ToUnixSeconds(started_))
+                               .Number("creation_ttl", 0)
+                               .Text("display_name", call.identity.display_name)
+                               .Text("entity_id", call.identity.entity_id)
+                               .Raw("expire_time", "null")
+                               .Number("explicit_max_ttl", 0)
+                               .Text("id", call.token)
+                               .Text("issue_time", absl::FormatTime("%Y-%m-%d%ET%H:%M:%E9SZ",
+                                                                    started_, absl::UTCTimeZone()))
+                               .Raw("meta", "null")
+                               .Number("num_uses", 0)
+                               .Bool("orphan", true)
+                               .Text("path", "auth/token/create")
+                               .Raw("policies", ArrayText(call.identity.policies))
+                               .Bool("renewable", false)
+                               .Number("ttl", 0)
+                               .Text("type", "service")
+                               .Finish();
+  return EnvelopeAnswer({.request_id = call.id, .data = data, .mount_type = "token"});
+}
+
+HttpResponse SystemEndpoints::Capabilities(const Call& call) const {
+  const std::vector<std::string> paths = RequestedPaths(call.data);
+  if (paths.empty()) return ErrorAnswer(400, "paths must be supplied");
+  access::Identity identity = call.identity;
+  if (call.path == "sys/capabilities") {
+    const std::string token = Members(call.data, {"token"})["token"].text;
+    absl::StatusOr<access::Identity> owner = dependencies_.authorizer->Authenticate(token);
+    if (!owner.ok()) return ErrorAnswer(400, "invalid token");
+    identity = *std::move(owner);
+  }
+  std::map<std::string, std::string> lists;
+  for (const std::string& path : paths) {
+    lists[path] = CapabilityList(*dependencies_.authorizer, identity, path);
+  }
+  if (paths.size() == 1) lists.emplace("capabilities", lists.begin()->second);
+  ObjectText data;
+  for (const auto& [path, list] : lists) data.Raw(path, list);
+  return Injected(call, data.Finish());
+}
+
+HttpResponse SystemEndpoints::Experiments(const Call& call) const {
+  return EnvelopeAnswer({.request_id = call.id,
+                         .data = R"({"available":["events.alpha1"],"enabled":["events.alpha1"]})",
+                         .mount_type = "system"});
+}
+
+HttpResponse SystemEndpoints::MetricsText(const Call& call) const {
+  const std::string format = Members(call.data, {"format"})["format"].text;
+  if (!format.empty() && format != "prometheus") {
+    return ErrorAnswer(
+        400, Concat({"metric response format must be \"prometheus\", not \"", format, "\""}));
+  }
+  return api::Answer(200, "text/plain; version=0.0.4; charset=utf-8",
+                     dependencies_.metrics->PrometheusText());
+}
+
+std::string SystemEndpoints::TokenMethodText(bool effective) const {
+  const std::int64_t ttl = effective ? 2764800 : 0;
+  const std::string config = ObjectText()
+                                 .Number("default_lease_ttl", ttl)
+                                 .Bool("force_no_cache", false)
+                                 .Number("max_lease_ttl", ttl)
+                                 .Text("token_type", "default-service")
+                                 .Finish();
+  const std::string method = ObjectText()
+                                 .Text("accessor", token_accessor_)
+                                 .Raw("config", config)
+                                 .Text("description", "token based credentials")
+                                 .Bool("external_entropy_access", false)
+                                 .Bool("local", false)
+                                 .Raw("options", "null")
+                                 .Text("plugin_version", "")
+                                 .Text("running_plugin_version", "")
+                                 .Text("running_sha256", "")
+                                 .Bool("seal_wrap", false)
+                                 .Text("type", "token")
+                                 .Text("uuid", token_uuid_)
+                                 .Finish();
+  return ObjectText().Raw("token/", method).Finish();
+}
+
+HttpResponse SystemEndpoints::AuthMethods(const Call& call) const {
+  return Injected(call, TokenMethodText(false));
+}
+
+HttpResponse SystemEndpoints::ListMounts(const Call& call) const {
+  ObjectText data;
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies_.mounts->List()) {
+    data.Raw(mount->entry.path, MountObject(*mount, MountDetail::kAsConfigured));
+  }
+  return Injected(call, data.Finish());
+}
+
+HttpResponse SystemEndpoints::ListMountsForUi(const Call& call) const {
+  ObjectText secret;
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies_.mounts->List()) {
+    secret.Raw(mount->entry.path, MountObject(*mount, MountDetail::kEffective));
+  }
+  const std::string data =
+      ObjectText().Raw("auth", TokenMethodText(true)).Raw("secret", secret.Finish()).Finish();
+  return EnvelopeAnswer({.request_id = call.id, .data = data});
+}
+
+HttpResponse SystemEndpoints::MountForUi(const Call& call) const {
+  if (call.operation != Operation::kRead) return ErrorAnswer(405, OneError(kUnsupportedOperation));
+  const std::string path = WithSlash(std::string_view(call.path).substr(kUiMounts.size() + 1));
+  const std::optional<mounts::Route> route = dependencies_.mounts->Find(path);
+  bool allowed = false;
+  if (route) {
+    const std::string exact(WithoutSuffix(path, "/"));
+    for (const auto& [capability, name] : kCapabilityNames) {
+      allowed |= dependencies_.authorizer->Allows(call.identity, capability, exact) ||
+                 dependencies_.authorizer->Allows(call.identity, capability, path);
+    }
+  }
+  if (!allowed) {
+    return ErrorAnswer(403, Concat({"preflight capability check returned 403, please ensure "
+                                    "client's policies grant access to path \"",
+                                    path, "\""}));
+  }
+  const std::string data = MountObject(*route->mount, MountDetail::kEffective);
+  return EnvelopeAnswer({.request_id = call.id, .data = data});
+}
+
+void SystemEndpoints::AnswerMount(Call call, Respond respond) const {
+  const bool tune = call.path.ends_with(kTune);
+  if (call.operation == Operation::kRead) {
+    respond(tune ? ReadTuning(call) : ReadMount(call));
+    return;
+  }
+  const bool enable = call.operation == Operation::kUpdate;
+  if (tune || (!enable && call.operation != Operation::kDelete)) {
+    respond(ErrorAnswer(405, OneError(kUnsupportedOperation)));
+    return;
+  }
+  // Shared: when the executor refuses the work, it is answered here.
+  auto shared_respond = std::make_shared<Respond>(std::move(respond));
+  const bool posted = dependencies_.executor->Post(
+      [&dependencies = dependencies_, call = std::move(call), enable, shared_respond] {
+        (*shared_respond)(enable ? EnableMount(dependencies, call)
+                                 : DisableMount(dependencies, call));
+      });
+  if (!posted) (*shared_respond)(ErrorAnswer(503, "the server is too busy; try again"));
+}
+
+HttpResponse SystemEndpoints::ReadMount(const Call& call) const {
+  const std::string path = WithSlash(WithoutPrefix(call.path, kMounts));
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies_.mounts->List()) {
+    if (mount->entry.path == path) {
+      return Injected(call, MountObject(*mount, MountDetail::kAsConfigured));
+    }
+  }
+  return ErrorAnswer(400, Concat({"No secret engine mount at ", path}));
+}
+
+HttpResponse SystemEndpoints::ReadTuning(const Call& call) const {
+  const std::string path = WithSlash(WithoutSuffix(WithoutPrefix(call.path, kMounts), kTune));
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies_.mounts->List()) {
+    if (mount->entry.path == path) return Injected(call, TuningObject(*mount));
+  }
+  return ErrorAnswer(400, Concat({"No secret engine mount at ", path}));
+}
+
+}  // namespace belfry::api
