@@ -1,0 +1,173 @@
+#include "cli/client.h"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/json/parse.hpp>
+#include <chrono>
+#include <optional>
+
+#include "cli/text.h"
+
+namespace belfry::cli {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+
+using Request = http::request<http::string_body>;
+using Parser = http::response_parser<http::string_body>;
+
+constexpr std::size_t kMaxAnswerBytes = 64 * 1024 * 1024;
+
+// One request over one connection. Lives for one call of Run.
+class Exchange final {
+ public:
+  Exchange(const Connection& connection, absl::Duration timeout)
+      : connection_(connection), timeout_(timeout) {
+    parser_.body_limit(kMaxAnswerBytes);
+  }
+
+  absl::StatusOr<http::response<http::string_body>> Run(const Request& request) {
+    tcp::resolver resolver(context_);
+    beast::error_code error;
+    const auto endpoints =
+        resolver.resolve(connection_.host, std::to_string(connection_.port), error);
+    if (error) return Unreachable(connection_, error.message());
+    stream_.expires_after(absl::ToChronoNanoseconds(timeout_));
+    Await(error, [&](auto done) {
+      stream_.async_connect(endpoints, [done](auto result, const auto&) { done(result); });
+    });
+    if (error) return Failed(error, "");
+    Await(error, [&](auto done) {
+      http::async_write(stream_, request, [done](auto result, auto) { done(result); });
+    });
+    if (error) return Failed(error, "");
+    Await(error, [&](auto done) {
+      http::async_read(stream_, buffer_, parser_, [done](auto result, auto) { done(result); });
+    });
+    if (error) return Failed(error, "the answer is not understood: ");
+    return parser_.release();
+  }
+
+ private:
+  // Runs one asynchronous operation to its end: only those obey the stream's deadline.
+  template <typename Start>
+  void Await(beast::error_code& error, Start start) {
+    start([&error](beast::error_code result) { error = result; });
+    context_.restart();
+    context_.run();
+  }
+
+  absl::Status Failed(beast::error_code error, std::string_view what) const {
+    if (error == beast::error::timeout) {
+      return absl::DeadlineExceededError(Concat("the server at ", connection_.Authority(),
+                                                " did not answer within ",
+                                                absl::FormatDuration(timeout_)));
+    }
+    return Unreachable(connection_, Concat(what, error.message()));
+  }
+
+  const Connection& connection_;
+  const absl::Duration timeout_;
+  asio::io_context context_;
+  beast::tcp_stream stream_{context_};
+  beast::flat_buffer buffer_;
+  Parser parser_;
+};
+
+Request MakeRequest(const Connection& connection, std::string_view method, std::string target,
+                    std::string body) {
+  Request request;
+  request.method_string(beast::string_view(method.data(), method.size()));
+  request.target(target);
+  request.version(11);
+  request.set(http::field::host, connection.Authority());
+  request.set(http::field::user_agent, "belfry");
+  request.set("X-Vault-Request", "true");
+  if (!connection.token.empty()) request.set("X-Vault-Token", connection.token);
+  if (!connection.name_space.empty()) request.set("X-Vault-Namespace", connection.name_space);
+  request.set(http::field::connection, "close");
+  if (!body.empty()) {
+    request.set(http::field::content_type,
+                method == "PATCH" ? "application/merge-patch+json" : "application/json");
+  }
+  request.body() = std::move(body);
+  request.prepare_payload();
+  return request;
+}
+
+bool IsRedirect(int status) {
+  return status == 301 || status == 302 || status == 307 || status == 308;
+}
+
+boost::json::value ParseOrNull(const std::string& text) {
+  boost::json::error_code error;
+  boost::json::value value = boost::json::parse(text, error);
+  return error ? boost::json::value() : value;
+}
+
+}  // namespace
+
+const boost::json::object* Answer::data() const {
+  const auto* envelope = json.if_object();
+  if (envelope == nullptr) return nullptr;
+  const auto* data = envelope->if_contains("data");
+  return data == nullptr ? nullptr : data->if_object();
+}
+
+std::string Answer::ErrorText() const {
+  std::string text = Concat(request, " was answered with ", status);
+  const auto* envelope = json.if_object();
+  const auto* errors = envelope == nullptr ? nullptr : envelope->if_contains("errors");
+  if (errors != nullptr && errors->is_array()) {
+    for (const auto& error : errors->get_array()) {
+      if (!error.is_string()) continue;
+      text += Concat("\n* ", Trimmed(std::string_view(error.get_string())));
+    }
+  } else if (!body.empty() && envelope == nullptr) {
+    text += Concat("\n* ", Trimmed(body));
+  }
+  return text;
+}
+
+absl::Status Unreachable(const Connection& connection, std::string_view reason) {
+  return absl::UnavailableError(Concat("cannot reach the server at ", connection.Authority(), ": ",
+                                       reason, " (VAULT_ADDR or -address says where it is)"));
+}
+
+Client::Client(Connection connection, absl::Duration timeout)
+    : connection_(std::move(connection)), timeout_(timeout) {}
+
+absl::StatusOr<Answer> Client::Send(std::string_view method, std::string_view path,
+                                    std::string_view query, std::string body) {
+  Connection connection = connection_;
+  std::string target = connection.Target(path, query);
+  for (int attempt = 0;; ++attempt) {
+    auto response =
+        Exchange(connection, timeout_).Run(MakeRequest(connection, method, target, body));
+    if (!response.ok()) return response.status();
+    Answer answer;
+    answer.request = Concat(method, " http://", connection.Authority(), target);
+    answer.status = response->result_int();
+    const auto location = (*response)[http::field::location];
+    answer.location = std::string(location.data(), location.size());
+    answer.body = std::move(response->body());
+    answer.json = ParseOrNull(answer.body);
+    if (attempt > 0 || !IsRedirect(answer.status) || answer.location.empty()) return answer;
+    if (answer.location.starts_with("/")) {
+      target = answer.location;
+      continue;
+    }
+    if (absl::Status status = SetAddress(answer.location, &connection); !status.ok()) return status;
+    target = connection.base_path;
+    connection.base_path = "";
+  }
+}
+
+}  // namespace belfry::cli

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <boost/json/value.hpp>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cli/connection.h"
+
+namespace belfry::cli {
+
+// What a server answered, whatever the status.
+struct Answer {
+  std::string request;  // "PUT http://127.0.0.1:8200/v1/secret/data/foo", for messages.
+  int status = 0;
+  std::string location;
+  std::string body;
+  // The body, parsed; null when it is empty or no JSON.
+  boost::json::value json;
+
+  bool ok() const { return status >= 200 && status < 300; }
+  // The member `data` when it is an object, else null.
+  const boost::json::object* data() const;
+  // One line for what was asked, and one for each error that the server named.
+  std::string ErrorText() const;
+};
+
+// Speaks HTTP/1.1 with the server. One request at a time; not thread-safe.
+class Client final {
+ public:
+  explicit Client(Connection connection, absl::Duration timeout = absl::Seconds(60));
+
+  // `path` is without "/v1/" and not encoded; `query` is encoded; a `body` that is empty is not
+  // sent. Follows one redirect. Unavailable, with one sentence, when the server cannot be reached
+  // or speaks no HTTP; DeadlineExceeded when it does not answer in time.
+  absl::StatusOr<Answer> Send(std::string_view method, std::string_view path,
+                              std::string_view query = "", std::string body = "");
+
+  const Connection& connection() const { return connection_; }
+
+ private:
+  const Connection connection_;
+  const absl::Duration timeout_;
+};
+
+// The error of a failed connection attempt as one sentence, for example
+// "cannot reach the server at 127.0.0.1:8200: Connection refused (set VAULT_ADDR or -address …)".
+absl::Status Unreachable(const Connection& connection, std::string_view reason);
+
+}  // namespace belfry::cli

@@ -1,0 +1,106 @@
+#include "cli/command.h"
+
+#include <algorithm>
+#include <ostream>
+
+#include "cli/json_text.h"
+#include "cli/text.h"
+
+namespace belfry::cli {
+
+ClientFlags::ClientFlags(Flags* flags, Field field) {
+  flags->Add("address", "Address of the server. Also BELFRY_ADDR, VAULT_ADDR.", &address_);
+  flags->Add("namespace", "Namespace to work in. Also BELFRY_NAMESPACE, VAULT_NAMESPACE.",
+             &name_space_);
+  flags->Add("format", "What to print: table or json. Also BELFRY_FORMAT, VAULT_FORMAT.", &format_);
+  if (field == Field::kOffered) flags->Add("field", "Print only the value of this field.", &field_);
+}
+
+absl::StatusOr<Client> ClientFlags::Connect(const Terminal& terminal) const {
+  const std::string format = format_.empty() ? Setting(terminal, "FORMAT") : format_;
+  if (!format.empty() && format != "table" && format != "json") {
+    return absl::InvalidArgumentError(
+        Concat("unknown format \"", format, "\": it must be table or json"));
+  }
+  absl::StatusOr<Connection> connection = ConnectionFrom(terminal, address_, name_space_);
+  if (!connection.ok()) return connection.status();
+  return Client(*std::move(connection));
+}
+
+bool ClientFlags::Json(const Terminal& terminal) const {
+  return (format_.empty() ? Setting(terminal, "FORMAT") : format_) == "json";
+}
+
+bool ParseOrExplain(Flags& flags, const std::vector<std::string>& arguments, std::size_t minimum,
+                    std::size_t maximum, Terminal& terminal, int* exit_code) {
+  absl::Status status = flags.Parse(arguments);
+  if (absl::IsCancelled(status)) {
+    *terminal.out << flags.Usage();
+    *exit_code = kSuccess;
+    return false;
+  }
+  if (status.ok()) status = flags.ExpectArguments(minimum, maximum);
+  if (status.ok()) return true;
+  *exit_code = Fail(terminal, status, kUsageError);
+  *terminal.err << "\n" << flags.Usage();
+  return false;
+}
+
+int Fail(Terminal& terminal, const absl::Status& status, int exit_code) {
+  return Fail(terminal, std::string(status.message()), exit_code);
+}
+
+int Fail(Terminal& terminal, std::string_view message, int exit_code) {
+  *terminal.err << message << std::endl;
+  return exit_code;
+}
+
+void ShowWarnings(Terminal& terminal, const Answer& answer) {
+  const auto* envelope = answer.json.if_object();
+  const auto* warnings = envelope == nullptr ? nullptr : envelope->if_contains("warnings");
+  if (warnings == nullptr || !warnings->is_array()) return;
+  for (const auto& warning : warnings->get_array())
+    *terminal.err << "WARNING! " << OneLine(warning) << "\n";
+}
+
+absl::StatusOr<Answer> Demand(Client& client, std::string_view doing, std::string_view method,
+                              std::string_view path, std::string_view query, std::string body) {
+  absl::StatusOr<Answer> answer = client.Send(method, path, query, std::move(body));
+  if (!answer.ok())
+    return absl::Status(answer.status().code(),
+                        Concat(doing, ": ", std::string(answer.status().message())));
+  if (!answer->ok()) return absl::FailedPreconditionError(Concat(doing, ": ", answer->ErrorText()));
+  return answer;
+}
+
+int PrintField(Terminal& terminal, const boost::json::object& object, std::string_view field) {
+  const auto* value = object.if_contains(boost::json::string_view(field.data(), field.size()));
+  if (value == nullptr)
+    return Fail(terminal, Concat("Field \"", field, "\" not present in secret"), kUsageError);
+  *terminal.out << OneLine(*value) << std::flush;
+  return kSuccess;
+}
+
+int Dispatch(std::string_view family, const std::vector<Command>& commands, Terminal& terminal,
+             const std::vector<std::string>& arguments) {
+  const std::string wanted = arguments.empty() ? "" : arguments.front();
+  for (const Command& command : commands) {
+    if (command.name == wanted)
+      return command.run(terminal, {arguments.begin() + 1, arguments.end()});
+  }
+  const bool help = wanted == "-h" || wanted == "-help" || wanted == "--help" || wanted == "help";
+  std::ostream& out = help ? *terminal.out : *terminal.err;
+  if (!wanted.empty() && !help)
+    out << "There is no command \"" << Concat(family, wanted) << "\".\n\n";
+  out << "Usage: belfry " << family << "<command> [flags] [arguments]\n\nCommands:\n";
+  std::size_t width = 0;
+  for (const Command& command : commands) width = std::max(width, command.name.size());
+  for (const Command& command : commands) {
+    out << "    " << command.name << std::string(width + 4 - command.name.size(), ' ')
+        << command.summary << "\n";
+  }
+  out << std::flush;
+  return help ? kSuccess : kUsageError;
+}
+
+}  // namespace belfry::cli

@@ -1,0 +1,207 @@
+#include "cli/flags.h"
+
+#include <boost/program_options.hpp>
+#include <exception>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+#include "cli/text.h"
+
+namespace belfry::cli {
+namespace {
+
+namespace po = boost::program_options;
+
+// A violation of the rules, on its way through Program_options to Parse.
+class FlagError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// -h or -help.
+class HelpWanted : public std::exception {};
+
+bool TakesValue(const po::option_description& flag) {
+  return flag.semantic()->min_tokens() > 0;
+}
+
+// Moves everything from the tokens to the options as positional arguments.
+std::vector<po::option> AllPositional(std::vector<std::string>& tokens) {
+  std::vector<po::option> options;
+  for (std::string& token : tokens) {
+    po::option option;
+    option.value = {token};
+    option.original_tokens = {token};
+    option.position_key = static_cast<int>(options.size());
+    options.push_back(std::move(option));
+  }
+  tokens.clear();
+  return options;
+}
+
+std::string TakeFirst(std::vector<std::string>& tokens) {
+  std::string first = std::move(tokens.front());
+  tokens.erase(tokens.begin());
+  return first;
+}
+
+// One step of parsing by Go's rules: takes one flag, or all that follows the flags, from the front
+// of `tokens`.
+std::vector<po::option> TakeGoFlag(const po::options_description& known,
+                                   std::vector<std::string>& tokens) {
+  if (tokens.front() == "--") {
+    TakeFirst(tokens);
+    return AllPositional(tokens);
+  }
+  if (tokens.front().size() < 2 || tokens.front()[0] != '-') return AllPositional(tokens);
+
+  po::option option;
+  option.original_tokens = {tokens.front()};
+  const std::string token = TakeFirst(tokens);
+  std::string_view text = token;
+  ConsumePrefix(&text, "-");
+  ConsumePrefix(&text, "-");
+  const std::size_t equals = text.find('=');
+  option.string_key = std::string(text.substr(0, equals));
+  const auto* flag = known.find_nothrow(option.string_key, /*approx=*/false);
+  if (option.string_key.empty()) throw FlagError(Concat("bad flag syntax: ", token));
+  if (flag == nullptr && (option.string_key == "h" || option.string_key == "help"))
+    throw HelpWanted();
+  if (flag == nullptr)
+    throw FlagError(Concat("flag provided but not defined: -", option.string_key));
+  if (equals != std::string_view::npos) {
+    option.value = {std::string(text.substr(equals + 1))};
+  } else if (TakesValue(*flag)) {
+    if (tokens.empty()) throw FlagError(Concat("flag needs an argument: -", option.string_key));
+    option.value = {TakeFirst(tokens)};
+  }
+  return {std::move(option)};
+}
+
+// Go's strconv.ParseBool.
+bool ParseGoBool(const std::string& text, bool* value) {
+  for (const char* yes : {"1", "t", "T", "TRUE", "true", "True"}) {
+    if (text == yes) return *value = true;
+  }
+  *value = false;
+  for (const char* no : {"0", "f", "F", "FALSE", "false", "False"}) {
+    if (text == no) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+struct Flags::State {
+  std::string usage;
+  po::options_description known;
+  po::variables_map given;
+  std::vector<std::string> arguments;
+};
+
+Flags::Flags(std::string_view usage) : state_(std::make_unique<State>()) {
+  state_->usage = std::string(usage);
+}
+Flags::~Flags() = default;
+
+void Flags::Add(std::string_view name, std::string_view help, std::string* target) {
+  state_->known.add_options()(std::string(name).c_str(), po::value<std::string>(target),
+                              std::string(help).c_str());
+}
+
+void Flags::Add(std::string_view name, std::string_view help, int* target) {
+  state_->known.add_options()(std::string(name).c_str(), po::value<int>(target),
+                              std::string(help).c_str());
+}
+
+void Flags::Add(std::string_view name, std::string_view help, bool* target) {
+  const std::string flag(name);
+  auto* value = po::value<std::string>()->implicit_value("true")->notifier(
+      [flag, target](const std::string& text) {
+        if (!ParseGoBool(text, target)) {
+          throw FlagError(
+              Concat("invalid boolean value \"", text, "\" for -", flag, ": parse error"));
+        }
+      });
+  state_->known.add_options()(flag.c_str(), value, std::string(help).c_str());
+}
+
+void Flags::Add(std::string_view name, std::string_view help, std::vector<std::string>* target) {
+  state_->known.add_options()(std::string(name).c_str(),
+                              po::value<std::vector<std::string>>(target)->composing(),
+                              std::string(help).c_str());
+}
+
+absl::Status Flags::Parse(std::vector<std::string> arguments) {
+  try {
+    po::parsed_options parsed = po::command_line_parser(arguments)
+                                    .options(state_->known)
+                                    .extra_style_parser([this](std::vector<std::string>& tokens) {
+                                      return TakeGoFlag(state_->known, tokens);
+                                    })
+                                    .run();
+    // As in Go, the last of several uses of a flag counts; Program_options alone would refuse the
+    // second.
+    std::vector<po::option> kept;
+    for (po::option& option : parsed.options) {
+      if (option.string_key.empty()) {
+        state_->arguments.insert(state_->arguments.end(), option.value.begin(), option.value.end());
+        continue;
+      }
+      const bool composing =
+          state_->known.find(option.string_key, false).semantic()->is_composing();
+      std::erase_if(kept, [&](const po::option& earlier) {
+        return !composing && earlier.string_key == option.string_key;
+      });
+      kept.push_back(std::move(option));
+    }
+    parsed.options = std::move(kept);
+    po::store(parsed, state_->given);
+    po::notify(state_->given);
+  } catch (const HelpWanted&) {
+    return absl::CancelledError("help");
+  } catch (const FlagError& error) {
+    return absl::InvalidArgumentError(error.what());
+  } catch (const po::validation_error& error) {
+    return absl::InvalidArgumentError(
+        Concat("invalid value for flag ", error.get_option_name(), ": parse error"));
+  } catch (const po::error& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  return absl::OkStatus();
+}
+
+const std::vector<std::string>& Flags::arguments() const {
+  return state_->arguments;
+}
+
+absl::Status Flags::ExpectArguments(std::size_t minimum, std::size_t maximum) const {
+  const std::size_t got = state_->arguments.size();
+  if (got < minimum) {
+    return absl::InvalidArgumentError(
+        Concat("Not enough arguments (expected ", minimum, ", got ", got, ")"));
+  }
+  if (got > maximum) {
+    return absl::InvalidArgumentError(
+        Concat("Too many arguments (expected ", maximum, ", got ", got, ")"));
+  }
+  return absl::OkStatus();
+}
+
+bool Flags::Given(std::string_view name) const {
+  return state_->given.count(std::string(name)) > 0;
+}
+
+std::string Flags::Usage() const {
+  std::ostringstream text;
+  text << "Usage: belfry " << state_->usage << "\n";
+  if (!state_->known.options().empty()) text << "\nOptions:\n";
+  for (const auto& flag : state_->known.options()) {
+    text << "\n  -" << flag->long_name() << (TakesValue(*flag) ? "=<value>" : "") << "\n      "
+         << flag->description() << "\n";
+  }
+  return text.str();
+}
+
+}  // namespace belfry::cli

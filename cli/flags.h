@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace belfry::cli {
+
+// The flags of one command, with the rules of Go's flag package, which Vault's users know: `-name
+// value`, `-name=value`, `--name=value`; a boolean takes its value only after '='; the first
+// argument that is no flag ends the flags, and so does `--`.
+//
+// Every target must outlive the Flags and keeps its value when its flag is absent. Not thread-safe.
+class Flags {
+ public:
+  // `usage` is the line after "Usage: belfry ".
+  explicit Flags(std::string_view usage);
+  ~Flags();
+  Flags(const Flags&) = delete;
+  Flags& operator=(const Flags&) = delete;
+
+  void Add(std::string_view name, std::string_view help, std::string* target);
+  void Add(std::string_view name, std::string_view help, int* target);
+  void Add(std::string_view name, std::string_view help, bool* target);
+  // May be given several times; each use adds one value.
+  void Add(std::string_view name, std::string_view help, std::vector<std::string>* target);
+
+  // InvalidArgument with Go's text, for example "flag provided but not defined: -timeout";
+  // Cancelled when -h or -help was given.
+  absl::Status Parse(std::vector<std::string> arguments);
+
+  // What followed the flags. Valid after Parse.
+  const std::vector<std::string>& arguments() const;
+  // InvalidArgument "Not enough arguments (expected 1, got 0)" or "Too many arguments (expected 1,
+  // got 2)".
+  absl::Status ExpectArguments(std::size_t minimum, std::size_t maximum) const;
+  // Whether the flag was given.
+  bool Given(std::string_view name) const;
+
+  std::string Usage() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace belfry::cli

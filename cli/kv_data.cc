@@ -1,0 +1,106 @@
+#include "cli/kv_data.h"
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+#include "cli/text.h"
+
+namespace belfry::cli {
+namespace {
+
+namespace json = boost::json;
+
+absl::StatusOr<std::string> ReadFile(const std::string& name) {
+  std::ifstream file(name, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file) return absl::InvalidArgumentError(Concat("cannot read the file \"", name, "\""));
+  return text;
+}
+
+std::string ReadAll(std::istream& in) {
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+// The text that "@name" or "-" stands for; nullopt when `argument` is neither.
+absl::StatusOr<std::optional<std::string>> Referenced(const std::string& argument,
+                                                      std::istream& in) {
+  if (argument == "-") return std::optional(ReadAll(in));
+  if (!argument.starts_with('@')) return std::optional<std::string>();
+  absl::StatusOr<std::string> text = ReadFile(argument.substr(1));
+  if (!text.ok()) return text.status();
+  return std::optional(*std::move(text));
+}
+
+absl::Status AddObject(const std::string& text, const std::string& argument, json::object* secret) {
+  json::error_code error;
+  const json::value value = json::parse(text, error);
+  if (error || !value.is_object())
+    return absl::InvalidArgumentError(Concat("\"", argument, "\" holds no JSON object"));
+  for (const auto& [key, member] : value.get_object()) (*secret)[key] = member;
+  return absl::OkStatus();
+}
+
+void AddMember(const std::string& key, std::string value, json::object* secret) {
+  json::value* present = secret->if_contains(key);
+  if (present == nullptr) {
+    (*secret)[key] = std::move(value);
+  } else if (present->is_array()) {
+    present->get_array().push_back(json::value(std::move(value)));
+  } else {
+    json::value first = std::move(*present);
+    *present = json::array{std::move(first), json::value(std::move(value))};
+  }
+}
+
+absl::Status AddArgument(const std::string& argument, std::istream& in, json::object* secret) {
+  absl::StatusOr<std::optional<std::string>> whole = Referenced(argument, in);
+  if (!whole.ok()) return whole.status();
+  if (*whole) return AddObject(**whole, argument, secret);
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    return absl::InvalidArgumentError(
+        Concat("\"", argument, "\" is neither KEY=VALUE nor @file nor -"));
+  }
+  std::string value = argument.substr(equals + 1);
+  absl::StatusOr<std::optional<std::string>> text = Referenced(value, in);
+  if (!text.ok()) return text.status();
+  if (*text) {
+    value = **std::move(text);
+  } else if (value.starts_with("\\@")) {
+    value.erase(0, 1);
+  }
+  AddMember(argument.substr(0, equals), std::move(value), secret);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<json::object> ParseSecret(const std::vector<std::string>& arguments,
+                                         std::istream& in) {
+  json::object secret;
+  for (const std::string& argument : arguments) {
+    if (absl::Status status = AddArgument(argument, in, &secret); !status.ok()) return status;
+  }
+  return secret;
+}
+
+absl::StatusOr<json::array> ParseVersions(const std::vector<std::string>& texts) {
+  json::array versions;
+  for (const std::string& text : texts) {
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t comma = std::min(text.find(',', begin), text.size());
+      const std::string_view version = Trimmed(std::string_view(text).substr(begin, comma - begin));
+      if (version.empty() || version.find_first_not_of("0123456789") != std::string_view::npos) {
+        return absl::InvalidArgumentError(Concat("\"", text, "\" is no list of version numbers"));
+      }
+      versions.push_back(json::value(std::string(version)));
+      begin = comma + 1;
+    }
+  }
+  return versions;
+}
+
+}  // namespace belfry::cli

@@ -1,0 +1,53 @@
+#include "cli/kv_mount.h"
+
+#include <boost/json/object.hpp>
+
+#include "cli/text.h"
+
+namespace belfry::cli {
+namespace {
+
+std::string WithoutSlashes(std::string_view path) {
+  while (path.starts_with('/')) path.remove_prefix(1);
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return std::string(path);
+}
+
+std::string TextMember(const boost::json::object& object, const char* name) {
+  const auto* value = object.if_contains(name);
+  return value == nullptr || !value->is_string() ? "" : std::string(value->get_string());
+}
+
+bool IsVersioned(const boost::json::object& mount) {
+  const auto* options = mount.if_contains("options");
+  return options != nullptr && options->is_object() &&
+         TextMember(options->get_object(), "version") == "2";
+}
+
+}  // namespace
+
+std::string KvLocation::Path(std::string_view area) const {
+  if (!versioned) return mount + key;
+  return key.empty() ? Concat(mount, area) : Concat(mount, area, "/", key);
+}
+
+absl::StatusOr<KvLocation> Locate(Client& client, std::string_view mount, std::string_view path) {
+  const std::string key = WithoutSlashes(path);
+  const std::string full = mount.empty() ? key : Concat(WithoutSlashes(mount), "/", key);
+  absl::StatusOr<Answer> answer = client.Send("GET", Concat("sys/internal/ui/mounts/", full));
+  if (!answer.ok()) return answer.status();
+  // A server that does not know the question has unversioned mounts only.
+  if (answer->status == 404) return KvLocation{.key = full};
+  if (!answer->ok()) return absl::FailedPreconditionError(answer->ErrorText());
+  const auto* data = answer->data();
+  if (data == nullptr)
+    return absl::FailedPreconditionError(Concat(answer->request, " was answered without data"));
+
+  KvLocation location{.mount = TextMember(*data, "path"), .versioned = IsVersioned(*data)};
+  std::string_view rest = full;
+  if (!ConsumePrefix(&rest, location.mount)) rest = "";  // "secret" alone, in the mount "secret/".
+  location.key = WithoutSlashes(rest);
+  return location;
+}
+
+}  // namespace belfry::cli

@@ -1,0 +1,46 @@
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/server_command.h"
+
+namespace belfry::cli {
+namespace {
+
+int RunVersion(Terminal& terminal, const std::vector<std::string>&) {
+  *terminal.out << "Belfry v" << BELFRY_VERSION << std::endl;
+  return kSuccess;
+}
+
+int Main(int argc, char** argv) {
+  // A reader that goes away shows as a failed write.
+  std::signal(SIGPIPE, SIG_IGN);
+  Terminal terminal{.in = &std::cin, .out = &std::cout, .err = &std::cerr, .output_descriptor = 1};
+  terminal.environment = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  const std::vector<Command> commands = {
+      {"server", "Start a server", RunServer},
+      {"status", "Show whether a server is up and unsealed", RunStatus},
+      {"events", "Hear of changes as they happen", RunEvents},
+      {"kv", "Read and write secrets", RunKv},
+      {"secrets", "Mount, list and unmount secrets engines", RunSecrets},
+      {"version", "Show the version", RunVersion},
+  };
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() &&
+      (arguments[0] == "-version" || arguments[0] == "--version" || arguments[0] == "-v")) {
+    arguments[0] = "version";
+  }
+  return Dispatch("", commands, terminal, arguments);
+}
+
+}  // namespace
+}  // namespace belfry::cli
+
+int main(int argc, char** argv) {
+  return belfry::cli::Main(argc, argv);
+}

@@ -1,0 +1,128 @@
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <map>
+#include <ostream>
+
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/json_text.h"
+#include "cli/table.h"
+#include "cli/text.h"
+
+namespace belfry::cli {
+namespace {
+
+std::string WithSlash(std::string path) {
+  while (path.starts_with('/')) path.erase(0, 1);
+  if (!path.ends_with('/')) path += '/';
+  return path;
+}
+
+std::string WithoutSlash(const std::string& path) {
+  const std::string with = WithSlash(path);
+  return with.substr(0, with.size() - 1);
+}
+
+int Enable(Terminal& terminal, const std::vector<std::string>& arguments) {
+  Flags flags("secrets enable [flags] TYPE");
+  ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
+  std::string path, version, description;
+  std::vector<std::string> options;
+  flags.Add("path", "Where to mount it. Default: the type's name.", &path);
+  flags.Add("version", "Version of the engine, for example 2 for kv.", &version);
+  flags.Add("description", "A text for people.", &description);
+  flags.Add("options", "KEY=VALUE for the engine; may be repeated.", &options);
+  int exit_code = kSuccess;
+  if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
+  absl::StatusOr<Client> client = client_flags.Connect(terminal);
+  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
+
+  const std::string& type = flags.arguments().front();
+  if (path.empty()) path = type;
+  boost::json::object body{{"type", type}, {"description", description}};
+  boost::json::object engine_options;
+  for (const std::string& option : options) {
+    const std::size_t equals = option.find('=');
+    if (equals == std::string::npos)
+      return Fail(terminal, Concat("-options must be KEY=VALUE: \"", option, "\""), kUsageError);
+    engine_options[option.substr(0, equals)] = option.substr(equals + 1);
+  }
+  if (!version.empty()) engine_options["version"] = version;
+  if (!engine_options.empty()) body["options"] = std::move(engine_options);
+  const auto answer =
+      Demand(*client, "Error enabling", "POST", Concat("sys/mounts/", WithoutSlash(path)), "",
+             boost::json::serialize(body));
+  if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
+  ShowWarnings(terminal, *answer);
+  *terminal.out << "Success! Enabled the " << type << " secrets engine at: " << WithSlash(path)
+                << std::endl;
+  return kSuccess;
+}
+
+int Disable(Terminal& terminal, const std::vector<std::string>& arguments) {
+  Flags flags("secrets disable [flags] PATH");
+  ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
+  int exit_code = kSuccess;
+  if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
+  absl::StatusOr<Client> client = client_flags.Connect(terminal);
+  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
+  const std::string path = flags.arguments().front();
+  const auto answer = Demand(*client, Concat("Error disabling secrets engine at ", WithSlash(path)),
+                             "DELETE", Concat("sys/mounts/", WithoutSlash(path)));
+  if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
+  *terminal.out << "Success! Disabled the secrets engine (if it existed) at: " << WithSlash(path)
+                << std::endl;
+  return kSuccess;
+}
+
+std::string MountTable(const boost::json::object& mounts) {
+  const auto text = [](const boost::json::object& mount, const char* name) -> std::string {
+    const auto* value = mount.if_contains(name);
+    const std::string line = value == nullptr || value->is_null() ? "" : OneLine(*value);
+    return line.empty() ? "n/a" : line;
+  };
+  std::map<std::string, std::vector<std::string>> sorted;
+  for (const auto& [path, value] : mounts) {
+    const auto* mount = value.if_object();
+    if (mount == nullptr) continue;
+    const std::string name(path);
+    sorted[name] = {name, text(*mount, "type"), text(*mount, "accessor"),
+                    text(*mount, "description")};
+  }
+  std::vector<std::vector<std::string>> rows = {{"Path", "Type", "Accessor", "Description"}};
+  for (auto& [path, row] : sorted) rows.push_back(std::move(row));
+  return Columns(rows);
+}
+
+int List(Terminal& terminal, const std::vector<std::string>& arguments) {
+  Flags flags("secrets list [flags]");
+  ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
+  int exit_code = kSuccess;
+  if (!ParseOrExplain(flags, arguments, 0, 0, terminal, &exit_code)) return exit_code;
+  absl::StatusOr<Client> client = client_flags.Connect(terminal);
+  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
+  const auto answer = Demand(*client, "Error listing secrets engines", "GET", "sys/mounts");
+  if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
+  const auto* mounts = answer->data();
+  if (mounts == nullptr)
+    return Fail(terminal, "Error listing secrets engines: the answer has no data", kRequestError);
+  if (client_flags.Json(terminal)) {
+    *terminal.out << Indented(boost::json::serialize(*mounts)) << std::endl;
+  } else {
+    *terminal.out << MountTable(*mounts) << std::flush;
+  }
+  return kSuccess;
+}
+
+}  // namespace
+
+int RunSecrets(Terminal& terminal, const std::vector<std::string>& arguments) {
+  return Dispatch(
+      "secrets ",
+      {{"enable", "Mount a secrets engine", Enable},
+       {"list", "Show what is mounted", List},
+       {"disable", "Take a secrets engine out of service and delete its data", Disable}},
+      terminal, arguments);
+}
+
+}  // namespace belfry::cli

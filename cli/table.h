@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+namespace belfry::cli {
+
+// Text for people, in Vault's shapes, each with its final newline.
+
+// Columns four spaces apart, with a dashed line under the first row.
+std::string Columns(const std::vector<std::vector<std::string>>& rows);
+
+// "Key  Value", one line a member, sorted by key.
+std::string KeyValueTable(const boost::json::object& object);
+
+// "== Data ==" and such, centred over something `width` columns wide.
+std::string Heading(std::string_view title, std::size_t width);
+
+// The heading and the key-value table below it.
+std::string TitledTable(std::string_view title, const boost::json::object& object);
+
+}  // namespace belfry::cli

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+
+namespace belfry::cli {
+
+// What a command sees of the world around it. A test gives it another. All pointers must outlive
+// the command.
+struct Terminal {
+  std::istream* in = nullptr;
+  std::ostream* out = nullptr;
+  std::ostream* err = nullptr;
+  // The descriptor behind `out`, to learn when its reader has gone; -1: none.
+  int output_descriptor = -1;
+  // An environment variable; nullopt when it is not set.
+  std::function<std::optional<std::string>(const char* name)> environment;
+};
+
+// Exit codes are Vault's.
+inline constexpr int kSuccess = 0;
+inline constexpr int kUsageError = 1;
+inline constexpr int kRequestError = 2;
+
+}  // namespace belfry::cli

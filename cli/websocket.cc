@@ -1,0 +1,132 @@
+#include "cli/websocket.h"
+
+#include <unistd.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/websocket.hpp>
+#include <chrono>
+#include <optional>
+
+#include "cli/client.h"
+#include "cli/text.h"
+
+namespace belfry::cli {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace websocket = beast::websocket;
+using asio::ip::tcp;
+
+constexpr std::chrono::seconds kHandshakeTimeout(30);
+
+// What every handshake carries beside WebSocket's own headers.
+auto Headers(const Connection& connection) {
+  return [token = connection.token,
+          name_space = connection.name_space](websocket::request_type& request) {
+    request.set(http::field::user_agent, "belfry");
+    request.set("X-Vault-Request", "true");
+    // Sent even when it is empty, as Vault's clients do.
+    request.set("X-Vault-Namespace", name_space);
+    if (!token.empty()) request.set("X-Vault-Token", token);
+  };
+}
+
+class BeastWebSocket final : public WebSocket {
+ public:
+  explicit BeastWebSocket(Connection connection) : connection_(std::move(connection)) {}
+
+  // OK, or what to tell the user; a refusal fills in `refusal` and is OK too.
+  absl::Status Connect(std::string_view target, std::optional<Refusal>* refusal) {
+    tcp::resolver resolver(context_);
+    beast::error_code error;
+    const auto endpoints =
+        resolver.resolve(connection_.host, std::to_string(connection_.port), error);
+    if (error) return Unreachable(connection_, error.message());
+    auto& tcp_stream = beast::get_lowest_layer(stream_);
+    tcp_stream.expires_after(kHandshakeTimeout);
+    tcp_stream.async_connect(endpoints, [&error](auto result, const auto&) { error = result; });
+    Run();
+    if (error) return Unreachable(connection_, error.message());
+
+    tcp_stream.expires_never();
+    websocket::stream_base::timeout timeouts{kHandshakeTimeout, websocket::stream_base::none(),
+                                             false};
+    stream_.set_option(timeouts);
+    stream_.set_option(websocket::stream_base::decorator(Headers(connection_)));
+    websocket::response_type response;
+    stream_.async_handshake(response, connection_.Authority(), std::string(target),
+                            [&error](auto result) { error = result; });
+    Run();
+    if (!error) return absl::OkStatus();
+    if (error != websocket::error::upgrade_declined)
+      return Unreachable(connection_, error.message());
+    *refusal = Refusal{.status = static_cast<int>(response.result_int()),
+                       .location = std::string(response[http::field::location]),
+                       .body = response.body()};
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> Next(int stop_when_closed) override {
+    WatchReader(stop_when_closed);
+    beast::flat_buffer buffer;
+    std::optional<beast::error_code> read;
+    stream_.async_read(buffer, [&read](auto result, auto) { read = result; });
+    context_.restart();
+    while (!read && !reader_is_gone_) context_.run_one();
+    if (!read) {
+      // Nobody can see another event: the read has to end before its buffer does.
+      beast::get_lowest_layer(stream_).close();
+      context_.run();
+      return absl::CancelledError("nobody reads the output any more");
+    }
+    if (!*read) return beast::buffers_to_string(buffer.data());
+    if (*read != websocket::error::closed)
+      return absl::UnavailableError(Concat("the connection broke: ", read->message()));
+    const websocket::close_reason& why = stream_.reason();
+    return absl::OutOfRangeError(Concat("the server closed the stream with ", why.code,
+                                        why.reason.empty() ? "" : ": ",
+                                        std::string(why.reason.c_str())));
+  }
+
+ private:
+  void Run() {
+    context_.restart();
+    context_.run();
+  }
+
+  // Starts, once, to wait for the moment at which nobody reads from our output.
+  void WatchReader(int descriptor) {
+    if (descriptor < 0 || output_) return;
+    output_.emplace(context_, ::dup(descriptor));
+    output_->async_wait(asio::posix::stream_descriptor::wait_error,
+                        [this](beast::error_code error) {
+                          if (!error) reader_is_gone_ = true;
+                        });
+  }
+
+  const Connection connection_;
+  asio::io_context context_;
+  websocket::stream<beast::tcp_stream> stream_{context_};
+  std::optional<asio::posix::stream_descriptor> output_;
+  bool reader_is_gone_ = false;
+};
+
+}  // namespace
+
+absl::StatusOr<std::variant<std::unique_ptr<WebSocket>, WebSocket::Refusal>> WebSocket::Open(
+    const Connection& connection, std::string_view target) {
+  using Opened = std::variant<std::unique_ptr<WebSocket>, Refusal>;
+  auto socket = std::make_unique<BeastWebSocket>(connection);
+  std::optional<Refusal> refusal;
+  if (absl::Status status = socket->Connect(target, &refusal); !status.ok()) return status;
+  if (refusal) return Opened(*std::move(refusal));
+  return Opened(std::move(socket));
+}
+
+}  // namespace belfry::cli

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "cli/connection.h"
+
+namespace belfry::cli {
+
+// The client's end of one WebSocket. One call at a time; not thread-safe.
+class WebSocket {
+ public:
+  // What a server answered instead of "101 Switching Protocols".
+  struct Refusal {
+    int status = 0;
+    std::string location;
+    std::string body;
+  };
+
+  // Asks for the upgrade at `target` (already encoded). Unavailable when the server cannot be
+  // reached or does not answer in time.
+  static absl::StatusOr<std::variant<std::unique_ptr<WebSocket>, Refusal>> Open(
+      const Connection& connection, std::string_view target);
+  virtual ~WebSocket() = default;
+
+  // Waits for the next message, for as long as it takes. OutOfRange, with the code and the reason,
+  // when the server has closed; Unavailable when the connection broke; Cancelled when
+  // `stop_when_closed` (a pipe's writing end; -1: none) has lost its reader.
+  virtual absl::StatusOr<std::string> Next(int stop_when_closed) = 0;
+};
+
+}  // namespace belfry::cli
