@@ -139,25 +139,23 @@ HttpResponse SystemEndpoints::Health(const HttpRequest& request) const {
       return ErrorAnswer(400, Concat({"invalid parameter for activecode: ", *wanted}));
     }
   }
-  HttpResponse response = JsonAnswer(
-      status, ObjectText()
-                  .Bool("initialized", true)
-                  .Bool("sealed", false)
-                  .Bool("standby", false)
-                  .Bool("performance_standby", false)
-                  .Text("replication_performance_mode", "disabled")
-                  .Text("replication_dr_mode", "disabled")
-                  .Number("server_time_utc", absl::ToUnixSeconds(dependencies_.clock->Now()))
-                  .Text("version", dependencies_.version)
-                  .Bool("enterprise", false)
-                  .Text("cluster_name", cluster_name_)
-                  .Text("cluster_id", cluster_id_)
-                  .Number("echo_duration_ms", 0)
-                  .Number("clock_skew_ms", 0)
-                  .Number("replication_primary_canary_age_ms", 0)
-                  .Finish());
-  if (request.method == "HEAD") response.body.clear();
-  return response;
+  return JsonAnswer(status,
+                    ObjectText()
+                        .Bool("initialized", true)
+                        .Bool("sealed", false)
+                        .Bool("standby", false)
+                        .Bool("performance_standby", false)
+                        .Text("replication_performance_mode", "disabled")
+                        .Text("replication_dr_mode", "disabled")
+                        .Number("server_time_utc", absl::ToUnixSeconds(dependencies_.clock->Now()))
+                        .Text("version", dependencies_.version)
+                        .Bool("enterprise", false)
+                        .Text("cluster_name", cluster_name_)
+                        .Text("cluster_id", cluster_id_)
+                        .Number("echo_duration_ms", 0)
+                        .Number("clock_skew_ms", 0)
+                        .Number("replication_primary_canary_age_ms", 0)
+                        .Finish());
 }
 
 HttpResponse SystemEndpoints::SealStatus() const {

@@ -1,0 +1,324 @@
+#include "server/http/http_session.h"
+
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/write.hpp>
+#include <chrono>
+#include <utility>
+#include <variant>
+
+#include "absl/time/time.h"
+#include "server/http/outgoing_queue.h"
+#include "server/http/request_target.h"
+#include "server/http/websocket_frames.h"
+#include "server/http/websocket_session.h"
+
+namespace belfry::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using boost::system::error_code;
+
+constexpr std::chrono::minutes kIdleTimeout{5};
+constexpr std::chrono::seconds kHeaderTimeout{30};
+constexpr std::chrono::seconds kBodyTimeout{90};
+constexpr std::chrono::seconds kWriteTimeout{60};
+constexpr std::chrono::seconds kLeaveTimeout{2};
+// An engine is given its deadline; this is for one that does not keep it.
+constexpr std::chrono::seconds kAnswerGrace{5};
+constexpr std::size_t kReadSize = 4096;
+constexpr std::size_t kMaxIdleBuffer = 16 * 1024;
+constexpr std::size_t kMaxDiscardedBytes = 64 * 1024 * 1024;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::string_view ToStd(beast::string_view text) {
+  return {text.data(), text.size()};
+}
+
+api::HttpResponse PlainError(int status, std::string_view text) {
+  api::HttpResponse response;
+  response.status = status;
+  response.headers = {{"Cache-Control", "no-store"},
+                      {"Content-Type", "application/json"},
+                      {"Strict-Transport-Security", "max-age=31536000; includeSubDomains"}};
+  // The texts are ours and need no escapes.
+  response.body = R"({"errors":[")";
+  response.body += text;
+  response.body += "\"]}\n";
+  return response;
+}
+
+template <typename Request>
+api::HttpRequest ToApi(Request& message, RequestTarget target, std::string remote_address) {
+  api::HttpRequest request;
+  request.method = std::string(message.method_string());
+  request.path = std::move(target.path);
+  request.query = std::move(target.query);
+  for (const auto& field : message) {
+    request.headers.emplace_back(field.name_string(), field.value());
+  }
+  request.body = std::move(message.body());
+  request.remote_address = std::move(remote_address);
+  request.version = message.version();
+  return request;
+}
+
+std::string SwitchingProtocols(const api::HttpRequest& request) {
+  std::string head =
+      "HTTP/1.1 101 Switching Protocols\r\nCache-Control: no-store\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Accept: ";
+  std::string_view key = request.Header("Sec-WebSocket-Key");
+  head += AcceptKey(key);
+  head +=
+      "\r\nStrict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
+      "Upgrade: websocket\r\n\r\n";
+  return head;
+}
+
+}  // namespace
+
+HttpSession::HttpSession(SessionContext* context, Socket socket)
+    : context_(context),
+      stream_(std::move(socket)),
+      mailbox_(std::make_shared<Mailbox>(stream_.get_executor())),
+      registration_(context->connections.Add(mailbox_)),
+      buffer_(context->limits.max_request_header_bytes + 2 * kReadSize),
+      answer_timer_(stream_.get_executor()) {
+  context_->http_connections.Add(1);
+}
+
+HttpSession::~HttpSession() {
+  // Once the connection is a WebSocket's, so is the mailbox.
+  if (registration_ != nullptr) mailbox_->Close();
+  context_->http_connections.Add(-1);
+}
+
+void HttpSession::Start() {
+  error_code error;
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), error);
+  const auto peer = stream_.socket().remote_endpoint(error);
+  if (!error) remote_address_ = peer.address().to_string();
+  registration_->OnShutdown([weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->ShutDown();
+  });
+  ReadNext();
+}
+
+void HttpSession::ReadNext() {
+  idle_ = true;
+  parser_.emplace();
+  parser_->header_limit(static_cast<std::uint32_t>(context_->limits.max_request_header_bytes));
+  parser_->body_limit(context_->limits.max_request_body_bytes);
+  if (buffer_.size() > 0) {
+    ReadHeader();
+    return;
+  }
+  // What an idle connection has kept of a large request goes now.
+  if (buffer_.capacity() > kMaxIdleBuffer) buffer_.shrink_to_fit();
+  stream_.expires_after(kIdleTimeout);
+  stream_.async_read_some(buffer_.prepare(kReadSize),
+                          [self = shared_from_this()](error_code error, std::size_t size) {
+                            if (error) {
+                              self->End();
+                              return;
+                            }
+                            self->buffer_.commit(size);
+                            self->ReadHeader();
+                          });
+}
+
+void HttpSession::ReadHeader() {
+  idle_ = false;
+  stream_.expires_after(kHeaderTimeout);
+  beast::http::async_read_header(stream_, buffer_, *parser_,
+                                 [self = shared_from_this()](error_code error, std::size_t) {
+                                   if (error) {
+                                     self->OnReadError(error);
+                                   } else {
+                                     self->OnHeader();
+                                   }
+                                 });
+}
+
+void HttpSession::OnHeader() {
+  const auto& message = parser_->get();
+  version_ = message.version();
+  head_ = message.method() == beast::http::verb::head;
+  const beast::string_view expect = message[beast::http::field::expect];
+  if (version_ < 11 || parser_->is_done() || !beast::iequals(expect, "100-continue")) {
+    ReadBody();
+    return;
+  }
+  stream_.expires_after(kWriteTimeout);
+  asio::async_write(stream_, asio::buffer(kContinue),
+                    [self = shared_from_this()](error_code error, std::size_t) {
+                      if (error) {
+                        self->End();
+                      } else {
+                        self->ReadBody();
+                      }
+                    });
+}
+
+void HttpSession::ReadBody() {
+  stream_.expires_after(kBodyTimeout);
+  beast::http::async_read(stream_, buffer_, *parser_,
+                          [self = shared_from_this()](error_code error, std::size_t) {
+                            if (error) {
+                              self->OnReadError(error);
+                            } else {
+                              self->OnRequest();
+                            }
+                          });
+}
+
+void HttpSession::OnReadError(error_code error) {
+  using HttpError = beast::http::error;
+  if (error == HttpError::header_limit || error == HttpError::buffer_overflow) {
+    Refuse(431, "request header fields too large");
+  } else if (error == HttpError::body_limit) {
+    Refuse(413, "request body too large");
+  } else if (error == HttpError::end_of_stream || error == HttpError::partial_message ||
+             error.category() != make_error_code(HttpError::bad_target).category()) {
+    // The client has gone, or is too slow to be told so.
+    End();
+  } else {
+    Refuse(400, "malformed HTTP request: " + error.message());
+  }
+}
+
+void HttpSession::OnRequest() {
+  auto& message = parser_->get();
+  keep_alive_ = keep_alive_ && parser_->keep_alive();
+  std::optional<RequestTarget> target = ParseRequestTarget(ToStd(message.target()));
+  if (!target) {
+    Refuse(400, "malformed request target");
+    return;
+  }
+  const auto hosts = message.count(beast::http::field::host);
+  if (hosts > 1 || (hosts == 0 && version_ >= 11)) {
+    Refuse(400, "a request needs one Host header");
+    return;
+  }
+  stream_.expires_never();
+  api::HttpRequest request = ToApi(message, *std::move(target), remote_address_);
+  parser_.reset();
+  if (context_->api->IsSubscribe(request)) {
+    OpenSubscription(std::move(request));
+  } else {
+    Ask(std::move(request));
+  }
+}
+
+void HttpSession::Ask(api::HttpRequest request) {
+  answering_ = true;
+  const std::uint64_t number = ++request_;
+  // Keeps the session alive while nothing is read or written.
+  answer_timer_.expires_after(absl::ToChronoNanoseconds(context_->limits.max_request_duration) +
+                              kAnswerGrace);
+  answer_timer_.async_wait([self = shared_from_this(), number](error_code error) {
+    if (!error) self->OnAnswer(number, PlainError(504, "the request took too long"));
+  });
+  context_->api->Handle(std::move(request), [weak = weak_from_this(), mailbox = mailbox_,
+                                             number](api::HttpResponse answer) {
+    mailbox->Post([weak, number, answer = std::move(answer)]() mutable {
+      if (auto self = weak.lock()) self->OnAnswer(number, std::move(answer));
+    });
+  });
+}
+
+void HttpSession::OnAnswer(std::uint64_t request, api::HttpResponse answer) {
+  if (!answering_ || request != request_) return;
+  answering_ = false;
+  answer_timer_.cancel();
+  Write(std::move(answer));
+}
+
+void HttpSession::OpenSubscription(api::HttpRequest request) {
+  auto queue = std::make_shared<OutgoingQueue>(context_->limits.max_queued_frames,
+                                               context_->limits.max_queued_bytes);
+  std::variant<api::OpenedSubscription, api::HttpResponse> result =
+      context_->api->Subscribe(request, queue);
+  if (auto* refusal = std::get_if<api::HttpResponse>(&result)) {
+    Write(std::move(*refusal));
+    return;
+  }
+  WebSocketSession::Parts parts{stream_.release_socket(), mailbox_, std::move(registration_),
+                                std::move(queue),
+                                std::move(std::get<api::OpenedSubscription>(result))};
+  const auto received = buffer_.cdata();
+  std::make_shared<WebSocketSession>(context_, std::move(parts))
+      ->Start(SwitchingProtocols(request),
+              {static_cast<const char*>(received.data()), received.size()});
+}
+
+void HttpSession::Refuse(int status, std::string_view text) {
+  keep_alive_ = false;
+  Write(PlainError(status, text));
+}
+
+void HttpSession::Write(api::HttpResponse answer) {
+  Response& response = response_.emplace();
+  response.version(version_);
+  response.result(static_cast<unsigned>(answer.status));
+  for (const auto& [name, value] : answer.headers) response.insert(name, value);
+  response.keep_alive(keep_alive_);
+  const bool bodiless = answer.status == 204 || answer.status == 304;
+  if (!bodiless) response.content_length(answer.body.size());
+  if (!bodiless && !head_) response.body() = std::move(answer.body);
+  stream_.expires_after(kWriteTimeout);
+  beast::http::async_write(stream_, response,
+                           [self = shared_from_this()](error_code error, std::size_t) {
+                             if (error) {
+                               self->End();
+                             } else {
+                               self->OnWritten();
+                             }
+                           });
+}
+
+void HttpSession::OnWritten() {
+  response_.reset();
+  if (keep_alive_) {
+    ReadNext();
+  } else {
+    Leave();
+  }
+}
+
+void HttpSession::Leave() {
+  error_code ignored;
+  stream_.socket().shutdown(Socket::shutdown_send, ignored);
+  stream_.expires_after(kLeaveTimeout);
+  buffer_.clear();
+  AwaitClientsEnd();
+}
+
+// Closing a socket that has unread bytes would take the answer back from the client.
+void HttpSession::AwaitClientsEnd() {
+  stream_.async_read_some(buffer_.prepare(kReadSize),
+                          [self = shared_from_this()](error_code error, std::size_t size) {
+                            self->discarded_bytes_ += size;
+                            if (error || self->discarded_bytes_ > kMaxDiscardedBytes) {
+                              self->End();
+                            } else {
+                              self->AwaitClientsEnd();
+                            }
+                          });
+}
+
+void HttpSession::ShutDown() {
+  keep_alive_ = false;
+  if (idle_) End();
+}
+
+void HttpSession::End() {
+  answering_ = false;
+  answer_timer_.cancel();
+  stream_.close();
+}
+
+}  // namespace belfry::http

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "server/api/api.h"
+#include "server/http/connections.h"
+#include "server/http/session_context.h"
+
+namespace belfry::http {
+
+// One HTTP/1.1 connection: reads a request, has it answered, writes the answer, reads the next. A
+// request that opens a subscription turns the connection into a WebSocketSession. Everything runs
+// on the connection's strand; answers may come from any thread.
+class HttpSession final : public std::enable_shared_from_this<HttpSession> {
+ public:
+  HttpSession(SessionContext* context, Socket socket);
+  ~HttpSession();
+
+  // To be called once, on the strand. The session lives until its connection ends.
+  void Start();
+
+ private:
+  using Stream = boost::beast::basic_stream<boost::asio::ip::tcp, Strand>;
+  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  using Response = boost::beast::http::response<boost::beast::http::string_body>;
+
+  void ReadNext();
+  void ReadHeader();
+  void OnHeader();
+  void ReadBody();
+  void OnReadError(boost::system::error_code error);
+  void OnRequest();
+  void Ask(api::HttpRequest request);
+  void OpenSubscription(api::HttpRequest request);
+  void OnAnswer(std::uint64_t request, api::HttpResponse answer);
+  void Refuse(int status, std::string_view text);
+  void Write(api::HttpResponse answer);
+  void OnWritten();
+  // Tells the client that nothing more comes, and gives it a moment to read what came.
+  void Leave();
+  void AwaitClientsEnd();
+  void ShutDown();
+  void End();
+
+  SessionContext* const context_;
+  Stream stream_;
+  // Shared with whoever answers from another thread.
+  const std::shared_ptr<Mailbox> mailbox_;
+  std::unique_ptr<Connections::Registration> registration_;
+  std::string remote_address_;
+  boost::beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  std::optional<Response> response_;
+  boost::asio::steady_timer answer_timer_;
+
+  // The request that is being answered has this number; an answer with another comes too late.
+  std::uint64_t request_ = 0;
+  bool answering_ = false;
+  bool idle_ = true;  // Between requests.
+  bool keep_alive_ = true;
+  bool head_ = false;  // The request's method was HEAD.
+  unsigned version_ = 11;
+  std::size_t discarded_bytes_ = 0;
+};
+
+}  // namespace belfry::http

@@ -1,0 +1,82 @@
+#include "server/http/outgoing_queue.h"
+
+#include <utility>
+
+namespace belfry::http {
+
+OutgoingQueue::OutgoingQueue(std::size_t max_frames, std::size_t max_bytes)
+    : max_frames_(max_frames), max_bytes_(max_bytes) {}
+
+void OutgoingQueue::Start(absl::AnyInvocable<void()> wake) {
+  MutexLock lock(&mutex_);
+  wake_ = std::move(wake);
+  if (overflowed_) {
+    WakeAnyway();
+  } else if (!frames_.empty()) {
+    Wake();
+  }
+}
+
+void OutgoingQueue::Wake() {
+  if (asleep_) WakeAnyway();
+}
+
+void OutgoingQueue::WakeAnyway() {
+  if (wake_ == nullptr) return;
+  asleep_ = false;
+  wake_();
+}
+
+bus::OfferResult OutgoingQueue::Offer(const bus::Frame& frame) {
+  MutexLock lock(&mutex_);
+  if (closed_ || overflowed_) return bus::OfferResult::kClosed;
+  if (waiting_frames_ + 1 > max_frames_ || waiting_bytes_ + frame->size() > max_bytes_) {
+    overflowed_ = true;
+    dropped_ += frames_.size();
+    std::deque<bus::Frame>().swap(frames_);
+    // The consumer may be waiting for a socket that never drains.
+    WakeAnyway();
+    return bus::OfferResult::kFull;
+  }
+  ++waiting_frames_;
+  waiting_bytes_ += frame->size();
+  frames_.push_back(frame);
+  Wake();
+  return bus::OfferResult::kAccepted;
+}
+
+std::vector<bus::Frame> OutgoingQueue::Take(std::size_t max_frames, std::size_t max_bytes) {
+  std::vector<bus::Frame> taken;
+  MutexLock lock(&mutex_);
+  std::size_t bytes = 0;
+  while (!frames_.empty() && taken.size() < max_frames && bytes < max_bytes) {
+    bytes += frames_.front()->size();
+    taken.push_back(std::move(frames_.front()));
+    frames_.pop_front();
+  }
+  asleep_ = taken.empty();
+  return taken;
+}
+
+void OutgoingQueue::Sent(std::size_t frames, std::size_t bytes) {
+  MutexLock lock(&mutex_);
+  waiting_frames_ -= frames;
+  waiting_bytes_ -= bytes;
+}
+
+bool OutgoingQueue::Overflowed() const {
+  MutexLock lock(&mutex_);
+  return overflowed_;
+}
+
+std::size_t OutgoingQueue::Close() {
+  MutexLock lock(&mutex_);
+  if (closed_) return 0;
+  closed_ = true;
+  wake_ = nullptr;
+  dropped_ += frames_.size();
+  std::deque<bus::Frame>().swap(frames_);
+  return dropped_;
+}
+
+}  // namespace belfry::http

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace belfry::http {
+
+// A request target in its parts, percent-decoded.
+struct RequestTarget {
+  std::string path;
+  std::vector<std::pair<std::string, std::string>> query;
+};
+
+// Takes "/path?query" or "http://host/path?query" apart; nullopt when it is neither or an escape is
+// broken. In the query '+' is a space. Pure, thread-safe.
+std::optional<RequestTarget> ParseRequestTarget(std::string_view target);
+
+}  // namespace belfry::http

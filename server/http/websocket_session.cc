@@ -1,0 +1,318 @@
+#include "server/http/websocket_session.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "absl/time/time.h"
+
+namespace belfry::http {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+// A batch is one system call when the socket has room: small enough to be fair to other
+// connections.
+constexpr std::size_t kMaxBatchFrames = 500;  // Two buffers each, and the kernel takes 1024.
+constexpr std::size_t kMaxBatchBytes = 256 * 1024;
+constexpr int kBatchesPerTurn = 4;
+// How long a client may take to answer a close before the connection is cut.
+constexpr std::chrono::seconds kCloseTimeout{5};
+// And one that is slow has first to read what is on its way.
+constexpr std::chrono::seconds kSlowCloseTimeout{30};
+constexpr int kSilentPingsOfTheDead = 2;
+constexpr std::string_view kTooSlow = "subscriber is too slow; events were missed";
+
+Opcode OpcodeFor(bus::Format format) {
+  return format == bus::Format::kCloudEventsJson ? Opcode::kText : Opcode::kBinary;
+}
+
+// Collects what is left of a batch for one system call.
+class Gather {
+ public:
+  explicit Gather(std::size_t skip) : skip_(skip) {}
+  void Add(std::string_view bytes) {
+    if (skip_ >= bytes.size()) {
+      skip_ -= bytes.size();
+      return;
+    }
+    bytes.remove_prefix(skip_);
+    skip_ = 0;
+    buffers_[count_++] = {const_cast<char*>(bytes.data()), bytes.size()};
+  }
+  // As sendmsg(2), without waiting and without a signal.
+  ssize_t Send(int socket) {
+    msghdr message{};
+    message.msg_iov = buffers_.data();
+    message.msg_iovlen = count_;
+    return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
+ private:
+  std::size_t skip_;
+  std::size_t count_ = 0;
+  std::array<iovec, 2 * kMaxBatchFrames + 1> buffers_;
+};
+
+// The close frame that answers a client's: with its code, where it gave one that may be sent.
+std::string CloseReply(std::string_view payload) {
+  if (payload.empty()) return ControlFrame(Opcode::kClose, "");
+  if (payload.size() == 1) return CloseFrame(CloseCode::kProtocolError, "");
+  const unsigned code =
+      static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]);
+  const bool allowed =
+      (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
+      (code >= 3000 && code <= 4999);
+  return allowed ? ControlFrame(Opcode::kClose, payload.substr(0, 2))
+                 : CloseFrame(CloseCode::kProtocolError, "");
+}
+
+}  // namespace
+
+WebSocketSession::WebSocketSession(SessionContext* context, Parts parts)
+    : context_(context),
+      socket_(std::move(parts.socket)),
+      mailbox_(std::move(parts.mailbox)),
+      registration_(std::move(parts.registration)),
+      queue_(std::move(parts.queue)),
+      subscription_(std::move(parts.opened.subscription)),
+      opcode_(OpcodeFor(parts.opened.format)),
+      ping_timer_(socket_.get_executor()),
+      end_timer_(socket_.get_executor()) {
+  context_->websocket_sessions.Add(1);
+}
+
+WebSocketSession::~WebSocketSession() {
+  ReleaseSubscription();
+  mailbox_->Close();
+  context_->websocket_sessions.Add(-1);
+}
+
+void WebSocketSession::Start(std::string response_head, std::string_view received) {
+  error_code ignored;
+  socket_.non_blocking(true, ignored);
+  std::weak_ptr<WebSocketSession> weak = weak_from_this();
+  registration_->OnShutdown([weak] {
+    if (auto self = weak.lock()) self->BeginClose(CloseCode::kGoingAway, "server is shutting down");
+  });
+  urgent_ = std::move(response_head);
+  Flush();
+  if (state_ != State::kOpen) return;
+  queue_->Start([weak, mailbox = mailbox_] {
+    mailbox->Post([weak] {
+      if (auto self = weak.lock()) self->OnQueueWoke();
+    });
+  });
+  SchedulePing();
+  if (!received.empty()) OnReceived(received);
+  Read();
+}
+
+void WebSocketSession::Read() {
+  if (state_ == State::kEnded) return;
+  socket_.async_read_some(asio::buffer(received_),
+                          [self = shared_from_this()](error_code error, std::size_t size) {
+                            if (error) {
+                              self->End();
+                            } else {
+                              self->OnRead(size);
+                            }
+                          });
+}
+
+void WebSocketSession::OnRead(std::size_t size) {
+  alive_ = true;
+  OnReceived({received_.data(), size});
+  Read();
+}
+
+void WebSocketSession::OnReceived(std::string_view bytes) {
+  for (const ClientFrame& frame : reader_.Feed(bytes)) OnFrame(frame);
+}
+
+void WebSocketSession::OnFrame(const ClientFrame& frame) {
+  if (state_ != State::kOpen) return;
+  switch (frame.kind) {
+    case ClientFrame::Kind::kPing:
+      // Only the last ping needs an answer, so that a client that never reads costs nothing.
+      pong_ = ControlFrame(Opcode::kPong, frame.payload);
+      Flush();
+      break;
+    case ClientFrame::Kind::kPong:
+      break;
+    case ClientFrame::Kind::kClose:
+      BeginCloseWith(CloseReply(frame.payload), kCloseTimeout);
+      break;
+    case ClientFrame::Kind::kData:
+      BeginClose(CloseCode::kPolicyViolation, "unexpected data message");
+      break;
+    case ClientFrame::Kind::kProtocolError:
+      BeginClose(CloseCode::kProtocolError, "malformed frame");
+      break;
+  }
+}
+
+void WebSocketSession::OnQueueWoke() {
+  if (state_ == State::kOpen && queue_->Overflowed()) {
+    context_->slow_subscribers.Increment();
+    BeginClose(CloseCode::kTryAgainLater, kTooSlow);
+  }
+  Flush();
+}
+
+void WebSocketSession::Flush() {
+  if (awaiting_writable_ || state_ == State::kLeaving || state_ == State::kEnded) return;
+  for (int turn = 0; turn < kBatchesPerTurn;) {
+    if (batch_sent_ == batch_size_ && !FillBatch()) {
+      OnNothingToSend();
+      return;
+    }
+    const std::ptrdiff_t sent = SendSome();
+    if (sent < 0) {
+      End();
+      return;
+    }
+    if (sent == 0) {
+      AwaitWritable();
+      return;
+    }
+    batch_sent_ += static_cast<std::size_t>(sent);
+    if (batch_sent_ < batch_size_) continue;
+    OnBatchSent();
+    ++turn;
+  }
+  // Others have their turn first.
+  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->Flush(); });
+}
+
+// False when there is nothing to send.
+bool WebSocketSession::FillBatch() {
+  if (state_ == State::kOpen) urgent_ += std::exchange(pong_, {});
+  batch_head_ = std::exchange(urgent_, {});
+  batch_size_ = batch_head_.size();
+  batch_sent_ = 0;
+  batch_.clear();
+  if (state_ == State::kOpen) {
+    for (bus::Frame& frame : queue_->Take(kMaxBatchFrames, kMaxBatchBytes)) {
+      const FrameHeader header = ServerFrameHeader(opcode_, frame->size());
+      batch_size_ += header.size + frame->size();
+      batch_.push_back({header, std::move(frame)});
+    }
+  }
+  return batch_size_ > 0;
+}
+
+std::ptrdiff_t WebSocketSession::SendSome() {
+  Gather gather(batch_sent_);
+  gather.Add(batch_head_);
+  for (const OutgoingFrame& frame : batch_) {
+    gather.Add(frame.header.View());
+    gather.Add(*frame.payload);
+  }
+  const ssize_t sent = gather.Send(socket_.native_handle());
+  if (sent > 0) return sent;
+  return sent == 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+}
+
+void WebSocketSession::OnBatchSent() {
+  if (!batch_.empty()) {
+    std::size_t payload = 0;
+    for (const OutgoingFrame& frame : batch_) payload += frame.payload->size();
+    queue_->Sent(batch_.size(), payload);
+    context_->frames_sent.Add(batch_.size());
+    context_->bytes_sent.Add(payload);
+    alive_ = true;
+  }
+  batch_.clear();
+  batch_head_.clear();
+  batch_size_ = 0;
+  batch_sent_ = 0;
+}
+
+void WebSocketSession::AwaitWritable() {
+  awaiting_writable_ = true;
+  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](error_code error) {
+    self->awaiting_writable_ = false;
+    if (error) {
+      self->End();
+    } else {
+      self->Flush();
+    }
+  });
+}
+
+void WebSocketSession::OnNothingToSend() {
+  // A subscriber that is idle keeps no buffers.
+  if (batch_.capacity() > 16) std::vector<OutgoingFrame>().swap(batch_);
+  if (state_ != State::kClosing) return;
+  state_ = State::kLeaving;
+  error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
+void WebSocketSession::SchedulePing() {
+  ping_timer_.expires_after(absl::ToChronoNanoseconds(context_->limits.ping_interval));
+  ping_timer_.async_wait([weak = weak_from_this()](error_code error) {
+    auto self = weak.lock();
+    if (!error && self != nullptr) self->OnPingTimer();
+  });
+}
+
+void WebSocketSession::OnPingTimer() {
+  if (state_ != State::kOpen) return;
+  silent_pings_ = std::exchange(alive_, false) ? 0 : silent_pings_ + 1;
+  if (silent_pings_ >= kSilentPingsOfTheDead) {
+    context_->logger.Debug("a subscriber answers no pings and is cut off");
+    End();
+    return;
+  }
+  // A ping that waits already says all that another one could.
+  if (urgent_.empty()) urgent_ = ControlFrame(Opcode::kPing, std::to_string(++pings_));
+  SchedulePing();
+  Flush();
+}
+
+void WebSocketSession::BeginClose(CloseCode code, std::string_view reason) {
+  BeginCloseWith(CloseFrame(code, reason),
+                 code == CloseCode::kTryAgainLater ? kSlowCloseTimeout : kCloseTimeout);
+}
+
+void WebSocketSession::BeginCloseWith(std::string frame, std::chrono::seconds timeout) {
+  if (state_ != State::kOpen) return;
+  state_ = State::kClosing;
+  ReleaseSubscription();
+  ping_timer_.cancel();
+  urgent_ += frame;
+  end_timer_.expires_after(timeout);
+  end_timer_.async_wait([weak = weak_from_this()](error_code error) {
+    auto self = weak.lock();
+    if (!error && self != nullptr) self->End();
+  });
+  // Later, because this may run inside Flush.
+  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->Flush(); });
+}
+
+void WebSocketSession::ReleaseSubscription() {
+  subscription_.reset();
+  const std::size_t dropped = queue_->Close();
+  if (dropped > 0) context_->frames_dropped.Add(dropped);
+}
+
+void WebSocketSession::End() {
+  if (state_ == State::kEnded) return;
+  state_ = State::kEnded;
+  ReleaseSubscription();
+  mailbox_->Close();
+  ping_timer_.cancel();
+  end_timer_.cancel();
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+}  // namespace belfry::http

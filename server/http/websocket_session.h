@@ -1,0 +1,111 @@
+#pragma once
+
+#include <array>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/api/api.h"
+#include "server/http/connections.h"
+#include "server/http/outgoing_queue.h"
+#include "server/http/session_context.h"
+#include "server/http/websocket_frames.h"
+
+namespace belfry::http {
+
+// One subscriber: sends what its queue holds, many frames a system call, answers pings, and ends
+// the connection with a code that says why. Everything runs on the connection's strand; publishers
+// reach it only through the queue.
+//
+// It pings every Limits::ping_interval with a counter. A peer that has neither said anything nor
+// taken any event for two intervals after a ping is dead, and is cut off. (Vault waits for TCP to
+// notice.)
+class WebSocketSession final : public std::enable_shared_from_this<WebSocketSession> {
+ public:
+  struct Parts {
+    Socket socket;
+    // Shared with whoever posts to the strand from other threads.
+    std::shared_ptr<Mailbox> mailbox;
+    std::unique_ptr<Connections::Registration> registration;
+    // Shared: the bus keeps the queue alive while an offer runs.
+    std::shared_ptr<OutgoingQueue> queue;
+    api::OpenedSubscription opened;
+  };
+  WebSocketSession(SessionContext* context, Parts parts);
+  ~WebSocketSession();
+
+  // Sends `response_head`, the 101, and what the queue holds. `received` is what the client has
+  // sent since its request. To be called once, on the strand. The session lives until its
+  // connection ends.
+  void Start(std::string response_head, std::string_view received);
+
+ private:
+  enum class State {
+    kOpen,
+    kClosing,  // A close frame is on its way; nothing follows it.
+    kLeaving,  // It has been sent; only the client's end is awaited.
+    kEnded,
+  };
+  struct OutgoingFrame {
+    FrameHeader header;
+    bus::Frame payload;
+  };
+
+  void Read();
+  void OnRead(std::size_t size);
+  void OnReceived(std::string_view bytes);
+  void OnFrame(const ClientFrame& frame);
+
+  void OnQueueWoke();
+  void Flush();
+  bool FillBatch();
+  // How many bytes the socket took; 0 when it is full, -1 when it is broken.
+  std::ptrdiff_t SendSome();
+  void OnBatchSent();
+  void AwaitWritable();
+  void OnNothingToSend();
+
+  void SchedulePing();
+  void OnPingTimer();
+  // Says why and ends; only the first reason counts.
+  void BeginClose(CloseCode code, std::string_view reason);
+  // Sends the frame, which must be a close frame, and ends when the client does, or after
+  // `timeout`.
+  void BeginCloseWith(std::string frame, std::chrono::seconds timeout);
+  void ReleaseSubscription();
+  void End();
+
+  SessionContext* const context_;
+  Socket socket_;
+  const std::shared_ptr<Mailbox> mailbox_;
+  std::unique_ptr<Connections::Registration> registration_;
+  const std::shared_ptr<OutgoingQueue> queue_;
+  std::unique_ptr<bus::Subscription> subscription_;
+  const Opcode opcode_;
+
+  State state_ = State::kOpen;
+  boost::asio::steady_timer ping_timer_;
+  boost::asio::steady_timer end_timer_;
+  FrameReader reader_;
+  std::array<char, 512> received_;
+
+  // What goes out before the next event: the 101, pings, at most one pong, the close frame.
+  std::string urgent_;
+  std::string pong_;
+  // What is being sent, and how much of it has been.
+  std::string batch_head_;
+  std::vector<OutgoingFrame> batch_;
+  std::size_t batch_size_ = 0;
+  std::size_t batch_sent_ = 0;
+  bool awaiting_writable_ = false;
+
+  std::uint64_t pings_ = 0;
+  int silent_pings_ = 0;
+  bool alive_ = true;
+};
+
+}  // namespace belfry::http
