@@ -24,20 +24,23 @@ struct Identity {
   bool root = false;
 };
 
-// Answers one question: may X do Y on Z. The only place where a rule of access is decided. Thread-safe.
+// Answers one question: may X do Y on Z. The only place where a rule of access is decided.
+// Thread-safe.
 class Authorizer {
  public:
   virtual ~Authorizer() = default;
 
-  // Who holds this token. PermissionDenied "permission denied" when it is empty; Unauthenticated "invalid token" when it is unknown,
-  // expired or revoked.
+  // Who holds this token. PermissionDenied "permission denied" when it is empty; Unauthenticated
+  // "invalid token" when it is unknown, expired or revoked.
   virtual absl::StatusOr<Identity> Authenticate(std::string_view token) const = 0;
 
   // Whether `identity` may do `capability` on `path` (with its mount, without "/v1/").
-  virtual bool Allows(const Identity& identity, Capability capability, std::string_view path) const = 0;
+  virtual bool Allows(const Identity& identity, Capability capability,
+                      std::string_view path) const = 0;
 
   // Whether `identity` may be told of an event of `type` on `path` (with its mount).
-  virtual bool AllowsEvent(const Identity& identity, std::string_view path, std::string_view type) const = 0;
+  virtual bool AllowsEvent(const Identity& identity, std::string_view path,
+                           std::string_view type) const = 0;
 };
 
 // Dev mode: one root token that may do everything; nobody else exists.

@@ -12,7 +12,8 @@
 namespace belfry::storage {
 
 // Keys and values, as bytes. Thread-safe; a Put that has returned OK is seen by every later Get.
-// Keys are '/'-separated paths; a key with a ".." segment is InvalidArgument "relative paths not supported", a text that plugins compare.
+// Keys are '/'-separated paths; a key with a ".." segment is InvalidArgument "relative paths not
+// supported", a text that plugins compare.
 class Storage {
  public:
   virtual ~Storage() = default;
@@ -21,14 +22,16 @@ class Storage {
   virtual absl::Status Put(std::string_view key, std::string_view value) = 0;
   // OK when there was none.
   virtual absl::Status Delete(std::string_view key) = 0;
-  // What is directly below `prefix` (empty, or ending in '/'), without it, in lexical order, each name once; folders end in '/'.
+  // What is directly below `prefix` (empty, or ending in '/'), without it, in lexical order, each
+  // name once; folders end in '/'.
   virtual absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const = 0;
 };
 
 // In memory, lost with the process.
 std::unique_ptr<Storage> NewInMemoryStorage();
 
-// The part of `base` below `prefix` (ending in '/') as a storage of its own. `base` must outlive it.
+// The part of `base` below `prefix` (ending in '/') as a storage of its own. `base` must outlive
+// it.
 std::unique_ptr<Storage> NewView(Storage* base, std::string prefix);
 
 // Deletes every key below `prefix`.
