@@ -21,12 +21,14 @@ struct Event {
   absl::Time accepted;
 };
 
-// The metadata value `key` of an event, or "" when it is absent or no text. The view lives as long as the event.
+// The metadata value `key` of an event, or "" when it is absent or no text. The view lives as long
+// as the event.
 std::string_view MetadataText(const logical::EventReceived& event, std::string_view key);
 
 enum class Format { kCloudEventsJson, kProtobuf };
 
-// The bytes of one message, shared by every subscriber of that format. Shared because the last session to send it frees it.
+// The bytes of one message, shared by every subscriber of that format. Shared because the last
+// session to send it frees it.
 using Frame = std::shared_ptr<const std::string>;
 
 enum class OfferResult {
@@ -35,8 +37,8 @@ enum class OfferResult {
   kClosed,  // The subscriber is gone.
 };
 
-// Where a subscription's frames go. Offer is called by publishers, one call at a time for each sink, and must neither block nor
-// call back into the bus.
+// Where a subscription's frames go. Offer is called by publishers, one call at a time for each
+// sink, and must neither block nor call back into the bus.
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -47,18 +49,21 @@ class Sink {
 class Publisher {
  public:
   virtual ~Publisher() = default;
-  // Offers the events, in this order, to every subscription. Never waits for a subscriber. Events of one call stay in order, and so do
-  // those of two calls of which one returned before the other began.
+  // Offers the events, in this order, to every subscription. Never waits for a subscriber. Events
+  // of one call stay in order, and so do those of two calls of which one returned before the other
+  // began.
   virtual void Publish(std::vector<Event> events) = 0;
 };
 
 struct SubscribeOptions {
   // Event type, in which '*' stands for any run of characters, '/' included.
   std::string type_pattern;
-  // Patterns of the event's namespace without slashes; the root namespace is "". Empty list: root only.
+  // Patterns of the event's namespace without slashes; the root namespace is "". Empty list: root
+  // only.
   std::vector<std::string> namespace_patterns;
   Format format = Format::kProtobuf;
-  // May the subscriber see this event? Called by publishers, from several threads, possibly after Subscription's end has begun.
+  // May the subscriber see this event? Called by publishers, from several threads, possibly after
+  // Subscription's end has begun.
   std::function<bool(const Event&)> allow;
   // Shared: the session owns it, and the bus keeps it alive while an offer runs.
   std::shared_ptr<Sink> sink;
@@ -70,7 +75,8 @@ class Subscription {
   virtual ~Subscription() = default;
 };
 
-// Routes events to subscribers by type, namespace and permission. Knows no socket. Thread-safe; outlives its subscriptions.
+// Routes events to subscribers by type, namespace and permission. Knows no socket. Thread-safe;
+// outlives its subscriptions.
 class Bus : public Publisher {
  public:
   // `metrics` must outlive the bus.
@@ -78,8 +84,5 @@ class Bus : public Publisher {
   // From its return on, every event published later is offered.
   virtual std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) = 0;
 };
-
-// Whether `text` matches `pattern`, in which '*' stands for any run of characters (empty too, '/' too) and nothing else is special.
-bool GlobMatches(std::string_view pattern, std::string_view text);
 
 }  // namespace belfry::bus

@@ -1,0 +1,246 @@
+#include "server/bus/bus.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "server/base/mutex.h"
+#include "server/bus/glob.h"
+
+namespace belfry::bus {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Keeps what it is offered, until it is full.
+class RecordingSink final : public Sink {
+ public:
+  explicit RecordingSink(std::size_t capacity = 1'000'000) : capacity_(capacity) {}
+  OfferResult Offer(const Frame& frame) override {
+    MutexLock lock(&mutex_);
+    if (closed_) return OfferResult::kClosed;
+    if (frames_.size() == capacity_) return OfferResult::kFull;
+    frames_.push_back(frame);
+    return OfferResult::kAccepted;
+  }
+  void Close() {
+    MutexLock lock(&mutex_);
+    closed_ = true;
+  }
+  std::vector<Frame> frames() const {
+    MutexLock lock(&mutex_);
+    return frames_;
+  }
+  std::vector<std::string> ids() const {
+    std::vector<std::string> ids;
+    for (const Frame& frame : frames()) {
+      logical::EventReceived event;
+      EXPECT_TRUE(event.ParseFromString(*frame));
+      ids.push_back(event.event().id());
+    }
+    return ids;
+  }
+
+ private:
+  const std::size_t capacity_;
+  mutable Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Frame> frames_ ABSL_GUARDED_BY(mutex_);
+};
+
+Event MakeEvent(std::string id, std::string type = "kv-v2/data-write",
+                std::string event_namespace = "") {
+  Event event{.message = {}, .accepted = absl::UnixEpoch()};
+  event.message.mutable_event()->set_id(std::move(id));
+  event.message.set_event_type(std::move(type));
+  event.message.set_namespace_(std::move(event_namespace));
+  return event;
+}
+
+class BusTest : public ::testing::Test {
+ protected:
+  SubscribeOptions Options(std::shared_ptr<Sink> sink, std::string pattern = "*") {
+    return {.type_pattern = std::move(pattern),
+            .namespace_patterns = {},
+            .format = Format::kProtobuf,
+            .allow = [](const Event&) { return true; },
+            .sink = std::move(sink)};
+  }
+  std::uint64_t Count(std::string_view name) { return metrics_->GetCounter(name, "").Value(); }
+
+  const std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  const std::unique_ptr<Bus> bus_ = Bus::Create(metrics_.get());
+};
+
+TEST_F(BusTest, EverySubscriberGetsEachEventOnceInOrder) {
+  const auto first = std::make_shared<RecordingSink>();
+  const auto second = std::make_shared<RecordingSink>();
+  const auto a = bus_->Subscribe(Options(first));
+  const auto b = bus_->Subscribe(Options(second));
+  bus_->Publish({MakeEvent("1"), MakeEvent("2")});
+  bus_->Publish({MakeEvent("3")});
+  EXPECT_THAT(first->ids(), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(second->ids(), ElementsAre("1", "2", "3"));
+}
+
+TEST_F(BusTest, SubscribersOfOneFormatShareTheBytes) {
+  const auto first = std::make_shared<RecordingSink>();
+  const auto second = std::make_shared<RecordingSink>();
+  const auto a = bus_->Subscribe(Options(first));
+  const auto b = bus_->Subscribe(Options(second));
+  bus_->Publish({MakeEvent("1")});
+  EXPECT_EQ(first->frames().at(0).get(), second->frames().at(0).get());
+}
+
+TEST_F(BusTest, EachFormatGetsItsOwnBytes) {
+  const auto sink = std::make_shared<RecordingSink>();
+  SubscribeOptions options = Options(sink);
+  options.format = Format::kCloudEventsJson;
+  const auto subscription = bus_->Subscribe(std::move(options));
+  bus_->Publish({MakeEvent("1")});
+  EXPECT_TRUE(sink->frames().at(0)->starts_with(R"({"id":"1",)"));
+}
+
+TEST_F(BusTest, OnlyTypesThatMatchAreOffered) {
+  const auto sink = std::make_shared<RecordingSink>();
+  const auto subscription = bus_->Subscribe(Options(sink, "kv-v1*"));
+  bus_->Publish({MakeEvent("1", "kv-v2/data-write"), MakeEvent("2", "kv-v1/write")});
+  EXPECT_THAT(sink->ids(), ElementsAre("2"));
+}
+
+TEST_F(BusTest, WithoutPatternsOnlyTheRootNamespaceIsOffered) {
+  const auto sink = std::make_shared<RecordingSink>();
+  const auto subscription = bus_->Subscribe(Options(sink));
+  bus_->Publish({MakeEvent("1", "t", "ns1/"), MakeEvent("2", "t", "")});
+  EXPECT_THAT(sink->ids(), ElementsAre("2"));
+}
+
+TEST_F(BusTest, NamespacePatternsIgnoreTheTrailingSlash) {
+  const auto sink = std::make_shared<RecordingSink>();
+  SubscribeOptions options = Options(sink);
+  options.namespace_patterns = {"", "ns*"};
+  const auto subscription = bus_->Subscribe(std::move(options));
+  bus_->Publish(
+      {MakeEvent("1", "t", "ns1/"), MakeEvent("2", "t", ""), MakeEvent("3", "t", "other/")});
+  EXPECT_THAT(sink->ids(), ElementsAre("1", "2"));
+}
+
+TEST_F(BusTest, WhatMayNotBeSeenIsNotOfferedAndCounted) {
+  const auto sink = std::make_shared<RecordingSink>();
+  SubscribeOptions options = Options(sink);
+  options.allow = [](const Event& event) { return event.message.event().id() != "2"; };
+  const auto subscription = bus_->Subscribe(std::move(options));
+  bus_->Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3")});
+  EXPECT_THAT(sink->ids(), ElementsAre("1", "3"));
+  EXPECT_EQ(Count("belfry_events_denied_total"), 1u);
+}
+
+TEST_F(BusTest, AFullSubscriberGetsNothingMoreAndOthersGetEverything) {
+  const auto slow = std::make_shared<RecordingSink>(2);
+  const auto fast = std::make_shared<RecordingSink>();
+  const auto a = bus_->Subscribe(Options(slow));
+  const auto b = bus_->Subscribe(Options(fast));
+  for (int i = 0; i < 5; ++i) bus_->Publish({MakeEvent(std::to_string(i))});
+  EXPECT_THAT(slow->ids(), ElementsAre("0", "1"));
+  EXPECT_THAT(fast->ids(), ElementsAre("0", "1", "2", "3", "4"));
+  EXPECT_EQ(Count("belfry_events_missed_total"), 1u);
+}
+
+TEST_F(BusTest, AClosedSubscriberIsNotAskedAgain) {
+  const auto sink = std::make_shared<RecordingSink>();
+  const auto subscription = bus_->Subscribe(Options(sink));
+  sink->Close();
+  bus_->Publish({MakeEvent("1"), MakeEvent("2")});
+  EXPECT_THAT(sink->ids(), IsEmpty());
+  EXPECT_EQ(Count("belfry_events_published_total"), 0u);
+}
+
+TEST_F(BusTest, NothingIsOfferedAfterTheSubscriptionIsDropped) {
+  const auto sink = std::make_shared<RecordingSink>();
+  auto subscription = bus_->Subscribe(Options(sink));
+  bus_->Publish({MakeEvent("1")});
+  EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 1);
+  subscription.reset();
+  bus_->Publish({MakeEvent("2")});
+  EXPECT_THAT(sink->ids(), ElementsAre("1"));
+  EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 0);
+}
+
+TEST_F(BusTest, TheCountersAddUp) {
+  const auto slow = std::make_shared<RecordingSink>(1);
+  const auto a = bus_->Subscribe(Options(slow));
+  const auto b = bus_->Subscribe(Options(std::make_shared<RecordingSink>(), "other/*"));
+  SubscribeOptions denied = Options(std::make_shared<RecordingSink>());
+  denied.allow = [](const Event&) { return false; };
+  const auto c = bus_->Subscribe(std::move(denied));
+  for (int i = 0; i < 10; ++i) bus_->Publish({MakeEvent(std::to_string(i))});
+  EXPECT_EQ(Count("belfry_events_delivered_total"), 1u);
+  EXPECT_EQ(Count("belfry_events_missed_total"), 1u);
+  EXPECT_EQ(Count("belfry_events_filtered_total"), 10u);
+  EXPECT_EQ(Count("belfry_events_denied_total"), 10u);
+  EXPECT_EQ(Count("belfry_events_published_total"), 22u);
+}
+
+TEST_F(BusTest, SubscribersMayComeAndGoWhileSeveralPublish) {
+  const auto steady = std::make_shared<RecordingSink>();
+  const auto subscription = bus_->Subscribe(Options(steady));
+  std::atomic<int> publishing = 2;
+  std::vector<std::thread> threads;
+  for (const char* name : {"a", "b"}) {
+    threads.emplace_back([this, name, &publishing] {
+      for (int i = 0; i < 500; ++i) bus_->Publish({MakeEvent(name + std::to_string(i))});
+      --publishing;
+    });
+  }
+  threads.emplace_back([this, &publishing] {
+    while (publishing > 0) {
+      const auto sink = std::make_shared<RecordingSink>();
+      const auto passing = bus_->Subscribe(Options(sink));
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+
+  // Each publisher's events in its order, whatever the other did.
+  int next_a = 0;
+  int next_b = 0;
+  for (const std::string& id : steady->ids()) {
+    int& next = id[0] == 'a' ? next_a : next_b;
+    EXPECT_EQ(id.substr(1), std::to_string(next++));
+  }
+  EXPECT_EQ(next_a, 500);
+  EXPECT_EQ(next_b, 500);
+}
+
+TEST(GlobMatches, OnlyTheStarIsSpecial) {
+  struct Case {
+    const char* pattern;
+    const char* text;
+    bool matches;
+  };
+  for (const Case& c : std::initializer_list<Case>{{"", "", true},
+                                                   {"", "a", false},
+                                                   {"*", "", true},
+                                                   {"*", "kv-v2/data-write", true},
+                                                   {"kv*", "kv-v2/data-write", true},
+                                                   {"kv*", "kv", true},
+                                                   {"kv*", "ldap/x", false},
+                                                   {"*-write", "kv-v2/data-write", true},
+                                                   {"kv*data*", "kv-v2/data-write", true},
+                                                   {"k*/*-patch", "kv-v2/data-patch", true},
+                                                   {"k*/*-patch", "kv-v2/data-patched", false},
+                                                   {"a*b*c", "aXbYbZc", true},
+                                                   {"a*b*c", "aXc", false},
+                                                   {"**", "x", true},
+                                                   {"kv?", "kv1", false},
+                                                   {"kv?", "kv?", true},
+                                                   {"[k]v", "kv", false},
+                                                   {"KV*", "kv", false}}) {
+    EXPECT_EQ(GlobMatches(c.pattern, c.text), c.matches) << c.pattern << " " << c.text;
+  }
+}
+
+}  // namespace
+}  // namespace belfry::bus
