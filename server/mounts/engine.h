@@ -12,7 +12,18 @@
 
 namespace belfry::mounts {
 
-enum class Operation { kCreate, kRead, kUpdate, kPatch, kDelete, kList, kHelp, kRenew, kRevoke, kRollback };
+enum class Operation {
+  kCreate,
+  kRead,
+  kUpdate,
+  kPatch,
+  kDelete,
+  kList,
+  kHelp,
+  kRenew,
+  kRevoke,
+  kRollback
+};
 
 // Vault's word for it: "create", "read" …
 std::string_view OperationName(Operation operation);
@@ -23,7 +34,8 @@ struct Request {
   Operation operation = Operation::kRead;
   // Without the mount. A list ends in '/'.
   std::string path;
-  // The text of a JSON object, or "null". Kept as text so that numbers reach the engine as they were written.
+  // The text of a JSON object, or "null". Kept as text so that numbers reach the engine as they
+  // were written.
   std::string data = "null";
   std::string mount_point;     // "secret/"
   std::string mount_type;      // "kv"
@@ -45,7 +57,8 @@ struct Lease {
 
 // What an engine answers.
 struct Response {
-  // The text of a JSON object, or "null". With raw responses: the keys http_status_code, http_content_type, http_raw_body.
+  // The text of a JSON object, or "null". With raw responses: the keys http_status_code,
+  // http_content_type, http_raw_body.
   std::string data = "null";
   std::vector<std::string> warnings;
   std::optional<Lease> lease;
@@ -59,7 +72,8 @@ struct EngineError {
   std::string message;
 };
 
-// A response, an error, both (the response's data then holds the text to show) or neither (there is no such thing).
+// A response, an error, both (the response's data then holds the text to show) or neither (there is
+// no such thing).
 struct Reply {
   std::optional<Response> response;
   std::optional<EngineError> error;
@@ -68,13 +82,16 @@ struct Reply {
 // What an existence check found: the host then asks for `create` or `update`.
 enum class Existence { kUnknown, kExists, kMissing };
 
-// A secrets engine behind a mount, wherever it runs. Thread-safe. The callbacks run exactly once, on any thread, and must not block.
+// A secrets engine behind a mount, wherever it runs. Thread-safe. The callbacks run exactly once,
+// on any thread, and must not block.
 class Engine {
  public:
   virtual ~Engine() = default;
-  // Unavailable: the engine's process is gone or could not answer. DeadlineExceeded, Cancelled: as they say.
+  // Unavailable: the engine's process is gone or could not answer. DeadlineExceeded, Cancelled: as
+  // they say.
   virtual void Handle(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) = 0;
-  virtual void CheckExistence(Request request, absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) = 0;
+  virtual void CheckExistence(Request request,
+                              absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) = 0;
   // What the plugin says its version is; "" when it says nothing.
   virtual std::string RunningVersion() const = 0;
   // The sha256 of the program that runs, in hex; "" when it is no program.

@@ -38,12 +38,15 @@ struct MountEntry {
 class EngineFactory {
  public:
   virtual ~EngineFactory() = default;
-  // `view` is the mount's own storage and outlives the engine. NotFound "plugin not found in the catalog: <type>" when there is no
-  // such plugin; Unavailable, with one clear sentence, when it does not start.
-  virtual absl::StatusOr<std::unique_ptr<Engine>> Create(const MountEntry& entry, storage::Storage* view) = 0;
+  // `view` is the mount's own storage and outlives the engine. NotFound "plugin not found in the
+  // catalog: <type>" when there is no such plugin; Unavailable, with one clear sentence, when it
+  // does not start.
+  virtual absl::StatusOr<std::unique_ptr<Engine>> Create(const MountEntry& entry,
+                                                         storage::Storage* view) = 0;
 };
 
-// A mount that is in service. Immutable. Shared: a request under way keeps a mount alive that has been disabled meanwhile.
+// A mount that is in service. Immutable. Shared: a request under way keeps a mount alive that has
+// been disabled meanwhile.
 struct Mount {
   MountEntry entry;
   std::unique_ptr<storage::Storage> view;
@@ -56,17 +59,21 @@ struct Route {
   std::string path;
 };
 
-// Path → Engine. Thread-safe: Find and List never wait for a plugin; Enable and Disable may, and run one at a time.
+// Path → Engine. Thread-safe: Find and List never wait for a plugin; Enable and Disable may, and
+// run one at a time.
 class MountTable {
  public:
   // `storage` and `factory` must outlive the table. Mounts keep their data below "logical/<uuid>/".
-  static std::unique_ptr<MountTable> Create(storage::Storage* storage, EngineFactory* factory, Logger logger);
+  static std::unique_ptr<MountTable> Create(storage::Storage* storage, EngineFactory* factory,
+                                            Logger logger);
   virtual ~MountTable() = default;
 
-  // Fills in uuid, accessor and the rest, starts the engine and puts it in service. AlreadyExists "path is already in use at x/" (the
-  // same path, one above or one below); InvalidArgument for a protected path ("cannot mount \"sys/x/\""); else what the factory said.
+  // Fills in uuid, accessor and the rest, starts the engine and puts it in service. AlreadyExists
+  // "path is already in use at x/" (the same path, one above or one below); InvalidArgument for a
+  // protected path ("cannot mount \"sys/x/\""); else what the factory said.
   virtual absl::Status Enable(MountEntry entry) = 0;
-  // Takes it out of service, stops the engine and deletes its data. OK when there was none; InvalidArgument for sys/ and its like.
+  // Takes it out of service, stops the engine and deletes its data. OK when there was none;
+  // InvalidArgument for sys/ and its like.
   virtual absl::Status Disable(std::string_view path) = 0;
   // The mount whose path is a prefix of `path` (no leading '/'); "secret" finds "secret/".
   virtual std::optional<Route> Find(std::string_view path) const = 0;

@@ -1,0 +1,22 @@
+#include "server/mounts/gate.h"
+
+namespace belfry::mounts {
+
+void Gate::Enter() {
+  MutexLock lock(&mutex_);
+  ++inside_;
+}
+
+void Gate::Leave() {
+  MutexLock lock(&mutex_);
+  --inside_;
+  // Under the lock: the waiter may destroy the gate as soon as it can take it.
+  if (inside_ == 0) left_.NotifyAll();
+}
+
+void Gate::WaitUntilEmpty() {
+  MutexLock lock(&mutex_);
+  while (inside_ > 0) left_.Wait(&mutex_);
+}
+
+}  // namespace belfry::mounts

@@ -1,0 +1,160 @@
+#include "server/mounts/mount_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+namespace belfry::mounts {
+namespace {
+
+using ::testing::ElementsAre;
+
+class FakeEngine final : public Engine {
+ public:
+  explicit FakeEngine(storage::Storage* view) : view_(view) {}
+  // A last write on the way out, as a real engine's clean-up may make.
+  ~FakeEngine() override { (void)view_->Put("left/behind", "v"); }
+  void Handle(Request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) override {
+    done(Reply{});
+  }
+  void CheckExistence(Request, absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) override {
+    done(Existence::kUnknown);
+  }
+  std::string RunningVersion() const override { return ""; }
+  std::string RunningSha256() const override { return ""; }
+
+ private:
+  storage::Storage* const view_;
+};
+
+class FakeFactory final : public EngineFactory {
+ public:
+  absl::StatusOr<std::unique_ptr<Engine>> Create(const MountEntry& entry,
+                                                 storage::Storage* view) override {
+    started.push_back(entry);
+    if (entry.type == "nosuch")
+      return absl::NotFoundError("plugin not found in the catalog: nosuch");
+    (void)view->Put("a", "v");
+    return std::make_unique<FakeEngine>(view);
+  }
+  std::vector<MountEntry> started;
+};
+
+class MountTableTest : public ::testing::Test {
+ protected:
+  absl::Status Enable(std::string path, std::string type = "kv") {
+    MountEntry entry;
+    entry.path = std::move(path);
+    entry.type = std::move(type);
+    return table_->Enable(std::move(entry));
+  }
+  std::string Found(std::string_view path) {
+    const std::optional<Route> route = table_->Find(path);
+    return route ? route->mount->entry.path + "|" + route->path : "none";
+  }
+
+  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  FakeFactory factory_;
+  const std::unique_ptr<MountTable> table_ =
+      MountTable::Create(storage_.get(), &factory_, Logger());
+};
+
+TEST_F(MountTableTest, AMountGetsANameAUuidAndItsOwnStorage) {
+  ASSERT_TRUE(Enable("/secret").ok());
+  const std::optional<Route> route = table_->Find("secret/data/a");
+  ASSERT_TRUE(route.has_value());
+  const MountEntry& entry = route->mount->entry;
+  EXPECT_EQ(entry.path, "secret/");
+  EXPECT_THAT(entry.accessor, ::testing::MatchesRegex("kv_[0-9a-f]{8}"));
+  EXPECT_EQ(entry.uuid.size(), 36u);
+  EXPECT_NE(entry.uuid, entry.backend_uuid);
+  EXPECT_EQ(**storage_->Get("logical/" + entry.uuid + "/a"), "v");
+}
+
+TEST_F(MountTableTest, TheLongestMountAtASlashIsFound) {
+  ASSERT_TRUE(Enable("secret").ok());
+  ASSERT_TRUE(Enable("team/kv").ok());
+  EXPECT_EQ(Found("secret/data/a"), "secret/|data/a");
+  EXPECT_EQ(Found("secret/"), "secret/|");
+  EXPECT_EQ(Found("secret"), "secret/|");
+  EXPECT_EQ(Found("secrets/a"), "none");
+  EXPECT_EQ(Found("team/kv/a/b/"), "team/kv/|a/b/");
+  EXPECT_EQ(Found("team/a"), "none");
+  EXPECT_EQ(Found("team"), "none");
+  EXPECT_EQ(Found(""), "none");
+  EXPECT_EQ(Found("/"), "none");
+  EXPECT_EQ(Found("//"), "none");
+  EXPECT_EQ(Found("sys/health"), "sys/|health");
+}
+
+TEST_F(MountTableTest, APathInUseAboveOrBelowIsRefusedByName) {
+  ASSERT_TRUE(Enable("team/kv").ok());
+  const absl::Status in_use = absl::AlreadyExistsError("path is already in use at team/kv/");
+  EXPECT_EQ(Enable("team/kv/"), in_use);
+  EXPECT_EQ(Enable("team"), in_use);
+  EXPECT_EQ(Enable("team/kv/below"), in_use);
+  EXPECT_TRUE(Enable("team/kv2").ok());
+}
+
+TEST_F(MountTableTest, TheHostsOwnPathsAreProtected) {
+  EXPECT_EQ(Enable("sys/foo"), absl::InvalidArgumentError("cannot mount \"sys/foo/\""));
+  EXPECT_EQ(Enable("auth/x"), absl::InvalidArgumentError("cannot mount \"auth/x/\""));
+  EXPECT_EQ(table_->Disable("sys"), absl::InvalidArgumentError("cannot unmount \"sys/\""));
+  EXPECT_EQ(Enable("").code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(MountTableTest, AnEngineThatDoesNotStartLeavesNoMount) {
+  EXPECT_EQ(Enable("x", "nosuch"), absl::NotFoundError("plugin not found in the catalog: nosuch"));
+  EXPECT_EQ(Found("x/a"), "none");
+}
+
+TEST_F(MountTableTest, TheAliasesOfKvSetItsVersion) {
+  ASSERT_TRUE(Enable("a", "kv").ok());
+  ASSERT_TRUE(Enable("b", "kv-v1").ok());
+  ASSERT_TRUE(Enable("c", "kv-v2").ok());
+  ASSERT_TRUE(Enable("d", "generic").ok());
+  ASSERT_TRUE(Enable("e", "notes").ok());
+  std::vector<std::string> seen;
+  for (const MountEntry& entry : factory_.started) {
+    const auto version = entry.options.find("version");
+    seen.push_back(entry.type + (version == entry.options.end() ? "" : version->second));
+  }
+  EXPECT_THAT(seen, ElementsAre("kv1", "kv1", "kv2", "kv1", "notes"));
+}
+
+TEST_F(MountTableTest, DisablingDeletesTheDataAfterTheEngineIsGone) {
+  ASSERT_TRUE(Enable("secret").ok());
+  ASSERT_TRUE(table_->Disable("secret").ok());
+  EXPECT_EQ(Found("secret/a"), "none");
+  EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
+}
+
+TEST_F(MountTableTest, DisablingWhatIsNotMountedIsFine) {
+  EXPECT_TRUE(table_->Disable("nope").ok());
+}
+
+TEST_F(MountTableTest, DisablingWaitsForRequestsUnderWay) {
+  ASSERT_TRUE(Enable("secret").ok());
+  std::optional<Route> under_way = table_->Find("secret/a");
+  std::future<absl::Status> disabled =
+      std::async(std::launch::async, [this] { return table_->Disable("secret"); });
+  // New requests miss it at once or soon; the old one still has its storage.
+  while (table_->Find("secret/a").has_value()) std::this_thread::yield();
+  ASSERT_TRUE(under_way->mount->view->Put("late", "v").ok());
+  under_way.reset();
+  EXPECT_TRUE(disabled.get().ok());
+  EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
+}
+
+TEST_F(MountTableTest, ListIsInOrderOfPathWithTheHostsOwn) {
+  ASSERT_TRUE(Enable("secret").ok());
+  ASSERT_TRUE(Enable("apps").ok());
+  std::vector<std::string> paths;
+  for (const auto& mount : table_->List()) paths.push_back(mount->entry.path);
+  EXPECT_THAT(paths, ElementsAre("apps/", "cubbyhole/", "identity/", "secret/", "sys/"));
+}
+
+}  // namespace
+}  // namespace belfry::mounts
