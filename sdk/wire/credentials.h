@@ -10,7 +10,8 @@
 
 namespace belfry::wire {
 
-// The two ends of a host–plugin connection: what this side shows, and the one certificate that it trusts. (plugin-protocol 2.2)
+// The two ends of a host–plugin connection: what this side shows, and the one certificate that it
+// trusts. (plugin-protocol 2.2)
 struct Trust {
   Certificate own;
   std::string peer_certificate_pem;
@@ -19,8 +20,9 @@ struct Trust {
 // Server credentials that demand the peer's certificate; plaintext without `trust` (AutoMTLS off).
 std::shared_ptr<grpc::ServerCredentials> ServerCredentials(const std::optional<Trust>& trust);
 
-// A channel to a listener of the peer: `network` is "unix" or "tcp", `address` as in the handshake. Message sizes are unlimited, and the channel
-// shares no connection with any other.
-std::shared_ptr<grpc::Channel> Connect(const std::string& network, const std::string& address, const std::optional<Trust>& trust);
+// A channel to a listener of the peer: `network` is "unix" or "tcp", `address` as in the handshake.
+// Message sizes are unlimited, and the channel shares no connection with any other.
+std::shared_ptr<grpc::Channel> Connect(const std::string& network, const std::string& address,
+                                       const std::optional<Trust>& trust);
 
 }  // namespace belfry::wire

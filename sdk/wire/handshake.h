@@ -26,10 +26,10 @@ inline constexpr char kReadOnlyText[] = "cannot write to readonly storage";
 // The one line that a plugin prints: where it listens and how. (plugin-protocol 1.3)
 struct Handshake {
   int protocol_version = kProtocolVersion;
-  std::string network;                  // "unix" or "tcp"
+  std::string network;  // "unix" or "tcp"
   std::string address;
-  std::string certificate_pem;          // Empty without mutual TLS.
-  std::optional<bool> multiplexed;      // The seventh part, if there is one.
+  std::string certificate_pem;      // Empty without mutual TLS.
+  std::optional<bool> multiplexed;  // The seventh part, if there is one.
 };
 
 // The line without its newline. `certificate_field` is EncodeHandshakeCertificate's text or empty.
@@ -38,7 +38,8 @@ std::string FormatHandshake(const Handshake& handshake, std::string_view certifi
 // InvalidArgument, with one sentence that says what is wrong and what to do.
 absl::StatusOr<Handshake> ParseHandshake(std::string_view line);
 
-// The version a plugin answers with: the highest of `own` that occurs in `offered` (comma-separated), else the lowest of `own`.
+// The version a plugin answers with: the highest of `own` that occurs in `offered`
+// (comma-separated), else the lowest of `own`.
 int NegotiateVersion(std::string_view offered, const std::vector<int>& own);
 
 }  // namespace belfry::wire
