@@ -308,6 +308,8 @@ void WebSocketSession::End() {
   if (state_ == State::kEnded) return;
   state_ = State::kEnded;
   ReleaseSubscription();
+  context_->frames_dropped.Add(batch_.size());
+  batch_.clear();
   mailbox_->Close();
   ping_timer_.cancel();
   end_timer_.cancel();

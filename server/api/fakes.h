@@ -1,0 +1,205 @@
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/access/authorizer.h"
+#include "server/api/api.h"
+#include "server/base/clock.h"
+#include "server/base/executor.h"
+#include "server/base/metrics.h"
+#include "server/bus/bus.h"
+#include "server/mounts/engine.h"
+#include "server/mounts/mount_table.h"
+
+namespace belfry::api {
+
+// Fakes of what the API asks, for its tests. None is thread-safe.
+
+// Knows "root", and "reader", who may only do what `allowed` says.
+class FakeAuthorizer final : public access::Authorizer {
+ public:
+  std::function<bool(access::Capability, std::string_view)> allowed =
+      [](access::Capability, std::string_view) { return false; };
+  std::function<bool(std::string_view, std::string_view)> allowed_event =
+      [](std::string_view, std::string_view) { return false; };
+
+  absl::StatusOr<access::Identity> Authenticate(std::string_view token) const override {
+    if (token.empty()) return absl::PermissionDeniedError("permission denied");
+    if (token == "root") {
+      return access::Identity{
+          .accessor = "rootaccessor", .display_name = "token", .policies = {"root"}, .root = true};
+    }
+    if (token == "reader") {
+      return access::Identity{.accessor = "readeraccessor", .display_name = "token-reader"};
+    }
+    return absl::UnauthenticatedError("invalid token");
+  }
+  bool Allows(const access::Identity& identity, access::Capability capability,
+              std::string_view path) const override {
+    return identity.root || allowed(capability, path);
+  }
+  bool AllowsEvent(const access::Identity& identity, std::string_view path,
+                   std::string_view type) const override {
+    return identity.root || allowed_event(path, type);
+  }
+};
+
+// Answers what it was told to, and remembers what it was asked.
+class FakeEngine final : public mounts::Engine {
+ public:
+  absl::StatusOr<mounts::Reply> reply = mounts::Reply{};
+  absl::StatusOr<mounts::Existence> existence = mounts::Existence::kUnknown;
+  std::vector<mounts::Request> handled;
+  std::vector<mounts::Request> checked;
+
+  void Handle(mounts::Request request,
+              absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) override {
+    handled.push_back(std::move(request));
+    done(reply);
+  }
+  void CheckExistence(mounts::Request request,
+                      absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) override {
+    checked.push_back(std::move(request));
+    done(existence);
+  }
+  std::string RunningVersion() const override { return "v0.1.0"; }
+  std::string RunningSha256() const override { return "5ha"; }
+};
+
+class FakeMountTable final : public mounts::MountTable {
+ public:
+  absl::Status enable_result;
+  std::vector<mounts::MountEntry> enabled;
+  std::vector<std::string> disabled;
+
+  // The engine is the table's.
+  FakeEngine* Add(mounts::MountEntry entry) {
+    auto mount = std::make_shared<mounts::Mount>();
+    auto engine = std::make_unique<FakeEngine>();
+    FakeEngine* const raw = engine.get();
+    mount->entry = std::move(entry);
+    mount->engine = std::move(engine);
+    mounts_[mount->entry.path] = std::move(mount);
+    return raw;
+  }
+  void AddOwn(std::string path, std::string type) {
+    auto mount = std::make_shared<mounts::Mount>();
+    mount->entry.path = path;
+    mount->entry.type = std::move(type);
+    mounts_[path] = std::move(mount);
+  }
+
+  absl::Status Enable(mounts::MountEntry entry) override {
+    enabled.push_back(std::move(entry));
+    return enable_result;
+  }
+  absl::Status Disable(std::string_view path) override {
+    disabled.emplace_back(path);
+    return absl::OkStatus();
+  }
+  std::optional<mounts::Route> Find(std::string_view path) const override {
+    for (const auto& [prefix, mount] : mounts_) {
+      if (path.starts_with(prefix)) {
+        return mounts::Route{mount, std::string(path.substr(prefix.size()))};
+      }
+      if (path == std::string_view(prefix).substr(0, prefix.size() - 1)) {
+        return mounts::Route{mount, ""};
+      }
+    }
+    return std::nullopt;
+  }
+  std::vector<std::shared_ptr<const mounts::Mount>> List() const override {
+    std::vector<std::shared_ptr<const mounts::Mount>> list;
+    for (const auto& [path, mount] : mounts_) list.push_back(mount);
+    return list;
+  }
+
+ private:
+  std::map<std::string, std::shared_ptr<mounts::Mount>> mounts_;
+};
+
+class FakeBus final : public bus::Bus {
+ public:
+  std::vector<bus::SubscribeOptions> subscribed;
+  void Publish(std::vector<bus::Event>) override {}
+  std::unique_ptr<bus::Subscription> Subscribe(bus::SubscribeOptions options) override {
+    subscribed.push_back(std::move(options));
+    return std::make_unique<bus::Subscription>();
+  }
+};
+
+class NullSink final : public bus::Sink {
+ public:
+  bus::OfferResult Offer(const bus::Frame&) override { return bus::OfferResult::kAccepted; }
+};
+
+// Runs work at once, or refuses it.
+class InlineExecutor final : public Executor {
+ public:
+  bool full = false;
+  bool Post(absl::AnyInvocable<void()>&& work) override {
+    if (full) return false;
+    work();
+    return true;
+  }
+};
+
+// An Api on fakes, with secret/ and sys/ mounted.
+struct ApiFixture {
+  FakeAuthorizer authorizer;
+  FakeMountTable mounts;
+  FakeBus bus;
+  FakeClock clock{absl::FromUnixSeconds(1795413511)};
+  InlineExecutor executor;
+  std::unique_ptr<Metrics> metrics = NewMetrics();
+  FakeEngine* engine = nullptr;
+  std::unique_ptr<Api> api;
+
+  ApiFixture() {
+    mounts::MountEntry secret;
+    secret.path = "secret/";
+    secret.type = "kv";
+    secret.description = "key/value secret storage";
+    secret.uuid = "5b725ae9-1322-42b5-f1ab-c42cdec65ac1";
+    secret.accessor = "kv_32d62293";
+    secret.options = {{"version", "2"}};
+    engine = mounts.Add(std::move(secret));
+    mounts.AddOwn("sys/", "system");
+    Dependencies dependencies;
+    dependencies.authorizer = &authorizer;
+    dependencies.mounts = &mounts;
+    dependencies.bus = &bus;
+    dependencies.clock = &clock;
+    dependencies.executor = &executor;
+    dependencies.metrics = metrics.get();
+    dependencies.version = "1.21.0";
+    api = Api::Create(std::move(dependencies));
+  }
+
+  // The answer, which the fakes give before Handle returns.
+  HttpResponse Send(HttpRequest request) {
+    std::optional<HttpResponse> answer;
+    api->Handle(std::move(request), [&answer](HttpResponse given) { answer = std::move(given); });
+    return answer.value_or(HttpResponse{.status = 0});
+  }
+};
+
+// A request with the root token.
+inline HttpRequest AsRoot(std::string method, std::string path, std::string body = "") {
+  HttpRequest request;
+  request.method = std::move(method);
+  request.path = std::move(path);
+  request.headers = {{"Host", "127.0.0.1:8200"}, {"X-Vault-Token", "root"}};
+  request.body = std::move(body);
+  request.remote_address = "127.0.0.1";
+  return request;
+}
+
+}  // namespace belfry::api

@@ -1,0 +1,245 @@
+#include "server/api/subscribe.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/api/fakes.h"
+
+namespace belfry::api {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+
+constexpr char kKey[] = "LC5679AlPpe3L12Ho2XP2Q==";
+
+HttpRequest Upgrade(std::string type = "kv*") {
+  HttpRequest request = AsRoot("GET", "/v1/sys/events/subscribe/" + type);
+  request.headers.emplace_back("Connection", "keep-alive, Upgrade");
+  request.headers.emplace_back("Upgrade", "websocket");
+  request.headers.emplace_back("Sec-WebSocket-Version", "13");
+  request.headers.emplace_back("Sec-WebSocket-Key", kKey);
+  return request;
+}
+
+void SetHeader(HttpRequest& request, std::string_view name, std::string value) {
+  for (auto& [key, old] : request.headers) {
+    if (key == name) old = value;
+  }
+}
+
+void RemoveHeader(HttpRequest& request, std::string_view name) {
+  std::erase_if(request.headers, [name](const auto& header) { return header.first == name; });
+}
+
+class SubscribeTest : public ::testing::Test {
+ protected:
+  ApiFixture fixture_;
+
+  // The refusal, or one with status 101 when there is none.
+  HttpResponse Subscribe(const HttpRequest& request) {
+    auto result = fixture_.api->Subscribe(request, std::make_shared<NullSink>());
+    if (auto* refusal = std::get_if<HttpResponse>(&result)) return *refusal;
+    format_ = std::get<OpenedSubscription>(result).format;
+    return {.status = 101};
+  }
+  bus::Format format_ = bus::Format::kProtobuf;
+};
+
+TEST_F(SubscribeTest, EndpointIsKnownByItsPathWhateverTheMethod) {
+  HttpRequest request;
+  for (const char* path : {"/v1/sys/events/subscribe", "/v1/sys/events/subscribe/",
+                           "/v1/sys/events/subscribe/kv-v2/data-write"}) {
+    request.path = path;
+    EXPECT_TRUE(fixture_.api->IsSubscribe(request)) << path;
+  }
+  for (const char* path :
+       {"/v1/sys/events/subscribed", "/v1/sys/events", "/v1/ns/sys/events/subscribe/x"}) {
+    request.path = path;
+    EXPECT_FALSE(fixture_.api->IsSubscribe(request)) << path;
+  }
+}
+
+TEST_F(SubscribeTest, OpensWhatWasAskedFor) {
+  HttpRequest request = Upgrade("kv-v2/data-*");
+  request.query = {
+      {"json", "true"}, {"namespaces", "*"}, {"namespaces", ""}, {"namespaces", "/a//b/../c/"}};
+  EXPECT_EQ(Subscribe(request).status, 101);
+  EXPECT_EQ(format_, bus::Format::kCloudEventsJson);
+  ASSERT_THAT(fixture_.bus.subscribed, SizeIs(1));
+  EXPECT_EQ(fixture_.bus.subscribed[0].type_pattern, "kv-v2/data-*");
+  EXPECT_THAT(fixture_.bus.subscribed[0].namespace_patterns, ElementsAre("", "*", "a/c"));
+  EXPECT_EQ(fixture_.bus.subscribed[0].format, bus::Format::kCloudEventsJson);
+}
+
+TEST_F(SubscribeTest, FormatIsProtobufUnlessJsonIsTrue) {
+  for (const char* no : {"", "0", "f", "F", "FALSE", "false", "False"}) {
+    HttpRequest request = Upgrade();
+    request.query = {{"json", no}};
+    EXPECT_EQ(Subscribe(request).status, 101) << no;
+    EXPECT_EQ(format_, bus::Format::kProtobuf) << no;
+  }
+  for (const char* yes : {"1", "t", "T", "TRUE", "true", "True"}) {
+    HttpRequest request = Upgrade();
+    request.query = {{"json", yes}};
+    EXPECT_EQ(Subscribe(request).status, 101) << yes;
+    EXPECT_EQ(format_, bus::Format::kCloudEventsJson) << yes;
+  }
+}
+
+TEST_F(SubscribeTest, EventsAreShownToThoseWhoMaySeeThem) {
+  fixture_.authorizer.allowed = [](access::Capability capability, std::string_view path) {
+    return capability == access::Capability::kRead && path == "sys/events/subscribe/kv*";
+  };
+  fixture_.authorizer.allowed_event = [](std::string_view path, std::string_view type) {
+    return path == "secret/data/a" && type == "kv-v2/data-write";
+  };
+  HttpRequest request = Upgrade();
+  SetHeader(request, "X-Vault-Token", "reader");
+  ASSERT_EQ(Subscribe(request).status, 101);
+  bus::Event event;
+  event.message.set_event_type("kv-v2/data-write");
+  auto& fields = *event.message.mutable_event()->mutable_metadata()->mutable_fields();
+  fields["path"].set_string_value("secret/data/a");
+  EXPECT_TRUE(fixture_.bus.subscribed[0].allow(event));
+  fields["path"].set_string_value("secret/data/b");
+  EXPECT_FALSE(fixture_.bus.subscribed[0].allow(event));
+}
+
+TEST_F(SubscribeTest, TokenIsCheckedFirst) {
+  HttpRequest request = AsRoot("GET", "/v1/sys/events/subscribe/");
+  request.query = {{"json", "maybe"}};
+  SetHeader(request, "X-Vault-Token", "bogus");
+  const HttpResponse unknown = Subscribe(request);
+  EXPECT_EQ(unknown.status, 403);
+  EXPECT_THAT(unknown.body, HasSubstr("invalid token"));
+  SetHeader(request, "X-Vault-Token", "reader");
+  const HttpResponse denied = Subscribe(request);
+  EXPECT_EQ(denied.status, 403);
+  EXPECT_EQ(denied.body, "{\"errors\":[\"1 error occurred:\\n\\t* permission denied\\n\\n\"]}\n");
+  request.headers.clear();
+  EXPECT_EQ(Subscribe(request).body, "{\"errors\":[\"permission denied\"]}\n");
+}
+
+TEST_F(SubscribeTest, LastTokenCountsWhenTheFirstIsNoLongerValid) {
+  HttpRequest request = Upgrade();
+  SetHeader(request, "X-Vault-Token", "expired");
+  request.headers.emplace_back("X-Vault-Token", "older");
+  request.headers.emplace_back("X-Vault-Token", "root");
+  EXPECT_EQ(Subscribe(request).status, 101);
+  request.headers.emplace_back("X-Vault-Token", "expired");
+  EXPECT_EQ(Subscribe(request).status, 403);
+  SetHeader(request, "X-Vault-Token", "root");
+  EXPECT_EQ(Subscribe(request).status, 101);
+}
+
+TEST_F(SubscribeTest, MissingTypeIs400) {
+  for (const char* type : {"", " "}) {
+    const HttpResponse answer = Subscribe(Upgrade(type));
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(answer.body, "{\"errors\":[\"did not specify eventType to subscribe to\"]}\n");
+  }
+}
+
+TEST_F(SubscribeTest, JsonThatIsNeitherIs400) {
+  HttpRequest request = Upgrade();
+  request.query = {{"json", "maybe"}};
+  const HttpResponse answer = Subscribe(request);
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body, "{\"errors\":[\"invalid parameter for JSON: maybe\"]}\n");
+}
+
+TEST_F(SubscribeTest, FilterIsRefusedAsTextAndABlankOneIsNone) {
+  HttpRequest request = Upgrade();
+  request.query = {{"filter", "operation == write"}};
+  const HttpResponse answer = Subscribe(request);
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body, "Error subscribing: filter is not supported yet\n");
+  EXPECT_THAT(answer.headers, Contains(Pair("Content-Type", "text/plain; charset=utf-8")));
+  request.query = {{"filter", "  "}};
+  EXPECT_EQ(Subscribe(request).status, 101);
+}
+
+TEST_F(SubscribeTest, WhatIsNoUpgradeIs426AndSaysHow) {
+  HttpRequest plain = AsRoot("GET", "/v1/sys/events/subscribe/kv*");
+  HttpRequest other = Upgrade();
+  SetHeader(other, "Upgrade", "h2c");
+  HttpRequest old = Upgrade();
+  old.version = 10;
+  const std::pair<HttpRequest, std::string> cases[] = {
+      {plain, "WebSocket protocol violation: Connection header \"\" does not contain Upgrade\n"},
+      {other, "WebSocket protocol violation: Upgrade header \"h2c\" does not contain websocket\n"},
+      {old,
+       "WebSocket protocol violation: handshake request must be at least HTTP/1.1: "
+       "\"HTTP/1.0\"\n"}};
+  for (const auto& [request, text] : cases) {
+    const HttpResponse answer = Subscribe(request);
+    EXPECT_EQ(answer.status, 426);
+    EXPECT_EQ(answer.body, text);
+    EXPECT_THAT(answer.headers, Contains(Pair("Connection", "Upgrade")));
+    EXPECT_THAT(answer.headers, Contains(Pair("Upgrade", "websocket")));
+  }
+}
+
+TEST_F(SubscribeTest, UpgradeByAnotherMethodIs405) {
+  for (const char* method : {"POST", "PUT", "DELETE", "PATCH"}) {
+    HttpRequest request = Upgrade();
+    request.method = method;
+    const HttpResponse answer = Subscribe(request);
+    EXPECT_EQ(answer.status, 405) << method;
+    EXPECT_THAT(answer.body,
+                HasSubstr("handshake request method is not GET but \"" + request.method + "\""));
+  }
+}
+
+TEST_F(SubscribeTest, OtherVersionIs400AndNames13) {
+  HttpRequest request = Upgrade();
+  SetHeader(request, "Sec-WebSocket-Version", "8");
+  const HttpResponse answer = Subscribe(request);
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_THAT(answer.headers, Contains(Pair("Sec-WebSocket-Version", "13")));
+}
+
+TEST_F(SubscribeTest, KeyMustBeOneAndHave16Bytes) {
+  HttpRequest request = Upgrade();
+  RemoveHeader(request, "Sec-WebSocket-Key");
+  EXPECT_EQ(Subscribe(request).body, "WebSocket protocol violation: missing Sec-WebSocket-Key\n");
+  for (const char* key : {"", "AAAA", "LC5679AlPpe3L12Ho2XP2Q=", "LC5679AlPpe3L12Ho2XP2Qxx",
+                          "!C5679AlPpe3L12Ho2XP2Q=="}) {
+    request = Upgrade();
+    SetHeader(request, "Sec-WebSocket-Key", key);
+    EXPECT_EQ(Subscribe(request).status, 400) << key;
+  }
+  request = Upgrade();
+  request.headers.emplace_back("Sec-WebSocket-Key", kKey);
+  EXPECT_EQ(Subscribe(request).status, 400);
+}
+
+TEST_F(SubscribeTest, ForeignOriginIs403) {
+  for (const char* origin :
+       {"http://evil.example", "http://127.0.0.1:8201", "null", "127.0.0.1:8200"}) {
+    HttpRequest request = Upgrade();
+    request.headers.emplace_back("Origin", origin);
+    const HttpResponse answer = Subscribe(request);
+    EXPECT_EQ(answer.status, 403) << origin;
+    EXPECT_EQ(answer.body, "request Origin \"" + std::string(origin) +
+                               "\" is not authorized for Host \"127.0.0.1:8200\"\n");
+  }
+  HttpRequest own = Upgrade();
+  SetHeader(own, "Host", "Belfry.example:8200");
+  own.headers.emplace_back("Origin", "https://belfry.EXAMPLE:8200");
+  EXPECT_EQ(Subscribe(own).status, 101);
+}
+
+TEST_F(SubscribeTest, RefusalSubscribesNobody) {
+  HttpRequest request = Upgrade();
+  request.headers.emplace_back("Origin", "http://evil.example");
+  Subscribe(request);
+  EXPECT_THAT(fixture_.bus.subscribed, IsEmpty());
+}
+
+}  // namespace
+}  // namespace belfry::api

@@ -1,0 +1,167 @@
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/http/outgoing_queue.h"
+#include "server/http/request_target.h"
+#include "server/http/websocket_frames.h"
+
+namespace belfry::http {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+
+bus::Frame Text(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
+
+std::vector<std::string> Texts(const std::vector<bus::Frame>& frames) {
+  std::vector<std::string> texts;
+  for (const bus::Frame& frame : frames) texts.push_back(*frame);
+  return texts;
+}
+
+TEST(RequestTarget, IsTakenApartAndDecoded) {
+  const std::optional<RequestTarget> target = ParseRequestTarget("/v1/a%2Fb+c?x=1%202+3&&y&=z&x=");
+  ASSERT_TRUE(target.has_value());
+  EXPECT_EQ(target->path, "/v1/a/b+c");
+  EXPECT_THAT(target->query,
+              ElementsAre(Pair("x", "1 2 3"), Pair("y", ""), Pair("", "z"), Pair("x", "")));
+  EXPECT_EQ(ParseRequestTarget("http://host:8200/v1/a?b=c")->path, "/v1/a");
+  EXPECT_EQ(ParseRequestTarget("http://host")->path, "/");
+}
+
+TEST(RequestTarget, BrokenOnesAreNone) {
+  for (const char* broken : {"", "*", "v1/a", "/%", "/%4", "/%zz", "/a?b=%g0", "ftp://host/a"}) {
+    EXPECT_FALSE(ParseRequestTarget(broken).has_value()) << broken;
+  }
+}
+
+TEST(WebSocketFrames, HeaderHasTheShortestLength) {
+  EXPECT_EQ(ServerFrameHeader(Opcode::kText, 125).View(), "\x81\x7d");
+  EXPECT_EQ(ServerFrameHeader(Opcode::kBinary, 126).View(),
+            std::string_view("\x82\x7e\x00\x7e", 4));
+  EXPECT_EQ(ServerFrameHeader(Opcode::kText, 65535).View(),
+            std::string_view("\x81\x7e\xff\xff", 4));
+  EXPECT_EQ(ServerFrameHeader(Opcode::kText, 65536).View(),
+            std::string_view("\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00", 10));
+}
+
+TEST(WebSocketFrames, CloseReasonIsCutToWhatAFrameHolds) {
+  const std::string frame = CloseFrame(CloseCode::kTryAgainLater, std::string(200, 'r'));
+  EXPECT_EQ(frame, std::string("\x88\x7d\x03\xf5") + std::string(123, 'r'));
+}
+
+TEST(WebSocketFrames, AcceptKeyIsTheOneOfTheStandard) {
+  EXPECT_EQ(AcceptKey("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
+TEST(FrameReader, ReadsFramesHoweverTheyArrive) {
+  // A ping "Hi", a message of 300 bytes, an empty pong, a close with code 1000.
+  std::string stream("\x89\x82\x01\x02\x03\x04", 6);
+  stream += static_cast<char>('H' ^ 1);
+  stream += static_cast<char>('i' ^ 2);
+  stream += std::string("\x82\xfe\x01\x2c\x00\x00\x00\x00", 8) + std::string(300, '\x88');
+  stream += std::string("\x8a\x80\x09\x09\x09\x09", 6);
+  stream += std::string("\x88\x82\x00\x00\x00\x00\x03\xe8", 8);
+  for (const std::size_t step : {std::size_t{1}, std::size_t{7}, stream.size()}) {
+    FrameReader reader;
+    std::vector<ClientFrame> frames;
+    for (std::size_t i = 0; i < stream.size(); i += step) {
+      for (ClientFrame& frame : reader.Feed(std::string_view(stream).substr(i, step))) {
+        frames.push_back(std::move(frame));
+      }
+    }
+    ASSERT_THAT(frames, SizeIs(4)) << step;
+    EXPECT_EQ(frames[0].kind, ClientFrame::Kind::kPing);
+    EXPECT_EQ(frames[0].payload, "Hi");
+    EXPECT_EQ(frames[1].kind, ClientFrame::Kind::kData);
+    EXPECT_EQ(frames[2].kind, ClientFrame::Kind::kPong);
+    EXPECT_EQ(frames[2].payload, "");
+    EXPECT_EQ(frames[3].kind, ClientFrame::Kind::kClose);
+    EXPECT_EQ(frames[3].payload, "\x03\xe8");
+  }
+}
+
+TEST(FrameReader, SaysNothingAfterAFrameThatIsNone) {
+  FrameReader reader;
+  const std::vector<ClientFrame> frames =
+      reader.Feed(std::string_view("\x89\x00\x89\x80\x00\x00\x00\x00", 8));
+  ASSERT_THAT(frames, SizeIs(1));
+  EXPECT_EQ(frames[0].kind, ClientFrame::Kind::kProtocolError);
+  EXPECT_THAT(reader.Feed("\x89\x80...."), IsEmpty());
+}
+
+TEST(OutgoingQueue, WakesOnceUntilNothingIsLeft) {
+  OutgoingQueue queue(100, 1000);
+  int wakes = 0;
+  queue.Offer(Text("before"));
+  queue.Start([&wakes] { ++wakes; });
+  EXPECT_EQ(wakes, 1);
+  queue.Offer(Text("a"));
+  queue.Offer(Text("b"));
+  EXPECT_EQ(wakes, 1);
+  EXPECT_THAT(Texts(queue.Take(2, 1000)), ElementsAre("before", "a"));
+  EXPECT_THAT(Texts(queue.Take(2, 1000)), ElementsAre("b"));
+  queue.Offer(Text("c"));
+  EXPECT_EQ(wakes, 1);
+  EXPECT_THAT(Texts(queue.Take(2, 1000)), ElementsAre("c"));
+  EXPECT_THAT(queue.Take(2, 1000), IsEmpty());
+  queue.Offer(Text("d"));
+  EXPECT_EQ(wakes, 2);
+}
+
+TEST(OutgoingQueue, TakesNoMoreOnceTheBytesAreReached) {
+  OutgoingQueue queue(100, 1000);
+  for (const char* text : {"aaaa", "bbbb", "cccc"}) queue.Offer(Text(text));
+  EXPECT_THAT(Texts(queue.Take(10, 5)), ElementsAre("aaaa", "bbbb"));
+}
+
+TEST(OutgoingQueue, IsFullInFramesOrInBytesAndThenEnds) {
+  OutgoingQueue frames(2, 1000);
+  EXPECT_EQ(frames.Offer(Text("a")), bus::OfferResult::kAccepted);
+  EXPECT_EQ(frames.Offer(Text("b")), bus::OfferResult::kAccepted);
+  EXPECT_EQ(frames.Offer(Text("c")), bus::OfferResult::kFull);
+  EXPECT_EQ(frames.Offer(Text("d")), bus::OfferResult::kClosed);
+  EXPECT_TRUE(frames.Overflowed());
+  EXPECT_THAT(frames.Take(10, 1000), IsEmpty());
+  EXPECT_EQ(frames.Close(), 2u);
+  EXPECT_EQ(frames.Close(), 0u);
+
+  OutgoingQueue bytes(100, 10);
+  EXPECT_EQ(bytes.Offer(Text("0123456789")), bus::OfferResult::kAccepted);
+  EXPECT_EQ(bytes.Offer(Text("")), bus::OfferResult::kAccepted);
+  EXPECT_EQ(bytes.Offer(Text("x")), bus::OfferResult::kFull);
+}
+
+TEST(OutgoingQueue, WhatIsTakenCountsUntilItIsSent) {
+  OutgoingQueue queue(2, 1000);
+  queue.Offer(Text("a"));
+  queue.Offer(Text("b"));
+  EXPECT_THAT(queue.Take(2, 1000), SizeIs(2));
+  queue.Sent(1, 1);
+  EXPECT_EQ(queue.Offer(Text("c")), bus::OfferResult::kAccepted);
+  EXPECT_EQ(queue.Offer(Text("d")), bus::OfferResult::kFull);
+}
+
+TEST(OutgoingQueue, WakesOnOverflowEvenWhileTheConsumerIsAwake) {
+  OutgoingQueue queue(1, 1000);
+  int wakes = 0;
+  queue.Start([&wakes] { ++wakes; });
+  queue.Offer(Text("a"));
+  queue.Offer(Text("b"));
+  EXPECT_EQ(wakes, 2);
+}
+
+TEST(OutgoingQueue, ClosedQueueWakesNobody) {
+  OutgoingQueue queue(10, 1000);
+  int wakes = 0;
+  queue.Start([&wakes] { ++wakes; });
+  EXPECT_EQ(queue.Close(), 0u);
+  EXPECT_EQ(queue.Offer(Text("a")), bus::OfferResult::kClosed);
+  EXPECT_EQ(wakes, 0);
+}
+
+}  // namespace
+}  // namespace belfry::http

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace belfry::http {
+
+// A client that says exactly what a test tells it to, right or wrong. Blocking; a read that waits
+// longer than 20 s counts as the end of the connection. Not thread-safe.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port);
+  ~RawClient();
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  bool connected() const { return socket_ >= 0; }
+  // False when the server no longer takes it.
+  bool Send(std::string_view bytes);
+  void FinishSending();
+
+  struct Response {
+    int status = 0;  // 0: the connection ended first.
+    std::string head;
+    std::string body;
+  };
+  // One response; `bodiless` when it answers a HEAD.
+  enum class Body { kByLength, kNone };
+  Response ReadResponse(Body body = Body::kByLength);
+
+  // A WebSocket frame from the server; nullopt when the connection has ended.
+  struct Frame {
+    int opcode = 0;
+    std::string payload;
+  };
+  std::optional<Frame> ReadFrame();
+  // A masked frame.
+  bool SendFrame(int opcode, std::string_view payload);
+
+  // Whether the server ends the connection without sending anything more.
+  bool Ended();
+
+ private:
+  bool Fill();
+  bool Need(std::size_t bytes);
+
+  int socket_ = -1;
+  std::string received_;
+};
+
+// The code and reason of a close frame, as "1008 reason".
+std::string CloseText(const RawClient::Frame& frame);
+
+}  // namespace belfry::http

@@ -1,0 +1,560 @@
+#include "server/http/server.h"
+
+#include <deque>
+#include <functional>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/base/mutex.h"
+#include "server/http/raw_client.h"
+
+namespace belfry::http {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// Answers as the test says, from whatever thread asks. Thread-safe.
+class FakeApi final : public api::Api {
+ public:
+  using Respond = absl::AnyInvocable<void(api::HttpResponse)>;
+
+  // How a request is answered, once it was remembered; set before the server starts.
+  std::function<void(const api::HttpRequest&, Respond)> answer = [](const api::HttpRequest& request,
+                                                                    Respond respond) {
+    respond(
+        {200, {}, request.method + " " + request.path + " " + std::to_string(request.body.size())});
+  };
+  // What is offered to a subscriber before its upgrade is answered.
+  std::vector<bus::Frame> early_frames;
+
+  void Handle(api::HttpRequest request, Respond respond) override {
+    {
+      MutexLock lock(&mutex_);
+      requests_.push_back(request);
+    }
+    answer(request, std::move(respond));
+  }
+
+  bool IsSubscribe(const api::HttpRequest& request) const override {
+    return request.path.starts_with("/subscribe");
+  }
+
+  std::variant<api::OpenedSubscription, api::HttpResponse> Subscribe(
+      const api::HttpRequest& request, std::shared_ptr<bus::Sink> sink) override {
+    if (request.path == "/subscribe/refused")
+      return api::HttpResponse{426, {{"Connection", "Upgrade"}}, "no\n"};
+    for (const bus::Frame& frame : early_frames) sink->Offer(frame);
+    MutexLock lock(&mutex_);
+    sinks_.push_back(sink);
+    changed_.NotifyAll();
+    return api::OpenedSubscription{
+        std::make_unique<FakeSubscription>(this),
+        request.path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf};
+  }
+
+  api::HttpRequest LastRequest() {
+    MutexLock lock(&mutex_);
+    return requests_.empty() ? api::HttpRequest{} : requests_.back();
+  }
+
+  // The sink of the n-th subscription; null once its session is gone.
+  std::shared_ptr<bus::Sink> Sink(std::size_t n) {
+    MutexLock lock(&mutex_);
+    while (sinks_.size() <= n) changed_.Wait(&mutex_);
+    return sinks_[n].lock();
+  }
+
+  void WaitForEndedSubscriptions(int count) {
+    MutexLock lock(&mutex_);
+    while (ended_ < count) changed_.Wait(&mutex_);
+  }
+
+ private:
+  class FakeSubscription final : public bus::Subscription {
+   public:
+    explicit FakeSubscription(FakeApi* api) : api_(api) {}
+    ~FakeSubscription() override {
+      MutexLock lock(&api_->mutex_);
+      ++api_->ended_;
+      api_->changed_.NotifyAll();
+    }
+
+   private:
+    FakeApi* const api_;
+  };
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<api::HttpRequest> requests_ ABSL_GUARDED_BY(mutex_);
+  // As the bus does: the session owns the sink.
+  std::vector<std::weak_ptr<bus::Sink>> sinks_ ABSL_GUARDED_BY(mutex_);
+  int ended_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+bus::Frame Text(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
+
+std::string Request(std::string_view first_line, std::string_view headers = "",
+                    std::string_view body = "") {
+  std::string text(first_line);
+  text += " HTTP/1.1\r\nHost: localhost\r\n";
+  text += headers;
+  if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  text += "\r\n";
+  text += body;
+  return text;
+}
+
+constexpr char kUpgrade[] =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+class ServerTest : public ::testing::Test {
+ protected:
+  FakeApi api_;
+  std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  Options options_;
+  std::unique_ptr<Server> server_;
+
+  void Start() {
+    options_.port = 0;
+    absl::StatusOr<std::unique_ptr<Server>> server =
+        Server::Start(options_, &api_, metrics_.get(), Logger());
+    ASSERT_EQ(server.status(), absl::OkStatus());
+    server_ = *std::move(server);
+  }
+  RawClient::Response Ask(std::string_view request) {
+    RawClient client(server_->Port());
+    client.Send(request);
+    return client.ReadResponse();
+  }
+  // Sends an upgrade and reads its answer.
+  RawClient::Response Upgrade(RawClient& client, std::string_view path = "/subscribe/json") {
+    client.Send(Request("GET " + std::string(path), kUpgrade));
+    return client.ReadResponse();
+  }
+};
+
+TEST_F(ServerTest, RequestReachesTheApiInItsParts) {
+  Start();
+  const RawClient::Response response =
+      Ask(Request("LIST /v1/secret/a%20b%2A?list=true&x=%2B+1&x=&y",
+                  "X-Vault-Token: root\r\nx-vault-token: other\r\n"));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "LIST /v1/secret/a b* 0");
+  const api::HttpRequest request = api_.LastRequest();
+  EXPECT_THAT(request.query,
+              ::testing::ElementsAre(::testing::Pair("list", "true"), ::testing::Pair("x", "+ 1"),
+                                     ::testing::Pair("x", ""), ::testing::Pair("y", "")));
+  EXPECT_EQ(request.Header("X-Vault-Token"), "root");
+  EXPECT_EQ(request.LastHeader("X-Vault-Token"), "other");
+  EXPECT_EQ(request.remote_address, "127.0.0.1");
+  EXPECT_EQ(request.version, 11u);
+}
+
+TEST_F(ServerTest, OneConnectionCarriesManyRequests) {
+  Start();
+  RawClient client(server_->Port());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(client.Send(Request("PUT /a", "", std::string(i + 1, 'x'))));
+    EXPECT_EQ(client.ReadResponse().body, "PUT /a " + std::to_string(i + 1));
+  }
+}
+
+TEST_F(ServerTest, PipelinedRequestsAreAnsweredOneAfterTheOther) {
+  std::vector<std::thread> threads;
+  Mutex mutex;
+  api_.answer = [&threads, &mutex](const api::HttpRequest& request, FakeApi::Respond respond) {
+    MutexLock lock(&mutex);
+    threads.emplace_back([path = request.path, respond = std::move(respond)]() mutable {
+      respond({200, {}, path});
+    });
+  };
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("PUT /1", "", "body") + Request("GET /2") + Request("GET /3"));
+  EXPECT_EQ(client.ReadResponse().body, "/1");
+  EXPECT_EQ(client.ReadResponse().body, "/2");
+  EXPECT_EQ(client.ReadResponse().body, "/3");
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(ServerTest, ConnectionEndsWhenTheClientAsksForIt) {
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("GET /a", "Connection: close\r\n"));
+  EXPECT_THAT(client.ReadResponse().head, HasSubstr("Connection: close\r\n"));
+  EXPECT_TRUE(client.Ended());
+  RawClient old(server_->Port());
+  old.Send("GET /a HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(old.ReadResponse().body, "GET /a 0");
+  EXPECT_TRUE(old.Ended());
+}
+
+TEST_F(ServerTest, BodyOfNineMebibytesArrives) {
+  Start();
+  EXPECT_EQ(Ask(Request("PUT /big", "", std::string(9 << 20, 'x'))).body, "PUT /big 9437184");
+}
+
+TEST_F(ServerTest, ChunkedBodyArrives) {
+  Start();
+  EXPECT_EQ(
+      Ask(Request("PUT /c", "Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+          .body,
+      "PUT /c 5");
+}
+
+TEST_F(ServerTest, BodyAboveTheLimitIs413) {
+  options_.limits.max_request_body_bytes = 1000;
+  Start();
+  EXPECT_EQ(Ask(Request("PUT /a", "", std::string(1000, 'x'))).status, 200);
+  EXPECT_EQ(Ask(Request("PUT /a", "", std::string(1001, 'x'))).status, 413);
+  EXPECT_EQ(
+      Ask(Request("PUT /a", "Transfer-Encoding: chunked\r\n") + "7d0\r\n" + std::string(2000, 'x'))
+          .status,
+      413);
+}
+
+TEST_F(ServerTest, HeadersAboveTheLimitAre431) {
+  options_.limits.max_request_header_bytes = 10000;
+  Start();
+  EXPECT_EQ(Ask(Request("GET /a", "X: " + std::string(9000, 'x') + "\r\n")).status, 200);
+  EXPECT_EQ(Ask(Request("GET /a", "X: " + std::string(20000, 'x') + "\r\n")).status, 431);
+}
+
+TEST_F(ServerTest, HeadersOfNearlyAMebibyteAreAccepted) {
+  Start();
+  std::string headers;
+  while (headers.size() < 1000 * 1000)
+    headers += "X-Vault-Token: hvs." + std::string(90, 'x') + "\r\n";
+  EXPECT_EQ(Ask(Request("GET /a", headers)).status, 200);
+}
+
+TEST_F(ServerTest, ExpectationIsAnsweredBeforeTheBody) {
+  Start();
+  RawClient client(server_->Port());
+  client.Send("PUT /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+  EXPECT_EQ(client.ReadResponse().status, 100);
+  client.Send("body");
+  EXPECT_EQ(client.ReadResponse().body, "PUT /a 4");
+}
+
+TEST_F(ServerTest, HeadHasTheLengthAndNoBody) {
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("HEAD /a"));
+  EXPECT_THAT(client.ReadResponse(RawClient::Body::kNone).head, HasSubstr("Content-Length: 9\r\n"));
+  client.Send(Request("GET /b"));
+  EXPECT_EQ(client.ReadResponse().body, "GET /b 0");
+}
+
+TEST_F(ServerTest, NoContentHasNoLength) {
+  api_.answer = [](const api::HttpRequest&, FakeApi::Respond respond) {
+    respond({204, {{"Content-Type", "application/json"}}, ""});
+  };
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("DELETE /a") + Request("DELETE /a"));
+  const std::string head = client.ReadResponse().head;
+  EXPECT_THAT(head, StartsWith("HTTP/1.1 204 No Content\r\n"));
+  EXPECT_THAT(head, ::testing::Not(HasSubstr("Content-Length")));
+  EXPECT_EQ(client.ReadResponse().status, 204);
+}
+
+TEST_F(ServerTest, RubbishIsRefusedAndTheServerGoesOn) {
+  Start();
+  for (const std::string& rubbish :
+       {std::string("rubbish\r\n\r\n"), std::string("GET /a HTTP/9.9\r\n\r\n"),
+        std::string("GET /a\r\n\r\n"), std::string("\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 11),
+        std::string("GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n"),
+        std::string("GET a HTTP/1.1\r\nHost: x\r\n\r\n"), std::string("GET /a HTTP/1.1\r\n\r\n"),
+        std::string("GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"),
+        std::string("GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n"),
+        std::string("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: "
+                    "chunked\r\n\r\n")}) {
+    RawClient client(server_->Port());
+    client.Send(rubbish);
+    EXPECT_EQ(client.ReadResponse().status, 400) << rubbish;
+    EXPECT_TRUE(client.Ended()) << rubbish;
+  }
+  EXPECT_EQ(Ask(Request("GET /a")).status, 200);
+}
+
+TEST_F(ServerTest, ClientThatLeavesInTheMiddleIsForgotten) {
+  Start();
+  {
+    RawClient client(server_->Port());
+    client.Send("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+  }
+  EXPECT_EQ(Ask(Request("GET /a")).status, 200);
+}
+
+TEST_F(ServerTest, AnswerThatComesAfterTheServerIsGoneIsDropped) {
+  Mutex mutex;
+  CondVar changed;
+  std::optional<FakeApi::Respond> late;
+  api_.answer = [&](const api::HttpRequest&, FakeApi::Respond respond) {
+    MutexLock lock(&mutex);
+    late.emplace(std::move(respond));
+    changed.NotifyAll();
+  };
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("GET /slow"));
+  {
+    MutexLock lock(&mutex);
+    while (!late) changed.Wait(&mutex);
+  }
+  server_.reset();
+  (*late)({200, {}, "too late"});
+  EXPECT_TRUE(client.Ended());
+}
+
+TEST_F(ServerTest, PortThatIsTakenIsUnavailableAndNamed) {
+  Start();
+  Options second = options_;
+  second.port = server_->Port();
+  const auto other = Server::Start(second, &api_, metrics_.get(), Logger());
+  EXPECT_EQ(other.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(other.status().message()),
+              StartsWith("cannot listen on 127.0.0.1:" + std::to_string(second.port) + ": "));
+}
+
+TEST_F(ServerTest, UpgradeIsAcceptedWithTheKeysAnswer) {
+  Start();
+  RawClient client(server_->Port());
+  const RawClient::Response response = Upgrade(client);
+  EXPECT_EQ(response.status, 101);
+  EXPECT_THAT(response.head, HasSubstr("\r\nConnection: Upgrade\r\n"));
+  EXPECT_THAT(response.head, HasSubstr("\r\nUpgrade: websocket\r\n"));
+  EXPECT_THAT(response.head,
+              HasSubstr("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+  EXPECT_THAT(response.head, ::testing::Not(HasSubstr("Sec-WebSocket-Extensions")));
+}
+
+TEST_F(ServerTest, RefusedUpgradeIsAnOrdinaryAnswer) {
+  Start();
+  RawClient client(server_->Port());
+  const RawClient::Response response = Upgrade(client, "/subscribe/refused");
+  EXPECT_EQ(response.status, 426);
+  EXPECT_EQ(response.body, "no\n");
+  client.Send(Request("GET /a"));
+  EXPECT_EQ(client.ReadResponse().status, 200);
+}
+
+TEST_F(ServerTest, EventsArriveInOrderAsTextOrBinary) {
+  Start();
+  for (const auto& [path, opcode] :
+       {std::pair("/subscribe/json", 1), std::pair("/subscribe/binary", 2)}) {
+    RawClient client(server_->Port());
+    ASSERT_EQ(Upgrade(client, path).status, 101);
+    const std::shared_ptr<bus::Sink> sink = api_.Sink(opcode - 1);
+    for (int i = 0; i < 5000; ++i) {
+      ASSERT_EQ(sink->Offer(Text(std::to_string(i) + std::string(i % 200, '.'))),
+                bus::OfferResult::kAccepted);
+    }
+    for (int i = 0; i < 5000; ++i) {
+      const std::optional<RawClient::Frame> frame = client.ReadFrame();
+      ASSERT_TRUE(frame.has_value()) << i;
+      ASSERT_EQ(frame->opcode, opcode);
+      ASSERT_EQ(frame->payload, std::to_string(i) + std::string(i % 200, '.'));
+    }
+  }
+  EXPECT_EQ(metrics_->GetCounter("belfry_websocket_frames_sent_total", "").Value(), 10000u);
+}
+
+TEST_F(ServerTest, FramesOfEverySizeAreFramed) {
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  const std::shared_ptr<bus::Sink> sink = api_.Sink(0);
+  for (std::size_t size : {0, 1, 125, 126, 65535, 65536, 1000000}) {
+    const std::string payload(size, 'p');
+    ASSERT_EQ(sink->Offer(Text(payload)), bus::OfferResult::kAccepted);
+    const std::optional<RawClient::Frame> frame = client.ReadFrame();
+    ASSERT_TRUE(frame.has_value()) << size;
+    EXPECT_EQ(frame->payload, payload);
+  }
+}
+
+TEST_F(ServerTest, EventsFromBeforeThe101AreNotLost) {
+  api_.early_frames = {Text("first"), Text("second")};
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  EXPECT_EQ(client.ReadFrame().value().payload, "first");
+  EXPECT_EQ(client.ReadFrame().value().payload, "second");
+}
+
+TEST_F(ServerTest, SlowSubscriberIsClosedNotWaitedFor) {
+  options_.limits.max_queued_frames = 100;
+  options_.limits.max_queued_bytes = 1 << 20;
+  Start();
+  RawClient slow(server_->Port());
+  ASSERT_EQ(Upgrade(slow).status, 101);
+  RawClient quick(server_->Port());
+  ASSERT_EQ(Upgrade(quick).status, 101);
+  const std::shared_ptr<bus::Sink> sink = api_.Sink(0);
+  const std::shared_ptr<bus::Sink> other = api_.Sink(1);
+  // The network takes some megabytes before the queue fills.
+  std::size_t accepted = 0;
+  bus::OfferResult result;
+  while ((result = sink->Offer(Text(std::to_string(accepted) + std::string(100000, 's')))) ==
+         bus::OfferResult::kAccepted) {
+    ++accepted;
+  }
+  EXPECT_EQ(result, bus::OfferResult::kFull);
+  EXPECT_EQ(sink->Offer(Text("more")), bus::OfferResult::kClosed);
+  EXPECT_EQ(other->Offer(Text("still here")), bus::OfferResult::kAccepted);
+  EXPECT_EQ(quick.ReadFrame().value().payload, "still here");
+  api_.WaitForEndedSubscriptions(1);
+  // What had been taken comes in order and whole, then the reason, then nothing.
+  std::size_t received = 0;
+  std::optional<RawClient::Frame> frame;
+  while ((frame = slow.ReadFrame()) && frame->opcode == 1) {
+    EXPECT_THAT(frame->payload, StartsWith(std::to_string(received) + "s"));
+    ++received;
+  }
+  ASSERT_TRUE(frame.has_value());
+  EXPECT_EQ(CloseText(*frame), "1013 subscriber is too slow; events were missed");
+  EXPECT_TRUE(slow.Ended());
+  EXPECT_EQ(metrics_->GetCounter("belfry_websocket_slow_subscribers_total", "").Value(), 1u);
+  EXPECT_EQ(metrics_->GetCounter("belfry_websocket_frames_sent_total", "").Value() +
+                metrics_->GetCounter("belfry_websocket_frames_dropped_total", "").Value(),
+            accepted + 1);
+}
+
+TEST_F(ServerTest, ClientThatSendsDataIsClosedWith1008) {
+  Start();
+  for (int opcode : {0, 1, 2}) {
+    RawClient client(server_->Port());
+    ASSERT_EQ(Upgrade(client).status, 101);
+    client.SendFrame(opcode, "hello");
+    EXPECT_EQ(CloseText(client.ReadFrame().value()), "1008 unexpected data message") << opcode;
+    client.SendFrame(8, "\x03\xf0");
+    EXPECT_TRUE(client.Ended()) << opcode;
+  }
+  api_.WaitForEndedSubscriptions(3);
+}
+
+TEST_F(ServerTest, MalformedFrameIsClosedWith1002) {
+  Start();
+  for (const std::string& bytes :
+       {std::string("\x89\x00", 2), std::string("\x83\x80\x00\x00\x00\x00", 6),
+        std::string("\xc9\x80\x00\x00\x00\x00", 6), std::string("\x09\x80\x00\x00\x00\x00", 6),
+        std::string("\x89\xfe\x00\x7e\x00\x00\x00\x00", 8)}) {
+    RawClient client(server_->Port());
+    ASSERT_EQ(Upgrade(client).status, 101);
+    client.Send(bytes);
+    EXPECT_EQ(CloseText(client.ReadFrame().value()), "1002 malformed frame");
+  }
+}
+
+TEST_F(ServerTest, PingIsAnsweredWithItsPayload) {
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  client.SendFrame(9, "are you there");
+  const RawClient::Frame pong = client.ReadFrame().value();
+  EXPECT_EQ(pong.opcode, 10);
+  EXPECT_EQ(pong.payload, "are you there");
+}
+
+TEST_F(ServerTest, CloseIsEchoedAndEndsTheSubscription) {
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  client.SendFrame(8, "\x03\xe8 bye");
+  EXPECT_EQ(CloseText(client.ReadFrame().value()), "1000 ");
+  EXPECT_TRUE(client.Ended());
+  api_.WaitForEndedSubscriptions(1);
+}
+
+TEST_F(ServerTest, ClientThatVanishesEndsItsSubscription) {
+  Start();
+  {
+    RawClient client(server_->Port());
+    ASSERT_EQ(Upgrade(client).status, 101);
+  }
+  api_.WaitForEndedSubscriptions(1);
+}
+
+TEST_F(ServerTest, FrameThatCameWithTheUpgradeIsRead) {
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("GET /subscribe/json", kUpgrade) +
+              std::string("\x89\x81\x00\x00\x00\x00!", 7));
+  EXPECT_EQ(client.ReadResponse().status, 101);
+  EXPECT_EQ(client.ReadFrame().value().payload, "!");
+}
+
+TEST_F(ServerTest, PingsCountUpWhileTheyAreAnswered) {
+  options_.limits.ping_interval = absl::Milliseconds(20);
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  for (int i = 1; i <= 6; ++i) {
+    const std::optional<RawClient::Frame> ping = client.ReadFrame();
+    ASSERT_TRUE(ping.has_value()) << i;
+    EXPECT_EQ(ping->opcode, 9);
+    EXPECT_EQ(ping->payload, std::to_string(i));
+    client.SendFrame(10, ping->payload);
+  }
+}
+
+TEST_F(ServerTest, DeadPeerIsCutOffAfterTwoSilentPings) {
+  options_.limits.ping_interval = absl::Milliseconds(20);
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  EXPECT_EQ(client.ReadFrame().value().payload, "1");
+  EXPECT_EQ(client.ReadFrame().value().payload, "2");
+  EXPECT_TRUE(client.Ended());
+  api_.WaitForEndedSubscriptions(1);
+}
+
+TEST_F(ServerTest, ServerThatEndsClosesSubscribersWith1001) {
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  RawClient idle(server_->Port());
+  idle.Send(Request("GET /a"));
+  EXPECT_EQ(idle.ReadResponse().status, 200);
+  std::thread ender([this] { server_.reset(); });
+  EXPECT_EQ(CloseText(client.ReadFrame().value()), "1001 server is shutting down");
+  client.SendFrame(8, "\x03\xe9");
+  EXPECT_TRUE(client.Ended());
+  EXPECT_TRUE(idle.Ended());
+  ender.join();
+  api_.WaitForEndedSubscriptions(1);
+}
+
+TEST_F(ServerTest, ManyPublishersAndSubscribersLoseNothing) {
+  constexpr int kSubscribers = 8;
+  constexpr int kEvents = 2000;
+  Start();
+  std::deque<RawClient> clients;
+  for (int i = 0; i < kSubscribers; ++i) {
+    ASSERT_EQ(Upgrade(clients.emplace_back(server_->Port())).status, 101);
+  }
+  std::vector<std::thread> publishers;
+  for (int p = 0; p < kSubscribers; ++p) {
+    publishers.emplace_back([sink = api_.Sink(p)] {
+      for (int i = 0; i < kEvents; ++i) {
+        EXPECT_EQ(sink->Offer(Text(std::to_string(i))), bus::OfferResult::kAccepted);
+      }
+    });
+  }
+  for (RawClient& client : clients) {
+    for (int i = 0; i < kEvents; ++i)
+      ASSERT_EQ(client.ReadFrame().value().payload, std::to_string(i));
+  }
+  for (std::thread& thread : publishers) thread.join();
+}
+
+}  // namespace
+}  // namespace belfry::http
