@@ -23,13 +23,13 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::chrono::seconds kShutdownGrace{3};
 constexpr std::chrono::milliseconds kAcceptRetry{50};
 
 class ServerImpl final : public Server {
  public:
   ServerImpl(api::Api* api, const Options& options, Metrics& metrics, Logger logger)
-      : context_(api, options.limits, metrics, std::move(logger)),
+      : shutdown_grace_(options.shutdown_grace),
+        context_(api, options.limits, metrics, std::move(logger)),
         io_(options.threads),
         work_(asio::make_work_guard(io_)),
         accept_strand_(asio::make_strand(io_)),
@@ -44,7 +44,8 @@ class ServerImpl final : public Server {
       acceptor_.close(ignored);
       retry_timer_.cancel();
     });
-    context_.connections.ShutDown(std::chrono::steady_clock::now() + kShutdownGrace);
+    context_.connections.ShutDown(std::chrono::steady_clock::now() +
+                                  absl::ToChronoNanoseconds(shutdown_grace_));
     work_.reset();
     io_.stop();
     for (std::thread& thread : threads_) thread.join();
@@ -115,6 +116,7 @@ class ServerImpl final : public Server {
     });
   }
 
+  const absl::Duration shutdown_grace_;
   SessionContext context_;
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;

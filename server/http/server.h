@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "server/api/api.h"
 #include "server/base/limits.h"
 #include "server/base/logging.h"
@@ -16,6 +17,8 @@ struct Options {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8200;  // 0: any free one.
   int threads = 2;
+  // How long the end waits for requests under way and for subscribers to take their leave.
+  absl::Duration shutdown_grace = absl::Seconds(3);
   Limits limits;
 };
 

@@ -302,6 +302,7 @@ TEST_F(ServerTest, AnswerThatComesAfterTheServerIsGoneIsDropped) {
     late.emplace(std::move(respond));
     changed.NotifyAll();
   };
+  options_.shutdown_grace = absl::Milliseconds(20);
   Start();
   RawClient client(server_->Port());
   client.Send(Request("GET /slow"));
@@ -518,6 +519,8 @@ TEST_F(ServerTest, DeadPeerIsCutOffAfterTwoSilentPings) {
 }
 
 TEST_F(ServerTest, ServerThatEndsClosesSubscribersWith1001) {
+  // The end waits for nobody once all have taken their leave.
+  options_.shutdown_grace = absl::Seconds(60);
   Start();
   RawClient client(server_->Port());
   ASSERT_EQ(Upgrade(client).status, 101);

@@ -137,7 +137,11 @@ void WebSocketSession::OnReceived(std::string_view bytes) {
 }
 
 void WebSocketSession::OnFrame(const ClientFrame& frame) {
-  if (state_ != State::kOpen) return;
+  if (state_ != State::kOpen) {
+    // The answer to the close frame that is on its way; a client cannot know it before it was sent.
+    if (frame.kind == ClientFrame::Kind::kClose && state_ == State::kLeaving) End();
+    return;
+  }
   switch (frame.kind) {
     case ClientFrame::Kind::kPing:
       // Only the last ping needs an answer, so that a client that never reads costs nothing.
