@@ -529,9 +529,9 @@ TEST_F(ApiTest, EnableUnderstandsWhatTheCommandLineSends) {
   ASSERT_THAT(fixture_.mounts.enabled, SizeIs(1));
   const mounts::MountEntry& entry = fixture_.mounts.enabled[0];
   EXPECT_EQ(entry.path, "team/kv/");
-  EXPECT_EQ(entry.type, "kv");
+  EXPECT_EQ(entry.type, "kv-v2");
   EXPECT_EQ(entry.description, "d");
-  EXPECT_THAT(entry.options, ElementsAre(Pair("max_versions", "3"), Pair("version", "2")));
+  EXPECT_THAT(entry.options, ElementsAre(Pair("max_versions", "3")));
   EXPECT_EQ(entry.default_lease_ttl, absl::Hours(1));
   EXPECT_EQ(entry.max_lease_ttl, absl::Hours(2));
   EXPECT_TRUE(entry.seal_wrap);

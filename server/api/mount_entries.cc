@@ -54,14 +54,6 @@ absl::Status ParseConfig(std::string_view config, mounts::MountEntry& entry) {
   return absl::OkStatus();
 }
 
-// "kv-v2" is the plugin kv with version 2 of its data.
-void ResolveType(mounts::MountEntry& entry) {
-  if (entry.type == "kv-v1" || entry.type == "kv-v2") {
-    entry.options["version"] = entry.type.substr(4);
-    entry.type = "kv";
-  }
-}
-
 }  // namespace
 
 std::string MountObject(const mounts::Mount& mount, MountDetail detail) {
@@ -125,7 +117,6 @@ absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, std:
   for (auto& [name, value] : AllMembers(TextOf(members, "options"))) {
     entry.options[name] = value.text == "null" && !value.is_string ? "" : value.text;
   }
-  ResolveType(entry);
   const absl::Status config = ParseConfig(TextOf(members, "config"), entry);
   if (!config.ok()) return config;
   return entry;
