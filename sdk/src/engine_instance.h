@@ -26,17 +26,19 @@ struct MountContext {
 
 // A request as it came over the wire or from a test, with nothing of the transport left.
 struct IncomingRequest {
-  std::string operation;  // Vault's word: "create", "read", "update", "patch", "delete", "list", "help", "rollback" …
+  std::string operation;  // Vault's word: "create", "read", "update", "patch", "delete", "list",
+                          // "help", "rollback" …
   std::string path;
   Json::Object data;
   Caller caller;
   absl::Time deadline = absl::InfiniteFuture();
   std::function<bool()> cancelled;
-  Storage* storage = nullptr;   // The request's own, with its deadline and cancellation.
+  Storage* storage = nullptr;  // The request's own, with its deadline and cancellation.
   EventSender* events = nullptr;
 };
 
-// What kind of failure an answer is, beyond its text; the numbers of ProtoError.err_type. (plugin-protocol 5.6)
+// What kind of failure an answer is, beyond its text; the numbers of ProtoError.err_type.
+// (plugin-protocol 5.6)
 enum class ErrorType {
   kUnknown = 0,
   kCoded = 3,
@@ -64,11 +66,14 @@ struct SpecialPaths {
   std::vector<std::string> seal_wrap;
 };
 
-// One mount's engine, described by the plugin and ready to answer; knows no transport. Thread-safe once created.
+// One mount's engine, described by the plugin and ready to answer; knows no transport. Thread-safe
+// once created.
 class EngineInstance {
  public:
-  // Runs `define`. InvalidArgument when what it describes is mistaken (a parameter that its pattern lacks, a pattern that does not parse).
-  static absl::StatusOr<std::unique_ptr<EngineInstance>> Create(void (*define)(SecretsEngine&), MountContext context);
+  // Runs `define`. InvalidArgument when what it describes is mistaken (a parameter that its pattern
+  // lacks, a pattern that does not parse).
+  static absl::StatusOr<std::unique_ptr<EngineInstance>> Create(void (*define)(SecretsEngine&),
+                                                                MountContext context);
   virtual ~EngineInstance() = default;
 
   virtual OutgoingReply Handle(IncomingRequest request) = 0;

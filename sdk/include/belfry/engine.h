@@ -30,12 +30,14 @@ struct HookContext {
 };
 using Hook = absl::AnyInvocable<absl::Status(HookContext&) const>;
 
-// One path of an engine: its fields and what it does for each operation. Made by SecretsEngine::Path, lives as long as the engine.
-// Described by one thread, while `define` runs; calling it later is a mistake in the program and stops it.
+// One path of an engine: its fields and what it does for each operation. Made by
+// SecretsEngine::Path, lives as long as the engine. Described by one thread, while `define` runs;
+// calling it later is a mistake in the program and stops it.
 //
-// What is declared is enforced: a required field that is missing, or a value that does not convert, is answered with 400 before the handler runs.
-// A field of the body with the name of a path parameter gives way to it, with a warning; unknown fields are ignored with a warning.
-// Handlers may block. They must not keep the Request. An operation without a handler is answered with 405.
+// What is declared is enforced: a required field that is missing, or a value that does not convert,
+// is answered with 400 before the handler runs. A field of the body with the name of a path
+// parameter gives way to it, with a warning; unknown fields are ignored with a warning. Handlers
+// may block. They must not keep the Request. An operation without a handler is answered with 405.
 class Route {
  public:
   virtual ~Route() = default;
@@ -46,6 +48,7 @@ class Route {
   template <typename T>
   FieldKey<T> Field(std::string_view name, std::string_view help);
 
+  // Creates and updates are refused without it.
   template <typename T>
   Route& Require(const FieldKey<T>& field) {
     MarkRequired(field.id_);
@@ -72,25 +75,28 @@ class Route {
 
  private:
   virtual internal::FieldId AddParam(std::string_view name) = 0;
-  virtual internal::FieldId AddField(std::string_view name, std::string_view help, const std::type_info& type) = 0;
+  virtual internal::FieldId AddField(std::string_view name, std::string_view help,
+                                     const std::type_info& type) = 0;
   virtual void MarkRequired(internal::FieldId field) = 0;
   virtual void SetDefault(internal::FieldId field, std::any value) = 0;
 };
 
-// Describes a secrets engine: its paths and hooks. The SDK makes one for each mount and hands it to the plugin's `define`.
-// Described by one thread, until `define` returns; what it holds lives until the mount goes, handlers being destroyed before anything
-// given to Keep.
+// Describes a secrets engine: its paths and hooks. The SDK makes one for each mount and hands it to
+// the plugin's `define`. Described by one thread, until `define` returns; what it holds lives until
+// the mount goes, handlers being destroyed before anything given to Keep.
 class SecretsEngine {
  public:
   virtual ~SecretsEngine() = default;
 
-  // Patterns: literal text, {name} for one segment (letters, digits, '_', '-' and '.', ending in a letter, digit or '_'), and at the end
-  // {name...} for the rest, slashes included. Of two routes that match, the first wins.
+  // Patterns: literal text, {name} for one segment (letters, digits, '_', '-' and '.', ending in a
+  // letter, digit or '_'), and at the end {name...} for the rest, slashes included. Of two routes
+  // that match, the first wins.
   virtual Route& Path(std::string_view pattern, std::string_view help) = 0;
   // An RE2 regular expression with named groups, anchored at both ends.
   virtual Route& PathRegex(std::string_view re2, std::string_view help) = 0;
 
-  // Something that lives as long as the engine, built as T(*this, arguments…); it may describe paths and capture itself in them.
+  // Something that lives as long as the engine, built as T(*this, arguments…); it may describe
+  // paths and capture itself in them.
   template <typename T, typename... A>
   T& Keep(A&&... arguments) {
     auto owned = std::make_shared<T>(*this, std::forward<A>(arguments)...);
@@ -106,18 +112,21 @@ class SecretsEngine {
 
   // Storage prefixes that the host should wrap with its seal.
   virtual SecretsEngine& SealWrapped(std::vector<std::string> prefixes) = 0;
-  // Paths that need no token, and paths that need the sudo capability; a trailing '*' matches the rest.
+  // Paths that need no token, and paths that need the sudo capability; a trailing '*' matches the
+  // rest.
   virtual SecretsEngine& Unauthenticated(std::vector<std::string> paths) = 0;
   virtual SecretsEngine& RootOnly(std::vector<std::string> paths) = 0;
 
-  // What the host's administrator gave this mount ("version" → "2"), "" when absent; and the id under which the host knows the mount.
+  // What the host's administrator gave this mount ("version" → "2"), "" when absent; and the id
+  // under which the host knows the mount.
   virtual std::string_view MountOption(std::string_view name) const = 0;
   virtual std::string_view backend_uuid() const = 0;
   // For events that no request caused. Lives as long as the engine.
   virtual EventSender& events() = 0;
 
  private:
-  virtual void KeepAlive(std::shared_ptr<void> object) = 0;  // Shared: the type is forgotten, the deleter not.
+  virtual void KeepAlive(
+      std::shared_ptr<void> object) = 0;  // Shared: the type is forgotten, the deleter not.
 };
 
 template <typename T>

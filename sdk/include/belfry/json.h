@@ -16,8 +16,9 @@ namespace belfry {
 // A JSON value, as requests bring it and responses carry it.
 //
 // Threads: like a std::string; distinct values are independent.
-// Numbers keep the text they were written with ("1.50", "12345678901234567890"), so that storing a value and reading it back changes nothing.
-// Objects keep their members in order of name, as Vault prints them.
+// Numbers keep the text they were written with ("1.50", "12345678901234567890"), so that storing a
+// value and reading it back changes nothing. Objects keep their members in order of name, as Vault
+// prints them.
 class Json {
  public:
   struct Number {
@@ -40,8 +41,8 @@ class Json {
   Json(Array value) : value_(std::move(value)) {}
   Json(Object value) : value_(std::move(value)) {}
 
-  // InvalidArgument with the position of the mistake. Values may be nested up to 512 deep; text must be UTF-8; nothing may follow.
-  // Of two members with one name the last wins.
+  // InvalidArgument with the position of the mistake. Values may be nested up to 512 deep; text
+  // must be UTF-8; nothing may follow. Of two members with one name the last wins.
   static absl::StatusOr<Json> Parse(std::string_view text);
 
   bool is_null() const { return std::holds_alternative<std::nullptr_t>(value_); }

@@ -21,17 +21,19 @@ struct Caller {
   std::string remote_address;
 };
 
+class Route;
+
 namespace internal {
 // Which field of which route a FieldKey means.
 struct FieldId {
-  const void* route = nullptr;
+  const Route* route = nullptr;
   std::size_t index = 0;
 };
 }  // namespace internal
 
 // Names a field of one route, with its type. Only a Route makes one; copying is free.
-// T is std::string, int64_t, double, bool, absl::Duration ("24h" or seconds), absl::Time, std::vector<std::string>,
-// std::vector<int64_t>, std::map<std::string, std::string> or Json.
+// T is std::string, int64_t, double, bool, absl::Duration ("24h" or seconds), absl::Time,
+// std::vector<std::string>, std::vector<int64_t>, std::map<std::string, std::string> or Json.
 template <typename T>
 class FieldKey {
  private:
@@ -49,8 +51,8 @@ class Request {
   // Without the mount. Valid during the handler, like everything this class hands out.
   virtual std::string_view path() const = 0;
   virtual Operation operation() const = 0;
-  // The field as given, or its default, or T{}; already validated. A key of another route is a mistake in the program and stops it with
-  // both routes' names.
+  // The field as given, or its default, or T{}; already validated. A key of another route is a
+  // mistake in the program and stops it with both routes' names.
   template <typename T>
   const T& operator[](const FieldKey<T>& key) const {
     return *std::any_cast<T>(&Value(key.id_));

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <initializer_list>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -13,13 +11,14 @@ namespace belfry {
 
 // What a handler answers. A value; copy and move as you like.
 //
-// Handlers return Result: a Response, or a status whose message the client reads. The code decides the HTTP status:
-//   InvalidArgument 400 · PermissionDenied 403 · NotFound 404 · Unimplemented 405 · Aborted 409 · FailedPrecondition 412 ·
-//   ResourceExhausted 429 · Unavailable 503 · DeadlineExceeded 504 · all else 500.
+// Handlers return Result: a Response, or a status whose message the client reads. The code decides
+// the HTTP status:
+//   InvalidArgument 400 · PermissionDenied 403 · NotFound 404 · Unimplemented 405 · Aborted 409 ·
+//   FailedPrecondition 412 · ResourceExhausted 429 · Unavailable 503 · DeadlineExceeded 504 · all
+//   else 500.
 class Response {
  public:
-  // 200 with these members as `data`.
-  static Response Data(std::initializer_list<std::pair<std::string_view, Json>> members);
+  // 200 with these members as `data`: Data({{"text", "hi"}, {"length", 2}}).
   static Response Data(Json::Object members);
   // 200 with `keys`; an empty list is answered with 404, as Vault does.
   static Response List(std::vector<std::string> keys);
@@ -27,7 +26,8 @@ class Response {
   static Response NoContent();
   // 404 with no errors: there is no such thing.
   static Response NotFound();
-  // Any HTTP status with the usual envelope around `members`, for example a 404 that still shows metadata.
+  // Any HTTP status with the usual envelope around `members`, for example a 404 that still shows
+  // metadata.
   static Response WithStatus(int http_status, Json::Object members);
 
   Response& AddWarning(std::string warning);

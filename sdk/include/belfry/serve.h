@@ -15,9 +15,10 @@ struct Plugin {
   void (*define)(SecretsEngine&);
 };
 
-// Runs the plugin until its host stops it; the whole of main(). Returns the exit code: 0 after an orderly stop, 1 when it was not started by a
-// host (it then says on standard error what it is) or could not start.
-// Standard output belongs to the protocol; what the plugin prints there reaches the host's log.
+// Runs the plugin until its host stops it; the whole of main(). Returns the exit code: 0 after an
+// orderly stop, 1 when it was not started by a host (it then says on standard error what it is) or
+// could not start. Standard output belongs to the protocol; what the plugin prints there reaches
+// the host's log.
 int Serve(const Plugin& plugin, int argc, char** argv);
 
 }  // namespace belfry

@@ -14,10 +14,12 @@ namespace belfry {
 //
 // Threads: safe to use from several at once.
 // Lifetime: a request's storage is valid during its handler.
-// Cost: each call is a round trip to the host. A Put that has returned OK is seen by every later Get, and is as durable as the host's storage.
-// Errors: FailedPrecondition when the host is read-only at this moment (during start-up, always); Unavailable when the host is gone;
+// Cost: each call is a round trip to the host. A Put that has returned OK is seen by every later
+// Get, and is as durable as the host's storage. Errors: FailedPrecondition when the host is
+// read-only at this moment (during start-up, always); Unavailable when the host is gone;
 // DeadlineExceeded and Cancelled as for the request.
-// Limits: keys are '/'-separated UTF-8 without ".." segments; a value may have up to 1 MiB where the host sets no other limit.
+// Limits: keys are '/'-separated UTF-8 without ".." segments; a value may have up to 1 MiB where
+// the host sets no other limit.
 class Storage {
  public:
   virtual ~Storage() = default;
@@ -26,7 +28,8 @@ class Storage {
   [[nodiscard]] virtual absl::Status Put(std::string_view key, std::string_view value) = 0;
   // OK when there was none.
   [[nodiscard]] virtual absl::Status Delete(std::string_view key) = 0;
-  // What is directly below `prefix` (empty, or ending in '/'), without it; folders end in '/'. In lexical order.
+  // What is directly below `prefix` (empty, or ending in '/'), without it; folders end in '/'. In
+  // lexical order.
   virtual absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) = 0;
 };
 

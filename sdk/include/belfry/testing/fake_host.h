@@ -28,9 +28,9 @@ class FakeStorage : public Storage {
   virtual void Writable() = 0;
 };
 
-// A host for one mount, for tests of plugins. The same calls work on NewFakeHost (no process, no socket, no time passing) and on NewWireHost (the
-// same plugin over gRPC and mutual TLS in this process), so that a test can be run on both.
-// Threads: safe; calls may run at once.
+// A host for one mount, for tests of plugins. The same calls work on NewFakeHost (no process, no
+// socket, no time passing) and on NewWireHost (the same plugin over gRPC and mutual TLS in this
+// process), so that a test can be run on both. Threads: safe; calls may run at once.
 class TestHost {
  public:
   virtual ~TestHost() = default;
@@ -45,7 +45,8 @@ class TestHost {
   virtual std::vector<SentEvent> events() const = 0;
   // Every later event is refused with this status; OK ends it.
   virtual void RefuseEvents(absl::Status status) = 0;
-  // Moves the time that the plugin sees (FakeHost only; WireHost runs on the machine's clock and stops the program).
+  // Moves the time that the plugin sees (FakeHost only; WireHost runs on the machine's clock and
+  // stops the program).
   virtual void Advance(absl::Duration by) = 0;
 };
 

@@ -1,0 +1,273 @@
+#include "sdk/src/engine_instance.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sdk/src/path_pattern.h"
+#include "sdk/src/route.h"
+
+namespace belfry::internal {
+namespace {
+
+std::optional<Operation> ParseOperation(std::string_view name) {
+  if (name == "create") return Operation::kCreate;
+  if (name == "read") return Operation::kRead;
+  if (name == "update") return Operation::kUpdate;
+  if (name == "patch") return Operation::kPatch;
+  if (name == "delete") return Operation::kDelete;
+  if (name == "list") return Operation::kList;
+  return std::nullopt;
+}
+
+// One request with its fields converted, as its handler sees it.
+class RequestImpl final : public Request {
+ public:
+  RequestImpl(const IncomingRequest& incoming, Operation operation, const MountContext& mount,
+              const RouteImpl& route, FieldValues fields)
+      : incoming_(incoming),
+        operation_(operation),
+        mount_(mount),
+        route_(route),
+        fields_(std::move(fields)) {}
+
+  std::string_view path() const override { return incoming_.path; }
+  Operation operation() const override { return operation_; }
+  const Json::Object& data() const override { return incoming_.data; }
+  Storage& storage() override { return *incoming_.storage; }
+  EventSender& events() override { return *incoming_.events; }
+  const Caller& caller() const override { return incoming_.caller; }
+  std::string_view MountOption(std::string_view name) const override {
+    const auto it = mount_.options.find(std::string(name));
+    return it == mount_.options.end() ? std::string_view() : std::string_view(it->second);
+  }
+  absl::Time Now() const override { return mount_.now(); }
+  absl::Time deadline() const override { return incoming_.deadline; }
+  bool cancelled() const override { return incoming_.cancelled && incoming_.cancelled(); }
+
+ private:
+  const std::any& Value(FieldId field) const override { return fields_.values[Mine(field)]; }
+  bool Given(FieldId field) const override { return fields_.given[Mine(field)]; }
+
+  std::size_t Mine(FieldId field) const {
+    if (field.route == &route_) return field.index;
+    std::fprintf(
+        stderr, "belfry: a handler of the path \"%s\" asked for a field of the path \"%s\"\n",
+        route_.pattern().c_str(), static_cast<const RouteImpl*>(field.route)->pattern().c_str());
+    std::abort();
+  }
+
+  const IncomingRequest& incoming_;
+  const Operation operation_;
+  const MountContext& mount_;
+  const RouteImpl& route_;
+  const FieldValues fields_;
+};
+
+OutgoingReply Fail(ErrorType type, std::string message, int http_status = 0) {
+  return {.response = std::nullopt, .error = OutgoingError{type, std::move(message), http_status}};
+}
+
+// The table of response.h. Types 5, 7 and 8 are known to every host; the other statuses travel as
+// their number.
+OutgoingReply FailWith(const absl::Status& status) {
+  std::string message(status.message().data(), status.message().size());
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return Fail(ErrorType::kInvalidRequest, std::move(message));
+    case absl::StatusCode::kPermissionDenied:
+      return Fail(ErrorType::kPermissionDenied, std::move(message));
+    case absl::StatusCode::kUnimplemented:
+      return Fail(ErrorType::kUnsupportedOperation, std::move(message));
+    case absl::StatusCode::kNotFound:
+      return Fail(ErrorType::kCoded, std::move(message), 404);
+    case absl::StatusCode::kAborted:
+      return Fail(ErrorType::kCoded, std::move(message), 409);
+    case absl::StatusCode::kFailedPrecondition:
+      return Fail(ErrorType::kCoded, std::move(message), 412);
+    case absl::StatusCode::kResourceExhausted:
+      return Fail(ErrorType::kCoded, std::move(message), 429);
+    case absl::StatusCode::kUnavailable:
+      return Fail(ErrorType::kCoded, std::move(message), 503);
+    case absl::StatusCode::kDeadlineExceeded:
+      return Fail(ErrorType::kCoded, std::move(message), 504);
+    default:
+      return Fail(ErrorType::kUnknown, std::move(message));
+  }
+}
+
+// What `define` describes, and the engine that then answers.
+class EngineImpl final : public SecretsEngine, public EngineInstance {
+ public:
+  explicit EngineImpl(MountContext context) : context_(std::move(context)) {}
+
+  // Handlers go before what they may refer to.
+  ~EngineImpl() override {
+    routes_.clear();
+    initialize_ = nullptr;
+    cleanup_ = nullptr;
+  }
+
+  absl::Status EndDescription() {
+    for (const auto& route : routes_) {
+      route->EndDescription();
+      if (mistake_.ok()) mistake_ = route->mistake();
+    }
+    return mistake_;
+  }
+
+  // SecretsEngine
+  Route& Path(std::string_view pattern, std::string_view help) override {
+    absl::StatusOr<PathPattern> parsed = ParsePathPattern(pattern);
+    if (!parsed.ok()) {
+      if (mistake_.ok()) mistake_ = parsed.status();
+      parsed = PathPattern();
+    }
+    return Add(pattern, help, parsed->regex, std::move(parsed->parameters));
+  }
+  Route& PathRegex(std::string_view re2, std::string_view help) override {
+    const RE2 regex(re2::StringPiece(re2.data(), re2.size()), RE2::Quiet);
+    std::vector<std::string> names;
+    for (const auto& [name, index] : regex.NamedCapturingGroups()) names.push_back(name);
+    return Add(re2, help, std::string(re2), std::move(names));
+  }
+  SecretsEngine& OnInitialize(Hook hook) override {
+    initialize_ = std::move(hook);
+    return *this;
+  }
+  SecretsEngine& OnCleanup(Hook hook) override {
+    cleanup_ = std::move(hook);
+    return *this;
+  }
+  SecretsEngine& SealWrapped(std::vector<std::string> prefixes) override {
+    return Extend(special_paths_.seal_wrap, std::move(prefixes));
+  }
+  SecretsEngine& Unauthenticated(std::vector<std::string> paths) override {
+    return Extend(special_paths_.unauthenticated, std::move(paths));
+  }
+  SecretsEngine& RootOnly(std::vector<std::string> paths) override {
+    return Extend(special_paths_.root, std::move(paths));
+  }
+  std::string_view MountOption(std::string_view name) const override {
+    const auto it = context_.options.find(std::string(name));
+    return it == context_.options.end() ? std::string_view() : std::string_view(it->second);
+  }
+  std::string_view backend_uuid() const override { return context_.backend_uuid; }
+  EventSender& events() override { return *context_.events; }
+
+  // EngineInstance
+  OutgoingReply Handle(IncomingRequest request) override {
+    if (request.operation == "help") return Help(request.path);
+    if (request.operation == "rollback")
+      return Fail(ErrorType::kUnsupportedOperation, "unsupported operation");
+    const auto [route, captures] = FindRoute(request);
+    if (route == nullptr) return Fail(ErrorType::kUnsupportedPath, "unsupported path");
+    const std::optional<Operation> operation = ParseOperation(request.operation);
+    const Handler* handler = operation ? route->HandlerFor(*operation) : nullptr;
+    if (handler == nullptr) return Fail(ErrorType::kUnsupportedOperation, "unsupported operation");
+    return Run(*handler, *operation, *route, captures, request);
+  }
+
+  absl::StatusOr<std::optional<bool>> CheckExistence(IncomingRequest request) override {
+    const auto [route, captures] = FindRoute(request);
+    if (route == nullptr || !route->Writable()) return std::nullopt;
+    const ExistenceCheck* check = route->existence_check();
+    if (check == nullptr) {
+      const absl::StatusOr<std::optional<std::string>> stored = request.storage->Get(request.path);
+      if (!stored.ok()) return stored.status();
+      return stored->has_value();
+    }
+    absl::StatusOr<FieldValues> fields = route->Collect(captures, request.data, Operation::kUpdate);
+    // The handler will say what is wrong with the fields.
+    if (!fields.ok()) return std::nullopt;
+    RequestImpl typed(request, Operation::kUpdate, context_, *route, *std::move(fields));
+    const absl::StatusOr<bool> exists = (*check)(typed);
+    if (!exists.ok()) return exists.status();
+    return std::optional<bool>(*exists);
+  }
+
+  absl::Status Initialize() override { return RunHook(initialize_); }
+  void Cleanup() override { (void)RunHook(cleanup_); }
+  SpecialPaths special_paths() const override { return special_paths_; }
+
+ private:
+  using Captures = std::map<std::string, std::string>;
+
+  Route& Add(std::string_view pattern, std::string_view help, const std::string& regex,
+             std::vector<std::string> names) {
+    routes_.push_back(std::make_unique<RouteImpl>(std::string(pattern), std::string(help), regex,
+                                                  std::move(names)));
+    return *routes_.back();
+  }
+  SecretsEngine& Extend(std::vector<std::string>& list, std::vector<std::string> more) {
+    list.insert(list.end(), more.begin(), more.end());
+    return *this;
+  }
+  void KeepAlive(std::shared_ptr<void> object) override { kept_.push_back(std::move(object)); }
+
+  // The first route that matches. A list may come with a trailing slash that its pattern lacks.
+  std::pair<const RouteImpl*, Captures> FindRoute(const IncomingRequest& request) const {
+    std::string_view path = request.path;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      for (const auto& route : routes_) {
+        if (std::optional<Captures> captures = route->Match(path))
+          return {route.get(), *std::move(captures)};
+      }
+      if (request.operation != "list" || !path.ends_with('/')) break;
+      path.remove_suffix(1);
+    }
+    return {nullptr, {}};
+  }
+
+  OutgoingReply Run(const Handler& handler, Operation operation, const RouteImpl& route,
+                    const Captures& captures, const IncomingRequest& request) const {
+    absl::StatusOr<FieldValues> fields = route.Collect(captures, request.data, operation);
+    if (!fields.ok()) return FailWith(fields.status());
+    std::vector<std::string> warnings = std::move(fields->warnings);
+    RequestImpl typed(request, operation, context_, route, *std::move(fields));
+    Result result = handler(typed);
+    if (!result.ok()) return FailWith(result.status());
+    if (result->kind() == Response::Kind::kData || result->kind() == Response::Kind::kList) {
+      for (std::string& warning : warnings) result->AddWarning(std::move(warning));
+    }
+    return {.response = *std::move(result), .error = std::nullopt};
+  }
+
+  OutgoingReply Help(const std::string& path) const {
+    std::string text;
+    for (const auto& route : routes_) {
+      if (path.empty() || route->Match(path))
+        absl::StrAppend(&text, text.empty() ? "" : "\n", route->HelpText());
+    }
+    if (text.empty()) return Fail(ErrorType::kUnsupportedPath, "unsupported path");
+    return {.response = Response::Data({{"help", text}, {"see_also", Json()}, {"openapi", Json()}}),
+            .error = std::nullopt};
+  }
+
+  absl::Status RunHook(const Hook& hook) {
+    if (!hook) return absl::OkStatus();
+    HookContext context{*context_.storage, *context_.events};
+    return hook(context);
+  }
+
+  const MountContext context_;
+  SpecialPaths special_paths_;
+  absl::Status mistake_;
+  std::vector<std::shared_ptr<void>> kept_;  // Shared: as KeepAlive says.
+  std::vector<std::unique_ptr<RouteImpl>> routes_;
+  Hook initialize_;
+  Hook cleanup_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EngineInstance>> EngineInstance::Create(
+    void (*define)(SecretsEngine&), MountContext context) {
+  auto engine = std::make_unique<EngineImpl>(std::move(context));
+  define(*engine);
+  if (absl::Status status = engine->EndDescription(); !status.ok()) return status;
+  return engine;
+}
+
+}  // namespace belfry::internal

@@ -1,0 +1,172 @@
+#include "sdk/src/engine_instance.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "belfry/testing/fake_host.h"
+
+namespace belfry {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string Message(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+void DefineBook(SecretsEngine& engine) {
+  Route& page = engine.Path("pages/{number}", "One page.");
+  const auto number = page.Param("number");
+  const auto text = page.Field<std::string>("text", "What it says.");
+  const auto copies = page.Field<std::int64_t>("copies", "How many.");
+  page.Require(text).Default(copies, std::int64_t{1});
+  page.OnCreate([=](Request& r) -> Result {
+    return Response::Data(
+        {{"did", "create " + r[number]}, {"copies", r[copies]}, {"given", r.Has(copies)}});
+  });
+  page.OnUpdate([=](Request& r) -> Result {
+    return Response::Data({{"did", "update " + r[text]}});
+  });
+  page.OnDelete(
+      [](Request&) -> Result { return absl::FailedPreconditionError("the page is glued in"); });
+
+  engine.Path("pages", "All pages.").OnList([](Request& r) -> Result {
+    return Response::List({std::string(r.path())});
+  });
+  engine.Path("rest/{path...}", "Anything.").OnRead([](Request& r) -> Result {
+    return Response::Data({{"path", r.path()}});
+  });
+  engine.Path("rest/shadowed", "Never reached.").OnRead([](Request&) -> Result {
+    return Response::NotFound();
+  });
+}
+
+class EngineTest : public ::testing::Test {
+ protected:
+  const std::unique_ptr<testing::TestHost> host_ = testing::NewFakeHost(DefineBook);
+};
+
+TEST_F(EngineTest, WithoutTheKeyAWriteIsACreateAndWithItAnUpdate) {
+  EXPECT_EQ(Json(host_->Write("pages/7", {{"text", "x"}})->data()).Dump(),
+            R"({"copies":1,"did":"create 7","given":false})");
+  ASSERT_TRUE(host_->storage().Put("pages/7", "there").ok());
+  EXPECT_EQ(Json(host_->Write("pages/7", {{"text", "x"}})->data()).Dump(), R"({"did":"update x"})");
+}
+
+TEST_F(EngineTest, ARequiredFieldThatIsMissingIsInvalid) {
+  EXPECT_EQ(host_->Write("pages/7", {}).status(),
+            absl::InvalidArgumentError("missing required field \"text\""));
+  EXPECT_EQ(host_->Write("pages/7", {{"text", nullptr}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(EngineTest, AFieldThatDoesNotConvertIsInvalid) {
+  EXPECT_EQ(Message(host_->Write("pages/7", {{"text", "x"}, {"copies", "many"}}).status()),
+            "Field validation failed: error converting input for field \"copies\": cannot parse '' "
+            "as int: strconv.ParseInt: parsing \"many\": "
+            "invalid syntax");
+}
+
+TEST_F(EngineTest, UnknownAndShadowedFieldsAreWarnedAbout) {
+  EXPECT_THAT(
+      host_->Write("pages/7", {{"text", "x"}, {"number", "8"}, {"b", 1}, {"a", 1}})->warnings(),
+      ElementsAre("Endpoint ignored these unrecognized parameters: [a b]",
+                  "Endpoint replaced the value of these parameters with the values captured from "
+                  "the endpoint's path: [number]"));
+}
+
+TEST_F(EngineTest, AnOperationWithoutHandlerIsUnimplemented) {
+  EXPECT_EQ(host_->Read("pages/7").status(), absl::UnimplementedError("unsupported operation"));
+  EXPECT_EQ(host_->Patch("pages/7", {}).status(),
+            absl::UnimplementedError("unsupported operation"));
+}
+
+TEST_F(EngineTest, APathWithoutRouteIsUnsupported) {
+  EXPECT_EQ(host_->Read("nowhere").status(), absl::UnimplementedError("unsupported path"));
+}
+
+TEST_F(EngineTest, AListToleratesItsTrailingSlash) {
+  EXPECT_EQ(Json(host_->List("pages")->data()).Dump(), R"({"keys":["pages/"]})");
+}
+
+TEST_F(EngineTest, OfTwoRoutesThatMatchTheFirstWins) {
+  EXPECT_EQ(host_->Read("rest/shadowed")->kind(), Response::Kind::kData);
+}
+
+TEST_F(EngineTest, AHandlersStatusReachesTheCaller) {
+  EXPECT_EQ(host_->Delete("pages/7").status(),
+            absl::FailedPreconditionError("the page is glued in"));
+}
+
+TEST_F(EngineTest, AnErrorOfTheExistenceCheckIsNotTakenForAbsence) {
+  host_->storage().FailNext(absl::UnavailableError("gone"));
+  EXPECT_EQ(host_->Write("pages/7", {{"text", "x"}}).status(), absl::UnavailableError("gone"));
+}
+
+absl::Status Described(void (*define)(SecretsEngine&)) {
+  return internal::EngineInstance::Create(define, {.options = {},
+                                                   .backend_uuid = "",
+                                                   .storage = nullptr,
+                                                   .events = nullptr,
+                                                   .now = nullptr})
+      .status();
+}
+
+TEST(SecretsEngine, RefusesWhatIsDescribedWrongly) {
+  EXPECT_THAT(Message(Described([](SecretsEngine& e) { e.Path("a/{b}", "").Param("c"); })),
+              HasSubstr("has no parameter {c}"));
+  EXPECT_THAT(Message(Described([](SecretsEngine& e) { e.Path("a/{b", ""); })),
+              HasSubstr("'{' without '}'"));
+  EXPECT_THAT(Message(Described([](SecretsEngine& e) { e.PathRegex("a(", ""); })),
+              HasSubstr("does not parse"));
+  EXPECT_THAT(Message(Described([](SecretsEngine& e) { e.Path("/a", ""); })),
+              HasSubstr("must not begin with '/'"));
+  EXPECT_THAT(Message(Described([](SecretsEngine& e) {
+                Route& route = e.Path("a", "");
+                route.Field<bool>("f", "");
+                route.Field<bool>("f", "");
+              })),
+              HasSubstr("declares the field \"f\" twice"));
+}
+
+TEST(SecretsEngine, HelpTellsPathsAndFields) {
+  auto engine = internal::EngineInstance::Create(
+      DefineBook,
+      {.options = {}, .backend_uuid = "", .storage = nullptr, .events = nullptr, .now = nullptr});
+  internal::IncomingRequest request;
+  request.operation = "help";
+  request.path = "pages/7";
+  const std::string help = *(*engine)->Handle(request).response->data().at("help").if_string();
+  EXPECT_THAT(help, HasSubstr("One page."));
+  EXPECT_THAT(help, HasSubstr("text (string, required)"));
+}
+
+TEST(SecretsEngineDeathTest, AFieldOfAnotherRouteStopsTheProgramByName) {
+  const auto define = [](SecretsEngine& engine) {
+    const auto foreign = engine.Path("one", "").Field<std::string>("text", "");
+    engine.Path("two", "").OnRead([foreign](Request& r) -> Result {
+      return Response::Data({{"x", r[foreign]}});
+    });
+  };
+  EXPECT_DEATH((void)testing::NewFakeHost(define)->Read("two"),
+               "handler of the path \"two\" asked for a field of the path \"one\"");
+}
+
+struct Counter {
+  explicit Counter(SecretsEngine& engine) {
+    engine.Path("count", "").OnRead([this](Request&) -> Result {
+      return Response::Data({{"reads", ++reads}});
+    });
+  }
+  int reads = 0;
+};
+
+TEST(SecretsEngine, WhatIsKeptLivesAsLongAsTheEngine) {
+  const auto host = testing::NewFakeHost([](SecretsEngine& engine) { engine.Keep<Counter>(); });
+  (void)host->Read("count");
+  EXPECT_EQ(Json(host->Read("count")->data()).Dump(), R"({"reads":2})");
+}
+
+}  // namespace
+}  // namespace belfry

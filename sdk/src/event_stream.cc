@@ -1,0 +1,56 @@
+#include "sdk/src/event_stream.h"
+
+#include <utility>
+
+#include "sdk/src/grpc_status.h"
+#include "sdk/src/publish_call.h"
+
+namespace belfry::internal {
+
+EventStream::EventStream(std::shared_ptr<grpc::Channel> channel, absl::Duration limit)
+    : limit_(limit),
+      producer_(v1::EventProducer::NewStub(channel)),
+      events_(pb::Events::NewStub(channel)) {}
+
+EventStream::~EventStream() {
+  std::shared_ptr<PublishCall> call;
+  {
+    MutexLock lock(&mutex_);
+    call = std::move(call_);
+  }
+  if (call) call->CancelAndWait();
+}
+
+absl::Status EventStream::Send(logical::EventReceived event) {
+  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(limit_);
+  const std::shared_ptr<PublishCall> call = CurrentCall();
+  if (!call) return SendUnary(std::move(event));
+  SendOutcome outcome = call->Send(event, deadline);
+  if (!outcome.unimplemented) return std::move(outcome.status);
+  UseUnaryCalls();
+  return SendUnary(std::move(event));
+}
+
+std::shared_ptr<PublishCall> EventStream::CurrentCall() {
+  MutexLock lock(&mutex_);
+  if (unary_) return nullptr;
+  if (!call_ || call_->broken()) call_ = PublishCall::Start(producer_.get());
+  return call_;
+}
+
+void EventStream::UseUnaryCalls() {
+  MutexLock lock(&mutex_);
+  unary_ = true;
+}
+
+absl::Status EventStream::SendUnary(logical::EventReceived event) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit_));
+  pb::SendEventRequest request;
+  request.set_event_type(std::move(*event.mutable_event_type()));
+  *request.mutable_event() = std::move(*event.mutable_event());
+  pb::Empty reply;
+  return FromGrpc(events_->SendEvent(&context, request, &reply));
+}
+
+}  // namespace belfry::internal

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <any>
+#include <string_view>
+#include <typeinfo>
+
+#include "absl/status/statusor.h"
+#include "belfry/json.h"
+
+namespace belfry::internal {
+
+// The types that a field may have; one for each T of FieldKey.
+enum class FieldType {
+  kString,
+  kInt64,
+  kDouble,
+  kBool,
+  kDuration,
+  kTime,
+  kStringList,
+  kInt64List,
+  kStringMap,
+  kJson
+};
+
+// Stops the program when the type is none of FieldKey's.
+FieldType FieldTypeOf(const std::type_info& type);
+// Its name in help texts.
+std::string_view FieldTypeName(FieldType type);
+// The value of a field that was not given and has no default.
+std::any ZeroValue(FieldType type);
+
+// As Vault's framework converts, leniently: "5" is an integer, 5 a text, "24h" and 86400 are
+// durations, "a,b" is a list. InvalidArgument with the text that follows 'error converting input
+// for field "x": '.
+absl::StatusOr<std::any> ConvertField(const Json& value, FieldType type);
+
+}  // namespace belfry::internal

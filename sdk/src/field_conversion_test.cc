@@ -1,0 +1,89 @@
+#include "sdk/src/field_conversion.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/time/time.h"
+
+namespace belfry::internal {
+namespace {
+
+template <typename T>
+T Converted(const char* json) {
+  const absl::StatusOr<std::any> value = ConvertField(*Json::Parse(json), FieldTypeOf(typeid(T)));
+  EXPECT_TRUE(value.ok()) << json << ": " << value.status();
+  return value.ok() ? std::any_cast<T>(*value) : T();
+}
+
+template <typename T>
+std::string Refusal(const char* json) {
+  const absl::Status status = ConvertField(*Json::Parse(json), FieldTypeOf(typeid(T))).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << json;
+  return std::string(status.message().data(), status.message().size());
+}
+
+TEST(ConvertField, IntegersComeFromNumbersTextsAndBooleans) {
+  for (const char* seven : {"7", "\"7\"", "7.0", "\"+7\""})
+    EXPECT_EQ(Converted<std::int64_t>(seven), 7) << seven;
+  EXPECT_EQ(Converted<std::int64_t>("true"), 1);
+  EXPECT_EQ(Converted<std::int64_t>("\"\""), 0);
+  EXPECT_EQ(Converted<std::int64_t>("9223372036854775807"), INT64_MAX);
+}
+
+TEST(ConvertField, ABadIntegerIsRefusedInTheWordsThatClientsKnow) {
+  EXPECT_EQ(Refusal<std::int64_t>("\"abc\""),
+            "cannot parse '' as int: strconv.ParseInt: parsing \"abc\": invalid syntax");
+  EXPECT_EQ(Refusal<std::int64_t>("\"99999999999999999999\""),
+            "cannot parse '' as int: strconv.ParseInt: parsing \"99999999999999999999\": value out "
+            "of range");
+  Refusal<std::int64_t>("1.5");
+  Refusal<std::int64_t>("[]");
+}
+
+TEST(ConvertField, TextsComeFromNumbersAsTheyWereWritten) {
+  EXPECT_EQ(Converted<std::string>("1.50"), "1.50");
+  EXPECT_EQ(Converted<std::string>("true"), "1");
+  Refusal<std::string>("{}");
+}
+
+TEST(ConvertField, BooleansHaveGosSpellings) {
+  for (const char* yes : {"true", "1", "\"t\"", "\"TRUE\""})
+    EXPECT_TRUE(Converted<bool>(yes)) << yes;
+  for (const char* no : {"false", "0", "\"F\"", "\"\""}) EXPECT_FALSE(Converted<bool>(no)) << no;
+  Refusal<bool>("\"yes\"");
+}
+
+TEST(ConvertField, DurationsAreSecondsOrHaveUnits) {
+  EXPECT_EQ(Converted<absl::Duration>("90"), absl::Seconds(90));
+  EXPECT_EQ(Converted<absl::Duration>("\"90\""), absl::Seconds(90));
+  EXPECT_EQ(Converted<absl::Duration>("\"1h30m\""), absl::Minutes(90));
+  EXPECT_EQ(Converted<absl::Duration>("\"2d\""), absl::Hours(48));
+  EXPECT_EQ(Refusal<absl::Duration>("\"soon\""), "time: invalid duration \"soon\"");
+}
+
+TEST(ConvertField, ListsComeFromArraysCommasAndSingles) {
+  EXPECT_THAT(Converted<std::vector<std::int64_t>>("[1,\"2\"]"), ::testing::ElementsAre(1, 2));
+  EXPECT_THAT(Converted<std::vector<std::int64_t>>("\"1, 2\""), ::testing::ElementsAre(1, 2));
+  EXPECT_THAT(Converted<std::vector<std::int64_t>>("3"), ::testing::ElementsAre(3));
+  EXPECT_THAT(Converted<std::vector<std::string>>("\"a,b\""), ::testing::ElementsAre("a", "b"));
+  Refusal<std::vector<std::int64_t>>("[\"x\"]");
+}
+
+TEST(ConvertField, MapsHoldTexts) {
+  EXPECT_THAT((Converted<std::map<std::string, std::string>>("{\"a\":1,\"b\":\"x\"}")),
+              ::testing::ElementsAre(::testing::Pair("a", "1"), ::testing::Pair("b", "x")));
+  Refusal<std::map<std::string, std::string>>("[]");
+}
+
+TEST(ConvertField, TimesAreRfc3339OrSeconds) {
+  EXPECT_EQ(Converted<absl::Time>("\"1970-01-01T00:01:00Z\""), absl::FromUnixSeconds(60));
+  EXPECT_EQ(Converted<absl::Time>("60"), absl::FromUnixSeconds(60));
+  Refusal<absl::Time>("\"noon\"");
+}
+
+TEST(ConvertField, JsonIsTakenAsItIs) {
+  EXPECT_EQ(Converted<Json>("{\"a\":[1.50]}").Dump(), "{\"a\":[1.50]}");
+}
+
+}  // namespace
+}  // namespace belfry::internal

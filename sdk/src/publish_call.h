@@ -1,0 +1,85 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "grpcpp/client_context.h"
+#include "proto/belfry/v1/event_producer.grpc.pb.h"
+#include "server/base/mutex.h"
+
+namespace belfry::internal {
+
+// How a Send over one stream ended.
+struct SendOutcome {
+  absl::Status status;
+  // The host does not know the stream: nothing was accepted, use the other way.
+  bool unimplemented = false;
+};
+
+// One life of the Publish stream. (belfry.v1.EventProducer)
+//
+// Threads: Send and broken from any; the On… functions are gRPC's. Made by Start only, which keeps
+// it alive until gRPC is done with it.
+class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1::PublishReply> {
+ public:
+  static std::shared_ptr<PublishCall> Start(v1::EventProducer::Stub* stub);
+
+  // Waits for the host's answer, until `deadline`. `event` is taken only when it was accepted into
+  // the queue and is given back when the outcome is `unimplemented`.
+  SendOutcome Send(logical::EventReceived& event, std::chrono::steady_clock::time_point deadline);
+  // Whether the stream has ended or is about to.
+  bool broken() const;
+  void CancelAndWait();
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnDone(const grpc::Status& status) override;
+
+ private:
+  // One event that a Send waits for. Shared by the Send and the batch it left in: the Send may give
+  // up first.
+  struct Pending {
+    logical::EventReceived event;
+    std::size_t bytes = 0;
+    std::optional<SendOutcome> outcome;
+    CondVar answered;
+  };
+  using PendingPtr = std::shared_ptr<Pending>;
+  struct Batch {
+    std::uint64_t number = 0;
+    std::vector<PendingPtr> events;
+  };
+
+  PublishCall() = default;
+  // Fills `request_` from the queue; false when there is nothing to write or may not be now. After
+  // true the caller must StartWrite, without the lock.
+  bool PrepareWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // False when the reply does not fit what was sent.
+  bool Acknowledge(const v1::PublishReply& reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Finish(Pending& pending, SendOutcome outcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FailAll(const SendOutcome& outcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  grpc::ClientContext context_;
+  v1::PublishReply reply_;             // gRPC's between StartRead and OnReadDone.
+  v1::PublishRequest request_;         // gRPC's while writing_.
+  std::shared_ptr<PublishCall> self_;  // Until OnDone: gRPC holds a bare pointer until then.
+
+  mutable Mutex mutex_;
+  CondVar done_changed_;
+  std::deque<PendingPtr> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Batch> unacknowledged_ ABSL_GUARDED_BY(mutex_);
+  std::size_t pending_events_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t pending_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t next_batch_ ABSL_GUARDED_BY(mutex_) = 1;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace belfry::internal

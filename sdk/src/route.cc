@@ -1,0 +1,191 @@
+#include "sdk/src/route.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "sdk/src/path_pattern.h"
+
+namespace belfry {
+
+FieldKey<std::string> Route::Param(std::string_view name) {
+  return FieldKey<std::string>(AddParam(name));
+}
+
+}  // namespace belfry
+
+namespace belfry::internal {
+
+RouteImpl::RouteImpl(std::string pattern, std::string help, const std::string& regex,
+                     std::vector<std::string> parameters)
+    : pattern_(std::move(pattern)),
+      help_(std::move(help)),
+      regex_(regex, RE2::Quiet),
+      parameters_(std::move(parameters)) {
+  if (!regex_.ok()) Mistake(absl::StrCat("does not parse: ", regex_.error()));
+  if (pattern_.starts_with('/')) Mistake("must not begin with '/'");
+}
+
+std::optional<std::map<std::string, std::string>> RouteImpl::Match(std::string_view path) const {
+  const int groups = regex_.NumberOfCapturingGroups() + 1;
+  std::vector<re2::StringPiece> found(groups);
+  const re2::StringPiece text(path.data(), path.size());
+  if (!regex_.Match(text, 0, text.size(), RE2::ANCHOR_BOTH, found.data(), groups))
+    return std::nullopt;
+  std::map<std::string, std::string> captures;
+  for (const auto& [index, name] : regex_.CapturingGroupNames())
+    captures[name] = std::string(found[index].data(), found[index].size());
+  return captures;
+}
+
+absl::StatusOr<FieldValues> RouteImpl::Collect(const std::map<std::string, std::string>& captures,
+                                               const Json::Object& data,
+                                               Operation operation) const {
+  const bool writes = operation == Operation::kCreate || operation == Operation::kUpdate;
+  FieldValues result;
+  std::vector<std::string> replaced;
+  std::vector<std::string> unknown;
+  for (const DeclaredField& field : fields_) {
+    const auto given = data.find(field.name);
+    if (field.from_path) {
+      const auto capture = captures.find(field.name);
+      result.values.emplace_back(capture == captures.end() ? std::string() : capture->second);
+      result.given.push_back(capture != captures.end());
+      if (given != data.end()) replaced.push_back(field.name);
+      continue;
+    }
+    // null is as good as absent, but for a field that takes any JSON.
+    if (given == data.end() || (given->second.is_null() && field.type != FieldType::kJson)) {
+      if (field.required && writes)
+        return absl::InvalidArgumentError(
+            absl::StrCat("missing required field \"", field.name, "\""));
+      result.values.push_back(field.initial);
+      result.given.push_back(false);
+      continue;
+    }
+    absl::StatusOr<std::any> value = ConvertField(given->second, field.type);
+    if (!value.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Field validation failed: error converting input for field \"", field.name,
+                       "\": ", value.status().message()));
+    }
+    result.values.push_back(*std::move(value));
+    result.given.push_back(true);
+  }
+  for (const auto& [name, value] : data) {
+    const bool known =
+        std::any_of(fields_.begin(), fields_.end(),
+                    [&name = name](const DeclaredField& field) { return field.name == name; });
+    if (!known) unknown.push_back(name);
+  }
+  if (!unknown.empty()) {
+    result.warnings.push_back(absl::StrCat("Endpoint ignored these unrecognized parameters: [",
+                                           absl::StrJoin(unknown, " "), "]"));
+  }
+  if (!replaced.empty()) {
+    result.warnings.push_back(
+        absl::StrCat("Endpoint replaced the value of these parameters with the values captured "
+                     "from the endpoint's path: [",
+                     absl::StrJoin(replaced, " "), "]"));
+  }
+  return result;
+}
+
+const Handler* RouteImpl::HandlerFor(Operation operation) const {
+  const Handler& handler = handlers_[static_cast<std::size_t>(operation)];
+  if (handler) return &handler;
+  const bool write = operation == Operation::kCreate || operation == Operation::kUpdate;
+  return write && write_ ? &write_ : nullptr;
+}
+
+std::string RouteImpl::HelpText() const {
+  std::string text = absl::StrCat(pattern_, "\n\n", help_, "\n");
+  for (const DeclaredField& field : fields_) {
+    absl::StrAppend(&text, "\n    ", field.name, " (", std::string(FieldTypeName(field.type)),
+                    field.required ? ", required" : "", ")\n        ",
+                    field.from_path ? "Part of the path." : field.help, "\n");
+  }
+  return text;
+}
+
+Route& RouteImpl::OnWrite(Handler handler) {
+  CheckDescribing();
+  write_ = std::move(handler);
+  return *this;
+}
+
+Route& RouteImpl::ExistsIf(ExistenceCheck check) {
+  CheckDescribing();
+  exists_if_ = std::move(check);
+  return *this;
+}
+
+Route& RouteImpl::Set(Operation operation, Handler handler) {
+  CheckDescribing();
+  handlers_[static_cast<std::size_t>(operation)] = std::move(handler);
+  return *this;
+}
+
+void RouteImpl::CheckDescribing() const {
+  if (!described_) return;
+  std::fprintf(stderr, "belfry: the path \"%s\" was changed after `define` had returned\n",
+               pattern_.c_str());
+  std::abort();
+}
+
+void RouteImpl::Mistake(std::string text) {
+  if (mistake_.ok())
+    mistake_ = absl::InvalidArgumentError(absl::StrCat("path \"", pattern_, "\": ", text));
+}
+
+FieldId RouteImpl::AddParam(std::string_view name) {
+  CheckDescribing();
+  if (std::find(parameters_.begin(), parameters_.end(), name) == parameters_.end()) {
+    Mistake(absl::StrCat("has no parameter {", std::string(name), "}"));
+  }
+  fields_.push_back({.name = std::string(name),
+                     .help = "",
+                     .type = FieldType::kString,
+                     .from_path = true,
+                     .required = false,
+                     .initial = std::string()});
+  return {this, fields_.size() - 1};
+}
+
+FieldId RouteImpl::AddField(std::string_view name, std::string_view help,
+                            const std::type_info& type) {
+  CheckDescribing();
+  const bool twice = std::any_of(fields_.begin(), fields_.end(),
+                                 [name](const DeclaredField& field) { return field.name == name; });
+  if (twice) Mistake(absl::StrCat("declares the field \"", std::string(name), "\" twice"));
+  const FieldType field_type = FieldTypeOf(type);
+  fields_.push_back({.name = std::string(name),
+                     .help = std::string(help),
+                     .type = field_type,
+                     .from_path = false,
+                     .required = false,
+                     .initial = ZeroValue(field_type)});
+  return {this, fields_.size() - 1};
+}
+
+void RouteImpl::MarkRequired(FieldId field) {
+  Mine(field).required = true;
+}
+
+void RouteImpl::SetDefault(FieldId field, std::any value) {
+  Mine(field).initial = std::move(value);
+}
+
+DeclaredField& RouteImpl::Mine(FieldId field) {
+  CheckDescribing();
+  if (field.route != this) {
+    std::fprintf(stderr, "belfry: a field of the path \"%s\" was used with \"%s\"\n",
+                 static_cast<const RouteImpl*>(field.route)->pattern().c_str(), pattern_.c_str());
+    std::abort();
+  }
+  return fields_[field.index];
+}
+
+}  // namespace belfry::internal

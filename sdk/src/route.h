@@ -1,0 +1,95 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "belfry/engine.h"
+#include "re2/re2.h"
+#include "sdk/src/engine_instance.h"
+#include "sdk/src/field_conversion.h"
+
+namespace belfry::internal {
+
+// A declared field or path parameter.
+struct DeclaredField {
+  std::string name;
+  std::string help;
+  FieldType type = FieldType::kString;
+  bool from_path = false;
+  bool required = false;
+  std::any initial;  // The default, or the type's zero.
+};
+
+// The values of one request's fields, in the order of their declaration.
+struct FieldValues {
+  std::vector<std::any> values;
+  std::vector<bool> given;
+  std::vector<std::string> warnings;
+};
+
+// A Route as it is kept: its expression, its fields, its handlers. Described by one thread;
+// afterwards const and thread-safe.
+class RouteImpl final : public Route {
+ public:
+  // `parameters` are those that the pattern has.
+  RouteImpl(std::string pattern, std::string help, const std::string& regex,
+            std::vector<std::string> parameters);
+
+  // What was described wrongly, if anything.
+  const absl::Status& mistake() const { return mistake_; }
+  void EndDescription() { described_ = true; }
+
+  // The captures of `path`, or nullopt when it is not this route's.
+  std::optional<std::map<std::string, std::string>> Match(std::string_view path) const;
+  // InvalidArgument for a field that does not convert, or that a create or update needs and lacks.
+  absl::StatusOr<FieldValues> Collect(const std::map<std::string, std::string>& captures,
+                                      const Json::Object& data, Operation operation) const;
+  // Null when there is none for it.
+  const Handler* HandlerFor(Operation operation) const;
+  const ExistenceCheck* existence_check() const { return exists_if_ ? &exists_if_ : nullptr; }
+  bool Writable() const {
+    return HandlerFor(Operation::kCreate) != nullptr || HandlerFor(Operation::kUpdate) != nullptr;
+  }
+  const std::string& pattern() const { return pattern_; }
+  // One paragraph for people.
+  std::string HelpText() const;
+
+  Route& OnRead(Handler handler) override { return Set(Operation::kRead, std::move(handler)); }
+  Route& OnWrite(Handler handler) override;
+  Route& OnCreate(Handler handler) override { return Set(Operation::kCreate, std::move(handler)); }
+  Route& OnUpdate(Handler handler) override { return Set(Operation::kUpdate, std::move(handler)); }
+  Route& OnDelete(Handler handler) override { return Set(Operation::kDelete, std::move(handler)); }
+  Route& OnList(Handler handler) override { return Set(Operation::kList, std::move(handler)); }
+  Route& OnPatch(Handler handler) override { return Set(Operation::kPatch, std::move(handler)); }
+  Route& ExistsIf(ExistenceCheck check) override;
+
+ private:
+  static constexpr std::size_t kOperations = 6;
+
+  Route& Set(Operation operation, Handler handler);
+  void CheckDescribing() const;
+  void Mistake(std::string text);
+  FieldId AddParam(std::string_view name) override;
+  FieldId AddField(std::string_view name, std::string_view help,
+                   const std::type_info& type) override;
+  void MarkRequired(FieldId field) override;
+  void SetDefault(FieldId field, std::any value) override;
+  DeclaredField& Mine(FieldId field);
+
+  const std::string pattern_;
+  const std::string help_;
+  const RE2 regex_;
+  const std::vector<std::string> parameters_;
+  std::vector<DeclaredField> fields_;
+  std::array<Handler, kOperations> handlers_;
+  Handler write_;
+  ExistenceCheck exists_if_;
+  bool described_ = false;
+  absl::Status mistake_;
+};
+
+}  // namespace belfry::internal

@@ -1,0 +1,77 @@
+#include "sdk/src/storage_client.h"
+
+#include "sdk/src/grpc_status.h"
+#include "sdk/wire/handshake.h"
+
+namespace belfry::internal {
+namespace {
+
+// What the host says in `err`, with gRPC status OK: its texts are the protocol.
+// (plugin-protocol 5.8)
+absl::Status FromText(const std::string& text) {
+  if (text.empty()) return absl::OkStatus();
+  const auto contains = [&text](std::string_view part) {
+    return text.find(part) != std::string::npos;
+  };
+  if (contains(wire::kSetupReadOnlyText) || contains(wire::kReadOnlyText)) {
+    return absl::FailedPreconditionError(text);
+  }
+  if (contains("relative paths not supported")) return absl::InvalidArgumentError(text);
+  return absl::InternalError(text);
+}
+
+absl::Status Outcome(const grpc::Status& status, const std::string& error_text) {
+  return status.ok() ? FromText(error_text) : FromGrpc(status);
+}
+
+}  // namespace
+
+std::unique_ptr<grpc::ClientContext> StorageClient::NewContext() const {
+  // Carries the request's deadline and its cancellation over to the call.
+  if (request_ != nullptr) return grpc::ClientContext::FromServerContext(*request_);
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit_));
+  return context;
+}
+
+absl::StatusOr<std::optional<std::string>> StorageClient::Get(std::string_view key) {
+  pb::StorageGetArgs arguments;
+  arguments.set_key(std::string(key));
+  pb::StorageGetReply reply;
+  const auto context = NewContext();
+  const grpc::Status status = stub_->Get(context.get(), arguments, &reply);
+  if (absl::Status outcome = Outcome(status, reply.err()); !outcome.ok()) return outcome;
+  if (!reply.has_entry()) return std::nullopt;
+  return std::optional<std::string>(std::move(*reply.mutable_entry()->mutable_value()));
+}
+
+absl::Status StorageClient::Put(std::string_view key, std::string_view value) {
+  pb::StoragePutArgs arguments;
+  arguments.mutable_entry()->set_key(std::string(key));
+  arguments.mutable_entry()->set_value(std::string(value));
+  pb::StoragePutReply reply;
+  const auto context = NewContext();
+  const grpc::Status status = stub_->Put(context.get(), arguments, &reply);
+  return Outcome(status, reply.err());
+}
+
+absl::Status StorageClient::Delete(std::string_view key) {
+  pb::StorageDeleteArgs arguments;
+  arguments.set_key(std::string(key));
+  pb::StorageDeleteReply reply;
+  const auto context = NewContext();
+  const grpc::Status status = stub_->Delete(context.get(), arguments, &reply);
+  return Outcome(status, reply.err());
+}
+
+absl::StatusOr<std::vector<std::string>> StorageClient::List(std::string_view prefix) {
+  pb::StorageListArgs arguments;
+  arguments.set_prefix(std::string(prefix));
+  pb::StorageListReply reply;
+  const auto context = NewContext();
+  const grpc::Status status = stub_->List(context.get(), arguments, &reply);
+  if (absl::Status outcome = Outcome(status, reply.err()); !outcome.ok()) return outcome;
+  return std::vector<std::string>(reply.keys().begin(), reply.keys().end());
+}
+
+}  // namespace belfry::internal

@@ -1,0 +1,157 @@
+#include "belfry/testing/fake_host.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "sdk/src/engine_instance.h"
+#include "sdk/src/testing/fake_storage.h"
+#include "sdk/src/testing/recorded_events.h"
+
+namespace belfry::testing {
+namespace {
+
+// Hands events to the host's record; nothing is logged, since tests read the record.
+class RecordingSender final : public EventSender {
+ public:
+  explicit RecordingSender(RecordedEvents* events) : events_(events) {}
+
+ private:
+  absl::Status DoSend(std::string_view type, std::map<std::string, std::string> metadata) override {
+    return events_->Accept({std::string(type), std::move(metadata)});
+  }
+  void LogFailure(std::string_view, const absl::Status&) override {}
+
+  RecordedEvents* const events_;
+};
+
+// A time that moves only when a test says so.
+class HandClock {
+ public:
+  absl::Time Now() const {
+    MutexLock lock(&mutex_);
+    return now_;
+  }
+  void Advance(absl::Duration by) {
+    MutexLock lock(&mutex_);
+    now_ += by;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  absl::Time now_ ABSL_GUARDED_BY(mutex_) = absl::FromUnixSeconds(1'700'000'000);
+};
+
+// The status a handler returned, out of what would have travelled.
+absl::Status ToStatus(const internal::OutgoingError& error) {
+  switch (error.type) {
+    case internal::ErrorType::kInvalidRequest:
+      return absl::InvalidArgumentError(error.message);
+    case internal::ErrorType::kPermissionDenied:
+      return absl::PermissionDeniedError(error.message);
+    case internal::ErrorType::kUnsupportedOperation:
+    case internal::ErrorType::kUnsupportedPath:
+      return absl::UnimplementedError(error.message);
+    case internal::ErrorType::kUnknown:
+      return absl::InternalError(error.message);
+    case internal::ErrorType::kCoded:
+      break;
+  }
+  switch (error.http_status) {
+    case 404:
+      return absl::NotFoundError(error.message);
+    case 409:
+      return absl::AbortedError(error.message);
+    case 412:
+      return absl::FailedPreconditionError(error.message);
+    case 429:
+      return absl::ResourceExhaustedError(error.message);
+    case 503:
+      return absl::UnavailableError(error.message);
+    case 504:
+      return absl::DeadlineExceededError(error.message);
+    default:
+      return absl::InternalError(error.message);
+  }
+}
+
+class FakeHost final : public TestHost {
+ public:
+  FakeHost(void (*define)(SecretsEngine&), MountOptions options) {
+    absl::StatusOr<std::unique_ptr<internal::EngineInstance>> engine =
+        internal::EngineInstance::Create(define, {.options = std::move(options),
+                                                  .backend_uuid = "fake-host",
+                                                  .storage = &storage_,
+                                                  .events = &sender_,
+                                                  .now = [this] { return clock_.Now(); }});
+    if (!engine.ok()) {
+      std::fprintf(stderr, "belfry: the plugin is described wrongly: %s\n",
+                   engine.status().ToString().c_str());
+      std::abort();
+    }
+    engine_ = *std::move(engine);
+    if (const absl::Status status = engine_->Initialize(); !status.ok()) {
+      std::fprintf(stderr, "belfry: the plugin did not initialize: %s\n",
+                   status.ToString().c_str());
+      std::abort();
+    }
+  }
+  ~FakeHost() override { engine_->Cleanup(); }
+
+  Result Read(std::string_view path, Json::Object query) override {
+    return Handle("read", path, std::move(query));
+  }
+  Result Write(std::string_view path, Json::Object fields) override {
+    const absl::StatusOr<std::optional<bool>> exists =
+        engine_->CheckExistence(Incoming("update", path, fields));
+    if (!exists.ok()) return exists.status();
+    return Handle(*exists == false ? "create" : "update", path, std::move(fields));
+  }
+  Result Patch(std::string_view path, Json::Object fields) override {
+    return Handle("patch", path, std::move(fields));
+  }
+  Result Delete(std::string_view path, Json::Object query) override {
+    return Handle("delete", path, std::move(query));
+  }
+  Result List(std::string_view path) override {
+    // As a host sends it.
+    std::string folder(path);
+    if (!folder.empty() && !folder.ends_with('/')) folder += '/';
+    return Handle("list", folder, {});
+  }
+  FakeStorage& storage() override { return storage_; }
+  std::vector<SentEvent> events() const override { return events_.All(); }
+  void RefuseEvents(absl::Status status) override { events_.Refuse(std::move(status)); }
+  void Advance(absl::Duration by) override { clock_.Advance(by); }
+
+ private:
+  internal::IncomingRequest Incoming(std::string_view operation, std::string_view path,
+                                     Json::Object data) {
+    internal::IncomingRequest request;
+    request.operation = operation;
+    request.path = path;
+    request.data = std::move(data);
+    request.caller.display_name = "token";
+    request.storage = &storage_;
+    request.events = &sender_;
+    return request;
+  }
+  Result Handle(std::string_view operation, std::string_view path, Json::Object data) {
+    internal::OutgoingReply reply = engine_->Handle(Incoming(operation, path, std::move(data)));
+    if (reply.error) return ToStatus(*reply.error);
+    return *std::move(reply.response);
+  }
+
+  InMemoryFakeStorage storage_;
+  RecordedEvents events_;
+  RecordingSender sender_{&events_};
+  HandClock clock_;
+  std::unique_ptr<internal::EngineInstance> engine_;
+};
+
+}  // namespace
+
+std::unique_ptr<TestHost> NewFakeHost(void (*define)(SecretsEngine&), MountOptions options) {
+  return std::make_unique<FakeHost>(define, std::move(options));
+}
+
+}  // namespace belfry::testing

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "belfry/testing/fake_host.h"
+#include "server/base/mutex.h"
+
+namespace belfry::testing {
+
+// A mount's keys in memory. Thread-safe.
+class InMemoryFakeStorage final : public FakeStorage {
+ public:
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) override;
+  absl::Status Put(std::string_view key, std::string_view value) override;
+  absl::Status Delete(std::string_view key) override;
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) override;
+  void FailNext(absl::Status status) override;
+  void ReadOnly() override;
+  void Writable() override;
+
+ private:
+  // The failure that was asked for, or what is wrong with the key.
+  absl::Status Check(std::string_view key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckWrite(std::string_view key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Mutex mutex_;
+  std::map<std::string, std::string, std::less<>> values_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Status> fail_next_ ABSL_GUARDED_BY(mutex_);
+  bool read_only_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace belfry::testing

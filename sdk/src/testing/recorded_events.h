@@ -1,0 +1,35 @@
+#pragma once
+
+#include <vector>
+
+#include "belfry/testing/fake_host.h"
+#include "server/base/mutex.h"
+
+namespace belfry::testing {
+
+// The events a test host has accepted, and whether it accepts more. Thread-safe.
+class RecordedEvents {
+ public:
+  // Records it, or answers with the refusal that was asked for.
+  absl::Status Accept(SentEvent event) {
+    MutexLock lock(&mutex_);
+    if (!refusal_.ok()) return refusal_;
+    events_.push_back(std::move(event));
+    return absl::OkStatus();
+  }
+  std::vector<SentEvent> All() const {
+    MutexLock lock(&mutex_);
+    return events_;
+  }
+  void Refuse(absl::Status status) {
+    MutexLock lock(&mutex_);
+    refusal_ = std::move(status);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::vector<SentEvent> events_ ABSL_GUARDED_BY(mutex_);
+  absl::Status refusal_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace belfry::testing
