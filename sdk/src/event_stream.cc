@@ -6,6 +6,12 @@
 #include "sdk/src/publish_call.h"
 
 namespace belfry::internal {
+namespace {
+
+// A stream may break between being chosen and being used; more often than that it is the host.
+constexpr int kMaxAttempts = 3;
+
+}  // namespace
 
 EventStream::EventStream(std::shared_ptr<grpc::Channel> channel, absl::Duration limit)
     : limit_(limit),
@@ -23,9 +29,12 @@ EventStream::~EventStream() {
 
 absl::Status EventStream::Send(logical::EventReceived event) {
   const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(limit_);
-  const std::shared_ptr<PublishCall> call = CurrentCall();
-  if (!call) return SendUnary(std::move(event));
-  SendOutcome outcome = call->Send(event, deadline);
+  SendOutcome outcome{.unsent = true};
+  for (int attempt = 0; outcome.unsent && attempt < kMaxAttempts; ++attempt) {
+    const std::shared_ptr<PublishCall> call = CurrentCall();
+    if (!call) return SendUnary(std::move(event));
+    outcome = call->Send(event, deadline);
+  }
   if (!outcome.unimplemented) return std::move(outcome.status);
   UseUnaryCalls();
   return SendUnary(std::move(event));

@@ -44,7 +44,7 @@ SendOutcome PublishCall::Send(logical::EventReceived& event,
   bool write = false;
   {
     MutexLock lock(&mutex_);
-    if (broken_) return {absl::UnavailableError(kBroken)};
+    if (broken_) return {.status = absl::UnavailableError(kBroken), .unsent = true};
     if (pending_events_ >= kMaxPendingEvents || pending_bytes_ + bytes > kMaxPendingBytes) {
       return {absl::ResourceExhaustedError(kTooSlow)};
     }
@@ -92,8 +92,13 @@ bool PublishCall::PrepareWrite() {
   while (!queue_.empty() && batch.events.size() < kMaxBatchEvents &&
          (batch.events.empty() || bytes + queue_.front()->bytes <= kMaxBatchBytes)) {
     bytes += queue_.front()->bytes;
-    // A copy, not a move: were the stream unknown to the host, the event goes another way.
-    *request_.add_events() = queue_.front()->event;
+    logical::EventReceived* event = request_.add_events();
+    // A copy until the host has shown that it knows the stream: if not, the event goes another way.
+    if (confirmed_) {
+      *event = std::move(queue_.front()->event);
+    } else {
+      *event = queue_.front()->event;
+    }
     batch.events.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
@@ -102,6 +107,7 @@ bool PublishCall::PrepareWrite() {
 
 bool PublishCall::Acknowledge(const v1::PublishReply& reply) {
   if (unacknowledged_.empty() || unacknowledged_.front().number != reply.batch()) return false;
+  confirmed_ = true;
   const Batch batch = std::move(unacknowledged_.front());
   unacknowledged_.pop_front();
   for (const v1::RejectedEvent& rejected : reply.rejected()) {
@@ -170,8 +176,9 @@ void PublishCall::OnWriteDone(bool ok) {
 
 void PublishCall::OnDone(const grpc::Status& status) {
   const bool unimplemented = status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
-  SendOutcome outcome{status.ok() ? absl::UnavailableError(kBroken) : FromGrpc(status),
-                      unimplemented};
+  const SendOutcome outcome{
+      .status = status.ok() ? absl::UnavailableError(kBroken) : FromGrpc(status),
+      .unimplemented = unimplemented};
   std::shared_ptr<PublishCall> self;
   MutexLock lock(&mutex_);
   self = std::move(self_);

@@ -20,6 +20,8 @@ struct SendOutcome {
   absl::Status status;
   // The host does not know the stream: nothing was accepted, use the other way.
   bool unimplemented = false;
+  // The stream had broken before: nothing left the plugin, a new stream may do.
+  bool unsent = false;
 };
 
 // One life of the Publish stream. (belfry.v1.EventProducer)
@@ -30,8 +32,8 @@ class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1:
  public:
   static std::shared_ptr<PublishCall> Start(v1::EventProducer::Stub* stub);
 
-  // Waits for the host's answer, until `deadline`. `event` is taken only when it was accepted into
-  // the queue and is given back when the outcome is `unimplemented`.
+  // Waits for the host's answer, until `deadline`. `event` is unchanged when the outcome is
+  // `unimplemented` or `unsent`, and taken otherwise.
   SendOutcome Send(logical::EventReceived& event, std::chrono::steady_clock::time_point deadline);
   // Whether the stream has ended or is about to.
   bool broken() const;
@@ -77,6 +79,7 @@ class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1:
   std::size_t pending_events_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t pending_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::uint64_t next_batch_ ABSL_GUARDED_BY(mutex_) = 1;
+  bool confirmed_ ABSL_GUARDED_BY(mutex_) = false;  // The host has answered a batch.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;

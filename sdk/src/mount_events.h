@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/time/time.h"
+#include "belfry/events.h"
+#include "sdk/src/event_stream.h"
+#include "sdk/src/plugin_log.h"
+#include "server/base/mutex.h"
+
+namespace belfry::internal {
+
+// A version-4 UUID.
+std::string NewEventId();
+
+// One mount's EventSender: makes the message, with a fresh id, and sends it. The host fills in
+// which mount it was: a plugin is never asked. Threads: safe.
+class MountEvents final : public EventSender {
+ public:
+  // Both must outlive this.
+  MountEvents(EventStream* stream, const PluginLog* log) : stream_(stream), log_(log) {}
+
+ private:
+  absl::Status DoSend(std::string_view type, std::map<std::string, std::string> metadata) override;
+  // At most once a minute for each type; of more than 256 failing types only the first are told
+  // apart.
+  void LogFailure(std::string_view type, const absl::Status& status) override;
+  bool MayLog(std::string_view type, absl::Time now);
+
+  EventStream* const stream_;
+  const PluginLog* const log_;
+  Mutex mutex_;
+  std::map<std::string, absl::Time, std::less<>> last_logged_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace belfry::internal

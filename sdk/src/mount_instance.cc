@@ -1,0 +1,78 @@
+#include "sdk/src/mount_instance.h"
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "sdk/src/translation.h"
+#include "server/base/text.h"
+
+namespace belfry::internal {
+namespace {
+
+constexpr absl::Duration kHookCallLimit = absl::Seconds(60);
+constexpr absl::Duration kEventLimit = absl::Seconds(30);
+
+absl::Time DeadlineOf(const grpc::ServerContext& context) {
+  const auto deadline = context.deadline();
+  return deadline == std::chrono::system_clock::time_point::max() ? absl::InfiniteFuture()
+                                                                  : absl::FromChrono(deadline);
+}
+
+OutgoingReply Refuse(const absl::Status& status) {
+  return {.error = OutgoingError{ErrorType::kInvalidRequest, std::string(status.message())}};
+}
+
+}  // namespace
+
+MountInstance::MountInstance(std::shared_ptr<grpc::Channel> channel, const PluginLog* log)
+    : storage_stub_(pb::Storage::NewStub(channel)),
+      hook_storage_(storage_stub_.get(), kHookCallLimit),
+      event_stream_(channel, kEventLimit),
+      events_(&event_stream_, log) {}
+
+absl::StatusOr<std::shared_ptr<MountInstance>> MountInstance::Create(
+    void (*define)(SecretsEngine&), Mount mount, std::shared_ptr<grpc::Channel> channel,
+    const PluginLog* log) {
+  // Shared: requests that run hold it when Cleanup lets go of it.
+  std::shared_ptr<MountInstance> instance(new MountInstance(std::move(channel), log));
+  MountContext context{.options = std::move(mount.options),
+                       .backend_uuid = std::move(mount.backend_uuid),
+                       .storage = &instance->hook_storage_,
+                       .events = &instance->events_,
+                       .now = [] { return absl::Now(); }};
+  auto engine = EngineInstance::Create(define, std::move(context));
+  if (!engine.ok()) return engine.status();
+  instance->engine_ = *std::move(engine);
+  return instance;
+}
+
+IncomingRequest MountInstance::Bound(IncomingRequest incoming, const grpc::ServerContext& context,
+                                     StorageClient& storage) {
+  incoming.deadline = DeadlineOf(context);
+  incoming.cancelled = [&context] { return context.IsCancelled(); };
+  incoming.storage = &storage;
+  incoming.events = &events_;
+  return incoming;
+}
+
+pb::HandleRequestReply MountInstance::Handle(const grpc::ServerContext& context,
+                                             const pb::Request& request) {
+  absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
+  if (!incoming.ok()) return ToReply(Refuse(incoming.status()), request);
+  StorageClient storage(storage_stub_.get(), &context);
+  return ToReply(engine_->Handle(Bound(*std::move(incoming), context, storage)), request);
+}
+
+pb::HandleExistenceCheckReply MountInstance::CheckExistence(const grpc::ServerContext& context,
+                                                            const pb::Request& request) {
+  if (request.operation() != "create" && request.operation() != "update") {
+    return ToReply(absl::InvalidArgumentError(ToAbsl(
+        Concat({"incorrect operation type ", request.operation(), " for an existence check"}))));
+  }
+  absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
+  if (!incoming.ok()) return ToReply(incoming.status());
+  StorageClient storage(storage_stub_.get(), &context);
+  return ToReply(engine_->CheckExistence(Bound(*std::move(incoming), context, storage)));
+}
+
+}  // namespace belfry::internal

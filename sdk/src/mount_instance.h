@@ -1,0 +1,50 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/server_context.h"
+#include "proto/vault/backend.grpc.pb.h"
+#include "sdk/src/engine_instance.h"
+#include "sdk/src/event_stream.h"
+#include "sdk/src/mount_events.h"
+#include "sdk/src/plugin_log.h"
+#include "sdk/src/storage_client.h"
+
+namespace belfry::internal {
+
+// One mount: its engine, and its own channel back to the host. Threads: safe.
+class MountInstance final {
+ public:
+  struct Mount {
+    std::map<std::string, std::string> options;
+    std::string backend_uuid;
+  };
+
+  // Makes no call to the host, which may have no storage yet. (plugin-protocol 6.1) `log` must
+  // outlive the instance. InvalidArgument when `define` is mistaken.
+  static absl::StatusOr<std::shared_ptr<MountInstance>> Create(
+      void (*define)(SecretsEngine&), Mount mount, std::shared_ptr<grpc::Channel> channel,
+      const PluginLog* log);
+
+  pb::HandleRequestReply Handle(const grpc::ServerContext& context, const pb::Request& request);
+  pb::HandleExistenceCheckReply CheckExistence(const grpc::ServerContext& context,
+                                               const pb::Request& request);
+  EngineInstance& engine() { return *engine_; }
+
+ private:
+  MountInstance(std::shared_ptr<grpc::Channel> channel, const PluginLog* log);
+  IncomingRequest Bound(IncomingRequest incoming, const grpc::ServerContext& context,
+                        StorageClient& storage);
+
+  const std::unique_ptr<pb::Storage::Stub> storage_stub_;
+  StorageClient hook_storage_;
+  EventStream event_stream_;
+  MountEvents events_;
+  std::unique_ptr<EngineInstance> engine_;  // Last: it uses all of the above until it is gone.
+};
+
+}  // namespace belfry::internal
