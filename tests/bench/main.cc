@@ -61,7 +61,7 @@ class Child {
     fclose(output_);
   }
   // What follows `marker` in the first line that has it.
-  std::string LineAfter(std::string_view marker) {
+  std::string LineAfter(const std::string& marker) {
     char line[4096];
     while (fgets(line, sizeof line, output_) != nullptr) {
       const std::string_view text = line;

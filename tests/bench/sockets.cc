@@ -54,7 +54,7 @@ std::string ReadThrough(int socket, std::string_view end, std::string* rest) {
   return text;
 }
 
-void Call(int socket, std::string_view method, std::string_view path, std::string_view body) {
+void Call(int socket, const std::string& method, const std::string& path, const std::string& body) {
   SendAll(socket,
           absl::StrCat(method, " /v1/", path,
                        " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vault-Token: root\r\nContent-Length: ",

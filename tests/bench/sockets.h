@@ -15,7 +15,7 @@ void SendAll(int socket, std::string_view bytes);
 std::string ReadThrough(int socket, std::string_view end, std::string* rest);
 // A request with the root token and a JSON body on an open connection; ends the program unless the
 // status is 2xx.
-void Call(int socket, std::string_view method, std::string_view path, std::string_view body);
+void Call(int socket, const std::string& method, const std::string& path, const std::string& body);
 [[noreturn]] void Die(std::string_view sentence);
 
 }  // namespace belfry::bench

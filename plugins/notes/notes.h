@@ -1,0 +1,3 @@
+#pragma once
+#include "belfry/plugin.h"
+void DefineNotes(belfry::SecretsEngine& engine);
