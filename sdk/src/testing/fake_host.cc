@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "sdk/src/engine_instance.h"
+#include "sdk/src/testing/error_status.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/recorded_events.h"
 
@@ -40,39 +41,6 @@ class HandClock {
   mutable Mutex mutex_;
   absl::Time now_ ABSL_GUARDED_BY(mutex_) = absl::FromUnixSeconds(1'700'000'000);
 };
-
-// The status a handler returned, out of what would have travelled.
-absl::Status ToStatus(const internal::OutgoingError& error) {
-  switch (error.type) {
-    case internal::ErrorType::kInvalidRequest:
-      return absl::InvalidArgumentError(error.message);
-    case internal::ErrorType::kPermissionDenied:
-      return absl::PermissionDeniedError(error.message);
-    case internal::ErrorType::kUnsupportedOperation:
-    case internal::ErrorType::kUnsupportedPath:
-      return absl::UnimplementedError(error.message);
-    case internal::ErrorType::kUnknown:
-      return absl::InternalError(error.message);
-    case internal::ErrorType::kCoded:
-      break;
-  }
-  switch (error.http_status) {
-    case 404:
-      return absl::NotFoundError(error.message);
-    case 409:
-      return absl::AbortedError(error.message);
-    case 412:
-      return absl::FailedPreconditionError(error.message);
-    case 429:
-      return absl::ResourceExhaustedError(error.message);
-    case 503:
-      return absl::UnavailableError(error.message);
-    case 504:
-      return absl::DeadlineExceededError(error.message);
-    default:
-      return absl::InternalError(error.message);
-  }
-}
 
 class FakeHost final : public TestHost {
  public:

@@ -1,0 +1,125 @@
+#include "sdk/src/testing/host_server.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+
+#include "grpcpp/server_builder.h"
+#include "sdk/src/grpc_status.h"
+#include "sdk/wire/handshake.h"
+#include "server/base/text.h"
+
+namespace belfry::testing {
+namespace {
+
+using internal::ToGrpc;
+
+// What Vault's free edition answers: replication switched off. (plugin-protocol 5.9)
+constexpr int kReplicationDisabled = 12288;
+constexpr int kUnlimited = -1;
+
+grpc::Status Outcome(const absl::Status& status, std::string* error_text) {
+  if (!absl::IsFailedPrecondition(status)) return ToGrpc(status);
+  *error_text = wire::kReadOnlyText;
+  return grpc::Status::OK;
+}
+
+SentEvent ToSentEvent(const std::string& type, const logical::EventData& data) {
+  SentEvent event{.type = type, .metadata = {}};
+  for (const auto& [key, value] : data.metadata().fields()) {
+    event.metadata[key] = value.string_value();
+  }
+  return event;
+}
+
+}  // namespace
+
+grpc::Status HostStorage::Get(grpc::ServerContext*, const pb::StorageGetArgs* arguments,
+                              pb::StorageGetReply* reply) {
+  const auto value = storage_->Get(arguments->key());
+  if (!value.ok()) return Outcome(value.status(), reply->mutable_err());
+  if (*value) {
+    reply->mutable_entry()->set_key(arguments->key());
+    reply->mutable_entry()->set_value(**value);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status HostStorage::Put(grpc::ServerContext*, const pb::StoragePutArgs* arguments,
+                              pb::StoragePutReply* reply) {
+  return Outcome(storage_->Put(arguments->entry().key(), arguments->entry().value()),
+                 reply->mutable_err());
+}
+
+grpc::Status HostStorage::Delete(grpc::ServerContext*, const pb::StorageDeleteArgs* arguments,
+                                 pb::StorageDeleteReply* reply) {
+  return Outcome(storage_->Delete(arguments->key()), reply->mutable_err());
+}
+
+grpc::Status HostStorage::List(grpc::ServerContext*, const pb::StorageListArgs* arguments,
+                               pb::StorageListReply* reply) {
+  const auto keys = storage_->List(arguments->prefix());
+  if (!keys.ok()) return Outcome(keys.status(), reply->mutable_err());
+  for (const std::string& key : *keys) reply->add_keys(key);
+  return grpc::Status::OK;
+}
+
+grpc::Status HostSystemView::ReplicationState(grpc::ServerContext*, const pb::Empty*,
+                                              pb::ReplicationStateReply* reply) {
+  reply->set_state(kReplicationDisabled);
+  return grpc::Status::OK;
+}
+
+grpc::Status HostSystemView::LocalMount(grpc::ServerContext*, const pb::Empty*,
+                                        pb::LocalMountReply*) {
+  return grpc::Status::OK;
+}
+
+grpc::Status HostEvents::SendEvent(grpc::ServerContext*, const pb::SendEventRequest* request,
+                                   pb::Empty*) {
+  return ToGrpc(events_->Accept(ToSentEvent(request->event_type(), request->event())));
+}
+
+grpc::Status HostProducer::Publish(
+    grpc::ServerContext*, grpc::ServerReaderWriter<v1::PublishReply, v1::PublishRequest>* stream) {
+  v1::PublishRequest request;
+  while (stream->Read(&request)) {
+    v1::PublishReply reply;
+    reply.set_batch(request.batch());
+    for (int i = 0; i < request.events_size(); ++i) {
+      const logical::EventReceived& event = request.events(i);
+      const absl::Status status = events_->Accept(ToSentEvent(event.event_type(), event.event()));
+      if (status.ok()) continue;
+      v1::RejectedEvent& rejected = *reply.add_rejected();
+      rejected.set_index(static_cast<std::uint32_t>(i));
+      rejected.set_code(static_cast<int>(status.code()));
+      rejected.set_reason(std::string(status.message()));
+    }
+    if (!stream->Write(reply)) break;
+  }
+  return grpc::Status::OK;
+}
+
+HostServer::HostServer(const std::string& socket_path, const std::optional<wire::Trust>& trust,
+                       EventServices services, FakeStorage* storage, RecordedEvents* events)
+    : storage_(storage), events_(events), producer_(events) {
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(kUnlimited);
+  builder.SetMaxSendMessageSize(kUnlimited);
+  builder.AddListeningPort(Concat({"unix:", socket_path}), wire::ServerCredentials(trust));
+  builder.RegisterService(&storage_);
+  builder.RegisterService(&system_view_);
+  builder.RegisterService(&events_);
+  if (services == EventServices::kStreamAndUnary) builder.RegisterService(&producer_);
+  server_ = builder.BuildAndStart();
+  if (!server_) {
+    std::fprintf(stderr, "belfry: the test host cannot listen on %s\n", socket_path.c_str());
+    std::abort();
+  }
+}
+
+HostServer::~HostServer() {
+  server_->Shutdown(std::chrono::system_clock::now());
+}
+
+}  // namespace belfry::testing

@@ -1,0 +1,202 @@
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "belfry/serve.h"
+#include "belfry/testing/fake_host.h"
+#include "proto/vault/backend.grpc.pb.h"
+#include "proto/vault/grpc_broker.grpc.pb.h"
+#include "proto/vault/grpc_controller.grpc.pb.h"
+#include "sdk/src/grpc_status.h"
+#include "sdk/src/plugin_server.h"
+#include "sdk/src/testing/fake_storage.h"
+#include "sdk/src/testing/host_server.h"
+#include "sdk/src/testing/scratch_directory.h"
+#include "sdk/src/testing/wire_reply.h"
+#include "sdk/wire/certificate.h"
+#include "sdk/wire/credentials.h"
+#include "sdk/wire/handshake.h"
+
+namespace belfry::testing {
+namespace {
+
+constexpr char kMountId[] = "wirehost01";
+constexpr std::uint32_t kBrokerId = 1;
+constexpr std::chrono::seconds kCallLimit(60);
+constexpr std::chrono::milliseconds kStopGrace(1000);
+constexpr int kStandardError = 2;
+
+[[noreturn]] void Die(const std::string& why) {
+  std::fprintf(stderr, "belfry: %s\n", why.c_str());
+  std::abort();
+}
+
+template <typename T>
+T ValueOrDie(absl::StatusOr<T> value) {
+  if (!value.ok()) Die(value.status().ToString());
+  return *std::move(value);
+}
+
+// The context of a call about the one mount.
+class MountCall {
+ public:
+  MountCall() {
+    context_.AddMetadata(wire::kMultiplexIdMetadata, kMountId);
+    context_.set_deadline(std::chrono::system_clock::now() + kCallLimit);
+  }
+  grpc::ClientContext* context() { return &context_; }
+
+ private:
+  grpc::ClientContext context_;
+};
+
+class WireHost final : public TestHost {
+ public:
+  WireHost(void (*define)(SecretsEngine&), MountOptions options)
+      : plugin_certificate_(ValueOrDie(wire::NewCertificate())),
+        host_certificate_(ValueOrDie(wire::NewCertificate())),
+        host_(host_path(), HostTrust(), EventServices::kStreamAndUnary, &storage_, &events_),
+        plugin_(ValueOrDie(internal::PluginServer::Start(PluginOptions(define)))),
+        channel_(wire::Connect("unix", plugin_path(), HostTrust())),
+        backend_(pb::Backend::NewStub(channel_)),
+        broker_(plugin::GRPCBroker::NewStub(channel_)),
+        broker_stream_(broker_->StartStream(&broker_context_)) {
+    Announce();
+    Setup(options);
+    Initialize();
+  }
+
+  ~WireHost() override {
+    MountCall call;
+    pb::Empty empty;
+    backend_->Cleanup(call.context(), pb::Empty(), &empty);
+    grpc::ClientContext context;
+    plugin::Empty stopped;
+    plugin::GRPCController::NewStub(channel_)->Shutdown(&context, plugin::Empty(), &stopped);
+    plugin_->WaitForStop();
+    plugin_->Stop(kStopGrace);
+    broker_context_.TryCancel();
+    broker_stream_->Finish();
+  }
+
+  Result Read(std::string_view path, Json::Object query) override {
+    return Handle("read", path, std::move(query));
+  }
+  Result Write(std::string_view path, Json::Object fields) override {
+    MountCall call;
+    pb::HandleExistenceCheckArgs arguments;
+    *arguments.mutable_request() = NewRequest("update", path, fields);
+    pb::HandleExistenceCheckReply reply;
+    const grpc::Status status = backend_->HandleExistenceCheck(call.context(), arguments, &reply);
+    if (!status.ok()) return internal::FromGrpc(status);
+    if (reply.has_err()) return absl::InternalError(reply.err().err_msg());
+    const bool create = reply.check_found() && !reply.exists();
+    return Handle(create ? "create" : "update", path, std::move(fields));
+  }
+  Result Patch(std::string_view path, Json::Object fields) override {
+    return Handle("patch", path, std::move(fields));
+  }
+  Result Delete(std::string_view path, Json::Object query) override {
+    return Handle("delete", path, std::move(query));
+  }
+  Result List(std::string_view path) override {
+    // As a host sends it.
+    std::string folder(path);
+    if (!folder.empty() && !folder.ends_with('/')) folder += '/';
+    return Handle("list", folder, {});
+  }
+  FakeStorage& storage() override { return storage_; }
+  std::vector<SentEvent> events() const override { return events_.All(); }
+  void RefuseEvents(absl::Status status) override { events_.Refuse(std::move(status)); }
+  void Advance(absl::Duration) override {
+    Die("a WireHost runs on the machine's clock; use NewFakeHost to move time");
+  }
+
+ private:
+  std::string host_path() const { return directory_.path() + "/host"; }
+  std::string plugin_path() const { return directory_.path() + "/plugin"; }
+  wire::Trust HostTrust() const { return {host_certificate_, plugin_certificate_.certificate_pem}; }
+  internal::PluginServer::Options PluginOptions(void (*define)(SecretsEngine&)) {
+    return {.plugin = {.name = "test", .version = "", .define = define},
+            .socket_path = plugin_path(),
+            .trust = wire::Trust{plugin_certificate_, host_certificate_.certificate_pem},
+            .metadata_mode = false,
+            .stdio = &stdio_,
+            .log = &log_};
+  }
+
+  void Announce() {
+    plugin::ConnInfo info;
+    info.set_service_id(kBrokerId);
+    info.set_network("unix");
+    info.set_address(host_path());
+    if (!broker_stream_->Write(info)) Die("the plugin does not take the broker's stream");
+  }
+
+  void Setup(const MountOptions& options) {
+    MountCall call;
+    pb::SetupArgs arguments;
+    arguments.set_broker_id(kBrokerId);
+    arguments.mutable_config()->insert(options.begin(), options.end());
+    arguments.set_backenduuid("wire-host");
+    pb::SetupReply reply;
+    const grpc::Status status = backend_->Setup(call.context(), arguments, &reply);
+    if (!status.ok()) Die("the plugin cannot be set up: " + status.error_message());
+    if (!reply.err().empty()) Die("the plugin is described wrongly: " + reply.err());
+  }
+
+  void Initialize() {
+    MountCall call;
+    pb::InitializeReply reply;
+    const grpc::Status status = backend_->Initialize(call.context(), pb::InitializeArgs(), &reply);
+    if (!status.ok()) Die("the plugin did not initialize: " + status.error_message());
+    if (reply.has_err()) Die("the plugin did not initialize: " + reply.err().err_msg());
+  }
+
+  static pb::Request NewRequest(std::string_view operation, std::string_view path,
+                                const Json::Object& data) {
+    pb::Request request;
+    request.set_id("00000000-0000-4000-8000-000000000000");
+    request.set_operation(std::string(operation));
+    request.set_path(std::string(path));
+    request.set_data(Json(data).Dump());
+    request.set_display_name("token");
+    request.mutable_connection()->set_remote_addr("127.0.0.1");
+    return request;
+  }
+
+  Result Handle(std::string_view operation, std::string_view path, Json::Object data) {
+    MountCall call;
+    pb::HandleRequestArgs arguments;
+    *arguments.mutable_request() = NewRequest(operation, path, data);
+    pb::HandleRequestReply reply;
+    const grpc::Status status = backend_->HandleRequest(call.context(), arguments, &reply);
+    if (!status.ok()) return internal::FromGrpc(status);
+    return FromReply(operation, reply);
+  }
+
+  const ScratchDirectory directory_;
+  InMemoryFakeStorage storage_;
+  RecordedEvents events_;
+  internal::StdioBuffer stdio_;
+  const internal::PluginLog log_{kStandardError};
+  const wire::Certificate plugin_certificate_, host_certificate_;
+  HostServer host_;
+  const std::unique_ptr<internal::PluginServer> plugin_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<pb::Backend::Stub> backend_;
+  const std::unique_ptr<plugin::GRPCBroker::Stub> broker_;
+  grpc::ClientContext broker_context_;
+  const std::unique_ptr<grpc::ClientReaderWriter<plugin::ConnInfo, plugin::ConnInfo>>
+      broker_stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<TestHost> NewWireHost(void (*define)(SecretsEngine&), MountOptions options) {
+  return std::make_unique<WireHost>(define, std::move(options));
+}
+
+}  // namespace belfry::testing
