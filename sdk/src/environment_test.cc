@@ -1,0 +1,74 @@
+#include "sdk/src/environment.h"
+
+#include <map>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "sdk/src/socket_file.h"
+#include "sdk/src/testing/scratch_directory.h"
+
+namespace belfry::internal {
+namespace {
+
+Environment Read(std::map<std::string, std::string> variables) {
+  return ReadEnvironment([&variables](const char* name) -> const char* {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  });
+}
+
+bool Accepts(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "plugin");
+  return !CheckArguments(static_cast<int>(arguments.size()), arguments.data());
+}
+
+TEST(EnvironmentTest, OnlyTheRightCookieMeansAHost) {
+  EXPECT_TRUE(
+      Read({{"VAULT_BACKEND_PLUGIN", "6669da05-b1c8-4f49-97d9-c8e5bed98e20"}}).started_by_host);
+  EXPECT_FALSE(Read({}).started_by_host);
+  EXPECT_FALSE(Read({{"VAULT_BACKEND_PLUGIN", "1"}}).started_by_host);
+  EXPECT_FALSE(
+      Read({{"VAULT_DATABASE_PLUGIN", "926a0820-aea2-be28-51d6-83cdf00e8edb"}}).started_by_host);
+}
+
+TEST(EnvironmentTest, TheSocketDirectoryComesBeforeTmpdirAndTmp) {
+  EXPECT_EQ(Read({}).socket_directory, "/tmp");
+  EXPECT_EQ(Read({{"TMPDIR", "/t"}}).socket_directory, "/t");
+  EXPECT_EQ(Read({{"TMPDIR", "/t"}, {"PLUGIN_UNIX_SOCKET_DIR", "/s"}}).socket_directory, "/s");
+}
+
+TEST(EnvironmentTest, TheSixFlagsOfVaultAreAcceptedInGosWays) {
+  EXPECT_TRUE(Accepts({}));
+  EXPECT_TRUE(Accepts({"-ca-cert=a", "--ca-path=b", "-client-cert", "c", "--client-key", "d",
+                       "-tls-server-name=e", "-tls-skip-verify"}));
+  EXPECT_TRUE(Accepts({"-tls-skip-verify=true", "word", "-unknown"}));
+  EXPECT_FALSE(Accepts({"-unknown"}));
+  EXPECT_FALSE(Accepts({"-h"}));
+  EXPECT_FALSE(Accepts({"-ca-cert"}));
+}
+
+TEST(SocketFileTest, IsFreshShortAndInItsDirectory) {
+  const belfry::testing::ScratchDirectory directory;
+  const auto first = SocketFile::In(directory.path());
+  const auto second = SocketFile::In(directory.path());
+  ASSERT_EQ(first.status(), absl::OkStatus());
+  ASSERT_EQ(second.status(), absl::OkStatus());
+  EXPECT_NE((*first)->path(), (*second)->path());
+  EXPECT_EQ((*first)->path().rfind(directory.path() + "/plugin", 0), 0u);
+}
+
+TEST(SocketFileTest, DirectoriesThatCannotHoldASocketAreRefused) {
+  EXPECT_EQ(SocketFile::In("/nonexistent").status().code(), absl::StatusCode::kNotFound);
+  const std::string slashes(100, '/');
+  EXPECT_EQ(SocketFile::In("/tmp" + slashes).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(SocketFileTest, AGroupThatDoesNotExistIsNotFound) {
+  const belfry::testing::ScratchDirectory directory;
+  const auto file = SocketFile::In(directory.path());
+  ASSERT_EQ(file.status(), absl::OkStatus());
+  EXPECT_EQ((*file)->GiveToGroup("no such group").code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace belfry::internal
