@@ -1,0 +1,263 @@
+#include "sdk/src/plugin_server.h"
+
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proto/vault/backend.grpc.pb.h"
+#include "sdk/src/testing/fake_storage.h"
+#include "sdk/src/testing/host_server.h"
+#include "sdk/src/testing/scratch_directory.h"
+
+namespace belfry::internal {
+namespace {
+
+using ::testing::HasSubstr;
+
+void Define(SecretsEngine& engine) {
+  engine.Path("kept/{name}", "What storage holds.")
+      .OnRead([](Request& request) -> Result {
+        const auto value = request.storage().Get(request.path());
+        if (!value.ok()) return value.status();
+        if (!*value) return Response::NotFound();
+        return Response::Data({{"value", **value}});
+      })
+      .OnWrite([](Request& request) -> Result {
+        const absl::Status status = request.storage().Put(request.path(), "x");
+        if (!status.ok()) return status;
+        return Response::NoContent();
+      });
+  engine.Path("until-cancelled", "Returns when the client has gone.")
+      .OnRead([](Request& request) -> Result {
+        Mutex mutex;
+        CondVar never;
+        MutexLock lock(&mutex);
+        while (!request.cancelled()) {
+          never.WaitUntil(&mutex, std::chrono::steady_clock::now() + std::chrono::milliseconds(5));
+        }
+        return Response::NoContent();
+      });
+}
+
+class PluginServerTest : public ::testing::Test {
+ protected:
+  using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+  void Start(bool metadata_mode = false) {
+    auto server =
+        PluginServer::Start({.plugin = {.name = "test", .version = "v1.2.3", .define = Define},
+                             .socket_path = directory_.path() + "/plugin",
+                             .metadata_mode = metadata_mode,
+                             .stdio = &stdio_,
+                             .log = &log_});
+    ASSERT_EQ(server.status(), absl::OkStatus());
+    server_ = *std::move(server);
+    channel_ = wire::Connect("unix", directory_.path() + "/plugin", std::nullopt);
+    backend_ = pb::Backend::NewStub(channel_);
+    broker_stream_ = broker_stub()->StartStream(&broker_context_);
+  }
+  void TearDown() override {
+    if (!broker_stream_) return;
+    broker_context_.TryCancel();
+    broker_stream_->Finish();
+    server_->Stop(std::chrono::milliseconds(500));
+  }
+
+  std::unique_ptr<plugin::GRPCBroker::Stub> broker_stub() {
+    return plugin::GRPCBroker::NewStub(channel_);
+  }
+
+  void StartHost() {
+    host_.emplace(host_path_, std::nullopt, belfry::testing::EventServices::kStreamAndUnary,
+                  &storage_, &recorded_);
+  }
+  void Announce(std::uint32_t id) {
+    plugin::ConnInfo info;
+    info.set_service_id(id);
+    info.set_network("unix");
+    info.set_address(host_path_);
+    ASSERT_TRUE(broker_stream_->Write(info));
+  }
+  grpc::Status Setup(std::uint32_t broker_id, const Metadata& metadata) {
+    pb::SetupArgs arguments;
+    arguments.set_broker_id(broker_id);
+    pb::SetupReply reply;
+    grpc::ClientContext context;
+    for (const auto& [key, value] : metadata) context.AddMetadata(key, value);
+    const grpc::Status status = backend_->Setup(&context, arguments, &reply);
+    EXPECT_EQ(reply.err(), "");
+    return status;
+  }
+  // A mount whose calls carry `id`.
+  void Mount(std::uint32_t broker_id, const std::string& id) {
+    Announce(broker_id);
+    ASSERT_TRUE(Setup(broker_id, {{"multiplex_id", id}}).ok());
+  }
+  grpc::Status Type(const Metadata& metadata) {
+    grpc::ClientContext context;
+    for (const auto& [key, value] : metadata) context.AddMetadata(key, value);
+    pb::TypeReply reply;
+    const grpc::Status status = backend_->Type(&context, pb::Empty(), &reply);
+    EXPECT_TRUE(!status.ok() || reply.type() == 1);
+    return status;
+  }
+  grpc::Status Cleanup(const std::string& id) {
+    grpc::ClientContext context;
+    context.AddMetadata("multiplex_id", id);
+    pb::Empty reply;
+    return backend_->Cleanup(&context, pb::Empty(), &reply);
+  }
+  grpc::Status Request(grpc::ClientContext& context, const std::string& operation,
+                       const std::string& path, pb::HandleRequestReply& reply) {
+    context.AddMetadata("multiplex_id", "mount0001");
+    pb::HandleRequestArgs arguments;
+    arguments.mutable_request()->set_operation(operation);
+    arguments.mutable_request()->set_path(path);
+    arguments.mutable_request()->set_data("null");
+    return backend_->HandleRequest(&context, arguments, &reply);
+  }
+
+  const belfry::testing::ScratchDirectory directory_;
+  const std::string host_path_ = directory_.path() + "/host";
+  belfry::testing::InMemoryFakeStorage storage_;
+  belfry::testing::RecordedEvents recorded_;
+  std::optional<belfry::testing::HostServer> host_;
+  StdioBuffer stdio_;
+  const PluginLog log_{2};
+  std::unique_ptr<PluginServer> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<pb::Backend::Stub> backend_;
+  grpc::ClientContext broker_context_;
+  std::unique_ptr<grpc::ClientReaderWriter<plugin::ConnInfo, plugin::ConnInfo>> broker_stream_;
+};
+
+void ExpectUnknown(const grpc::Status& status, const std::string& message) {
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNKNOWN);
+  EXPECT_EQ(status.error_message(), message);
+}
+
+TEST_F(PluginServerTest, ACallMustNameExactlyOneMountThatExists) {
+  Start();
+  Mount(1, "mount0001");
+  EXPECT_TRUE(Type({{"multiplex_id", "mount0001"}}).ok());
+  ExpectUnknown(Type({{"multiplex_id", "other"}}), "no backend instance found");
+  ExpectUnknown(Type({{"multiplex_id", ""}}), "empty multiplex ID in metadata");
+  ExpectUnknown(Type({{"multiplex_id", "a"}, {"multiplex_id", "b"}}),
+                "unexpected number of IDs in metadata: (2)");
+  EXPECT_THAT(Type({}).error_message(),
+              ::testing::AnyOf("no multiplexing ID found", "missing plugin multiplexing metadata"));
+}
+
+TEST_F(PluginServerTest, CleanupEndsItsMountOnly) {
+  Start();
+  Mount(1, "mount0001");
+  Mount(2, "mount0002");
+  EXPECT_TRUE(Cleanup("mount0001").ok());
+  ExpectUnknown(Cleanup("mount0001"), "no backend instance found");
+  ExpectUnknown(Type({{"multiplex_id", "mount0001"}}), "no backend instance found");
+  EXPECT_TRUE(Type({{"multiplex_id", "mount0002"}}).ok());
+}
+
+// As at registration: empty options, and nobody listens where the storage should be.
+TEST_F(PluginServerTest, SetupNeedsNeitherOptionsNorStorage) {
+  Start();
+  Mount(1, "mount0001");
+  grpc::ClientContext context;
+  context.AddMetadata("multiplex_id", "mount0001");
+  logical::VersionReply version;
+  EXPECT_TRUE(logical::PluginVersion::NewStub(channel_)
+                  ->Version(&context, logical::Empty(), &version)
+                  .ok());
+  EXPECT_EQ(version.plugin_version(), "v1.2.3");
+  grpc::ClientContext call;
+  pb::HandleRequestReply reply;
+  ASSERT_TRUE(Request(call, "read", "kept/a", reply).ok());
+  EXPECT_EQ(reply.err().err_type(), 3u);
+  EXPECT_EQ(reply.err().err_code(), 503);
+}
+
+TEST_F(PluginServerTest, AStorageThatIsReadOnlyAnswersWithTheHostsWords) {
+  Start();
+  StartHost();
+  storage_.ReadOnly();
+  Mount(1, "mount0001");
+  grpc::ClientContext context;
+  pb::HandleRequestReply reply;
+  ASSERT_TRUE(Request(context, "update", "kept/a", reply).ok());
+  EXPECT_EQ(reply.err().err_code(), 412);
+  EXPECT_THAT(reply.err().err_msg(), HasSubstr("cannot write to readonly storage"));
+}
+
+TEST_F(PluginServerTest, MetadataModeRefusesWhatActs) {
+  Start(/*metadata_mode=*/true);
+  Mount(1, "mount0001");
+  grpc::ClientContext context;
+  pb::HandleRequestReply reply;
+  ExpectUnknown(Request(context, "read", "kept/a", reply),
+                "plugin server can not perform action while in metadata mode");
+  EXPECT_TRUE(Type({{"multiplex_id", "mount0001"}}).ok());
+}
+
+TEST_F(PluginServerTest, HealthKnowsThePluginAndNothingElse) {
+  Start();
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  for (const auto& [service, code] : std::map<std::string, grpc::StatusCode>{
+           {"plugin", grpc::StatusCode::OK}, {"other", grpc::StatusCode::NOT_FOUND}}) {
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    grpc::health::v1::HealthCheckResponse response;
+    EXPECT_EQ(health->Check(&context, request, &response).error_code(), code) << service;
+  }
+}
+
+TEST_F(PluginServerTest, AClientThatGoesAwayIsSeenByTheHandler) {
+  Start();
+  Mount(1, "mount0001");
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
+  pb::HandleRequestReply reply;
+  EXPECT_EQ(Request(context, "read", "until-cancelled", reply).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  // Stop waits for the handler, which only cancellation ends.
+}
+
+TEST_F(PluginServerTest, WhatThePluginPrintsStreamsToTheHost) {
+  Start();
+  stdio_.Append("hello");
+  grpc::ClientContext context;
+  const auto stream =
+      plugin::GRPCStdio::NewStub(channel_)->StreamStdio(&context, google::protobuf::Empty());
+  plugin::StdioData data;
+  ASSERT_TRUE(stream->Read(&data));
+  EXPECT_EQ(data.channel(), plugin::StdioData::STDOUT);
+  EXPECT_EQ(data.data(), "hello");
+  context.TryCancel();
+  stream->Finish();
+}
+
+TEST_F(PluginServerTest, ShutdownIsAnsweredAndEndsTheLongStreams) {
+  Start();
+  grpc::ClientContext context;
+  plugin::Empty reply;
+  EXPECT_TRUE(
+      plugin::GRPCController::NewStub(channel_)->Shutdown(&context, plugin::Empty(), &reply).ok());
+  server_->WaitForStop();
+  const auto begin = std::chrono::steady_clock::now();
+  server_->Stop(std::chrono::seconds(10));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+TEST_F(PluginServerTest, AHostThatGoesWithoutAWordStopsThePlugin) {
+  Start();
+  Mount(1, "mount0001");
+  server_->HostMayHaveLeft();  // Not while its stream is open.
+  EXPECT_TRUE(Type({{"multiplex_id", "mount0001"}}).ok());
+  broker_context_.TryCancel();
+  server_->WaitForStop();
+}
+
+}  // namespace
+}  // namespace belfry::internal
