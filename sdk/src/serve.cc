@@ -28,8 +28,8 @@ namespace internal {
 namespace {
 
 // Together below the 2 s after which hosts kill. (plugin-protocol 1.7)
-constexpr std::chrono::milliseconds kGrace(1000);
-constexpr std::chrono::milliseconds kStopLimit(1600);
+constexpr std::chrono::milliseconds kGrace(700);
+constexpr std::chrono::milliseconds kStopLimit(1300);
 
 void Tell(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);

@@ -1,0 +1,248 @@
+// The real binaries, as a host starts them.
+#include "belfry/serve.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proto/vault/backend.grpc.pb.h"
+#include "proto/vault/grpc_broker.grpc.pb.h"
+#include "proto/vault/grpc_controller.grpc.pb.h"
+#include "proto/vault/grpc_stdio.grpc.pb.h"
+#include "proto/vault/health.grpc.pb.h"
+#include "sdk/src/testing/plugin_process.h"
+#include "sdk/src/testing/scratch_directory.h"
+#include "sdk/wire/certificate.h"
+#include "sdk/wire/credentials.h"
+#include "sdk/wire/handshake.h"
+
+namespace belfry {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using Clock = std::chrono::steady_clock;
+
+const char kCookie[] = "VAULT_BACKEND_PLUGIN=6669da05-b1c8-4f49-97d9-c8e5bed98e20";
+const char kNotes[] = BELFRY_NOTES;
+const char kAwkward[] = BELFRY_AWKWARD;
+
+class ServeTest : public ::testing::Test {
+ protected:
+  using Variables = std::vector<std::string>;
+
+  void Start(const Variables& more = {}, const char* binary = kNotes) {
+    Variables variables = {kCookie, "PLUGIN_PROTOCOL_VERSIONS=5", "TMPDIR=" + directory_.path()};
+    variables.insert(variables.end(), more.begin(), more.end());
+    process_.emplace(binary, variables);
+    line_ = process_->ReadLine();
+  }
+  // As a host that wants AutoMTLS: connected, with both long streams open.
+  void StartAndConnect(const char* binary) {
+    const wire::Certificate own = *wire::NewCertificate();
+    Start({"PLUGIN_CLIENT_CERT=" + own.certificate_pem}, binary);
+    const absl::StatusOr<wire::Handshake> handshake = wire::ParseHandshake(line_);
+    ASSERT_EQ(handshake.status(), absl::OkStatus());
+    channel_ = wire::Connect(handshake->network, handshake->address,
+                             wire::Trust{own, handshake->certificate_pem});
+    backend_ = pb::Backend::NewStub(channel_);
+    stdio_ = plugin::GRPCStdio::NewStub(channel_)->StreamStdio(&stdio_context_,
+                                                               google::protobuf::Empty());
+    broker_ = plugin::GRPCBroker::NewStub(channel_)->StartStream(&broker_context_);
+  }
+  void Mount() {
+    plugin::ConnInfo info;
+    info.set_service_id(1);
+    info.set_network("unix");
+    info.set_address(directory_.path() + "/nobody");
+    ASSERT_TRUE(broker_->Write(info));
+    grpc::ClientContext context;
+    context.AddMetadata("multiplex_id", "mount0001");
+    pb::SetupArgs arguments;
+    arguments.set_broker_id(1);
+    pb::SetupReply reply;
+    ASSERT_TRUE(backend_->Setup(&context, arguments, &reply).ok());
+    ASSERT_EQ(reply.err(), "");
+  }
+  grpc::Status Read(const std::string& path, std::chrono::milliseconds limit) {
+    grpc::ClientContext context;
+    context.AddMetadata("multiplex_id", "mount0001");
+    context.set_deadline(std::chrono::system_clock::now() + limit);
+    pb::HandleRequestArgs arguments;
+    arguments.mutable_request()->set_operation("read");
+    arguments.mutable_request()->set_path(path);
+    arguments.mutable_request()->set_data("null");
+    pb::HandleRequestReply reply;
+    return backend_->HandleRequest(&context, arguments, &reply);
+  }
+  grpc::Status Shutdown() {
+    grpc::ClientContext context;
+    plugin::Empty reply;
+    return plugin::GRPCController::NewStub(channel_)->Shutdown(&context, plugin::Empty(), &reply);
+  }
+  bool IsHealthy() {
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service("plugin");
+    grpc::health::v1::HealthCheckResponse response;
+    return grpc::health::v1::Health::NewStub(channel_)->Check(&context, request, &response).ok();
+  }
+  void TearDown() override {
+    if (broker_) {
+      broker_context_.TryCancel();
+      broker_->Finish();
+      stdio_context_.TryCancel();
+      stdio_->Finish();
+    }
+  }
+  bool HasSocketFile() const { return !std::filesystem::is_empty(directory_.path()); }
+
+  const testing::ScratchDirectory directory_;
+  std::optional<testing::PluginProcess> process_;
+  std::string line_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<pb::Backend::Stub> backend_;
+  grpc::ClientContext stdio_context_, broker_context_;
+  std::unique_ptr<grpc::ClientReader<plugin::StdioData>> stdio_;
+  std::unique_ptr<grpc::ClientReaderWriter<plugin::ConnInfo, plugin::ConnInfo>> broker_;
+};
+
+TEST_F(ServeTest, RunByHandItSaysThatItIsAPlugin) {
+  for (const Variables& variables :
+       {Variables{}, Variables{"VAULT_BACKEND_PLUGIN=wrong"},
+        Variables{"VAULT_DATABASE_PLUGIN=926a0820-aea2-be28-51d6-83cdf00e8edb"}}) {
+    testing::PluginProcess process(kNotes, variables);
+    EXPECT_EQ(process.ReadOutput(), "");
+    EXPECT_THAT(process.ReadErrors(), HasSubstr("This is a plugin"));
+    EXPECT_EQ(process.Wait(), 1);
+  }
+}
+
+TEST_F(ServeTest, AnUnknownFlagIsExplainedAndVaultsAreAccepted) {
+  testing::PluginProcess refused(kNotes, {kCookie}, {"-verbose"});
+  EXPECT_EQ(refused.ReadOutput(), "");
+  EXPECT_THAT(refused.ReadErrors(), HasSubstr("-verbose"));
+  EXPECT_EQ(refused.Wait(), 1);
+  testing::PluginProcess accepted(kNotes, {kCookie, "TMPDIR=" + directory_.path()},
+                                  {"-ca-cert=x", "-tls-skip-verify"});
+  EXPECT_THAT(accepted.ReadLine(), HasSubstr("|grpc|"));
+}
+
+// Only 5 is offered, so that every other offer is answered with it, too, for the host to refuse.
+TEST_F(ServeTest, EveryOfferIsAnsweredWithVersionFive) {
+  for (const char* offer : {"5", "3,4", "4,5,3", "9", "", "junk"}) {
+    Start({std::string("PLUGIN_PROTOCOL_VERSIONS=") + offer});
+    EXPECT_THAT(line_, MatchesRegex("1\\|5\\|unix\\|.*\n")) << offer;
+  }
+}
+
+TEST_F(ServeTest, TheHandshakeIsByteForByteWhatGoPluginWrites) {
+  Start();
+  EXPECT_THAT(line_,
+              MatchesRegex("1\\|5\\|unix\\|" + directory_.path() + "/plugin[0-9]+\\|grpc\\|\n"));
+  Start({"PLUGIN_MULTIPLEX_GRPC=true"});
+  EXPECT_THAT(line_, MatchesRegex(".*\\|grpc\\|\\|false\n"));
+  Start({"PLUGIN_CLIENT_CERT=" + wire::NewCertificate()->certificate_pem});
+  EXPECT_THAT(line_, MatchesRegex(".*\\|grpc\\|[A-Za-z0-9+/]+\n"));
+}
+
+TEST_F(ServeTest, TheSocketGoesWhereTheHostSaysAndToItsGroup) {
+  const testing::ScratchDirectory sockets;
+  Start({"PLUGIN_UNIX_SOCKET_DIR=" + sockets.path(),
+         "PLUGIN_UNIX_SOCKET_GROUP=" + std::to_string(::getgid())});
+  const std::string path = wire::ParseHandshake(line_)->address;
+  EXPECT_THAT(path, ::testing::StartsWith(sockets.path() + "/plugin"));
+  struct stat info;
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0660u);
+  EXPECT_EQ(info.st_gid, ::getgid());
+}
+
+TEST_F(ServeTest, ADirectoryThatIsMissingIsOneClearLogLine) {
+  testing::PluginProcess process(kNotes, {kCookie, "TMPDIR=/nonexistent"});
+  EXPECT_EQ(process.ReadOutput(), "");
+  EXPECT_THAT(process.ReadErrors(),
+              MatchesRegex("\\{\"@level\":\"error\",.*\"error\":\"there is no directory "
+                           "/nonexistent to listen in; set TMPDIR\"\\}\n"));
+  EXPECT_EQ(process.Wait(), 1);
+}
+
+TEST_F(ServeTest, ShutdownWithOpenStreamsEndsItInTimeAndRemovesTheSocket) {
+  StartAndConnect(kNotes);
+  Mount();
+  EXPECT_TRUE(HasSocketFile());
+  const auto begin = Clock::now();
+  EXPECT_TRUE(Shutdown().ok());
+  EXPECT_EQ(process_->Wait(), 0);
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_FALSE(HasSocketFile());
+}
+
+TEST_F(ServeTest, AHandlerThatNeverReturnsDoesNotDelayTheEnd) {
+  StartAndConnect(kAwkward);
+  Mount();
+  EXPECT_EQ(Read("stuck", std::chrono::milliseconds(200)).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  const auto begin = Clock::now();
+  EXPECT_TRUE(Shutdown().ok());
+  EXPECT_EQ(process_->Wait(), 0);
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(2));
+  EXPECT_FALSE(HasSocketFile());
+}
+
+TEST_F(ServeTest, AnInterruptIsIgnored) {
+  StartAndConnect(kNotes);
+  ASSERT_TRUE(IsHealthy());
+  ::kill(process_->id(), SIGINT);
+  EXPECT_TRUE(IsHealthy());
+  EXPECT_TRUE(Shutdown().ok());
+  EXPECT_EQ(process_->Wait(), 0);
+}
+
+TEST_F(ServeTest, PrintingReachesTheHostByTheStreamOnlyAndNeverBlocks) {
+  StartAndConnect(kAwkward);
+  Mount();
+  plugin::StdioData data;
+  ASSERT_TRUE(stdio_->Read(&data));
+  EXPECT_EQ(data.data(), "described\n");
+  // Nobody reads the megabyte.
+  EXPECT_TRUE(Read("print", std::chrono::seconds(60)).ok());
+  EXPECT_TRUE(Shutdown().ok());
+  EXPECT_EQ(process_->ReadOutput(), "");
+  EXPECT_EQ(process_->Wait(), 0);
+}
+
+TEST_F(ServeTest, AHostThatDiesTakesItsPluginAlong) {
+  StartAndConnect(kNotes);
+  Mount();
+  broker_context_.TryCancel();
+  EXPECT_EQ(process_->Wait(), 0);
+  EXPECT_FALSE(HasSocketFile());
+}
+
+TEST_F(ServeTest, AHostThatDiesBeforeItConnectsDoesToo) {
+  Start();
+  process_->CloseOutput();
+  EXPECT_EQ(process_->Wait(), 0);
+  EXPECT_FALSE(HasSocketFile());
+}
+
+TEST_F(ServeTest, StrangersAreRefused) {
+  StartAndConnect(kNotes);
+  ASSERT_TRUE(IsHealthy());
+  const wire::Handshake handshake = *wire::ParseHandshake(line_);
+  channel_ = wire::Connect("unix", handshake.address,
+                           wire::Trust{*wire::NewCertificate(), handshake.certificate_pem});
+  EXPECT_FALSE(IsHealthy());
+}
+
+}  // namespace
+}  // namespace belfry
