@@ -17,6 +17,17 @@ FieldKey<std::string> Route::Param(std::string_view name) {
 }  // namespace belfry
 
 namespace belfry::internal {
+namespace {
+
+// In a merge patch null asks for removal: as a field's value such a member is absent.
+Json WithoutNulls(Json value) {
+  if (Json::Object* object = value.if_object()) {
+    std::erase_if(*object, [](const auto& member) { return member.second.is_null(); });
+  }
+  return value;
+}
+
+}  // namespace
 
 RouteImpl::RouteImpl(std::string pattern, std::string help, const std::string& regex,
                      std::vector<std::string> parameters)
@@ -65,7 +76,9 @@ absl::StatusOr<FieldValues> RouteImpl::Collect(const std::map<std::string, std::
       result.given.push_back(false);
       continue;
     }
-    absl::StatusOr<std::any> value = ConvertField(given->second, field.type);
+    const bool patches = operation == Operation::kPatch && field.type != FieldType::kJson;
+    absl::StatusOr<std::any> value =
+        ConvertField(patches ? WithoutNulls(given->second) : given->second, field.type);
     if (!value.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("Field validation failed: error converting input for field \"", field.name,

@@ -68,7 +68,8 @@ class Route {
   virtual Route& OnDelete(Handler handler) = 0;
   // The path comes with its trailing '/', or empty.
   virtual Route& OnList(Handler handler) = 0;
-  // The body is a JSON merge patch (RFC 7396).
+  // The body is a JSON merge patch (RFC 7396): its nulls are in data(), fields are as if they were
+  // absent.
   virtual Route& OnPatch(Handler handler) = 0;
   // Tells create from update. Default: whether the storage has the request's path as a key.
   virtual Route& ExistsIf(ExistenceCheck check) = 0;

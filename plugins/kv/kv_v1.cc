@@ -1,0 +1,55 @@
+#include "plugins/kv/kv_v1.h"
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "belfry/status_macros.h"
+#include "plugins/kv/stored_value.h"
+
+namespace belfry::kv {
+
+KvV1::KvV1(SecretsEngine& engine) : prefix_(std::string(engine.backend_uuid()) + "/v1/") {
+  Route& secret = engine.Path("{path...}", "A secret: any JSON object.");
+  const FieldKey<std::string> path = secret.Param("path");
+  secret.OnRead([this](Request& request) { return Read(request); })
+      .OnWrite([this, path](Request& request) { return Write(request, request[path]); })
+      .OnDelete([this, path](Request& request) { return Delete(request, request[path]); })
+      .OnList([this, path](Request& request) { return List(request, request[path]); })
+      .ExistsIf([this](Request& request) -> absl::StatusOr<bool> {
+        BELFRY_ASSIGN_OR_RETURN(const auto stored,
+                                request.storage().Get(prefix_ + std::string(request.path())));
+        return stored.has_value();
+      });
+  engine.SealWrapped({prefix_});
+}
+
+Result KvV1::Read(Request& request) {
+  BELFRY_ASSIGN_OR_RETURN(std::optional<Json> secret,
+                          LoadValue(request.storage(), prefix_ + std::string(request.path())));
+  if (!secret || secret->if_object() == nullptr) return Response::NotFound();
+  return Response::Data(std::move(*secret->if_object()));
+}
+
+Result KvV1::Write(Request& request, const std::string& path) {
+  if (path.empty()) return absl::InvalidArgumentError("missing path");
+  if (request.data().empty()) return absl::InvalidArgumentError("missing data fields");
+  const std::scoped_lock lock(locks_.For(path));
+  BELFRY_RETURN_IF_ERROR(StoreValue(request.storage(), prefix_ + path, request.data()));
+  request.events().SendOrLog("kv-v1/write", {.path = path, .data_path = path, .modified = true});
+  return Response::NoContent();
+}
+
+Result KvV1::Delete(Request& request, const std::string& path) {
+  const std::scoped_lock lock(locks_.For(path));
+  BELFRY_RETURN_IF_ERROR(request.storage().Delete(prefix_ + path));
+  request.events().SendOrLog("kv-v1/delete", {.path = path, .modified = true});
+  return Response::NoContent();
+}
+
+Result KvV1::List(Request& request, const std::string& folder) {
+  BELFRY_ASSIGN_OR_RETURN(std::vector<std::string> keys, request.storage().List(prefix_ + folder));
+  return Response::List(std::move(keys));
+}
+
+}  // namespace belfry::kv

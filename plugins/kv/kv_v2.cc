@@ -1,0 +1,457 @@
+#include "plugins/kv/kv_v2.h"
+
+#include <algorithm>
+#include <charconv>
+#include <mutex>
+#include <utility>
+
+#include "plugins/kv/formats.h"
+#include "plugins/kv/merge_patch.h"
+#include "plugins/kv/metadata_fields.h"
+
+namespace belfry::kv {
+namespace {
+
+constexpr char kRootWarning[] =
+    "Non-listing operations on the root of a K/V v2 mount are not supported.";
+constexpr char kPathWarning[] =
+    "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API "
+    "endpoints to use. If using the Vault CLI, use "
+    "'vault kv <put|patch|get|list|delete>' for this operation.";
+
+Response WrongPath(const char* warning) {
+  return Response::WithStatus(404, {}).AddWarning(warning);
+}
+
+Attribution By(const Request& request, std::string operation) {
+  return {request.caller().display_name, std::move(operation), request.caller().entity_id};
+}
+
+std::string OperationWord(Operation operation) {
+  switch (operation) {
+    case Operation::kCreate:
+      return "create";
+    case Operation::kPatch:
+      return "patch";
+    case Operation::kDelete:
+      return "delete";
+    default:
+      return "update";
+  }
+}
+
+// "[2,3]"
+std::string ListText(const std::vector<std::int64_t>& numbers) {
+  return Json(Json::Array(numbers.begin(), numbers.end())).Dump();
+}
+
+std::map<std::string, std::string> VersionFields(const KeyMetadata& metadata) {
+  return {{"current_version", std::to_string(metadata.current_version)},
+          {"oldest_version", std::to_string(metadata.oldest_version)}};
+}
+
+// The check-and-set parameter of a write. Absent: nullopt.
+absl::StatusOr<std::optional<std::int64_t>> CheckAndSetOf(const Request& request) {
+  const auto options = request.data().find("options");
+  const Json* cas = options == request.data().end() ? nullptr : options->second.Find("cas");
+  if (cas == nullptr || cas->is_null()) return std::nullopt;
+  std::string text;
+  if (cas->if_number() != nullptr) text = cas->if_number()->text;
+  if (cas->if_string() != nullptr) text = *cas->if_string();
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    return absl::InvalidArgumentError("error parsing check-and-set parameter");
+  return value;
+}
+
+absl::Status CheckAndSet(const Request& request, const KeyMetadata& metadata,
+                         const MountConfig& config) {
+  BELFRY_ASSIGN_OR_RETURN(const std::optional<std::int64_t> cas, CheckAndSetOf(request));
+  if (!cas && (config.cas_required || metadata.cas_required)) {
+    return absl::InvalidArgumentError("check-and-set parameter required for this call");
+  }
+  if (cas && *cas != metadata.current_version) {
+    return absl::InvalidArgumentError("check-and-set parameter did not match the current version");
+  }
+  return absl::OkStatus();
+}
+
+// The object under "data" that a write must bring.
+absl::StatusOr<Json> DataOf(const Request& request) {
+  const auto data = request.data().find("data");
+  if (data == request.data().end() || data->second.is_null())
+    return absl::InvalidArgumentError("no data provided");
+  if (data->second.if_object() == nullptr) {
+    return absl::InvalidArgumentError(
+        "Field validation failed: error converting input for field \"data\": it must be an object");
+  }
+  return data->second;
+}
+
+KeyMetadata NewKey(const Request& request) {
+  KeyMetadata metadata;
+  metadata.created = metadata.updated = request.Now();
+  return metadata;
+}
+
+// The shape of a value: objects with null in place of everything else, as deep as `depth` (0: to
+// the bottom).
+Json Subkeys(const Json& value, std::int64_t depth) {
+  const Json::Object* object = value.if_object();
+  if (object == nullptr || object->empty()) return Json();
+  Json::Object keys;
+  for (const auto& [name, member] : *object)
+    keys.emplace(name, depth == 1 ? Json() : Subkeys(member, depth == 0 ? 0 : depth - 1));
+  return Json(std::move(keys));
+}
+
+}  // namespace
+
+KvV2::KvV2(SecretsEngine& engine)
+    : store_(engine.backend_uuid()),
+      metadata_read_events_(engine.MountOption("metadata_read_events") != "false") {
+  DescribeConfig(engine);
+  DescribeData(engine);
+  DescribeSubkeys(engine);
+  DescribeVersions(engine);
+  DescribeMetadata(engine);
+  DescribeWrongPaths(engine);
+  engine.SealWrapped({store_.root()});
+}
+
+void KvV2::DescribeConfig(SecretsEngine& engine) {
+  Route& route = engine.Path("config", "What holds for all keys of this mount.");
+  const MetadataFields fields(route);
+  route.ExistsIf([](Request&) { return true; });
+  route.OnRead([this](Request& request) -> Result {
+    BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+    return Response::Data(
+        {{"max_versions", config.max_versions},
+         {"cas_required", config.cas_required},
+         {"delete_version_after", FormatGoDuration(config.delete_version_after)}});
+  });
+  route.OnWrite([this, fields](Request& request) -> Result {
+    if (!fields.AnyOfMount(request)) return Response::NoContent();
+    const std::scoped_lock lock(locks_.For("config"));
+    BELFRY_ASSIGN_OR_RETURN(MountConfig config, store_.LoadConfig(request.storage()));
+    fields.ApplyTo(request, config);
+    BELFRY_RETURN_IF_ERROR(store_.StoreConfig(request.storage(), config));
+    request.events().SendOrLog("kv-v2/config-write",
+                               {.path = "config", .data_path = "config", .modified = true});
+    return Response::NoContent();
+  });
+}
+
+void KvV2::DescribeData(SecretsEngine& engine) {
+  Route& route = engine.Path("data/{path...}",
+                             "The current version of a key, or the one that `version` names.");
+  const auto key = route.Param("path");
+  const auto version = route.Field<std::int64_t>("version", "Which version; 0 is the current one.");
+  route.Field<Json>("data", "What to keep: an object.");
+  route.Field<Json>("options",
+                    "cas: the version that must be the current one; 0 if there must be none.");
+  const auto with_key = [key](auto handler) {
+    return [key, handler](Request& request) -> Result {
+      return request[key].empty() ? Result(WrongPath(kRootWarning))
+                                  : handler(request, request[key]);
+    };
+  };
+  route.OnRead(with_key([this, version](Request& request, const std::string& name) {
+    return ReadData(request, name, request[version]);
+  }));
+  route.OnWrite(with_key(
+      [this](Request& request, const std::string& name) { return WriteData(request, name); }));
+  route.OnPatch(with_key(
+      [this](Request& request, const std::string& name) { return PatchData(request, name); }));
+  route.OnDelete(with_key(
+      [this](Request& request, const std::string& name) { return DeleteLatest(request, name); }));
+  route.ExistsIf([this, key](Request& request) -> absl::StatusOr<bool> {
+    BELFRY_ASSIGN_OR_RETURN(const auto metadata,
+                            store_.LoadMetadata(request.storage(), request[key]));
+    return metadata.has_value();
+  });
+}
+
+void KvV2::DescribeSubkeys(SecretsEngine& engine) {
+  Route& route =
+      engine.Path("subkeys/{path...}", "The names within a version, without the values.");
+  const auto key = route.Param("path");
+  const auto version = route.Field<std::int64_t>("version", "Which version; 0 is the current one.");
+  const auto depth = route.Field<std::int64_t>("depth", "How deep; 0 is to the bottom.");
+  route.OnRead([this, key, version, depth](Request& request) -> Result {
+    if (request[key].empty()) return WrongPath(kRootWarning);
+    return ReadSubkeys(request, request[key], request[version], request[depth]);
+  });
+}
+
+void KvV2::DescribeVersions(SecretsEngine& engine) {
+  using Handle = Result (KvV2::*)(Request&, const std::string&, const Versions&);
+  const auto describe = [this, &engine](std::string_view pattern, std::string_view help,
+                                        const char* none, Handle handle) {
+    Route& route = engine.Path(pattern, help);
+    const auto key = route.Param("path");
+    const auto versions = route.Field<Versions>("versions", "Which versions.");
+    route.ExistsIf([](Request&) { return true; });
+    route.OnWrite([this, key, versions, none, handle](Request& request) -> Result {
+      if (request[key].empty()) return WrongPath(kRootWarning);
+      if (request[versions].empty()) return absl::InvalidArgumentError(none);
+      return (this->*handle)(request, request[key], request[versions]);
+    });
+  };
+  describe("delete/{path...}", "Deletes versions, so that they can be undeleted.",
+           "No version number provided", &KvV2::DeleteVersions);
+  describe("undelete/{path...}", "Brings deleted versions back.", "No version number provided",
+           &KvV2::UndeleteVersions);
+  describe("destroy/{path...}", "Removes the data of versions for good.",
+           "no version number provided", &KvV2::DestroyVersions);
+}
+
+void KvV2::DescribeMetadata(SecretsEngine& engine) {
+  Route& route =
+      engine.Path("metadata/{path...}", "What is known of a key, and the keys there are.");
+  const auto key = route.Param("path");
+  const MetadataFields fields(route);
+  route.OnRead([this, key](Request& request) -> Result {
+    return request[key].empty() ? Result(WrongPath(kRootWarning))
+                                : ReadMetadata(request, request[key]);
+  });
+  route.OnList([this, key](Request& request) -> Result {
+    std::string folder = request[key];
+    if (!folder.empty() && !folder.ends_with('/')) folder += '/';
+    BELFRY_ASSIGN_OR_RETURN(std::vector<std::string> keys, store_.List(request.storage(), folder));
+    return Response::List(std::move(keys));
+  });
+  route.OnDelete([this, key](Request& request) -> Result {
+    return request[key].empty() ? Result(WrongPath(kRootWarning))
+                                : DeleteMetadata(request, request[key]);
+  });
+  route.OnWrite([this, key, fields](Request& request) -> Result {
+    const std::string& name = request[key];
+    if (name.empty()) return WrongPath(kRootWarning);
+    if (!fields.AnyOfKey(request)) return Response::NoContent();
+    BELFRY_RETURN_IF_ERROR(fields.CheckForKey(request));
+    const std::scoped_lock lock(locks_.For(name));
+    BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+    BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
+                            store_.LoadMetadata(request.storage(), name));
+    if (!metadata) metadata = NewKey(request);
+    fields.ApplyTo(request, *metadata);
+    BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), name, *metadata));
+    request.events().SendOrLog(
+        "kv-v2/metadata-write",
+        {.path = "metadata/" + name, .data_path = "metadata/" + name, .modified = true});
+    Response response = Response::NoContent();
+    if (config.cas_required && fields.TurnsCasOff(request)) {
+      response.AddWarning(
+          "\"cas_required\" set to false, but is mandated by backend config. This value will be "
+          "ignored.");
+    }
+    return response;
+  });
+  route.OnPatch([this, key](Request& request) -> Result {
+    const std::string& name = request[key];
+    if (name.empty()) return WrongPath(kRootWarning);
+    const std::scoped_lock lock(locks_.For(name));
+    BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
+                            store_.LoadMetadata(request.storage(), name));
+    if (!metadata) return Response::NotFound();
+    BELFRY_RETURN_IF_ERROR(MetadataFields::Patch(request.data(), *metadata));
+    BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), name, *metadata));
+    request.events().SendOrLog(
+        "kv-v2/metadata-patch",
+        {.path = "metadata/" + name, .data_path = "metadata/" + name, .modified = true});
+    return Response::NoContent();
+  });
+  route.ExistsIf([this, key](Request& request) -> absl::StatusOr<bool> {
+    BELFRY_ASSIGN_OR_RETURN(const auto metadata,
+                            store_.LoadMetadata(request.storage(), request[key]));
+    return metadata.has_value();
+  });
+}
+
+void KvV2::DescribeWrongPaths(SecretsEngine& engine) {
+  Route& route = engine.Path("{path...}", "Everything else is answered with a hint.");
+  const auto path = route.Param("path");
+  const auto explain = [path](Request& request) -> Result {
+    for (const char* root : {"data", "metadata", "delete", "undelete", "destroy", "subkeys"}) {
+      if (request[path] == root) return WrongPath(kRootWarning);
+    }
+    return WrongPath(kPathWarning);
+  };
+  route.OnRead(explain).OnWrite(explain).OnPatch(explain).OnDelete(explain).OnList(explain);
+  route.ExistsIf([](Request&) { return true; });
+}
+
+Result KvV2::ReadData(Request& request, std::string_view key, std::int64_t version) const {
+  BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  const Version* found = metadata ? metadata->Find(version) : nullptr;
+  if (found == nullptr) return Response::NotFound();
+  Json::Object answer{{"data", nullptr}, {"metadata", metadata->ShownVersion(version)}};
+  if (!found->Readable(request.Now())) return Response::WithStatus(404, std::move(answer));
+  BELFRY_ASSIGN_OR_RETURN(
+      answer["data"],
+      store_.LoadData(request.storage(), key, version == 0 ? metadata->current_version : version));
+  return Response::Data(std::move(answer));
+}
+
+Result KvV2::ReadSubkeys(Request& request, std::string_view key, std::int64_t version,
+                         std::int64_t depth) const {
+  BELFRY_ASSIGN_OR_RETURN(Response response, ReadData(request, key, version));
+  if (response.kind() != Response::Kind::kData) return response;
+  Json::Object answer{{"subkeys", nullptr}, {"metadata", response.data().at("metadata")}};
+  if (response.http_status())
+    return Response::WithStatus(*response.http_status(), std::move(answer));
+  answer["subkeys"] = Subkeys(response.data().at("data"), depth);
+  if (answer["subkeys"].is_null()) answer["subkeys"] = Json::Object();
+  return Response::Data(std::move(answer));
+}
+
+Result KvV2::WriteData(Request& request, const std::string& key) {
+  BELFRY_ASSIGN_OR_RETURN(const Json data, DataOf(request));
+  const std::scoped_lock lock(locks_.For(key));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  if (!metadata) metadata = NewKey(request);
+  BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
+  return AddVersion(request, key, *std::move(metadata), config, data, "kv-v2/data-write");
+}
+
+Result KvV2::PatchData(Request& request, const std::string& key) {
+  BELFRY_ASSIGN_OR_RETURN(const Json patch, DataOf(request));
+  const std::scoped_lock lock(locks_.For(key));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  const Version* current = metadata ? metadata->Find(0) : nullptr;
+  if (current == nullptr) return Response::NotFound();
+  BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
+  if (!current->Readable(request.Now()))
+    return Response::WithStatus(404, metadata->ShownVersion(0));
+  BELFRY_ASSIGN_OR_RETURN(Json data,
+                          store_.LoadData(request.storage(), key, metadata->current_version));
+  ApplyMergePatch(patch, data);
+  return AddVersion(request, key, *std::move(metadata), config, data, "kv-v2/data-patch");
+}
+
+Result KvV2::AddVersion(Request& request, const std::string& key, KeyMetadata metadata,
+                        const MountConfig& config, const Json& data, std::string_view event) {
+  const std::int64_t number = ++metadata.current_version;
+  Version version;
+  version.created = request.Now();
+  version.deleted = metadata.ExpiryOf(version.created, config);
+  version.created_by = By(request, OperationWord(request.operation()));
+  metadata.last_updated_by = version.created_by;
+  metadata.updated = version.created;
+  metadata.versions[number] = std::move(version);
+  const Versions dropped = metadata.TrimTo(config);
+
+  BELFRY_RETURN_IF_ERROR(store_.StoreData(request.storage(), key, number, data));
+  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, metadata));
+  Response response = Response::Data(metadata.ShownVersion(number));
+  for (const std::int64_t old : dropped) {
+    if (const absl::Status status = store_.DeleteData(request.storage(), key, old); !status.ok()) {
+      response.AddWarning(
+          "error occurred when cleaning up old versions, these will be cleaned up on next write: " +
+          status.ToString());
+      break;
+    }
+  }
+  const std::string path = "data/" + key;
+  request.events().SendOrLog(
+      event, {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
+  return response;
+}
+
+Result KvV2::DeleteLatest(Request& request, const std::string& key) {
+  const std::scoped_lock lock(locks_.For(key));
+  BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  Version* latest = metadata ? metadata->Find(0) : nullptr;
+  if (latest == nullptr || !latest->Readable(request.Now())) return Response::NoContent();
+  latest->deleted = request.Now();
+  latest->deleted_by = By(request, "delete");
+  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
+  request.events().SendOrLog(
+      "kv-v2/data-delete",
+      {.path = "data/" + key, .modified = true, .extra = VersionFields(*metadata)});
+  return Response::NoContent();
+}
+
+template <typename Change>
+Result KvV2::ChangeVersions(Request& request, const std::string& key, const Versions& versions,
+                            std::string_view event, Change change) {
+  const std::scoped_lock lock(locks_.For(key));
+  BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  if (!metadata) return Response::NoContent();
+  for (const std::int64_t number : versions) {
+    const auto version = metadata->versions.find(number);
+    if (version != metadata->versions.end() && !version->second.destroyed)
+      change(*metadata, version->second);
+  }
+  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
+  EventMetadata told{
+      .path = std::string(event) + "/" + key, .modified = true, .extra = VersionFields(*metadata)};
+  if (event == "undelete") told.data_path = "data/" + key;
+  // "deleted_versions", "undeleted_versions", "destroyed_versions"
+  told.extra[std::string(event) + (event.ends_with('e') ? "d" : "ed") + "_versions"] =
+      ListText(versions);
+  request.events().SendOrLog("kv-v2/" + std::string(event), told);
+  return Response::NoContent();
+}
+
+Result KvV2::DeleteVersions(Request& request, const std::string& key, const Versions& versions) {
+  return ChangeVersions(request, key, versions, "delete",
+                        [&request](KeyMetadata&, Version& version) {
+                          if (!version.Readable(request.Now())) return;
+                          version.deleted = request.Now();
+                          version.deleted_by = By(request, "update");
+                        });
+}
+
+Result KvV2::UndeleteVersions(Request& request, const std::string& key, const Versions& versions) {
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  return ChangeVersions(request, key, versions, "undelete",
+                        [&](const KeyMetadata& metadata, Version& version) {
+                          version.deleted = metadata.ExpiryOf(request.Now(), config);
+                          version.deleted_by.reset();
+                        });
+}
+
+Result KvV2::DestroyVersions(Request& request, const std::string& key, const Versions& versions) {
+  const Result result =
+      ChangeVersions(request, key, versions, "destroy",
+                     [](KeyMetadata&, Version& version) { version.destroyed = true; });
+  if (!result.ok()) return result;
+  for (const std::int64_t number : versions)
+    BELFRY_RETURN_IF_ERROR(store_.DeleteData(request.storage(), key, number));
+  return result;
+}
+
+Result KvV2::ReadMetadata(Request& request, const std::string& key) const {
+  BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  if (!metadata) return Response::NotFound();
+  const std::string path = "metadata/" + key;
+  if (metadata_read_events_)
+    request.events().SendOrLog("kv-v2/metadata-read", {.path = path, .data_path = path});
+  return Response::Data(metadata->Shown());
+}
+
+Result KvV2::DeleteMetadata(Request& request, const std::string& key) {
+  const std::scoped_lock lock(locks_.For(key));
+  BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  if (!metadata) return Response::NoContent();
+  BELFRY_RETURN_IF_ERROR(store_.DeleteMetadata(request.storage(), key));
+  for (const auto& [number, version] : metadata->versions)
+    BELFRY_RETURN_IF_ERROR(store_.DeleteData(request.storage(), key, number));
+  request.events().SendOrLog("kv-v2/metadata-delete",
+                             {.path = "metadata/" + key, .modified = true});
+  return Response::NoContent();
+}
+
+}  // namespace belfry::kv

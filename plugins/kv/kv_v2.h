@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "belfry/plugin.h"
+#include "plugins/kv/key_locks.h"
+#include "plugins/kv/key_metadata.h"
+#include "plugins/kv/versioned_store.h"
+
+namespace belfry::kv {
+
+// Versioned values with metadata, soft deletes and check-and-set. Thread-safe.
+//
+// Every change of a key happens under that key's lock, from reading its metadata to sending its
+// event, so that events of a key leave in the order of its writes. An event never fails the write
+// that caused it.
+class KvV2 {
+ public:
+  explicit KvV2(SecretsEngine& engine);
+
+ private:
+  using Versions = std::vector<std::int64_t>;
+
+  void DescribeConfig(SecretsEngine& engine);
+  void DescribeData(SecretsEngine& engine);
+  void DescribeSubkeys(SecretsEngine& engine);
+  void DescribeVersions(SecretsEngine& engine);
+  void DescribeMetadata(SecretsEngine& engine);
+  void DescribeWrongPaths(SecretsEngine& engine);
+
+  Result ReadData(Request& request, std::string_view key, std::int64_t version) const;
+  Result WriteData(Request& request, const std::string& key);
+  Result PatchData(Request& request, const std::string& key);
+  Result DeleteLatest(Request& request, const std::string& key);
+  Result ReadSubkeys(Request& request, std::string_view key, std::int64_t version,
+                     std::int64_t depth) const;
+  Result DeleteVersions(Request& request, const std::string& key, const Versions& versions);
+  Result UndeleteVersions(Request& request, const std::string& key, const Versions& versions);
+  Result DestroyVersions(Request& request, const std::string& key, const Versions& versions);
+  Result ReadMetadata(Request& request, const std::string& key) const;
+  Result DeleteMetadata(Request& request, const std::string& key);
+
+  // Adds a version to `metadata`, stores both and tells subscribers.
+  Result AddVersion(Request& request, const std::string& key, KeyMetadata metadata,
+                    const MountConfig& config, const Json& data, std::string_view event);
+  // Changes the key's metadata, if it exists, and tells subscribers which versions were asked for.
+  template <typename Change>
+  Result ChangeVersions(Request& request, const std::string& key, const Versions& versions,
+                        std::string_view event, Change change);
+
+  const VersionedStore store_;
+  const bool metadata_read_events_;
+  KeyLocks locks_;
+};
+
+}  // namespace belfry::kv

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "belfry/json.h"
+#include "belfry/storage.h"
+
+namespace belfry::kv {
+
+// How kv keeps its values: one byte that names the format (1), then JSON text. Later formats get
+// later bytes, so that an upgrade can read what an older plugin wrote, and an older plugin refuses
+// what it cannot read.
+
+// nullopt: no such key. DataLoss when the value has another format.
+absl::StatusOr<std::optional<Json>> LoadValue(Storage& storage, std::string_view key);
+absl::Status StoreValue(Storage& storage, std::string_view key, const Json& value);
+
+}  // namespace belfry::kv
