@@ -257,6 +257,9 @@ TEST_F(PluginServerTest, AHostThatGoesWithoutAWordStopsThePlugin) {
   EXPECT_TRUE(Type({{"multiplex_id", "mount0001"}}).ok());
   broker_context_.TryCancel();
   server_->WaitForStop();
+  const auto begin = std::chrono::steady_clock::now();
+  server_->Stop(std::chrono::seconds(10));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ std::string WarningsText(const std::vector<std::string>& warnings) {
 
 // Vault's answer body, its members in Vault's order. (vault-api-and-events 3)
 std::string Envelope(const Response& response, const pb::Request& request) {
-  const bool has_data =
-      response.kind() != Response::Kind::kNoContent && response.kind() != Response::Kind::kNotFound;
+  // No members, no data: as Vault answers.
+  const bool has_data = !response.data().empty();
   return Concat({"{\"request_id\":", Json(request.id()).Dump(),
                  ",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":",
                  has_data ? Json(response.data()).Dump() : "null",
@@ -32,11 +32,9 @@ std::string Envelope(const Response& response, const pb::Request& request) {
 std::string RawResponse(int http_status, std::string body) {
   Json::Object raw;
   raw["http_status_code"] = http_status;
-  if (!body.empty()) {
-    raw["http_content_type"] = "application/json";
-    // A JSON object is never valid base64, so hosts that try to decode it leave it alone.
-    raw["http_raw_body"] = std::move(body);
-  }
+  raw["http_content_type"] = "application/json";
+  // A JSON object is never valid base64, so hosts that try to decode it leave it alone.
+  if (!body.empty()) raw["http_raw_body"] = std::move(body);
   return Json(std::move(raw)).Dump();
 }
 
@@ -50,11 +48,11 @@ std::optional<int> ExplicitStatus(const Response& response, const pb::Request& r
   return std::nullopt;
 }
 
+// Empty where Vault's own engines leave it out.
 std::string RawBody(int http_status, const Response& response, const pb::Request& request) {
-  if (http_status == kNoContentStatus) return "";
-  if (response.kind() == Response::Kind::kNotFound && response.warnings().empty()) {
-    return R"({"errors":[]})";
-  }
+  const bool plain_not_found =
+      response.kind() == Response::Kind::kNotFound && response.warnings().empty();
+  if (http_status == kNoContentStatus || plain_not_found) return "";
   return Envelope(response, request);
 }
 

@@ -59,10 +59,16 @@ TEST(TranslationTest, NothingToSayIsNoResponse) {
 }
 
 TEST(TranslationTest, WhatNoResponseCannotSayIsARawResponse) {
-  EXPECT_EQ(Reply("read", Response::NoContent()).response().data(), R"({"http_status_code":204})");
+  EXPECT_EQ(Reply("read", Response::NoContent()).response().data(),
+            R"({"http_content_type":"application/json","http_status_code":204})");
   EXPECT_EQ(Reply("delete", Response::NotFound()).response().data(),
-            R"({"http_content_type":"application/json","http_raw_body":"{\"errors\":[]}",)"
-            R"("http_status_code":404})");
+            R"({"http_content_type":"application/json","http_status_code":404})");
+}
+
+TEST(TranslationTest, WarningsWithoutContentComeWithNullData) {
+  const auto reply = Reply("update", Response::NoContent().AddWarning("w"));
+  EXPECT_EQ(reply.response().data(), "null");
+  EXPECT_EQ(reply.response().warnings_size(), 1);
 }
 
 // The text that Vault's kv answers, recorded. (golden/observed-cpp-host-real-kv.txt)
@@ -79,6 +85,11 @@ TEST(TranslationTest, AStatusOfItsOwnTravelsAsKvSendsIt) {
                 .response()
                 .data()
                 .find(R"(\"data\":{\"data\":null},\"wrap_info\")"),
+            std::string::npos);
+  EXPECT_NE(Reply("read", Response::WithStatus(404, {}))
+                .response()
+                .data()
+                .find(R"(\"data\":null,\"wrap_info\")"),
             std::string::npos);
 }
 

@@ -22,6 +22,7 @@ absl::StatusOr<Json::Object> ParseObject(std::string_view text) {
 Result FromRaw(int http_status, const Json::Object& raw) {
   if (http_status == 204) return Response::NoContent();
   const auto body = raw.find("http_raw_body");
+  if (http_status == 404 && body == raw.end()) return Response::NotFound();
   if (body == raw.end() || body->second.if_string() == nullptr) {
     return absl::InternalError("the plugin's raw answer has no body");
   }
