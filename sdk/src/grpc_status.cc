@@ -1,6 +1,6 @@
 #include "sdk/src/grpc_status.h"
 
-#include "sdk/src/utf8.h"
+#include "sdk/src/valid_utf8.h"
 #include "server/base/text.h"
 
 namespace belfry::internal {

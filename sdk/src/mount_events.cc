@@ -6,7 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/time/clock.h"
-#include "sdk/src/utf8.h"
+#include "sdk/src/valid_utf8.h"
 #include "server/base/text.h"
 
 namespace belfry::internal {

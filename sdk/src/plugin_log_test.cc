@@ -5,7 +5,7 @@
 #include "absl/time/clock.h"
 #include "belfry/json.h"
 #include "gtest/gtest.h"
-#include "sdk/src/utf8.h"
+#include "sdk/src/valid_utf8.h"
 
 namespace belfry::internal {
 namespace {
