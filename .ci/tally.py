@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sums the JUnit files of a run into one line, `N passed, N failed`, and fails when anything failed or nothing ran.
 
-usage: tally.py [--reports DIR] DIR
+usage: tally.py [--reports DIR] DIR NAME...     for DIR/NAME.xml; one that is not there counts as one failure
 Where CI is set, a skipped test counts as failed: nobody there reads why. Each file in the --reports folder is a sanitizer's report and
 counts as one failure, printed here, because the process that wrote it may not be the one that a test watches.
 """
@@ -28,10 +28,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reports", type=pathlib.Path)
     parser.add_argument("results", type=pathlib.Path)
+    parser.add_argument("names", nargs="+")
     arguments = parser.parse_args()
 
     names = {"passed": [], "failed": [], "skipped": []}
-    for file in sorted(arguments.results.glob("*.xml")):
+    for expected in arguments.names:
+        file = arguments.results / f"{expected}.xml"
+        if not file.exists():
+            names["failed"].append(f"{expected}: ended without results")
+            continue
         for case in ElementTree.parse(file).getroot().iter("testcase"):
             names[outcome(case)].append(case.get("name"))
 

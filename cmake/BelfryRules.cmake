@@ -91,8 +91,7 @@ function(belfry_binary)
   target_link_libraries(belfry_${arg_NAME}_binary PRIVATE ${arg_DEPS} belfry_options)
   set_target_properties(belfry_${arg_NAME}_binary PROPERTIES
     OUTPUT_NAME ${arg_OUTPUT} RUNTIME_OUTPUT_DIRECTORY ${BELFRY_BIN}/${arg_DIRECTORY})
-  file(RELATIVE_PATH room ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
-  if(NOT room MATCHES "^tests")
+  if(arg_DIRECTORY STREQUAL "" OR arg_DIRECTORY STREQUAL plugins)
     add_dependencies(programs belfry_${arg_NAME}_binary)
   endif()
 endfunction()
@@ -115,22 +114,6 @@ function(belfry_test)
   gtest_discover_tests(belfry_${arg_NAME} TEST_PREFIX "${arg_NAME}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT 120 LABELS ${room} ENVIRONMENT "${environment}")
 endfunction()
-
-# belfry_benchmark(NAME n SRCS ... DEPS ...): measures; built only by the target `benchmarks`, which `./dev bench` asks for
-function(belfry_benchmark)
-  if(NOT BELFRY_DEVELOPER)
-    return()
-  endif()
-  cmake_parse_arguments(arg "" "NAME" "SRCS;DEPS" ${ARGN})
-  list(TRANSFORM arg_DEPS REPLACE "^:" "belfry_")
-  belfry_include_root(${arg_NAME} root)
-  add_executable(belfry_${arg_NAME} EXCLUDE_FROM_ALL ${arg_SRCS})
-  target_include_directories(belfry_${arg_NAME} PRIVATE ${root})
-  target_link_libraries(belfry_${arg_NAME} PRIVATE ${arg_DEPS} belfry_options)
-  set_target_properties(belfry_${arg_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
-  add_dependencies(benchmarks belfry_${arg_NAME})
-endfunction()
-add_custom_target(benchmarks COMMENT "What ./dev bench measures with")
 
 # belfry_proto(NAME n PROTOS ...): messages and services, generated and compiled once, included as "proto/…/x.pb.h"
 function(belfry_proto)
