@@ -1,69 +1,76 @@
 #include "belfry/json.h"
 
+#include <array>
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "sdk/src/utf8.h"
 
 namespace belfry {
 namespace {
 
 constexpr std::size_t kMaxDepth = 512;
 
-// Builds a value out of what the parser finds.
+// Builds a Json from the parser's calls. The parser's own values would round numbers, so only the
+// characters of a number are taken.
 class Builder {
  public:
   static constexpr std::size_t max_object_size = SIZE_MAX;
   static constexpr std::size_t max_array_size = SIZE_MAX;
   static constexpr std::size_t max_key_size = SIZE_MAX;
   static constexpr std::size_t max_string_size = SIZE_MAX;
-  using Error = boost::system::error_code;
-  using Text = boost::json::string_view;
 
-  Json Take() { return std::move(root_); }
+  using Error = boost::json::error_code;
+  using Text = boost::json::string_view;
 
   bool on_document_begin(Error&) { return true; }
   bool on_document_end(Error&) { return true; }
-  bool on_object_begin(Error&) { return Open(Json(Json::Object())); }
-  bool on_object_end(std::size_t, Error&) { return Close(); }
-  bool on_array_begin(Error&) { return Open(Json(Json::Array())); }
+  bool on_array_begin(Error&) { return Open(Json::Array()); }
   bool on_array_end(std::size_t, Error&) { return Close(); }
-  bool on_key_part(Text part, std::size_t, Error&) { return Append(part); }
+  bool on_object_begin(Error&) { return Open(Json::Object()); }
+  bool on_object_end(std::size_t, Error&) { return Close(); }
+  bool on_string_part(Text part, std::size_t, Error&) { return Collect(part); }
+  bool on_string(Text part, std::size_t, Error&) {
+    Collect(part);
+    return Add(Json(std::exchange(text_, {})));
+  }
+  bool on_key_part(Text part, std::size_t, Error&) { return Collect(part); }
   bool on_key(Text part, std::size_t, Error&) {
-    Append(part);
-    open_.back().key = std::move(text_);
-    text_.clear();
+    Collect(part);
+    open_.back().key = std::exchange(text_, {});
     return true;
   }
-  bool on_string_part(Text part, std::size_t, Error&) { return Append(part); }
-  bool on_string(Text part, std::size_t, Error&) {
-    Append(part);
-    return Put(Json(TakeText()));
-  }
-  bool on_number_part(Text part, Error&) { return Append(part); }
-  bool on_int64(std::int64_t, Text part, Error&) { return PutNumber(part); }
-  bool on_uint64(std::uint64_t, Text part, Error&) { return PutNumber(part); }
-  bool on_double(double, Text part, Error&) { return PutNumber(part); }
-  bool on_bool(bool value, Error&) { return Put(Json(value)); }
-  bool on_null(Error&) { return Put(Json()); }
+  bool on_number_part(Text part, Error&) { return Collect(part); }
+  bool on_int64(std::int64_t, Text part, Error&) { return AddNumber(part); }
+  bool on_uint64(std::uint64_t, Text part, Error&) { return AddNumber(part); }
+  bool on_double(double, Text part, Error&) { return AddNumber(part); }
+  bool on_bool(bool value, Error&) { return Add(Json(value)); }
+  bool on_null(Error&) { return Add(Json()); }
   bool on_comment_part(Text, Error&) { return true; }
   bool on_comment(Text, Error&) { return true; }
 
+  Json Take() { return std::move(root_); }
+
  private:
-  struct Open_ {
+  struct Container {
     Json value;
-    std::string key;  // Of the member that comes next, when the value is an object.
+    std::string key;  // Of the member that comes next.
   };
 
-  bool Append(Text part) {
+  bool Collect(Text part) {
     text_.append(part.data(), part.size());
     return true;
   }
-  std::string TakeText() { return std::exchange(text_, {}); }
-  bool PutNumber(Text part) {
-    Append(part);
-    return Put(Json(Json::Number{TakeText()}));
+  bool AddNumber(Text part) {
+    Collect(part);
+    return Add(Json(Json::Number{std::exchange(text_, {})}));
   }
   bool Open(Json container) {
     open_.push_back({std::move(container), {}});
@@ -72,126 +79,115 @@ class Builder {
   bool Close() {
     Json value = std::move(open_.back().value);
     open_.pop_back();
-    return Put(std::move(value));
+    return Add(std::move(value));
   }
-  bool Put(Json value) {
+  bool Add(Json value) {
     if (open_.empty()) {
       root_ = std::move(value);
-    } else if (Json::Object* object = open_.back().value.if_object()) {
-      object->insert_or_assign(std::move(open_.back().key), std::move(value));
+    } else if (Json::Array* array = open_.back().value.if_array()) {
+      array->push_back(std::move(value));
     } else {
-      open_.back().value.if_array()->push_back(std::move(value));
+      open_.back().value.if_object()->insert_or_assign(std::move(open_.back().key), std::move(value));
     }
     return true;
   }
 
-  Json root_;
-  std::vector<Open_> open_;
+  std::vector<Container> open_;
   std::string text_;
+  Json root_;
 };
 
-void AppendString(std::string_view text, std::string& out) {
+void DumpString(std::string_view text, std::string* out) {
   constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += "\\u00";
-          out += kHex[c >> 4];
-          out += kHex[c & 0xf];
-        } else {
-          out += c;
-        }
+  *out += '"';
+  while (!text.empty()) {
+    const std::size_t length = internal::Utf8CharacterLength(text);
+    const char c = text[0];
+    if (length == 0) {
+      *out += "\uFFFD";
+    } else if (c == '"' || c == '\\') {
+      *out += {'\\', c};
+    } else if (c == '\n') {
+      *out += "\\n";
+    } else if (c == '\r') {
+      *out += "\\r";
+    } else if (c == '\t') {
+      *out += "\\t";
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      *out += {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 15]};
+    } else {
+      out->append(text.substr(0, length));
     }
+    text.remove_prefix(length == 0 ? 1 : length);
   }
-  out += '"';
+  *out += '"';
 }
 
-void AppendTo(const Json& value, std::string& out) {
+void DumpTo(const Json& value, std::string* out) {
+  const char* separator = "";
   if (const bool* boolean = value.if_bool()) {
-    out += *boolean ? "true" : "false";
+    *out += *boolean ? "true" : "false";
   } else if (const Json::Number* number = value.if_number()) {
-    out += number->text;
+    *out += number->text;
   } else if (const std::string* text = value.if_string()) {
-    AppendString(*text, out);
+    DumpString(*text, out);
   } else if (const Json::Array* array = value.if_array()) {
-    out += '[';
+    *out += '[';
     for (const Json& element : *array) {
-      if (&element != array->data()) out += ',';
-      AppendTo(element, out);
+      *out += std::exchange(separator, ",");
+      DumpTo(element, out);
     }
-    out += ']';
+    *out += ']';
   } else if (const Json::Object* object = value.if_object()) {
-    out += '{';
-    bool first = true;
+    *out += '{';
     for (const auto& [name, member] : *object) {
-      if (!first) out += ',';
-      first = false;
-      AppendString(name, out);
-      out += ':';
-      AppendTo(member, out);
+      *out += std::exchange(separator, ",");
+      DumpString(name, out);
+      *out += ':';
+      DumpTo(member, out);
     }
-    out += '}';
+    *out += '}';
   } else {
-    out += "null";
+    *out += "null";
   }
 }
 
-std::string NumberText(double value) {
-  if (!std::isfinite(value)) return "null";
-  char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
+absl::Status Malformed(std::string_view what, std::size_t position) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("invalid JSON at byte ", position, ": ", std::string(what)));
 }
 
 }  // namespace
 
-Json::Json(std::int64_t value) : value_(Number{std::to_string(value)}) {}
-
 Json::Json(double value) {
-  if (std::isfinite(value)) value_ = Number{NumberText(value)};
+  if (!std::isfinite(value)) return;
+  std::array<char, 32> buffer;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  value_ = Number{std::string(buffer.data(), end)};
 }
 
 absl::StatusOr<Json> Json::Parse(std::string_view text) {
   boost::json::parse_options options;
   options.max_depth = kMaxDepth;
   boost::json::basic_parser<Builder> parser(options);
-  boost::system::error_code error;
+  boost::json::error_code error;
   const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
-  if (!error && read < text.size()) error = boost::json::error::extra_data;
-  if (error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("malformed JSON at byte ", read, ": ", error.message()));
-  }
+  if (error) return Malformed(error.message(), read);
+  if (read < text.size()) return Malformed("something follows the value", read);
   return parser.handler().Take();
 }
 
 const Json* Json::Find(std::string_view name) const {
   const Object* object = if_object();
   if (object == nullptr) return nullptr;
-  const auto it = object->find(name);
-  return it == object->end() ? nullptr : &it->second;
+  const auto found = object->find(name);
+  return found == object->end() ? nullptr : &found->second;
 }
 
 std::string Json::Dump() const {
-  std::string out;
-  AppendTo(*this, out);
-  return out;
+  std::string text;
+  DumpTo(*this, &text);
+  return text;
 }
 
 }  // namespace belfry

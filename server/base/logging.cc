@@ -115,6 +115,11 @@ void Logger::Write(LogLevel level, std::string_view message,
   if (sink_) sink_->Write(level, name_, message, {fields.begin(), fields.size()});
 }
 
+void Logger::Write(LogLevel level, std::string_view message,
+                   std::span<const LogField> fields) const {
+  if (sink_) sink_->Write(level, name_, message, fields);
+}
+
 void Logger::Debug(std::string_view message, std::initializer_list<LogField> fields) const {
   Write(LogLevel::kDebug, message, fields);
 }

@@ -40,6 +40,7 @@ class Logger {
 
   void Write(LogLevel level, std::string_view message,
              std::initializer_list<LogField> fields = {}) const;
+  void Write(LogLevel level, std::string_view message, std::span<const LogField> fields) const;
   void Debug(std::string_view message, std::initializer_list<LogField> fields = {}) const;
   void Info(std::string_view message, std::initializer_list<LogField> fields = {}) const;
   void Warn(std::string_view message, std::initializer_list<LogField> fields = {}) const;

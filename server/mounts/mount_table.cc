@@ -7,7 +7,7 @@
 #include "server/base/ids.h"
 #include "server/base/mutex.h"
 #include "server/base/text.h"
-#include "server/mounts/gate.h"
+#include "server/base/gate.h"
 
 namespace belfry::mounts {
 namespace {

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
-#include <initializer_list>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -30,9 +31,12 @@ class Json {
 
   Json() = default;  // null
   Json(std::nullptr_t) {}
-  Json(bool value) : value_(value) {}
-  Json(std::int64_t value);
-  Json(int value) : Json(static_cast<std::int64_t>(value)) {}
+  // Only from a bool itself: a pointer would convert to one, and is a mistake.
+  Json(std::same_as<bool> auto value) : value_(value) {}
+  template <std::integral T>
+    requires(!std::same_as<T, bool>)
+  Json(T value) : value_(Number{std::to_string(value)}) {}
+  // The shortest text that reads back as the same number; null when it is not finite.
   Json(double value);
   Json(Number value) : value_(std::move(value)) {}
   Json(std::string value) : value_(std::move(value)) {}
@@ -41,8 +45,9 @@ class Json {
   Json(Array value) : value_(std::move(value)) {}
   Json(Object value) : value_(std::move(value)) {}
 
-  // InvalidArgument with the position of the mistake. Values may be nested up to 512 deep; text
-  // must be UTF-8; nothing may follow. Of two members with one name the last wins.
+  // InvalidArgument with the position of the mistake, and nothing of the text: it may be a secret.
+  // Values may be nested up to 512 deep; text must be UTF-8; nothing but white space may follow.
+  // Of two members with one name the last wins.
   static absl::StatusOr<Json> Parse(std::string_view text);
 
   bool is_null() const { return std::holds_alternative<std::nullptr_t>(value_); }
@@ -58,7 +63,8 @@ class Json {
   // The member of an object; null when it is absent or this is no object.
   const Json* Find(std::string_view name) const;
 
-  // Compact text. Strings are escaped only where JSON demands it.
+  // Compact text. Strings are escaped only where JSON demands it; what is not UTF-8 in them becomes
+  // U+FFFD, for JSON can hold no other bytes.
   std::string Dump() const;
 
   friend bool operator==(const Json&, const Json&) = default;

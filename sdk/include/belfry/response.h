@@ -32,12 +32,13 @@ class Response {
 
   Response& AddWarning(std::string warning);
 
-  // What was set, for transports and tests.
+  // What was set, for transports and tests. The data of a list is its `keys`.
   enum class Kind { kData, kList, kNoContent, kNotFound };
   Kind kind() const { return kind_; }
   const Json::Object& data() const { return data_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
   std::optional<int> http_status() const { return http_status_; }
+  friend bool operator==(const Response&, const Response&) = default;
 
  private:
   explicit Response(Kind kind) : kind_(kind) {}

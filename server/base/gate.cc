@@ -1,6 +1,6 @@
-#include "server/mounts/gate.h"
+#include "server/base/gate.h"
 
-namespace belfry::mounts {
+namespace belfry {
 
 void Gate::Enter() {
   MutexLock lock(&mutex_);
@@ -19,4 +19,4 @@ void Gate::WaitUntilEmpty() {
   while (inside_ > 0) left_.Wait(&mutex_);
 }
 
-}  // namespace belfry::mounts
+}  // namespace belfry

@@ -2,7 +2,7 @@
 
 #include "server/base/mutex.h"
 
-namespace belfry::mounts {
+namespace belfry {
 
 // Counts who is using something, so that whoever takes it away can wait for them. Thread-safe.
 class Gate {
@@ -18,4 +18,4 @@ class Gate {
   int inside_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace belfry::mounts
+}  // namespace belfry

@@ -1,0 +1,154 @@
+#include "server/host.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "server/access/authorizer.h"
+#include "server/api/api.h"
+#include "server/base/clock.h"
+#include "server/base/executor.h"
+#include "server/base/limits.h"
+#include "server/base/logging.h"
+#include "server/base/metrics.h"
+#include "server/base/text.h"
+#include "server/bus/bus.h"
+#include "server/http/server.h"
+#include "server/mounts/mount_table.h"
+#include "server/plugin_host/plugin_host.h"
+#include "server/storage/storage.h"
+
+namespace belfry {
+namespace {
+
+// The Vault whose behaviour clients and plugins may count on.
+constexpr char kVaultVersion[] = "1.21.0";
+constexpr std::size_t kBlockingThreads = 4;
+
+LogLevel LevelNamed(std::string_view name) {
+  if (name == "trace") return LogLevel::kTrace;
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warn") return LogLevel::kWarn;
+  if (name == "error") return LogLevel::kError;
+  return LogLevel::kInfo;
+}
+
+// A new, empty folder that only this user may enter. Short: a socket's path has a hundred bytes.
+absl::StatusOr<std::string> MakeSocketDirectory() {
+  std::error_code error;
+  std::filesystem::path parent = std::filesystem::temp_directory_path(error);
+  if (error || parent.native().size() > 40) parent = "/tmp";
+  std::string path = (parent / "belfry-XXXXXX").string();
+  if (mkdtemp(path.data()) != nullptr) return path;
+  return absl::UnavailableError(Concat({"cannot make a folder for sockets in ", parent.native()}));
+}
+
+class HostImpl final : public Host {
+ public:
+  explicit HostImpl(HostConfig config) : config_(std::move(config)) {}
+
+  ~HostImpl() override {
+    http_.reset();
+    executor_.reset();
+    StopMounts();
+  }
+
+  absl::Status Start() {
+    if (absl::Status status = StartPlugins(); !status.ok()) return status;
+    StartApi();
+    if (absl::Status status = MountSecret(); !status.ok()) return status;
+    return Listen();
+  }
+
+  std::uint16_t Port() const override { return http_->Port(); }
+
+ private:
+  absl::Status StartPlugins() {
+    absl::StatusOr<std::string> sockets = MakeSocketDirectory();
+    if (!sockets.ok()) return sockets.status();
+    plugin_host::Options options{.plugin_directories = config_.plugin_directories,
+                                 .socket_directory = *std::move(sockets),
+                                 .vault_version = kVaultVersion,
+                                 .limits = limits_};
+    auto plugins = plugin_host::PluginHost::Create(std::move(options), bus_.get(), &clock_,
+                                                   metrics_.get(), log_.Named("plugins"));
+    if (!plugins.ok()) return plugins.status();
+    plugins_ = *std::move(plugins);
+    return absl::OkStatus();
+  }
+
+  void StartApi() {
+    mounts_ = mounts::MountTable::Create(storage_.get(), plugins_.get(), log_.Named("mounts"));
+    authorizer_ = access::NewDevAuthorizer(config_.root_token);
+    executor_ = NewThreadPool(kBlockingThreads);
+    api_ = api::Api::Create({.authorizer = authorizer_.get(),
+                             .mounts = mounts_.get(),
+                             .bus = bus_.get(),
+                             .clock = &clock_,
+                             .executor = executor_.get(),
+                             .metrics = metrics_.get(),
+                             .limits = limits_,
+                             .version = kVaultVersion,
+                             .logger = log_.Named("api")});
+  }
+
+  // What dev mode has from the beginning.
+  absl::Status MountSecret() {
+    mounts::MountEntry entry;
+    entry.path = "secret/";
+    entry.type = "kv";
+    entry.description = "key/value secret storage";
+    entry.options = {{"version", "2"}};
+    const absl::Status status = mounts_->Enable(std::move(entry));
+    if (status.ok()) return status;
+    return absl::Status(status.code(), Concat({"cannot mount secret/: ", ToStd(status.message())}));
+  }
+
+  absl::Status Listen() {
+    auto server = http::Server::Start(
+        {.address = config_.listen_address, .port = config_.listen_port, .limits = limits_},
+        api_.get(), metrics_.get(), log_.Named("http"));
+    if (!server.ok()) return server.status();
+    http_ = *std::move(server);
+    return absl::OkStatus();
+  }
+
+  // Waits for what is under way and stops the engines. Their data is in memory and goes anyway.
+  void StopMounts() {
+    if (mounts_ == nullptr) return;
+    std::vector<std::string> paths;
+    for (const auto& mount : mounts_->List()) {
+      if (mount->engine != nullptr) paths.push_back(mount->entry.path);
+    }
+    for (const std::string& path : paths) {
+      const absl::Status status = mounts_->Disable(path);
+      if (!status.ok()) log_.Warn("a mount did not stop", {{"path", path}});
+    }
+  }
+
+  const HostConfig config_;
+  const Limits limits_;
+  const Logger log_{NewStderrLogSink(LevelNamed(config_.log_level)), "core"};
+  const SystemClock clock_;
+  const std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  const std::unique_ptr<bus::Bus> bus_ = bus::Bus::Create(metrics_.get());
+  std::unique_ptr<plugin_host::PluginHost> plugins_;
+  std::unique_ptr<mounts::MountTable> mounts_;
+  std::unique_ptr<access::Authorizer> authorizer_;
+  std::unique_ptr<api::Api> api_;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<http::Server> http_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Host>> Host::Start(HostConfig config) {
+  auto host = std::make_unique<HostImpl>(std::move(config));
+  if (absl::Status status = host->Start(); !status.ok()) return status;
+  return host;
+}
+
+}  // namespace belfry

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/status/statusor.h"
+
+namespace belfry::plugin_host {
+
+// Owns a file descriptor. Not thread-safe.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int value) : value_(value) {}
+  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) {
+      Close();
+      value_ = std::exchange(other.value_, -1);
+    }
+    return *this;
+  }
+  ~Descriptor() { Close(); }
+
+  int get() const { return value_; }
+  void Close() {
+    if (value_ >= 0) close(value_);
+    value_ = -1;
+  }
+
+ private:
+  int value_ = -1;
+};
+
+struct Pipe {
+  Descriptor read_end;
+  Descriptor write_end;
+};
+
+// Both ends close on exec and lie above the numbers that a child gets, so that giving it one never
+// overwrites another. ResourceExhausted when there are no descriptors left.
+inline absl::StatusOr<Pipe> MakePipe() {
+  constexpr int kAboveChildDescriptors = 10;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return absl::ResourceExhaustedError("no pipe could be made: too many open files");
+  }
+  const Descriptor low_read(ends[0]);
+  const Descriptor low_write(ends[1]);
+  Pipe made{Descriptor(fcntl(ends[0], F_DUPFD_CLOEXEC, kAboveChildDescriptors)),
+            Descriptor(fcntl(ends[1], F_DUPFD_CLOEXEC, kAboveChildDescriptors))};
+  if (made.read_end.get() < 0 || made.write_end.get() < 0) {
+    return absl::ResourceExhaustedError("no pipe could be made: too many open files");
+  }
+  return made;
+}
+
+}  // namespace belfry::plugin_host

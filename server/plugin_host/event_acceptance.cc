@@ -1,0 +1,163 @@
+#include "server/plugin_host/event_acceptance.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "google/protobuf/struct.pb.h"
+#include "server/base/ids.h"
+#include "server/base/text.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+using google::protobuf::Struct;
+using google::protobuf::Value;
+
+// The metadata whose values are paths below the mount.
+constexpr std::string_view kPathKeys[] = {"path", "data_path"};
+
+absl::Status CheckType(std::string_view type, const Limits& limits) {
+  if (type.empty()) return absl::InvalidArgumentError("the event has no type");
+  if (type.size() > limits.max_event_type_bytes) {
+    return absl::ResourceExhaustedError(
+        Concat({"the event's type is longer than ", std::to_string(limits.max_event_type_bytes),
+                " bytes"}));
+  }
+  // Subscribers write types into URLs, where '*' stands for anything.
+  const bool visible =
+      std::all_of(type.begin(), type.end(), [](char c) { return c > ' ' && c < 0x7f && c != '*'; });
+  if (visible) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "the event's type may only hold visible ASCII characters other than '*'");
+}
+
+absl::Status CheckStruct(const Struct& object);
+
+// Whether there is JSON for it.
+absl::Status CheckValue(const Value& value) {
+  switch (value.kind_case()) {
+    case Value::KIND_NOT_SET:
+      return absl::InvalidArgumentError("a metadata value of the event is missing");
+    case Value::kNumberValue:
+      if (std::isfinite(value.number_value())) return absl::OkStatus();
+      return absl::InvalidArgumentError("a metadata number of the event is not finite");
+    case Value::kStructValue:
+      return CheckStruct(value.struct_value());
+    case Value::kListValue:
+      for (const Value& element : value.list_value().values()) {
+        if (absl::Status status = CheckValue(element); !status.ok()) return status;
+      }
+      return absl::OkStatus();
+    default:
+      return absl::OkStatus();
+  }
+}
+
+// As deep as a message may nest, which the parser of messages has limited.
+absl::Status CheckStruct(const Struct& object) {
+  for (const auto& [key, value] : object.fields()) {
+    if (key.empty()) return absl::InvalidArgumentError("a metadata key of the event is empty");
+    if (absl::Status status = CheckValue(value); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckMetadata(const Struct& metadata, const Limits& limits) {
+  if (static_cast<std::size_t>(metadata.fields_size()) > limits.max_event_metadata_entries) {
+    return absl::ResourceExhaustedError(
+        Concat({"the event has more than ", std::to_string(limits.max_event_metadata_entries),
+                " metadata entries"}));
+  }
+  return CheckStruct(metadata);
+}
+
+bool Same(const logical::EventPluginInfo& a, const logical::EventPluginInfo& b) {
+  return a.mount_class() == b.mount_class() && a.mount_accessor() == b.mount_accessor() &&
+         a.mount_path() == b.mount_path() && a.plugin() == b.plugin() &&
+         a.plugin_version() == b.plugin_version() && a.version() == b.version() &&
+         a.is_local() == b.is_local();
+}
+
+absl::Status GiveIdentity(const logical::EventPluginInfo& mount, logical::EventReceived* event) {
+  if (event->has_plugin_info() && !Same(event->plugin_info(), mount)) {
+    return absl::PermissionDeniedError(
+        "the event's plugin info is not that of its mount; leave it out, the host fills it in");
+  }
+  // There is only the root namespace, which has no name.
+  const std::string& space = event->namespace_();
+  if (!space.empty() && space != "root" && space != "/" && space != "root/") {
+    return absl::PermissionDeniedError("the event claims a namespace that is not its mount's");
+  }
+  event->clear_namespace_();
+  *event->mutable_plugin_info() = mount;
+  if (event->event().id().empty()) event->mutable_event()->set_id(NewUuid());
+  return absl::OkStatus();
+}
+
+bool IsInMount(std::string_view mount_path, std::string_view path) {
+  if (mount_path.ends_with('/')) mount_path.remove_suffix(1);
+  return path == mount_path ||
+         (path.starts_with(mount_path) && path.substr(mount_path.size()).starts_with('/'));
+}
+
+absl::Status PrefixPaths(std::string_view mount_path, Struct* metadata) {
+  for (const std::string_view key : kPathKeys) {
+    const auto found = metadata->mutable_fields()->find(std::string(key));
+    if (found == metadata->mutable_fields()->end()) continue;
+    if (found->second.kind_case() != Value::kStringValue) {
+      return absl::InvalidArgumentError(Concat({"the event's ", key, " must be a text"}));
+    }
+    std::string joined = JoinPath(mount_path, found->second.string_value());
+    if (!IsInMount(mount_path, joined)) {
+      return absl::PermissionDeniedError(Concat({"the event's ", key, " leaves its mount"}));
+    }
+    found->second.set_string_value(std::move(joined));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status AcceptEvent(const logical::EventPluginInfo& mount, const Limits& limits,
+                         logical::EventReceived* event) {
+  absl::Status status = CheckType(event->event_type(), limits);
+  if (!status.ok()) return status;
+  status = CheckMetadata(event->event().metadata(), limits);
+  if (!status.ok()) return status;
+  status = GiveIdentity(mount, event);
+  if (!status.ok()) return status;
+  if (event->event().has_metadata()) {
+    status = PrefixPaths(mount.mount_path(), event->mutable_event()->mutable_metadata());
+    if (!status.ok()) return status;
+  }
+  if (event->ByteSizeLong() > limits.max_event_bytes) {
+    return absl::ResourceExhaustedError(
+        Concat({"the event is larger than ", std::to_string(limits.max_event_bytes), " bytes"}));
+  }
+  return absl::OkStatus();
+}
+
+std::string JoinPath(std::string_view mount_path, std::string_view path) {
+  const std::string whole = Concat({mount_path, "/", path});
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0; begin <= whole.size();) {
+    const std::size_t end = std::min(whole.find('/', begin), whole.size());
+    const std::string_view part(whole.data() + begin, end - begin);
+    begin = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part != ".." || parts.empty() || parts.back() == "..") {
+      parts.push_back(part);
+    } else {
+      parts.pop_back();
+    }
+  }
+  std::string joined;
+  for (const std::string_view part : parts) {
+    if (!joined.empty()) joined += '/';
+    joined += part;
+  }
+  return joined;
+}
+
+}  // namespace belfry::plugin_host

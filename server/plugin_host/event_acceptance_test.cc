@@ -1,0 +1,145 @@
+#include "server/plugin_host/event_acceptance.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/status/statusor.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+logical::EventPluginInfo SecretMount() {
+  logical::EventPluginInfo mount;
+  mount.set_mount_class("secret");
+  mount.set_mount_accessor("kv_01234567");
+  mount.set_mount_path("secret/");
+  mount.set_plugin("kv");
+  mount.set_version("2");
+  return mount;
+}
+
+logical::EventReceived MakeEvent() {
+  logical::EventReceived event;
+  event.set_event_type("kv-v2/data-write");
+  event.mutable_event()->set_id("11111111-1111-1111-1111-111111111111");
+  auto& metadata = *event.mutable_event()->mutable_metadata()->mutable_fields();
+  metadata["path"].set_string_value("data/foo");
+  metadata["data_path"].set_string_value("data/foo");
+  metadata["modified"].set_string_value("true");
+  return event;
+}
+
+absl::StatusOr<logical::EventReceived> Accept(logical::EventReceived event) {
+  if (absl::Status status = AcceptEvent(SecretMount(), Limits(), &event); !status.ok())
+    return status;
+  return event;
+}
+
+std::string Text(const logical::EventReceived& event, const char* key) {
+  return event.event().metadata().fields().at(key).string_value();
+}
+
+TEST(AcceptEvent, FillsInWhatTheMountIsAndPutsItInFrontOfThePaths) {
+  const absl::StatusOr<logical::EventReceived> event = Accept(MakeEvent());
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_EQ(event->plugin_info().SerializeAsString(), SecretMount().SerializeAsString());
+  EXPECT_EQ(Text(*event, "path"), "secret/data/foo");
+  EXPECT_EQ(Text(*event, "data_path"), "secret/data/foo");
+  EXPECT_EQ(Text(*event, "modified"), "true");
+}
+
+TEST(AcceptEvent, PluginInfoThatIsTrueGoesThrough) {
+  logical::EventReceived event = MakeEvent();
+  *event.mutable_plugin_info() = SecretMount();
+  EXPECT_TRUE(Accept(event).ok());
+}
+
+TEST(AcceptEvent, EveryFalseClaimIsDenied) {
+  using Info = logical::EventPluginInfo;
+  for (const auto forge : std::initializer_list<void (*)(Info&)>{
+           [](Info& i) { i.set_mount_class("auth"); },
+           [](Info& i) { i.set_mount_accessor("kv_9"); },
+           [](Info& i) { i.set_mount_path("other/"); },
+           [](Info& i) { i.set_mount_path("secret"); },
+           [](Info& i) { i.set_plugin("notes"); },
+           [](Info& i) { i.set_plugin_version("v1"); },
+           [](Info& i) { i.set_version("1"); },
+           [](Info& i) { i.set_is_local(true); },
+           [](Info& i) { i.Clear(); },
+       }) {
+    logical::EventReceived event = MakeEvent();
+    *event.mutable_plugin_info() = SecretMount();
+    forge(*event.mutable_plugin_info());
+    EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kPermissionDenied)
+        << event.plugin_info().ShortDebugString();
+  }
+}
+
+TEST(AcceptEvent, AForeignNamespaceIsDenied) {
+  logical::EventReceived event = MakeEvent();
+  event.set_namespace_("ns1/");
+  EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST(AcceptEvent, NoPathCanLeadOutOfTheMount) {
+  for (const char* key : {"path", "data_path"}) {
+    for (const char* path : {"../other/data/foo", "../secrets/foo", ".."}) {
+      logical::EventReceived event = MakeEvent();
+      (*event.mutable_event()->mutable_metadata()->mutable_fields())[key].set_string_value(path);
+      EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kPermissionDenied)
+          << key << " " << path;
+    }
+  }
+}
+
+TEST(AcceptEvent, MalformedTypesAreInvalid) {
+  for (const char* type : {"", "kv v2", "kv*", "kv\n"}) {
+    logical::EventReceived event = MakeEvent();
+    event.set_event_type(type);
+    EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kInvalidArgument) << type;
+  }
+}
+
+TEST(AcceptEvent, APathThatIsNoTextIsInvalid) {
+  logical::EventReceived event = MakeEvent();
+  (*event.mutable_event()->mutable_metadata()->mutable_fields())["path"].set_number_value(1);
+  EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(AcceptEvent, WhatIsOverALimitIsExhausted) {
+  logical::EventReceived large = MakeEvent();
+  large.mutable_event()->set_note(std::string(40 * 1024, 'x'));
+  EXPECT_EQ(Accept(large).status().code(), absl::StatusCode::kResourceExhausted);
+  logical::EventReceived many = MakeEvent();
+  for (int i = 0; i < 70; ++i) {
+    (*many.mutable_event()->mutable_metadata()->mutable_fields())[std::to_string(i)]
+        .set_string_value("v");
+  }
+  EXPECT_EQ(Accept(many).status().code(), absl::StatusCode::kResourceExhausted);
+  logical::EventReceived long_type = MakeEvent();
+  long_type.set_event_type(std::string(300, 'x'));
+  EXPECT_EQ(Accept(long_type).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(AcceptEvent, AMissingIdIsMade) {
+  logical::EventReceived event = MakeEvent();
+  event.mutable_event()->clear_id();
+  EXPECT_EQ(Accept(event)->event().id().size(), 36u);
+}
+
+TEST(JoinPath, CleansAsGoDoes) {
+  struct Case {
+    const char* mount;
+    const char* path;
+    const char* joined;
+  };
+  for (const Case& c : std::initializer_list<Case>{{"secret/", "data/foo", "secret/data/foo"},
+                                                   {"database/", "", "database"},
+                                                   {"a/b/", "//c//d/", "a/b/c/d"},
+                                                   {"a/", "./b/../c", "a/c"},
+                                                   {"a/", "../b", "b"}}) {
+    EXPECT_EQ(JoinPath(c.mount, c.path), c.joined);
+  }
+}
+
+}  // namespace
+}  // namespace belfry::plugin_host

@@ -1,0 +1,115 @@
+// belfry-plugin-guard: sees to it that a host that dies leaves nothing behind.
+//
+//   belfry-plugin-guard run PROGRAM [ARGUMENT...]
+//     writes its process id to descriptor 3, closes it and becomes PROGRAM, which keeps that id;
+//   belfry-plugin-guard watch DIRECTORY
+//     reads process ids from standard input, whose other end only the host and starting plugins
+//     hold. When that end closes, the host is gone: kills what still runs and removes DIRECTORY.
+//
+// Why not a parent-death signal: it ends with the thread that started the plugin, and the kernel
+// drops it for programs with file capabilities, which plugins that lock memory have. Why a program:
+// between posix_spawn and the moment in which the host knows the process id, the host can die; here
+// the plugin itself registers before its first instruction.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+// The C library's header declares its functions without C linkage.
+extern "C" {
+#include <sys/pidfd.h>
+}
+
+namespace {
+
+constexpr int kRegistrationDescriptor = 3;
+constexpr int kCannotExecute = 126;
+constexpr int kUsage = 64;
+
+int Run(char** program) {
+  const pid_t self = getpid();
+  if (write(kRegistrationDescriptor, &self, sizeof(self)) != sizeof(self)) {
+    std::fprintf(stderr, "the plugin guard is gone: %s\n", std::strerror(errno));
+    return kCannotExecute;
+  }
+  close(kRegistrationDescriptor);
+  execv(program[0], program);
+  std::fprintf(stderr, "cannot execute %s: %s\n", program[0], std::strerror(errno));
+  return kCannotExecute;
+}
+
+// The first descriptor is the host's end, the others are processes.
+class Watch {
+ public:
+  // Returns when the host is gone.
+  void UntilHostIsGone() {
+    while (true) {
+      if (poll(watched_.data(), watched_.size(), -1) < 0 && errno != EINTR) return;
+      if (watched_[0].revents != 0 && !ReadRegistration()) return;
+      ForgetEnded();
+    }
+  }
+  void KillAll() const {
+    for (std::size_t i = 1; i < watched_.size(); ++i) {
+      pidfd_send_signal(watched_[i].fd, SIGKILL, nullptr, 0);
+    }
+  }
+
+ private:
+  bool ReadRegistration() {
+    pid_t pid = 0;
+    const ssize_t size = read(STDIN_FILENO, &pid, sizeof(pid));
+    if (size < 0 && errno == EINTR) return true;
+    if (size != sizeof(pid)) return false;
+    const int descriptor = pidfd_open(pid, 0);
+    if (descriptor >= 0) watched_.push_back({descriptor, POLLIN, 0});
+    return true;
+  }
+  void ForgetEnded() {
+    for (std::size_t i = watched_.size() - 1; i > 0; --i) {
+      if (watched_[i].revents == 0) continue;
+      close(watched_[i].fd);
+      watched_.erase(watched_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+
+  std::vector<pollfd> watched_ = {{STDIN_FILENO, POLLIN, 0}};
+};
+
+int WatchHost(const char* directory) {
+  // The host stops in its own time on these, and needs the guard until then.
+  for (const int ignored : {SIGINT, SIGTERM, SIGHUP}) std::signal(ignored, SIG_IGN);
+  prctl(PR_SET_NAME, "plugin-guard");
+  Watch watch;
+  watch.UntilHostIsGone();
+  watch.KillAll();
+  std::error_code error;
+  // A dying plugin may add a socket meanwhile, so that the folder is not empty when its turn comes.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    std::filesystem::remove_all(directory, error);
+    if (!error) return 0;
+  }
+  std::fprintf(stderr, "cannot remove %s: %s\n", directory, error.message().c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view mode = argc > 2 ? argv[1] : "";
+  if (mode == "run") return Run(argv + 2);
+  if (mode == "watch" && argc == 3) return WatchHost(argv[2]);
+  std::fprintf(stderr, "Belfry starts this program itself, to clean up should it be killed.\n");
+  return kUsage;
+}

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/base/mutex.h"
+#include "server/plugin_host/plugin_log.h"
+#include "server/plugin_host/process.h"
+
+namespace belfry::plugin_host {
+
+// Takes what a plugin prints: the first line of standard output for whoever waits for the
+// handshake, everything else into the log. Thread-safe.
+class HandshakeReader final : public ProcessObserver {
+ public:
+  HandshakeReader(const Logger& logger, std::size_t max_line_bytes);
+
+  // The first line. Unavailable, with what the plugin did instead, when it ended or stayed silent
+  // for `limit`.
+  absl::StatusOr<std::string> WaitForLine(absl::Duration limit);
+
+  void OnOutput(std::string_view bytes) override;
+  void OnErrorOutput(std::string_view bytes) override;
+  void OnExit(const ExitStatus& status) override;
+
+ private:
+  const std::size_t max_line_bytes_;
+  PluginLog output_log_;  // Used by the process's thread alone, like the next.
+  PluginLog error_log_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::string partial_ ABSL_GUARDED_BY(mutex_);
+  std::optional<std::string> line_ ABSL_GUARDED_BY(mutex_);
+  std::optional<ExitStatus> exit_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace belfry::plugin_host

@@ -1,0 +1,135 @@
+#include "server/plugin_host/plugin_log.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "server/base/text.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kMaxFields = 32;
+
+struct LevelName {
+  std::string_view name;
+  std::string_view tag;
+  LogLevel level;
+};
+constexpr std::array<LevelName, 5> kLevels = {{{"trace", "[TRACE]", LogLevel::kTrace},
+                                               {"debug", "[DEBUG]", LogLevel::kDebug},
+                                               {"info", "[INFO]", LogLevel::kInfo},
+                                               {"warn", "[WARN]", LogLevel::kWarn},
+                                               {"error", "[ERROR]", LogLevel::kError}}};
+
+// nullptr unless it is there and a text: plugins have brought down hosts that relied on it.
+const json::string* Text(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains({key.data(), key.size()});
+  return value == nullptr ? nullptr : value->if_string();
+}
+
+std::optional<LogLevel> LevelNamed(std::string_view name) {
+  const std::string lower = absl::AsciiStrToLower(ToAbsl(name));
+  for (const LevelName& level : kLevels) {
+    if (lower == level.name) return level.level;
+  }
+  return std::nullopt;
+}
+
+std::string FieldText(const json::value& value) {
+  if (const json::string* text = value.if_string()) return {text->data(), text->size()};
+  return json::serialize(value);
+}
+
+std::optional<PluginLogRecord> ParseObject(std::string_view line) {
+  if (line.empty() || line.front() != '{') return std::nullopt;
+  json::error_code error;
+  const json::value parsed = json::parse({line.data(), line.size()}, error);
+  if (error || !parsed.is_object()) return std::nullopt;
+  const json::object& object = parsed.get_object();
+  const json::string* level_name = Text(object, "@level");
+  const json::string* message = Text(object, "@message");
+  if (level_name == nullptr || message == nullptr) return std::nullopt;
+  const std::optional<LogLevel> level = LevelNamed({level_name->data(), level_name->size()});
+  if (!level) return std::nullopt;
+  PluginLogRecord record{.level = *level, .message = {message->data(), message->size()}};
+  for (const auto& [key, value] : object) {
+    // Our own log line has a time already.
+    if (key == "@level" || key == "@message" || key == "@timestamp") continue;
+    if (record.fields.size() == kMaxFields) break;
+    record.fields.emplace_back(std::string(key.data(), key.size()), FieldText(value));
+  }
+  return record;
+}
+
+std::optional<PluginLogRecord> ParseTagged(std::string_view line) {
+  for (const LevelName& level : kLevels) {
+    if (!line.starts_with(level.tag)) continue;
+    const absl::string_view rest = ToAbsl(line.substr(level.tag.size()));
+    return PluginLogRecord{.level = level.level,
+                           .message = std::string(absl::StripLeadingAsciiWhitespace(rest))};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+PluginLogRecord PluginLogParser::Parse(std::string_view line) {
+  if (std::optional<PluginLogRecord> record = ParseObject(line)) return *std::move(record);
+  if (std::optional<PluginLogRecord> record = ParseTagged(line)) return *std::move(record);
+  if (line.starts_with("panic: ") || line.starts_with("fatal error: ")) panicking_ = true;
+  return {.level = panicking_ ? LogLevel::kError : LogLevel::kDebug, .message = std::string(line)};
+}
+
+void LineSplitter::Add(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t room = max_line_bytes_ - kept_.size();
+    const std::size_t end = bytes.substr(0, room + 1).find('\n');
+    if (end == std::string_view::npos) {
+      const std::string_view piece = bytes.substr(0, room);
+      kept_ += piece;
+      bytes.remove_prefix(piece.size());
+      if (kept_.size() == max_line_bytes_ && !bytes.empty()) Finish();
+      continue;
+    }
+    kept_ += bytes.substr(0, end);
+    bytes.remove_prefix(end + 1);
+    if (kept_.ends_with('\r')) kept_.pop_back();
+    line_(kept_);
+    kept_.clear();
+  }
+}
+
+void LineSplitter::Finish() {
+  if (kept_.empty()) return;
+  line_(kept_);
+  kept_.clear();
+}
+
+std::string OneLine(std::string_view text, std::size_t max_bytes) {
+  std::string line(text.substr(0, max_bytes));
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  if (text.size() > max_bytes) line += " …";
+  return line;
+}
+
+PluginLog::PluginLog(Logger logger, std::size_t max_line_bytes)
+    : logger_(std::move(logger)),
+      lines_(max_line_bytes, [this](std::string_view line) { Log(line); }) {}
+
+void PluginLog::Log(std::string_view line) {
+  const PluginLogRecord record = parser_.Parse(line);
+  std::vector<LogField> fields;
+  for (const auto& [key, value] : record.fields) fields.push_back({key, value});
+  logger_.Write(record.level, record.message, fields);
+}
+
+}  // namespace belfry::plugin_host

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "server/base/logging.h"
+
+namespace belfry::plugin_host {
+
+// One line of a plugin's standard error, understood as far as possible.
+struct PluginLogRecord {
+  LogLevel level = LogLevel::kDebug;
+  std::string message;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+// Understands the lines that plugins write: JSON objects of Go's hclog (and of our SDK), lines that
+// begin with "[INFO]" and the like, Go's panics with all that follows them, and anything else as it
+// is, at debug. Never fails, whatever the line holds. Not thread-safe. (plugin-protocol 1.6)
+class PluginLogParser {
+ public:
+  PluginLogRecord Parse(std::string_view line);
+
+ private:
+  bool panicking_ = false;
+};
+
+// Cuts a stream of bytes into lines. One that is longer than `max_line_bytes` comes in pieces, so
+// that no more than this is ever kept. Not thread-safe.
+class LineSplitter {
+ public:
+  LineSplitter(std::size_t max_line_bytes, std::function<void(std::string_view)> line)
+      : max_line_bytes_(max_line_bytes), line_(std::move(line)) {}
+
+  void Add(std::string_view bytes);
+  // The last line, when it has no end.
+  void Finish();
+
+ private:
+  const std::size_t max_line_bytes_;
+  const std::function<void(std::string_view)> line_;
+  std::string kept_;
+};
+
+// A plugin's standard error, as it comes in, into our log. Not thread-safe.
+class PluginLog {
+ public:
+  PluginLog(Logger logger, std::size_t max_line_bytes);
+  // The splitter refers to this object.
+  PluginLog(const PluginLog&) = delete;
+  PluginLog& operator=(const PluginLog&) = delete;
+
+  void Append(std::string_view bytes) { lines_.Add(bytes); }
+  // Logs what came without a newline.
+  void Finish() { lines_.Finish(); }
+
+ private:
+  void Log(std::string_view line);
+
+  const Logger logger_;
+  PluginLogParser parser_;
+  LineSplitter lines_;
+};
+
+// `text` as part of one sentence: control characters become spaces, and at most `max_bytes` stay.
+std::string OneLine(std::string_view text, std::size_t max_bytes = 300);
+
+}  // namespace belfry::plugin_host

@@ -1,0 +1,181 @@
+#include "server/plugin_host/plugin_process.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "proto/vault/grpc_controller.grpc.pb.h"
+#include "proto/vault/health.grpc.pb.h"
+#include "sdk/wire/handshake.h"
+#include "server/base/text.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+constexpr auto kConnectTimeout = std::chrono::seconds(10);
+
+// The host's own environment with these variables in place of its own. (plugin-protocol 1.1)
+std::vector<std::string> Environment(const PluginProgram& program, const std::string& socket_folder,
+                                     const std::string& certificate_pem) {
+  const std::vector<std::pair<std::string, std::string>> ours = {
+      {wire::kCookieName, wire::kCookieValue},
+      {"PLUGIN_MIN_PORT", "10000"},
+      {"PLUGIN_MAX_PORT", "25000"},
+      {wire::kProtocolVersionsVariable, std::to_string(wire::kProtocolVersion)},
+      {wire::kClientCertificateVariable, certificate_pem},
+      {wire::kSocketDirectoryVariable, socket_folder},
+      {"VAULT_VERSION", program.vault_version},
+      {"VAULT_PLUGIN_METADATA_MODE", "false"},
+      {"VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"},
+  };
+  std::vector<std::string> environment = OwnEnvironment();
+  for (const auto& [name, value] : ours) {
+    const std::string start = name + "=";
+    std::erase_if(environment,
+                  [&start](const std::string& entry) { return entry.starts_with(start); });
+    environment.push_back(start + value);
+  }
+  return environment;
+}
+
+absl::Status Check(const wire::Handshake& handshake) {
+  if (handshake.protocol_version != wire::kProtocolVersion) {
+    return absl::UnavailableError(Concat(
+        {"it answered with the protocol version ", std::to_string(handshake.protocol_version),
+         ", but only version ", std::to_string(wire::kProtocolVersion),
+         " was offered; rebuild it with a current SDK"}));
+  }
+  if (handshake.certificate_pem.empty()) {
+    return absl::UnavailableError(
+        "its handshake line has no certificate, although mutual TLS was asked for; rebuild it with "
+        "a current SDK");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const PluginProgram& program,
+                                                                    SocketDirectory* sockets,
+                                                                    const Limits& limits,
+                                                                    const Logger& logger) {
+  absl::StatusOr<std::string> folder = sockets->MakeFolder();
+  if (!folder.ok()) return folder.status();
+  // The constructor is private.
+  std::unique_ptr<PluginProcess> plugin(
+      new PluginProcess(*std::move(folder), limits, logger.Named(program.name)));
+  if (const absl::Status status = plugin->Launch(program, sockets); !status.ok()) {
+    return absl::UnavailableError(Concat(
+        {"the plugin \"", program.name, "\" could not be started: ", ToStd(status.message())}));
+  }
+  return plugin;
+}
+
+PluginProcess::PluginProcess(std::string folder, const Limits& limits, const Logger& logger)
+    : folder_(std::move(folder)),
+      limits_(limits),
+      logger_(logger),
+      reader_(logger, limits.max_plugin_log_line_bytes) {}
+
+absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory* sockets) {
+  absl::StatusOr<wire::Certificate> certificate = wire::NewCertificate();
+  if (!certificate.ok()) return certificate.status();
+  trust_.own = *std::move(certificate);
+  absl::StatusOr<std::unique_ptr<Process>> process =
+      Process::Start({.arguments = {sockets->guard_program(), "run", program.path},
+                      .environment = Environment(program, folder_, trust_.own.certificate_pem),
+                      .descriptor_3 = sockets->guard_descriptor()},
+                     &reader_);
+  if (!process.ok()) return process.status();
+  process_ = *std::move(process);
+  const absl::StatusOr<std::string> line = reader_.WaitForLine(limits_.plugin_start_timeout);
+  if (!line.ok()) return line.status();
+  const absl::StatusOr<wire::Handshake> handshake = wire::ParseHandshake(*line);
+  if (!handshake.ok()) return handshake.status();
+  if (absl::Status status = Check(*handshake); !status.ok()) return status;
+  return Connect(*handshake);
+}
+
+absl::Status PluginProcess::Connect(const wire::Handshake& handshake) {
+  trust_.peer_certificate_pem = handshake.certificate_pem;
+  channel_ = wire::Connect(handshake.network, handshake.address, trust_);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kConnectTimeout);
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("plugin");
+  grpc::health::v1::HealthCheckResponse response;
+  const grpc::Status healthy =
+      grpc::health::v1::Health::NewStub(channel_)->Check(&context, request, &response);
+  if (!healthy.ok() && healthy.error_code() != grpc::StatusCode::UNIMPLEMENTED) {
+    return absl::UnavailableError(
+        Concat({"no connection with mutual TLS to ", handshake.address,
+                " came about; it must listen there with the certificate of its handshake line (",
+                healthy.error_message(), ")"}));
+  }
+  stdio_stub_ = plugin::GRPCStdio::NewStub(channel_);
+  broker_stub_ = plugin::GRPCBroker::NewStub(channel_);
+  broker_ = broker_stub_->StartStream(&broker_context_);
+  // Both end with the streams, which the destructor cancels before it joins.
+  stdio_thread_ = std::thread([this] { DrainStdio(); });
+  broker_thread_ = std::thread([this] { DrainBroker(); });
+  return absl::OkStatus();
+}
+
+void PluginProcess::DrainStdio() {
+  const auto stream = stdio_stub_->StreamStdio(&stdio_context_, google::protobuf::Empty());
+  PluginLog output(logger_, limits_.max_plugin_log_line_bytes);
+  PluginLog error(logger_, limits_.max_plugin_log_line_bytes);
+  plugin::StdioData data;
+  while (stream->Read(&data))
+    (data.channel() == plugin::StdioData::STDERR ? error : output).Append(data.data());
+  output.Finish();
+  error.Finish();
+  (void)stream->Finish();
+}
+
+// Plugins announce nothing to the host in this protocol; reading notices the stream's end.
+void PluginProcess::DrainBroker() {
+  plugin::ConnInfo info;
+  while (broker_->Read(&info)) {
+  }
+}
+
+bool PluginProcess::Announce(std::uint32_t id, const std::string& socket) {
+  plugin::ConnInfo info;
+  info.set_service_id(id);
+  info.set_network("unix");
+  info.set_address(socket);
+  MutexLock lock(&broker_mutex_);
+  return broker_->Write(info);
+}
+
+void PluginProcess::AskToStop() {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoMilliseconds(limits_.plugin_stop_timeout));
+  plugin::Empty reply;
+  // A plugin may end before it answers: the process says whether it has stopped.
+  (void)plugin::GRPCController::NewStub(channel_)->Shutdown(&context, plugin::Empty(), &reply);
+}
+
+PluginProcess::~PluginProcess() {
+  if (broker_ != nullptr && process_->running()) AskToStop();
+  if (process_ != nullptr && broker_ != nullptr &&
+      !process_->WaitForExit(limits_.plugin_stop_timeout)) {
+    logger_.Warn("the plugin did not stop when it was asked to and was killed");
+  }
+  if (process_ != nullptr) process_->Kill();
+  broker_context_.TryCancel();
+  stdio_context_.TryCancel();
+  if (stdio_thread_.joinable()) stdio_thread_.join();
+  if (broker_thread_.joinable()) broker_thread_.join();
+  if (broker_ != nullptr) (void)broker_->Finish();
+  process_.reset();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+}  // namespace belfry::plugin_host

@@ -1,0 +1,89 @@
+#include "server/plugin_host/reply_conversion.h"
+
+#include <utility>
+
+namespace belfry::plugin_host {
+namespace {
+
+// ProtoError.err_type
+enum ErrorType {
+  kUser = 1,
+  kCoded = 3,
+  kBadRequest = 4,
+  kUnsupportedOperation = 5,
+  kUnsupportedPath = 6,
+  kInvalidRequest = 7,
+  kPermissionDenied = 8,
+  kMultiAuthorization = 9,
+  kUnrecoverable = 10
+};
+
+mounts::Response FromProto(pb::Response&& response) {
+  mounts::Response result;
+  result.data = std::move(*response.mutable_data());
+  if (result.data.empty()) result.data = "null";
+  result.warnings.assign(response.warnings().begin(), response.warnings().end());
+  result.redirect = response.redirect();
+  for (const auto& [name, header] : response.headers())
+    result.headers[name].assign(header.header().begin(), header.header().end());
+  if (response.has_secret()) {
+    result.lease = mounts::Lease{.ttl = absl::Nanoseconds(response.secret().lease_options().ttl()),
+                                 .renewable = response.secret().lease_options().renewable()};
+  }
+  return result;
+}
+
+}  // namespace
+
+pb::Request ToProto(mounts::Request request) {
+  pb::Request proto;
+  proto.set_id(std::move(request.id));
+  proto.set_operation(std::string(mounts::OperationName(request.operation)));
+  proto.set_path(std::move(request.path));
+  proto.set_data(std::move(request.data));
+  proto.set_client_token(std::move(request.client_token));
+  proto.set_client_token_accessor(std::move(request.client_token_accessor));
+  proto.set_display_name(std::move(request.display_name));
+  proto.set_entity_id(std::move(request.entity_id));
+  proto.set_mount_point(std::move(request.mount_point));
+  proto.set_mount_type(std::move(request.mount_type));
+  proto.set_mount_accessor(std::move(request.mount_accessor));
+  proto.mutable_connection()->set_remote_addr(std::move(request.remote_address));
+  return proto;
+}
+
+mounts::EngineError FromProto(const pb::ProtoError& error) {
+  switch (error.err_type()) {
+    case kCoded:
+      return {static_cast<int>(error.err_code()), error.err_msg()};
+    case kBadRequest:
+      return {400, error.err_msg()};
+    case kUnsupportedOperation:
+      return {405, "unsupported operation"};
+    case kUnsupportedPath:
+      return {404, "unsupported path"};
+    case kInvalidRequest:
+      return {400, "invalid request"};
+    case kPermissionDenied:
+      return {403, "permission denied"};
+    case kMultiAuthorization:
+      return {403, "request needs further approval"};
+    case kUnrecoverable:
+      return {500, "unrecoverable error"};
+    default:
+      return {500, error.err_msg()};
+  }
+}
+
+mounts::Reply FromProto(pb::HandleRequestReply reply) {
+  mounts::Reply result;
+  if (reply.has_response()) result.response = FromProto(std::move(*reply.mutable_response()));
+  if (reply.has_err()) {
+    result.error = FromProto(reply.err());
+    // A user's mistake that comes with an answer is the user's. (plugin-protocol 5.6)
+    if (reply.err().err_type() == kUser && result.response) result.error->http_status = 400;
+  }
+  return result;
+}
+
+}  // namespace belfry::plugin_host
