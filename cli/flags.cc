@@ -75,6 +75,8 @@ std::vector<po::option> TakeGoFlag(const po::options_description& known,
   } else if (TakesValue(*flag)) {
     if (tokens.empty()) throw FlagError(Concat("flag needs an argument: -", option.string_key));
     option.value = {TakeFirst(tokens)};
+  } else {
+    option.value = {"true"};  // Left empty, Program_options would take the next argument.
   }
   return {std::move(option)};
 }

@@ -44,15 +44,16 @@ class BeastWebSocket final : public WebSocket {
   // OK, or what to tell the user; a refusal fills in `refusal` and is OK too.
   absl::Status Connect(std::string_view target, std::optional<Refusal>* refusal) {
     tcp::resolver resolver(context_);
-    beast::error_code error;
+    beast::error_code unresolved;
     const auto endpoints =
-        resolver.resolve(connection_.host, std::to_string(connection_.port), error);
-    if (error) return Unreachable(connection_, error.message());
+        resolver.resolve(connection_.host, std::to_string(connection_.port), unresolved);
+    if (unresolved) return Unreachable(connection_, unresolved.message());
     auto& tcp_stream = beast::get_lowest_layer(stream_);
     tcp_stream.expires_after(kHandshakeTimeout);
+    std::optional<beast::error_code> error;
     tcp_stream.async_connect(endpoints, [&error](auto result, const auto&) { error = result; });
-    Run();
-    if (error) return Unreachable(connection_, error.message());
+    RunUntil(error);
+    if (*error) return Unreachable(connection_, error->message());
 
     tcp_stream.expires_never();
     websocket::stream_base::timeout timeouts{kHandshakeTimeout, websocket::stream_base::none(),
@@ -60,12 +61,13 @@ class BeastWebSocket final : public WebSocket {
     stream_.set_option(timeouts);
     stream_.set_option(websocket::stream_base::decorator(Headers(connection_)));
     websocket::response_type response;
+    error.reset();
     stream_.async_handshake(response, connection_.Authority(), std::string(target),
                             [&error](auto result) { error = result; });
-    Run();
-    if (!error) return absl::OkStatus();
-    if (error != websocket::error::upgrade_declined)
-      return Unreachable(connection_, error.message());
+    RunUntil(error);
+    if (!*error) return absl::OkStatus();
+    if (*error != websocket::error::upgrade_declined)
+      return Unreachable(connection_, error->message());
     *refusal = Refusal{.status = static_cast<int>(response.result_int()),
                        .location = std::string(response[http::field::location]),
                        .body = response.body()};
@@ -82,7 +84,7 @@ class BeastWebSocket final : public WebSocket {
     if (!read) {
       // Nobody can see another event: the read has to end before its buffer does.
       beast::get_lowest_layer(stream_).close();
-      context_.run();
+      RunUntil(read);
       return absl::CancelledError("nobody reads the output any more");
     }
     if (!*read) return beast::buffers_to_string(buffer.data());
@@ -95,9 +97,10 @@ class BeastWebSocket final : public WebSocket {
   }
 
  private:
-  void Run() {
+  // Not until there is nothing left to do: after a refusal the stream's timer still runs.
+  void RunUntil(const std::optional<beast::error_code>& result) {
     context_.restart();
-    context_.run();
+    while (!result) context_.run_one();
   }
 
   // Starts, once, to wait for the moment at which nobody reads from our output.

@@ -1,0 +1,233 @@
+#include "cli/client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "cli/commands.h"
+#include "cli/text.h"
+
+namespace belfry::cli {
+namespace {
+
+using boost::asio::ip::tcp;
+using ::testing::HasSubstr;
+
+// Answers one connection after the other with the bytes given, and keeps the head of each request.
+class ScriptedServer {
+ public:
+  explicit ScriptedServer(std::vector<std::string> answers)
+      : answers_(std::move(answers)), thread_([this] { Serve(); }) {}
+  ~ScriptedServer() { Join(); }
+
+  std::string Address() const {
+    return Concat("http://127.0.0.1:", acceptor_.local_endpoint().port());
+  }
+  // What was asked; waits until every answer has been given.
+  const std::vector<std::string>& Requests() {
+    Join();
+    return requests_;
+  }
+
+ private:
+  void Join() {
+    if (thread_.joinable()) thread_.join();
+  }
+  void Serve() {
+    for (const std::string& answer : answers_) {
+      tcp::socket socket(context_);
+      acceptor_.accept(socket);
+      std::string head;
+      boost::system::error_code ignored;
+      boost::asio::read_until(socket, boost::asio::dynamic_buffer(head), "\r\n\r\n", ignored);
+      requests_.push_back(head);
+      boost::asio::write(socket, boost::asio::buffer(answer), ignored);
+      socket.shutdown(tcp::socket::shutdown_send, ignored);
+      char rest[256];
+      while (!ignored) socket.read_some(boost::asio::buffer(rest), ignored);
+    }
+  }
+
+  boost::asio::io_context context_;
+  tcp::acceptor acceptor_{context_, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0)};
+  const std::vector<std::string> answers_;
+  std::vector<std::string> requests_;
+  std::thread thread_;
+};
+
+std::string Http(std::string_view status, std::string_view body, std::string_view headers = "") {
+  return Concat("HTTP/1.1 ", status, "\r\nContent-Length: ", body.size(), "\r\n", headers, "\r\n",
+                body);
+}
+
+// A command's world: no input, an environment of its own, and what it said.
+struct World {
+  std::map<std::string, std::string> environment = {{"VAULT_TOKEN", "root"}};
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+
+  Terminal Make() {
+    return {.in = &in, .out = &out, .err = &err, .environment = [this](const char* name) {
+              const auto it = environment.find(name);
+              return it == environment.end() ? std::nullopt : std::optional(it->second);
+            }};
+  }
+};
+
+constexpr char kVersionedMount[] = R"({"data":{"path":"secret/","options":{"version":"2"}}})";
+
+TEST(ConnectionTest, BelfrysVariablesWinOverVaultsAndFlagsOverBoth) {
+  World world;
+  world.environment = {
+      {"VAULT_ADDR", "http://vault:1"}, {"BELFRY_ADDR", "http://belfry:2"}, {"VAULT_TOKEN", "t"}};
+  EXPECT_EQ(ConnectionFrom(world.Make(), "", "")->Authority(), "belfry:2");
+  EXPECT_EQ(ConnectionFrom(world.Make(), "http://[::1]:3/base/", "")->Authority(), "[::1]:3");
+  EXPECT_EQ(ConnectionFrom(world.Make(), "", "")->token, "t");
+}
+
+TEST(ConnectionTest, AnAddressWithTlsIsRefusedInOneSentence) {
+  World world;
+  const auto connection = ConnectionFrom(world.Make(), "https://127.0.0.1:8200", "");
+  EXPECT_EQ(connection.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(connection.status().message()), HasSubstr("plain HTTP only"));
+}
+
+TEST(ConnectionTest, AStarIsEncodedAndASlashIsNot) {
+  EXPECT_EQ(Connection().Target("sys/events/subscribe/kv*", "json=true"),
+            "/v1/sys/events/subscribe/kv%2A?json=true");
+}
+
+TEST(ClientTest, NobodyThereIsUnavailable) {
+  Connection connection;
+  {
+    boost::asio::io_context context;
+    tcp::acceptor acceptor(context, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+    connection.port = acceptor.local_endpoint().port();
+  }
+  EXPECT_EQ(Client(connection).Send("GET", "sys/health").status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST(ClientTest, RubbishIsUnavailable) {
+  ScriptedServer server({"SSH-2.0-nothing\r\n\r\n"});
+  Connection connection;
+  ASSERT_TRUE(SetAddress(server.Address(), &connection).ok());
+  EXPECT_EQ(Client(connection).Send("GET", "x").status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(KvTest, PutAsksForTheMountThenWritesBelowData) {
+  ScriptedServer server(
+      {Http("200 OK", kVersionedMount), Http("200 OK", R"({"data":{"version":1}})")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunKv(terminal, {"put", "-address", server.Address(), "secret/foo", "a=1"}), 0)
+      << world.err.str();
+  ASSERT_EQ(server.Requests().size(), 2u);
+  EXPECT_THAT(server.Requests()[0],
+              HasSubstr("GET /v1/sys/internal/ui/mounts/secret/foo HTTP/1.1"));
+  EXPECT_THAT(server.Requests()[0], HasSubstr("X-Vault-Token: root"));
+  EXPECT_THAT(server.Requests()[1], HasSubstr("PUT /v1/secret/data/foo HTTP/1.1"));
+  EXPECT_THAT(world.out.str(), HasSubstr("= Secret Path =\nsecret/data/foo\n"));
+}
+
+TEST(KvTest, AServerThatKnowsNoMountsHasUnversionedOnes) {
+  ScriptedServer server({Http("404 Not Found", R"({"errors":[]})"), Http("204 No Content", "")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunKv(terminal, {"put", "-address", server.Address(), "kv1/foo", "a=1"}), 0)
+      << world.err.str();
+  EXPECT_THAT(server.Requests()[1], HasSubstr("PUT /v1/kv1/foo "));
+  EXPECT_EQ(world.out.str(), "Success! Data written to: kv1/foo\n");
+}
+
+TEST(KvTest, AMissingSecretIsTwoAndNamesItsPath) {
+  ScriptedServer server(
+      {Http("200 OK", kVersionedMount), Http("404 Not Found", "{\"errors\":[]}\n")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunKv(terminal, {"get", "-address", server.Address(), "secret/nope"}), 2);
+  EXPECT_EQ(world.err.str(), "No value found at secret/data/nope\n");
+}
+
+TEST(KvTest, ARefusalIsTwoAndShowsTheServersErrors) {
+  ScriptedServer server({Http("403 Forbidden", R"({"errors":["permission denied"]})")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunKv(terminal, {"get", "-address", server.Address(), "secret/foo"}), 2);
+  EXPECT_THAT(world.err.str(), HasSubstr("was answered with 403\n* permission denied"));
+}
+
+TEST(KvTest, AWrongUseIsOne) {
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunKv(terminal, {"put", "secret/foo"}), 1);
+  EXPECT_THAT(world.err.str(), HasSubstr("Not enough arguments (expected 2, got 1)"));
+}
+
+TEST(StatusTest, SealedIsTwo) {
+  ScriptedServer server({Http("200 OK", R"({"sealed":true})"), Http("404 Not Found", "")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunStatus(terminal, {"-address", server.Address()}), 2);
+}
+
+TEST(EventsTest, NoEndpointIsToldInVaultsWords) {
+  ScriptedServer server({Http("404 Not Found", "")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
+  EXPECT_THAT(world.err.str(),
+              HasSubstr("events endpoint not found; check `vault read sys/experiments`"));
+  EXPECT_THAT(server.Requests()[0],
+              HasSubstr("GET /v1/sys/events/subscribe/kv%2A?json=true HTTP/1.1"));
+  EXPECT_THAT(server.Requests()[0], HasSubstr("X-Vault-Namespace:"));
+}
+
+TEST(EventsTest, ARefusalNamesTheStatusAndTheReason) {
+  ScriptedServer server({Http("403 Forbidden", R"({"errors":["permission denied"]})")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
+  EXPECT_EQ(world.err.str(),
+            "failed to WebSocket dial: expected handshake response status code 101 but got 403\n* "
+            "permission denied\n");
+}
+
+TEST(EventsTest, ARefusalIsToldAtOnce) {
+  ScriptedServer server({Http("403 Forbidden", "")});
+  World world;
+  Terminal terminal = world.Make();
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
+}
+
+TEST(EventsTest, ARedirectIsFollowed) {
+  ScriptedServer target({Http("404 Not Found", "")});
+  const std::string location =
+      Concat("Location: ws", target.Address().substr(4), "/v1/elsewhere?json=true\r\n");
+  ScriptedServer server({Http("307 Temporary Redirect", "", location)});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
+  EXPECT_THAT(target.Requests()[0], HasSubstr("GET /v1/elsewhere?json=true HTTP/1.1"));
+}
+
+TEST(EventsTest, TwoTypesAreOneTooMany) {
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "a", "b"}), 1);
+  EXPECT_THAT(world.err.str(), HasSubstr("Too many arguments (expected 1, got 2)"));
+}
+
+}  // namespace
+}  // namespace belfry::cli

@@ -1,0 +1,57 @@
+#include "cli/kv_data.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json/serialize.hpp>
+#include <fstream>
+#include <sstream>
+
+namespace belfry::cli {
+namespace {
+
+std::string Secret(const std::vector<std::string>& arguments, const std::string& input = "") {
+  std::istringstream in(input);
+  const auto secret = ParseSecret(arguments, in);
+  return secret.ok() ? boost::json::serialize(*secret) : std::string(secret.status().message());
+}
+
+TEST(ParseSecretTest, ValuesAreTextsAndMayContainEquals) {
+  EXPECT_EQ(Secret({"a=1", "b=x=y", "c="}), R"({"a":"1","b":"x=y","c":""})");
+}
+
+TEST(ParseSecretTest, ARepeatedKeyBecomesAList) {
+  EXPECT_EQ(Secret({"a=1", "a=2", "a=3"}), R"({"a":["1","2","3"]})");
+}
+
+TEST(ParseSecretTest, ADashIsTheInput) {
+  EXPECT_EQ(Secret({"a=-"}, "line\n"), R"({"a":"line\n"})");
+  EXPECT_EQ(Secret({"-"}, R"({"n":1,"o":{"p":null}})"), R"({"n":1,"o":{"p":null}})");
+}
+
+TEST(ParseSecretTest, AnAtSignIsAFileUnlessItIsEscaped) {
+  const std::string file = ::testing::TempDir() + "belfry_secret.json";
+  std::ofstream(file) << R"({"from":"file"})";
+  EXPECT_EQ(Secret({"@" + file}), R"({"from":"file"})");
+  EXPECT_EQ(Secret({"a=@" + file}), R"({"a":"{\"from\":\"file\"}"})");
+  EXPECT_EQ(Secret({"a=\\@home"}), R"({"a":"@home"})");
+  EXPECT_EQ(Secret({"a=@/nowhere/at/all"}), "cannot read the file \"/nowhere/at/all\"");
+}
+
+TEST(ParseSecretTest, WhatIsNeitherIsRefused) {
+  EXPECT_EQ(Secret({"novalue"}), "\"novalue\" is neither KEY=VALUE nor @file nor -");
+  EXPECT_EQ(Secret({"-"}, "[1]"), "\"-\" holds no JSON object");
+}
+
+TEST(ParseVersionsTest, CommasAndRepeatedFlagsAddUp) {
+  const auto versions = ParseVersions({"1, 2", "3"});
+  ASSERT_TRUE(versions.ok());
+  EXPECT_EQ(boost::json::serialize(*versions), R"(["1","2","3"])");
+}
+
+TEST(ParseVersionsTest, AWordIsNoVersion) {
+  EXPECT_EQ(ParseVersions({"1,x"}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ParseVersions({""}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace belfry::cli
