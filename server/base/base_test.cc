@@ -1,0 +1,208 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "server/base/clock.h"
+#include "server/base/executor.h"
+#include "server/base/gate.h"
+#include "server/base/ids.h"
+#include "server/base/logging.h"
+#include "server/base/metrics.h"
+#include "server/base/mutex.h"
+#include "server/base/testing.h"
+
+namespace belfry {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+bool IsAnyOf(char c, std::string_view alphabet) {
+  return alphabet.find(c) != std::string_view::npos;
+}
+
+TEST(FakeClock, StandsStillUntilMoved) {
+  FakeClock clock(absl::UnixEpoch());
+  EXPECT_EQ(clock.Now(), absl::UnixEpoch());
+  clock.Advance(absl::Seconds(3));
+  EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(3));
+}
+
+TEST(SystemClock, DoesNotGoBack) {
+  const SystemClock clock;
+  const absl::Time before = clock.Now();
+  EXPECT_GT(before, absl::FromUnixSeconds(1'700'000'000));
+  EXPECT_LE(before, clock.Now());
+}
+
+TEST(Ids, AUuidIsLowerCaseHexInFiveGroups) {
+  const std::string uuid = NewUuid();
+  ASSERT_EQ(uuid.size(), 36u);
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    EXPECT_TRUE(IsAnyOf(uuid[i], dash ? "-" : "0123456789abcdef")) << uuid;
+  }
+}
+
+TEST(Ids, AnAccessorBeginsWithItsType) {
+  const std::string accessor = NewMountAccessor("kv");
+  EXPECT_EQ(accessor.size(), 11u);
+  EXPECT_TRUE(accessor.starts_with("kv_")) << accessor;
+}
+
+TEST(Ids, Base62HasTheLengthAskedForAndOnlyLettersAndDigits) {
+  EXPECT_EQ(RandomBase62(0), "");
+  std::set<char> seen;
+  for (const char c : RandomBase62(10'000)) seen.insert(c);
+  // Of 10,000 fair characters none of 62 is missing, but for a chance of 1e-69.
+  EXPECT_EQ(std::string(seen.begin(), seen.end()),
+            "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+}
+
+TEST(Ids, NoTwoAreEqual) {
+  std::set<std::string> ids;
+  for (int i = 0; i < 1000; ++i) ids.insert(NewUuid());
+  EXPECT_EQ(ids.size(), 1000u);
+}
+
+TEST(ThreadPool, RunsEverythingThatWasPostedBeforeItsEnd) {
+  std::atomic<int> ran = 0;
+  {
+    const std::unique_ptr<Executor> pool = NewThreadPool(3);
+    for (int i = 0; i < 100; ++i) {
+      ASSERT_TRUE(pool->Post([&ran] { ++ran; }));
+    }
+  }
+  EXPECT_EQ(ran, 100);
+}
+
+TEST(ThreadPool, RefusesWhatExceedsItsQueueAndLeavesItUntouched) {
+  std::promise<void> started;
+  std::promise<void> release;
+  std::atomic<int> ran = 0;
+  absl::AnyInvocable<void()> refused = [&ran] { ran += 100; };
+  {
+    const std::unique_ptr<Executor> pool = NewThreadPool(1, 2);
+    ASSERT_TRUE(pool->Post([&] {
+      started.set_value();
+      release.get_future().wait();
+    }));
+    started.get_future().wait();
+    ASSERT_TRUE(pool->Post([&ran] { ++ran; }));
+    ASSERT_TRUE(pool->Post([&ran] { ++ran; }));
+    EXPECT_FALSE(pool->Post(std::move(refused)));
+    release.set_value();
+  }
+  EXPECT_EQ(ran, 2);
+  refused();
+  EXPECT_EQ(ran, 102);
+}
+
+TEST(Gate, WhoWaitsGoesOnWhenTheLastHasLeft) {
+  Gate gate;
+  gate.WaitUntilEmpty();  // Nobody is inside.
+  gate.Enter();
+  gate.Enter();
+  std::atomic<bool> left = false;
+  std::thread leaver([&] {
+    gate.Leave();
+    left = true;
+    gate.Leave();
+  });
+  gate.WaitUntilEmpty();
+  EXPECT_TRUE(left);
+  leaver.join();
+}
+
+TEST(CondVar, TellsThatTheDeadlinePassed) {
+  Mutex mutex;
+  CondVar never;
+  MutexLock lock(&mutex);
+  EXPECT_FALSE(never.WaitUntil(&mutex, std::chrono::steady_clock::time_point::min()));
+}
+
+TEST(Logger, WithoutASinkDiscards) {
+  Logger().Info("nobody reads this");
+}
+
+TEST(Logger, NamesItsParts) {
+  const auto sink = std::make_shared<RecordingLogSink>();
+  const Logger core(sink, "core");
+  core.Named("mounts").Info("enabled", {{"path", "secret/"}, {"type", "kv"}});
+  core.Error("broken");
+  Logger(sink, "").Named("http").Warn("slow");
+  EXPECT_THAT(sink->Lines(), ElementsAre("core.mounts: enabled: path=secret/ type=kv",
+                                         "core: broken", "http: slow"));
+}
+
+std::string Stderr(LogLevel minimum, const std::function<void(const Logger&)>& write) {
+  ::testing::internal::CaptureStderr();
+  write(Logger(NewStderrLogSink(minimum), "core"));
+  return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(StderrLogSink, WritesTimeLevelLoggerMessageAndFields) {
+  const std::string line = Stderr(LogLevel::kInfo, [](const Logger& log) {
+    log.Info("ready", {{"port", "8200"}});
+  });
+  ASSERT_GT(line.size(), 25u);
+  EXPECT_EQ(line[10], 'T');
+  EXPECT_EQ(line.substr(23), "Z [INFO]  core: ready: port=8200\n");
+}
+
+TEST(StderrLogSink, LeavesOutWhatIsBelowItsLevel) {
+  EXPECT_EQ(Stderr(LogLevel::kWarn, [](const Logger& log) { log.Info("ready"); }), "");
+}
+
+TEST(StderrLogSink, WhatOthersWroteCannotForgeALineOrAField) {
+  const std::string line = Stderr(LogLevel::kInfo, [](const Logger& log) {
+    log.Error("bad\nplugin", {{"said", "x\n2026 [INFO] core: ok level=1"}, {"empty", ""}});
+  });
+  EXPECT_EQ(line.substr(23),
+            "Z [ERROR] core: bad plugin: said=\"x\\n2026 [INFO] core: ok level=1\" empty=\"\"\n");
+}
+
+TEST(Metrics, TheSameNameAndLabelsAreTheSameCounter) {
+  const std::unique_ptr<Metrics> metrics = NewMetrics();
+  Counter& a = metrics->GetCounter("c_total", "C.", {{"reason", "a"}});
+  Counter& b = metrics->GetCounter("c_total", "C.", {{"reason", "b"}});
+  a.Increment();
+  a.Add(4);
+  EXPECT_EQ(&metrics->GetCounter("c_total", "C.", {{"reason", "a"}}), &a);
+  EXPECT_EQ(a.Value(), 5u);
+  EXPECT_EQ(b.Value(), 0u);
+}
+
+TEST(Metrics, AreShownInPrometheusText) {
+  const std::unique_ptr<Metrics> metrics = NewMetrics();
+  metrics->GetCounter("events_total", "Events.", {{"reason", "x"}}).Add(2);
+  Gauge& open = metrics->GetGauge("open", "Open ones.");
+  open.Add(3);
+  open.Add(-1);
+  EXPECT_EQ(open.Value(), 2);
+  const std::string text = metrics->PrometheusText();
+  EXPECT_THAT(text, HasSubstr("# HELP events_total Events.\n# TYPE events_total counter\n"));
+  EXPECT_THAT(text, HasSubstr("events_total{reason=\"x\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE open gauge\nopen 2\n"));
+}
+
+TEST(Metrics, ThreadsLoseNoCount) {
+  const std::unique_ptr<Metrics> metrics = NewMetrics();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&metrics] {
+      for (int i = 0; i < 1000; ++i) metrics->GetCounter("c_total", "C.").Increment();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(metrics->GetCounter("c_total", "C.").Value(), 4000u);
+}
+
+}  // namespace
+}  // namespace belfry
