@@ -48,7 +48,7 @@ class InMemoryStorage final : public Storage {
       const std::string_view rest = std::string_view(it->first).substr(prefix.size());
       const std::size_t slash = rest.find('/');
       if (slash == std::string_view::npos) {
-        names.emplace_back(rest);
+        if (!rest.empty()) names.emplace_back(rest);
         ++it;
       } else {
         names.emplace_back(rest.substr(0, slash + 1));
@@ -101,8 +101,10 @@ absl::Status DeleteAll(Storage& storage, std::string_view prefix) {
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
     const std::string key = Concat({prefix, name});
-    const absl::Status status = name.ends_with('/') ? DeleteAll(storage, key) : storage.Delete(key);
-    if (!status.ok()) return status;
+    // A folder's name may be a key as well.
+    if (absl::Status status = storage.Delete(key); !status.ok()) return status;
+    if (!name.ends_with('/')) continue;
+    if (absl::Status status = DeleteAll(storage, key); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -12,7 +12,7 @@
 namespace belfry::storage {
 
 // Keys and values, as bytes. Thread-safe; a Put that has returned OK is seen by every later Get.
-// Keys are '/'-separated paths; a key with a ".." segment is InvalidArgument "relative paths not
+// Keys are '/'-separated paths; a key that contains ".." is InvalidArgument "relative paths not
 // supported", a text that plugins compare.
 class Storage {
  public:

@@ -66,5 +66,17 @@ TEST_F(StorageTest, DeleteAllTakesEverythingBelowAndNothingBeside) {
   EXPECT_THAT(*storage_->List(""), ElementsAre("pq", "q/"));
 }
 
+TEST_F(StorageTest, AKeyThatEndsInASlashIsAFolderOfItsParentAndGoesWithIt) {
+  for (const char* key : {"a/b/", "a//c", "a/b/d"}) {
+    ASSERT_TRUE(storage_->Put(key, "v").ok());
+  }
+  EXPECT_THAT(*storage_->List("a/"), ::testing::ElementsAre("/", "b/"));
+  EXPECT_THAT(*storage_->List("a/b/"), ::testing::ElementsAre("d"));
+  ASSERT_TRUE(DeleteAll(*storage_, "a/").ok());
+  for (const char* key : {"a/b/", "a//c", "a/b/d"}) {
+    EXPECT_EQ(*storage_->Get(key), std::nullopt) << key;
+  }
+}
+
 }  // namespace
 }  // namespace belfry::storage
