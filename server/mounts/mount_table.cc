@@ -4,10 +4,10 @@
 #include <array>
 #include <utility>
 
+#include "server/base/gate.h"
 #include "server/base/ids.h"
 #include "server/base/mutex.h"
 #include "server/base/text.h"
-#include "server/base/gate.h"
 
 namespace belfry::mounts {
 namespace {
@@ -97,12 +97,14 @@ class MountTableImpl final : public MountTable {
   }
 
   std::optional<Route> Find(std::string_view path) const override {
-    const std::shared_ptr<const Table> table = Current();
+    // Found and entered in one step: Disable waits for whoever entered before it took the mount
+    // out.
+    MutexLock lock(&table_mutex_);
     // From the whole path to its first segment: the longest mount wins.
     const std::string with_slash = path.ends_with('/') ? std::string(path) : Concat({path, "/"});
     for (std::size_t end = with_slash.size(); end != 0; end = with_slash.rfind('/', end - 2) + 1) {
-      const auto it = table->find(std::string_view(with_slash).substr(0, end));
-      if (it != table->end())
+      const auto it = table_->find(std::string_view(with_slash).substr(0, end));
+      if (it != table_->end())
         return Route{Use(it->second), std::string(path.substr(std::min(end, path.size())))};
       if (end < 2) break;
     }
@@ -111,7 +113,8 @@ class MountTableImpl final : public MountTable {
 
   std::vector<std::shared_ptr<const Mount>> List() const override {
     std::vector<std::shared_ptr<const Mount>> mounts;
-    for (const auto& [path, served] : *Current()) mounts.push_back(Use(served));
+    MutexLock lock(&table_mutex_);
+    for (const auto& [path, served] : *table_) mounts.push_back(Use(served));
     return mounts;
   }
 
@@ -146,7 +149,15 @@ class MountTableImpl final : public MountTable {
     served->mount.view = storage::NewView(storage_, DataPrefix(entry));
     absl::StatusOr<std::unique_ptr<Engine>> engine =
         factory_->Create(entry, served->mount.view.get());
-    if (!engine.ok()) return engine.status();
+    if (!engine.ok()) {
+      // What it wrote before it failed belongs to nobody.
+      const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(entry));
+      if (!deleted.ok()) {
+        logger_.Warn("could not delete what an engine that failed to start has left",
+                     {{"path", entry.path}, {"error", std::string(deleted.message())}});
+      }
+      return engine.status();
+    }
     logger_.Info("enabled a mount", {{"path", entry.path}, {"type", entry.type}});
     served->mount.engine = *std::move(engine);
     served->mount.entry = std::move(entry);

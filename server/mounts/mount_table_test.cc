@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -37,6 +38,7 @@ class FakeFactory final : public EngineFactory {
     if (entry.type == "nosuch")
       return absl::NotFoundError("plugin not found in the catalog: nosuch");
     (void)view->Put("a", "v");
+    if (entry.type == "half") return absl::UnavailableError("it stopped half way");
     return std::make_unique<FakeEngine>(view);
   }
   std::vector<MountEntry> started;
@@ -145,6 +147,31 @@ TEST_F(MountTableTest, DisablingWaitsForRequestsUnderWay) {
   ASSERT_TRUE(under_way->mount->view->Put("late", "v").ok());
   under_way.reset();
   EXPECT_TRUE(disabled.get().ok());
+  EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
+}
+
+TEST_F(MountTableTest, WhoFindsAMountFindsItsEngineWhileItComesAndGoes) {
+  std::atomic<bool> done = false;
+  std::thread finder([this, &done] {
+    while (!done) {
+      if (const std::optional<Route> route = table_->Find("secret/a")) {
+        EXPECT_NE(route->mount->engine, nullptr);
+      }
+      for (const auto& mount : table_->List()) {
+        if (mount->entry.type == "kv") EXPECT_NE(mount->engine, nullptr);
+      }
+    }
+  });
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_TRUE(Enable("secret").ok());
+    EXPECT_TRUE(table_->Disable("secret").ok());
+  }
+  done = true;
+  finder.join();
+}
+
+TEST_F(MountTableTest, AnEngineThatDoesNotStartLeavesNoData) {
+  EXPECT_EQ(Enable("x", "half").code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
 }
 
