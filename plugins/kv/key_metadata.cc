@@ -67,7 +67,7 @@ Version VersionOf(const Json& json) {
 }
 
 Json ToJson(const std::optional<std::map<std::string, std::string>>& custom_metadata) {
-  if (!custom_metadata) return Json();
+  if (!custom_metadata || custom_metadata->empty()) return Json();
   return Json(Json::Object(custom_metadata->begin(), custom_metadata->end()));
 }
 
@@ -112,15 +112,14 @@ absl::Time KeyMetadata::ExpiryOf(absl::Time made, const MountConfig& config) con
   return after == zero ? absl::InfinitePast() : made + after;
 }
 
-std::vector<std::int64_t> KeyMetadata::TrimTo(const MountConfig& config) {
+std::map<std::int64_t, Version> KeyMetadata::TrimTo(const MountConfig& config) {
   std::int64_t limit = std::max(max_versions, config.max_versions);
   if (limit <= 0) limit = kDefaultMaxVersions;
-  std::vector<std::int64_t> dropped;
+  std::map<std::int64_t, Version> dropped;
   if (current_version - oldest_version < limit) return dropped;
   oldest_version = current_version - limit + 1;
   while (!versions.empty() && versions.begin()->first < oldest_version) {
-    dropped.push_back(versions.begin()->first);
-    versions.erase(versions.begin());
+    dropped.insert(versions.extract(versions.begin()));
   }
   return dropped;
 }

@@ -4,7 +4,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -62,7 +61,7 @@ struct KeyMetadata {
   absl::Time ExpiryOf(absl::Time made, const MountConfig& config) const;
   // Makes room for what the limits allow; the versions that fell out, whose values are to be
   // deleted.
-  std::vector<std::int64_t> TrimTo(const MountConfig& config);
+  std::map<std::int64_t, Version> TrimTo(const MountConfig& config);
 
   // As it is stored.
   Json ToJson() const;

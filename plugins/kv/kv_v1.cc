@@ -2,6 +2,7 @@
 
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <utility>
 
 #include "belfry/status_macros.h"
@@ -34,14 +35,14 @@ Result KvV1::Read(Request& request) {
 Result KvV1::Write(Request& request, const std::string& path) {
   if (path.empty()) return absl::InvalidArgumentError("missing path");
   if (request.data().empty()) return absl::InvalidArgumentError("missing data fields");
-  const std::scoped_lock lock(locks_.For(path));
+  const std::unique_lock lock(locks_.For(path));
   BELFRY_RETURN_IF_ERROR(StoreValue(request.storage(), prefix_ + path, request.data()));
   request.events().SendOrLog("kv-v1/write", {.path = path, .data_path = path, .modified = true});
   return Response::NoContent();
 }
 
 Result KvV1::Delete(Request& request, const std::string& path) {
-  const std::scoped_lock lock(locks_.For(path));
+  const std::unique_lock lock(locks_.For(path));
   BELFRY_RETURN_IF_ERROR(request.storage().Delete(prefix_ + path));
   request.events().SendOrLog("kv-v1/delete", {.path = path, .modified = true});
   return Response::NoContent();

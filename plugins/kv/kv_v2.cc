@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <mutex>
+#include <shared_mutex>
 #include <utility>
 
 #include "plugins/kv/formats.h"
@@ -16,11 +17,35 @@ constexpr char kRootWarning[] =
     "Non-listing operations on the root of a K/V v2 mount are not supported.";
 constexpr char kPathWarning[] =
     "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API "
-    "endpoints to use. If using the Vault CLI, use "
-    "'vault kv <put|patch|get|list|delete>' for this operation.";
+    "endpoints to use. If using the Vault CLI, use 'vault kv ";
 
-Response WrongPath(const char* warning) {
-  return Response::WithStatus(404, {}).AddWarning(warning);
+Response WrongPath(std::string warning) {
+  return Response::WithStatus(404, {}).AddWarning(std::move(warning));
+}
+
+// What `vault kv` calls the operation.
+const char* CommandFor(Operation operation) {
+  switch (operation) {
+    case Operation::kRead:
+      return "get";
+    case Operation::kList:
+      return "list";
+    case Operation::kDelete:
+      return "delete";
+    case Operation::kPatch:
+      return "patch";
+    default:
+      return "put";
+  }
+}
+
+// Any operation on a path that has nothing to offer for it.
+Result ExplainPath(Request& request) {
+  for (const char* root : {"data", "metadata", "delete", "undelete", "destroy", "subkeys"}) {
+    if (request.path() == root) return WrongPath(kRootWarning);
+  }
+  return WrongPath(std::string(kPathWarning) + CommandFor(request.operation()) +
+                   "' for this operation.");
 }
 
 Attribution By(const Request& request, std::string operation) {
@@ -54,7 +79,8 @@ std::map<std::string, std::string> VersionFields(const KeyMetadata& metadata) {
 absl::StatusOr<std::optional<std::int64_t>> CheckAndSetOf(const Request& request) {
   const auto options = request.data().find("options");
   const Json* cas = options == request.data().end() ? nullptr : options->second.Find("cas");
-  if (cas == nullptr || cas->is_null()) return std::nullopt;
+  if (cas == nullptr) return std::nullopt;
+  if (cas->is_null()) return 0;
   std::string text;
   if (cas->if_number() != nullptr) text = cas->if_number()->text;
   if (cas->if_string() != nullptr) text = *cas->if_string();
@@ -108,6 +134,20 @@ Json Subkeys(const Json& value, std::int64_t depth) {
 
 }  // namespace
 
+// How a change of versions is told and attributed.
+struct KvV2::VersionsEvent {
+  const char* operation;
+  const char* versions_field;
+  const char* attribution;
+  bool restores_data;
+};
+
+constexpr KvV2::VersionsEvent KvV2::kDeleteEvent = {"delete", "deleted_versions", "update", false};
+constexpr KvV2::VersionsEvent KvV2::kUndeleteEvent = {"undelete", "undeleted_versions", "undelete",
+                                                      true};
+constexpr KvV2::VersionsEvent KvV2::kDestroyEvent = {"destroy", "destroyed_versions", "update",
+                                                     false};
+
 KvV2::KvV2(SecretsEngine& engine)
     : store_(engine.backend_uuid()),
       metadata_read_events_(engine.MountOption("metadata_read_events") != "false") {
@@ -133,7 +173,7 @@ void KvV2::DescribeConfig(SecretsEngine& engine) {
   });
   route.OnWrite([this, fields](Request& request) -> Result {
     if (!fields.AnyOfMount(request)) return Response::NoContent();
-    const std::scoped_lock lock(locks_.For("config"));
+    const std::unique_lock lock(locks_.For("config"));
     BELFRY_ASSIGN_OR_RETURN(MountConfig config, store_.LoadConfig(request.storage()));
     fields.ApplyTo(request, config);
     BELFRY_RETURN_IF_ERROR(store_.StoreConfig(request.storage(), config));
@@ -151,6 +191,7 @@ void KvV2::DescribeData(SecretsEngine& engine) {
   route.Field<Json>("data", "What to keep: an object.");
   route.Field<Json>("options",
                     "cas: the version that must be the current one; 0 if there must be none.");
+  route.OnList(ExplainPath);
   const auto with_key = [key](auto handler) {
     return [key, handler](Request& request) -> Result {
       return request[key].empty() ? Result(WrongPath(kRootWarning))
@@ -193,6 +234,7 @@ void KvV2::DescribeVersions(SecretsEngine& engine) {
     const auto key = route.Param("path");
     const auto versions = route.Field<Versions>("versions", "Which versions.");
     route.ExistsIf([](Request&) { return true; });
+    route.OnList(ExplainPath);
     route.OnWrite([this, key, versions, none, handle](Request& request) -> Result {
       if (request[key].empty()) return WrongPath(kRootWarning);
       if (request[versions].empty()) return absl::InvalidArgumentError(none);
@@ -231,7 +273,7 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
     if (name.empty()) return WrongPath(kRootWarning);
     if (!fields.AnyOfKey(request)) return Response::NoContent();
     BELFRY_RETURN_IF_ERROR(fields.CheckForKey(request));
-    const std::scoped_lock lock(locks_.For(name));
+    const std::unique_lock lock(locks_.For(name));
     BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
     BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                             store_.LoadMetadata(request.storage(), name));
@@ -252,7 +294,7 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
   route.OnPatch([this, key](Request& request) -> Result {
     const std::string& name = request[key];
     if (name.empty()) return WrongPath(kRootWarning);
-    const std::scoped_lock lock(locks_.For(name));
+    const std::unique_lock lock(locks_.For(name));
     BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                             store_.LoadMetadata(request.storage(), name));
     if (!metadata) return Response::NotFound();
@@ -272,18 +314,13 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
 
 void KvV2::DescribeWrongPaths(SecretsEngine& engine) {
   Route& route = engine.Path("{path...}", "Everything else is answered with a hint.");
-  const auto path = route.Param("path");
-  const auto explain = [path](Request& request) -> Result {
-    for (const char* root : {"data", "metadata", "delete", "undelete", "destroy", "subkeys"}) {
-      if (request[path] == root) return WrongPath(kRootWarning);
-    }
-    return WrongPath(kPathWarning);
-  };
-  route.OnRead(explain).OnWrite(explain).OnPatch(explain).OnDelete(explain).OnList(explain);
+  route.OnRead(ExplainPath).OnWrite(ExplainPath).OnPatch(ExplainPath);
+  route.OnDelete(ExplainPath).OnList(ExplainPath);
   route.ExistsIf([](Request&) { return true; });
 }
 
 Result KvV2::ReadData(Request& request, std::string_view key, std::int64_t version) const {
+  const std::shared_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), key));
   const Version* found = metadata ? metadata->Find(version) : nullptr;
@@ -310,7 +347,7 @@ Result KvV2::ReadSubkeys(Request& request, std::string_view key, std::int64_t ve
 
 Result KvV2::WriteData(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const Json data, DataOf(request));
-  const std::scoped_lock lock(locks_.For(key));
+  const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), key));
@@ -321,7 +358,7 @@ Result KvV2::WriteData(Request& request, const std::string& key) {
 
 Result KvV2::PatchData(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const Json patch, DataOf(request));
-  const std::scoped_lock lock(locks_.For(key));
+  const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), key));
@@ -336,6 +373,19 @@ Result KvV2::PatchData(Request& request, const std::string& key) {
   return AddVersion(request, key, *std::move(metadata), config, data, "kv-v2/data-patch");
 }
 
+void KvV2::DeleteUnreachable(Request& request, std::string_view key,
+                             const std::map<std::int64_t, Version>& versions, Response& response) {
+  for (const auto& [number, version] : versions) {
+    const absl::Status status = store_.DeleteData(request.storage(), key, number);
+    if (status.ok()) continue;
+    // The change itself has happened: it must not look as if it had failed.
+    response.AddWarning(
+        "the data of old versions can no longer be read, but could not be deleted: " +
+        status.ToString());
+    return;
+  }
+}
+
 Result KvV2::AddVersion(Request& request, const std::string& key, KeyMetadata metadata,
                         const MountConfig& config, const Json& data, std::string_view event) {
   const std::int64_t number = ++metadata.current_version;
@@ -346,19 +396,12 @@ Result KvV2::AddVersion(Request& request, const std::string& key, KeyMetadata me
   metadata.last_updated_by = version.created_by;
   metadata.updated = version.created;
   metadata.versions[number] = std::move(version);
-  const Versions dropped = metadata.TrimTo(config);
+  const std::map<std::int64_t, Version> dropped = metadata.TrimTo(config);
 
   BELFRY_RETURN_IF_ERROR(store_.StoreData(request.storage(), key, number, data));
   BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, metadata));
   Response response = Response::Data(metadata.ShownVersion(number));
-  for (const std::int64_t old : dropped) {
-    if (const absl::Status status = store_.DeleteData(request.storage(), key, old); !status.ok()) {
-      response.AddWarning(
-          "error occurred when cleaning up old versions, these will be cleaned up on next write: " +
-          status.ToString());
-      break;
-    }
-  }
+  DeleteUnreachable(request, key, dropped, response);
   const std::string path = "data/" + key;
   request.events().SendOrLog(
       event, {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
@@ -366,13 +409,14 @@ Result KvV2::AddVersion(Request& request, const std::string& key, KeyMetadata me
 }
 
 Result KvV2::DeleteLatest(Request& request, const std::string& key) {
-  const std::scoped_lock lock(locks_.For(key));
+  const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), key));
   Version* latest = metadata ? metadata->Find(0) : nullptr;
   if (latest == nullptr || !latest->Readable(request.Now())) return Response::NoContent();
   latest->deleted = request.Now();
   latest->deleted_by = By(request, "delete");
+  metadata->last_updated_by = latest->deleted_by;
   BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
   request.events().SendOrLog(
       "kv-v2/data-delete",
@@ -382,29 +426,36 @@ Result KvV2::DeleteLatest(Request& request, const std::string& key) {
 
 template <typename Change>
 Result KvV2::ChangeVersions(Request& request, const std::string& key, const Versions& versions,
-                            std::string_view event, Change change) {
-  const std::scoped_lock lock(locks_.For(key));
+                            const VersionsEvent& event, Change change) {
+  const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), key));
   if (!metadata) return Response::NoContent();
+  Versions destroyed;
   for (const std::int64_t number : versions) {
     const auto version = metadata->versions.find(number);
-    if (version != metadata->versions.end() && !version->second.destroyed)
-      change(*metadata, version->second);
+    if (version == metadata->versions.end() || version->second.destroyed) continue;
+    change(*metadata, version->second);
+    if (version->second.destroyed) destroyed.push_back(number);
   }
+  metadata->last_updated_by = By(request, event.attribution);
   BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
+  absl::Status deleted;
+  for (const std::int64_t number : destroyed) {
+    deleted.Update(store_.DeleteData(request.storage(), key, number));
+  }
+  const std::string operation = event.operation;
   EventMetadata told{
-      .path = std::string(event) + "/" + key, .modified = true, .extra = VersionFields(*metadata)};
-  if (event == "undelete") told.data_path = "data/" + key;
-  // "deleted_versions", "undeleted_versions", "destroyed_versions"
-  told.extra[std::string(event) + (event.ends_with('e') ? "d" : "ed") + "_versions"] =
-      ListText(versions);
-  request.events().SendOrLog("kv-v2/" + std::string(event), told);
+      .path = operation + "/" + key, .modified = true, .extra = VersionFields(*metadata)};
+  if (event.restores_data) told.data_path = "data/" + key;
+  told.extra[event.versions_field] = ListText(versions);
+  request.events().SendOrLog("kv-v2/" + operation, told);
+  if (!deleted.ok()) return deleted;
   return Response::NoContent();
 }
 
 Result KvV2::DeleteVersions(Request& request, const std::string& key, const Versions& versions) {
-  return ChangeVersions(request, key, versions, "delete",
+  return ChangeVersions(request, key, versions, kDeleteEvent,
                         [&request](KeyMetadata&, Version& version) {
                           if (!version.Readable(request.Now())) return;
                           version.deleted = request.Now();
@@ -414,7 +465,7 @@ Result KvV2::DeleteVersions(Request& request, const std::string& key, const Vers
 
 Result KvV2::UndeleteVersions(Request& request, const std::string& key, const Versions& versions) {
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
-  return ChangeVersions(request, key, versions, "undelete",
+  return ChangeVersions(request, key, versions, kUndeleteEvent,
                         [&](const KeyMetadata& metadata, Version& version) {
                           version.deleted = metadata.ExpiryOf(request.Now(), config);
                           version.deleted_by.reset();
@@ -422,13 +473,8 @@ Result KvV2::UndeleteVersions(Request& request, const std::string& key, const Ve
 }
 
 Result KvV2::DestroyVersions(Request& request, const std::string& key, const Versions& versions) {
-  const Result result =
-      ChangeVersions(request, key, versions, "destroy",
-                     [](KeyMetadata&, Version& version) { version.destroyed = true; });
-  if (!result.ok()) return result;
-  for (const std::int64_t number : versions)
-    BELFRY_RETURN_IF_ERROR(store_.DeleteData(request.storage(), key, number));
-  return result;
+  return ChangeVersions(request, key, versions, kDestroyEvent,
+                        [](KeyMetadata&, Version& version) { version.destroyed = true; });
 }
 
 Result KvV2::ReadMetadata(Request& request, const std::string& key) const {
@@ -442,16 +488,16 @@ Result KvV2::ReadMetadata(Request& request, const std::string& key) const {
 }
 
 Result KvV2::DeleteMetadata(Request& request, const std::string& key) {
-  const std::scoped_lock lock(locks_.For(key));
+  const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), key));
   if (!metadata) return Response::NoContent();
   BELFRY_RETURN_IF_ERROR(store_.DeleteMetadata(request.storage(), key));
-  for (const auto& [number, version] : metadata->versions)
-    BELFRY_RETURN_IF_ERROR(store_.DeleteData(request.storage(), key, number));
+  Response response = Response::NoContent();
+  DeleteUnreachable(request, key, metadata->versions, response);
   request.events().SendOrLog("kv-v2/metadata-delete",
                              {.path = "metadata/" + key, .modified = true});
-  return Response::NoContent();
+  return response;
 }
 
 }  // namespace belfry::kv

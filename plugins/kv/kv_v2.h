@@ -24,6 +24,10 @@ class KvV2 {
 
  private:
   using Versions = std::vector<std::int64_t>;
+  struct VersionsEvent;
+  static const VersionsEvent kDeleteEvent;
+  static const VersionsEvent kUndeleteEvent;
+  static const VersionsEvent kDestroyEvent;
 
   void DescribeConfig(SecretsEngine& engine);
   void DescribeData(SecretsEngine& engine);
@@ -50,11 +54,14 @@ class KvV2 {
   // Changes the key's metadata, if it exists, and tells subscribers which versions were asked for.
   template <typename Change>
   Result ChangeVersions(Request& request, const std::string& key, const Versions& versions,
-                        std::string_view event, Change change);
+                        const VersionsEvent& event, Change change);
+  // Deletes the data of versions that metadata no longer knows; a failure is only warned about.
+  void DeleteUnreachable(Request& request, std::string_view key,
+                         const std::map<std::int64_t, Version>& versions, Response& response);
 
   const VersionedStore store_;
   const bool metadata_read_events_;
-  KeyLocks locks_;
+  mutable KeyLocks locks_;  // Readers lock, too.
 };
 
 }  // namespace belfry::kv

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "belfry/testing/fake_host.h"
 #include "belfry/testing/matchers.h"
 #include "plugins/kv/kv.h"
@@ -243,6 +245,29 @@ TEST_F(KvV2Test, AWrongPathIs404WithAHint) {
     EXPECT_EQ(result->http_status(), 404) << path;
     EXPECT_THAT(result->warnings(), ElementsAre(::testing::HasSubstr(hint))) << path;
   }
+}
+
+TEST_F(KvV2Test, TheHintNamesTheOperation) {
+  EXPECT_THAT(host_->Read("foo")->warnings(), ElementsAre(::testing::HasSubstr("'vault kv get'")));
+  EXPECT_THAT(host_->List("data")->warnings(),
+              ElementsAre(::testing::HasSubstr("'vault kv list'")));
+  EXPECT_THAT(host_->Delete("foo")->warnings(),
+              ElementsAre(::testing::HasSubstr("'vault kv delete'")));
+}
+
+TEST_F(KvV2Test, WritersOfOneKeyGetDenseVersionsAndEventsInTheirOrder) {
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([this] {
+      for (int i = 0; i < 25; ++i) Write("a", i);
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  int next = 1;
+  for (const SentEvent& event : host_->events()) {
+    EXPECT_EQ(event.metadata.at("current_version"), std::to_string(next++));
+  }
+  EXPECT_EQ(next, 101);
 }
 
 TEST_F(KvV2Test, NumbersInSecretsKeepTheirText) {
