@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Builds the SDK and plugins/notes with Debian's Bazel, without a network, and runs their tests. `./dev bazel` calls it.
+#
+# The BUILD files here stand beside nobody's sources: they and the sources are brought together in build/bazel, by symbolic links.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+project=$(dirname "$PWD")
+workspace=$project/build/bazel
+
+rm -rf "$workspace"
+mkdir -p "$workspace/rules_cc/cc"
+find . -name BUILD | while read -r file; do
+  package=$(dirname "$file")
+  mkdir -p "$workspace/$package"
+  cp -rs "$project/$package/." "$workspace/$package/"
+  ln -s "$PWD/$package/BUILD" "$workspace/$package/BUILD"
+done
+ln -s "$PWD/belfry.bzl" "$workspace/belfry.bzl"
+touch "$workspace/BUILD"
+echo 'workspace(name = "belfry")' >"$workspace/WORKSPACE"
+{
+  echo 'LINKOPTS = ['
+  for option in $(pkg-config --libs grpc++ protobuf absl_status absl_statusor absl_strings absl_time re2 libcrypto) -lboost_json -lpthread; do
+    echo "    \"$option\","
+  done
+  echo ']'
+} >"$workspace/system.bzl"
+
+# Debian's rules_cc is too new for its Bazel; the native rules under its name are all that is needed.
+echo 'workspace(name = "rules_cc")' >"$workspace/rules_cc/WORKSPACE"
+echo 'toolchain_type(name = "toolchain_type", visibility = ["//visibility:public"])' >"$workspace/rules_cc/cc/BUILD"
+{
+  for rule in cc_library cc_binary cc_test cc_import cc_proto_library cc_toolchain cc_toolchain_suite objc_library fdo_profile \
+    cc_toolchain_alias; do
+    echo "$rule = native.$rule"
+  done
+  printf '%s = "%s"\n' cc_flags_supplier cc_flags_supplier compiler_flag compiler_flag
+} >"$workspace/rules_cc/cc/defs.bzl"
+
+share=/usr/share/bazel
+cd "$workspace"
+overrides=(
+  --override_repository=rules_cc="$workspace/rules_cc"
+  --override_repository=rules_java=$share/rules/java
+  --override_repository=rules_proto=$share/rules/proto
+  --override_repository=platforms=$share/tools/platforms
+  --override_repository=bazel_skylib=$share/tools/skylib
+  --nosandbox_debug
+)
+bazel --batch build "${overrides[@]}" --jobs="$(nproc)" "${@:-//...}"
+if (($# == 0)); then bazel --batch test "${overrides[@]}" --jobs="$(nproc)" --test_output=errors //...; fi
