@@ -96,7 +96,9 @@ class SystemViewService final : public pb::SystemView::Service {
   Status Tainted(ServerContext*, const pb::Empty*, pb::TaintedReply*) override {
     return Status::OK;
   }
-  Status CachingDisabled(ServerContext*, const pb::Empty*, pb::CachingDisabledReply*) override {
+  Status CachingDisabled(ServerContext*, const pb::Empty*,
+                         pb::CachingDisabledReply* reply) override {
+    reply->set_disabled(services_->caching_disabled);
     return Status::OK;
   }
   Status ReplicationState(ServerContext*, const pb::Empty*,
@@ -185,6 +187,7 @@ class EventAcceptor {
       }
     }
     if (!accepted.empty()) services_->publisher->Publish(std::move(accepted));
+    if (reply.rejected_size() > 0) LogRejected(reply);
   }
 
  private:
@@ -198,10 +201,15 @@ class EventAcceptor {
                      {{"mount", services_->plugin_info.mount_path()},
                       {"code", absl::StatusCodeToString(status.code())}})
         .Increment();
-    services_->logger.Warn("refused an event of a plugin",
+  }
+
+  // One line for a batch: a plugin must not be able to flood the log.
+  void LogRejected(const v1::PublishReply& reply) {
+    services_->logger.Warn("refused events of a plugin",
                            {{"mount", services_->plugin_info.mount_path()},
                             {"plugin", services_->plugin_info.plugin()},
-                            {"reason", Text(status)}});
+                            {"refused", std::to_string(reply.rejected_size())},
+                            {"first_reason", reply.rejected(0).reason()}});
   }
 
   const MountServices* const services_;

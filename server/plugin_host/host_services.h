@@ -27,6 +27,7 @@ struct MountServices {
   Logger logger;
   Limits limits;
   bool local = false;
+  bool caching_disabled = false;
   absl::Duration default_lease_ttl;
   absl::Duration max_lease_ttl;
   std::string vault_version;

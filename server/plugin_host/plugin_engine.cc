@@ -1,26 +1,44 @@
 #include "server/plugin_host/plugin_engine.h"
 
+#include <iterator>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "server/base/text.h"
+#include "server/plugin_host/plugin_log.h"
 #include "server/plugin_host/reply_conversion.h"
 
 namespace belfry::plugin_host {
 namespace {
 
-// How long a connection may be broken before the process must have ended, too.
-constexpr absl::Duration kTimeToDie = absl::Seconds(2);
+// How long a process that was killed may take to be gone.
+constexpr absl::Duration kTimeToDie = absl::Seconds(5);
+// Requests of one mount that wait for its plugin.
+constexpr std::size_t kMaxWaiting = 4096;
 
-absl::Status FromGrpc(const grpc::Status& status) {
+constexpr std::string_view kCodeNames[] = {
+    "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+    "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+    "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
+    "DataLoss", "Unauthenticated"};
+
+// What Vault's clients see of an error that is none of the plugin protocol.
+std::string RpcError(const grpc::Status& status) {
+  const auto code = static_cast<std::size_t>(status.error_code());
+  return Concat({"rpc error: code = ", code < std::size(kCodeNames) ? kCodeNames[code] : "Unknown",
+                 " desc = ", status.error_message()});
+}
+
+// OK for the errors that the plugin itself answered with.
+absl::Status Ended(const grpc::Status& status) {
   switch (status.error_code()) {
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return absl::DeadlineExceededError("the plugin did not answer in time");
     case grpc::StatusCode::CANCELLED:
       return absl::CancelledError("the request was cancelled");
     default:
-      return absl::UnavailableError(
-          Concat({"rpc error: code = ", std::to_string(status.error_code()),
-                  " desc = ", status.error_message()}));
+      return absl::OkStatus();
   }
 }
 
@@ -33,6 +51,10 @@ struct HandleTraits {
     stub.async()->HandleRequest(context, args, reply, std::move(done));
   }
   static absl::StatusOr<Result> Convert(Reply reply) { return FromProto(std::move(reply)); }
+  static absl::StatusOr<Result> Refused(const grpc::Status& status) {
+    return Result{.response = std::nullopt,
+                  .error = mounts::EngineError{.http_status = 500, .message = RpcError(status)}};
+  }
 };
 
 struct ExistenceTraits {
@@ -44,7 +66,7 @@ struct ExistenceTraits {
     stub.async()->HandleExistenceCheck(context, args, reply, std::move(done));
   }
   static absl::StatusOr<Result> Convert(const Reply& reply) {
-    if (reply.has_err()) {
+    if (IsError(reply.err())) {
       const mounts::EngineError error = FromProto(reply.err());
       // A path that the plugin does not know is its business when the request itself arrives.
       if (error.http_status == 404) return mounts::Existence::kUnknown;
@@ -52,6 +74,9 @@ struct ExistenceTraits {
     }
     if (!reply.check_found()) return mounts::Existence::kUnknown;
     return reply.exists() ? mounts::Existence::kExists : mounts::Existence::kMissing;
+  }
+  static absl::StatusOr<Result> Refused(const grpc::Status& status) {
+    return absl::InternalError(RpcError(status));
   }
 };
 
@@ -93,24 +118,30 @@ class PluginEngine::Call {
 
   static void OnReply(std::unique_ptr<Call> call, const grpc::Status& status) {
     if (status.ok()) return Finish(std::move(call), Traits::Convert(std::move(call->reply_)));
-    if (status.error_code() != grpc::StatusCode::UNAVAILABLE || call->retried_)
-      return Finish(std::move(call), FromGrpc(status));
-    // A broken connection: whether the plugin has died, and its restart, takes longer than a
-    // callback may.
-    Call* const released = call.release();
-    if (!released->engine_->executor_->Post(
-            [released] { Retry(std::unique_ptr<Call>(released)); })) {
-      Finish(
-          std::unique_ptr<Call>(released),
-          absl::UnavailableError("the plugin has died and too many requests wait for its restart"));
+    if (absl::Status ended = Ended(status); !ended.ok()) return Finish(std::move(call), ended);
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE)
+      return Finish(std::move(call), Traits::Refused(status));
+    if (call->retried_) {
+      return Finish(
+          std::move(call),
+          absl::UnavailableError(Concat({"the plugin died, was started anew and died again: ",
+                                         OneLine(status.error_message())})));
     }
+    // A broken connection, unless the plugin itself answers so: finding out, and a restart, takes
+    // longer than a callback may.
+    PluginEngine* const engine = call->engine_;
+    const std::shared_ptr<PluginInstance> broken = call->instance_;
+    engine->Recover(broken, [call = std::move(call), status](
+                                absl::StatusOr<std::shared_ptr<PluginInstance>> instance) mutable {
+      Retry(std::move(call), status, std::move(instance));
+    });
   }
 
-  static void Retry(std::unique_ptr<Call> call) {
-    call->retried_ = true;
-    absl::StatusOr<std::shared_ptr<PluginInstance>> instance =
-        call->engine_->Replace(call->instance_);
+  static void Retry(std::unique_ptr<Call> call, const grpc::Status& status,
+                    absl::StatusOr<std::shared_ptr<PluginInstance>> instance) {
     if (!instance.ok()) return Finish(std::move(call), instance.status());
+    if (*instance == call->instance_) return Finish(std::move(call), Traits::Refused(status));
+    call->retried_ = true;
     call->instance_ = *std::move(instance);
     call->reply_.Clear();
     Send(std::move(call));
@@ -169,14 +200,47 @@ std::shared_ptr<PluginInstance> PluginEngine::Current() const {
   return current_;
 }
 
-absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace(
-    const std::shared_ptr<PluginInstance>& dead) {
-  MutexLock one_at_a_time(&restart_mutex_);
-  if (std::shared_ptr<PluginInstance> current = Current(); current != dead) return current;
-  if (!dead->process().WaitForExit(kTimeToDie)) {
-    return absl::UnavailableError(
-        "the connection to the plugin is broken although it still runs; try again");
+void PluginEngine::Recover(const std::shared_ptr<PluginInstance>& broken, Continuation then) {
+  absl::StatusOr<std::shared_ptr<PluginInstance>> now =
+      absl::UnavailableError("too many requests wait for the plugin to be started anew");
+  bool wait = false;
+  {
+    MutexLock lock(&mutex_);
+    if (current_ != broken) {
+      now = current_;
+    } else if (waiting_.size() < kMaxWaiting) {
+      wait = true;
+      waiting_.push_back(std::move(then));
+      if (recovering_) return;
+      recovering_ = true;
+      // The engine waits for the recovery, too: it goes on after the last call has its answer.
+      calls_.Enter();
+    }
   }
+  if (!wait) return then(std::move(now));
+  if (!executor_->Post([this] { EndRecovery(Replace()); }))
+    EndRecovery(absl::UnavailableError("too many plugins wait to be started anew"));
+}
+
+void PluginEngine::EndRecovery(const absl::StatusOr<std::shared_ptr<PluginInstance>>& instance) {
+  std::vector<Continuation> waiting;
+  {
+    MutexLock lock(&mutex_);
+    recovering_ = false;
+    waiting.swap(waiting_);
+  }
+  for (Continuation& then : waiting) then(instance);
+  // Last: the engine may be destroyed from here on.
+  calls_.Leave();
+}
+
+absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace() {
+  const std::shared_ptr<PluginInstance> broken = Current();
+  if (broken->process().Answers()) return broken;
+  // Most likely it is dead already; one that runs but cannot be spoken to is of no use.
+  broken->process().Kill();
+  if (!broken->process().WaitForExit(kTimeToDie))
+    return absl::UnavailableError("the plugin cannot be spoken to and does not end");
   logger_.Warn("a plugin has died and is started anew");
   absl::StatusOr<std::unique_ptr<PluginInstance>> started = start_();
   if (!started.ok()) return started.status();
@@ -184,7 +248,7 @@ absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace(
   std::erase_if(retired_, [](const std::shared_ptr<PluginInstance>& instance) {
     return instance.use_count() == 1;
   });
-  retired_.push_back(dead);
+  retired_.push_back(broken);
   const std::shared_ptr<PluginInstance> current = *std::move(started);
   MutexLock lock(&mutex_);
   current_ = current;

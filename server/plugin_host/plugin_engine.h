@@ -40,11 +40,18 @@ class PluginEngine final : public mounts::Engine {
   template <typename Traits>
   class Call;
 
+  // Takes the instance that runs now, or why there is none.
+  using Continuation = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<PluginInstance>>)>;
+
   std::shared_ptr<PluginInstance> Current() const;
-  // Blocks. The instance that runs after `dead` has ended; Unavailable when it does not come up, or
-  // when `dead` has not ended at all.
-  absl::StatusOr<std::shared_ptr<PluginInstance>> Replace(
-      const std::shared_ptr<PluginInstance>& dead);
+  // For a call whose connection to `broken` broke. Does not block: `then` runs at once when another
+  // instance runs already, else on the executor. It gets `broken` itself when that still answers.
+  // All that wait are served by one restart.
+  void Recover(const std::shared_ptr<PluginInstance>& broken, Continuation then);
+  // Blocks: the instance to go on with, started anew if need be.
+  absl::StatusOr<std::shared_ptr<PluginInstance>> Replace();
+  // Serves all that wait.
+  void EndRecovery(const absl::StatusOr<std::shared_ptr<PluginInstance>>& instance);
 
   const StartInstance start_;
   const std::string sha256_;
@@ -52,12 +59,14 @@ class PluginEngine final : public mounts::Engine {
   Counter& restarts_;
   const Logger logger_;
   Gate calls_;
-  Mutex restart_mutex_;  // One restart at a time.
   mutable Mutex mutex_;
   // Shared: a call keeps the instance it was sent to.
   std::shared_ptr<PluginInstance> current_ ABSL_GUARDED_BY(mutex_);
-  // Kept until no call refers to them, so that none is destroyed on a thread of gRPC.
-  std::vector<std::shared_ptr<PluginInstance>> retired_ ABSL_GUARDED_BY(restart_mutex_);
+  bool recovering_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Continuation> waiting_ ABSL_GUARDED_BY(mutex_);
+  // Kept until no call refers to them, so that none is destroyed on a thread of gRPC. Only Replace
+  // uses it, which never runs twice at once.
+  std::vector<std::shared_ptr<PluginInstance>> retired_;
 };
 
 }  // namespace belfry::plugin_host

@@ -21,8 +21,11 @@ logical::EventPluginInfo PluginInfoOf(const mounts::MountEntry& entry) {
   info.set_mount_path(entry.path);
   info.set_plugin(entry.type);
   info.set_plugin_version(entry.plugin_version);
-  if (const auto version = entry.options.find("version"); version != entry.options.end())
+  if (const auto version = entry.options.find("version"); version != entry.options.end()) {
     info.set_version(version->second);
+  } else if (entry.type == "kv") {
+    info.set_version("1");  // As in Vault, where a kv mount always has a version.
+  }
   return info;
 }
 
@@ -72,6 +75,7 @@ class PluginHostImpl final : public PluginHost {
             .logger = logger_,
             .limits = options_.limits,
             .local = entry.local,
+            .caching_disabled = entry.force_no_cache,
             .default_lease_ttl = or_default(entry.default_lease_ttl, options_.default_lease_ttl),
             .max_lease_ttl = or_default(entry.max_lease_ttl, options_.max_lease_ttl),
             .vault_version = options_.vault_version};

@@ -7,6 +7,8 @@
 #include "sdk/wire/handshake.h"
 #include "server/base/ids.h"
 #include "server/base/text.h"
+#include "server/plugin_host/plugin_log.h"
+#include "server/plugin_host/reply_conversion.h"
 
 namespace belfry::plugin_host {
 namespace {
@@ -15,17 +17,14 @@ namespace {
 constexpr std::uint32_t kListenerId = 1;
 constexpr std::size_t kMultiplexIdLength = 10;
 constexpr int kSecretsPlugin = 1;
-constexpr auto kSetupTimeout = std::chrono::seconds(60);
-constexpr auto kCleanupTimeout = std::chrono::seconds(2);
-
-void Limit(grpc::ClientContext& context, std::chrono::seconds timeout) {
-  context.set_deadline(std::chrono::system_clock::now() + timeout);
-}
 
 absl::Status Failed(std::string_view call, const grpc::Status& status, std::string_view error) {
   if (status.ok() && error.empty()) return absl::OkStatus();
-  return absl::UnavailableError(
-      Concat({call, " failed: ", status.ok() ? error : std::string_view(status.error_message())}));
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
+    return absl::UnavailableError(Concat({call, " was not answered in time"}));
+  return absl::UnavailableError(Concat(
+      {call,
+       " failed: ", OneLine(status.ok() ? error : std::string_view(status.error_message()))}));
 }
 
 }  // namespace
@@ -38,7 +37,7 @@ absl::StatusOr<std::unique_ptr<PluginInstance>> PluginInstance::Start(
       PluginProcess::Start(program, sockets, limits, services.logger);
   if (!process.ok()) return process.status();
   // The constructor is private.
-  std::unique_ptr<PluginInstance> instance(new PluginInstance());
+  std::unique_ptr<PluginInstance> instance(new PluginInstance(limits));
   instance->process_ = *std::move(process);
   absl::StatusOr<std::unique_ptr<HostServices>> listener =
       HostServices::Start(Concat({instance->process_->folder(), "/host"}),
@@ -67,7 +66,7 @@ absl::Status PluginInstance::SetUp(const mounts::MountEntry& entry) {
   config["plugin_version"] = entry.plugin_version;
   grpc::ClientContext context;
   Address(context);
-  Limit(context, kSetupTimeout);
+  Limit(context);
   pb::SetupReply reply;
   const grpc::Status status = backend_->Setup(&context, args, &reply);
   if (absl::Status failed = Failed("Setup", status, reply.err()); !failed.ok()) return failed;
@@ -81,7 +80,7 @@ absl::Status PluginInstance::SetUp(const mounts::MountEntry& entry) {
 absl::Status PluginInstance::CheckType() {
   grpc::ClientContext context;
   Address(context);
-  Limit(context, kSetupTimeout);
+  Limit(context);
   pb::TypeReply reply;
   const grpc::Status status = backend_->Type(&context, pb::Empty(), &reply);
   if (absl::Status failed = Failed("Type", status, ""); !failed.ok()) return failed;
@@ -93,7 +92,7 @@ absl::Status PluginInstance::CheckType() {
 void PluginInstance::AskVersion() {
   grpc::ClientContext context;
   Address(context);
-  Limit(context, kSetupTimeout);
+  Limit(context);
   logical::VersionReply reply;
   if (logical::PluginVersion::NewStub(process_->channel())
           ->Version(&context, logical::Empty(), &reply)
@@ -104,11 +103,18 @@ void PluginInstance::AskVersion() {
 absl::Status PluginInstance::Initialize() {
   grpc::ClientContext context;
   Address(context);
-  Limit(context, kSetupTimeout);
+  Limit(context);
   pb::InitializeReply reply;
   const grpc::Status status = backend_->Initialize(&context, pb::InitializeArgs(), &reply);
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return absl::OkStatus();
-  return Failed("Initialize", status, reply.err().err_msg());
+  const bool refused = status.ok() && IsError(reply.err());
+  return Failed("Initialize", status, refused ? FromProto(reply.err()).message : "");
+}
+
+// Every call of a start may take as long as the start itself.
+void PluginInstance::Limit(grpc::ClientContext& context) const {
+  context.set_deadline(std::chrono::system_clock::now() +
+                       absl::ToChronoMilliseconds(limits_.plugin_start_timeout));
 }
 
 void PluginInstance::Address(grpc::ClientContext& context) const {
@@ -119,7 +125,8 @@ PluginInstance::~PluginInstance() {
   if (set_up_ && process_->running()) {
     grpc::ClientContext context;
     Address(context);
-    Limit(context, kCleanupTimeout);
+    context.set_deadline(std::chrono::system_clock::now() +
+                         absl::ToChronoMilliseconds(limits_.plugin_stop_timeout));
     pb::Empty reply;
     (void)backend_->Cleanup(&context, pb::Empty(), &reply);
   }

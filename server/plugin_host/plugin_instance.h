@@ -32,12 +32,14 @@ class PluginInstance {
   const std::string& version() const { return version_; }
 
  private:
-  PluginInstance() = default;
+  explicit PluginInstance(const Limits& limits) : limits_(limits) {}
+  void Limit(grpc::ClientContext& context) const;
   absl::Status SetUp(const mounts::MountEntry& entry);
   absl::Status CheckType();
   void AskVersion();
   absl::Status Initialize();
 
+  const Limits limits_;
   // Declared first, destroyed last: a plugin may call until its process has ended.
   std::unique_ptr<HostServices> services_;
   std::unique_ptr<PluginProcess> process_;

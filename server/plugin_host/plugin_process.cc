@@ -16,6 +16,8 @@ namespace belfry::plugin_host {
 namespace {
 
 constexpr auto kConnectTimeout = std::chrono::seconds(10);
+constexpr auto kProbeTimeout = std::chrono::seconds(2);
+constexpr std::size_t kMaxSentenceBytes = 600;
 
 // The host's own environment with these variables in place of its own. (plugin-protocol 1.1)
 std::vector<std::string> Environment(const PluginProgram& program, const std::string& socket_folder,
@@ -68,8 +70,9 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const Plugin
   std::unique_ptr<PluginProcess> plugin(
       new PluginProcess(*std::move(folder), limits, logger.Named(program.name)));
   if (const absl::Status status = plugin->Launch(program, sockets); !status.ok()) {
-    return absl::UnavailableError(Concat(
-        {"the plugin \"", program.name, "\" could not be started: ", ToStd(status.message())}));
+    return absl::UnavailableError(
+        Concat({"the plugin \"", program.name,
+                "\" could not be started: ", OneLine(ToStd(status.message()), kMaxSentenceBytes)}));
   }
   return plugin;
 }
@@ -102,13 +105,7 @@ absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory
 absl::Status PluginProcess::Connect(const wire::Handshake& handshake) {
   trust_.peer_certificate_pem = handshake.certificate_pem;
   channel_ = wire::Connect(handshake.network, handshake.address, trust_);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kConnectTimeout);
-  grpc::health::v1::HealthCheckRequest request;
-  request.set_service("plugin");
-  grpc::health::v1::HealthCheckResponse response;
-  const grpc::Status healthy =
-      grpc::health::v1::Health::NewStub(channel_)->Check(&context, request, &response);
+  const grpc::Status healthy = AskHealth(kConnectTimeout);
   if (!healthy.ok() && healthy.error_code() != grpc::StatusCode::UNIMPLEMENTED) {
     return absl::UnavailableError(
         Concat({"no connection with mutual TLS to ", handshake.address,
@@ -122,6 +119,21 @@ absl::Status PluginProcess::Connect(const wire::Handshake& handshake) {
   stdio_thread_ = std::thread([this] { DrainStdio(); });
   broker_thread_ = std::thread([this] { DrainBroker(); });
   return absl::OkStatus();
+}
+
+grpc::Status PluginProcess::AskHealth(std::chrono::seconds limit) const {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + limit);
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service("plugin");
+  grpc::health::v1::HealthCheckResponse response;
+  return grpc::health::v1::Health::NewStub(channel_)->Check(&context, request, &response);
+}
+
+bool PluginProcess::Answers() const {
+  if (!running()) return false;
+  const grpc::StatusCode code = AskHealth(kProbeTimeout).error_code();
+  return code != grpc::StatusCode::UNAVAILABLE && code != grpc::StatusCode::DEADLINE_EXCEEDED;
 }
 
 void PluginProcess::DrainStdio() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -45,6 +46,10 @@ class PluginProcess {
   // Where this process's sockets lie, the host's for it included.
   const std::string& folder() const { return folder_; }
   bool running() const { return process_->running(); }
+  // Whether it can be spoken to, now. Blocks for two seconds at most.
+  bool Answers() const;
+  // SIGKILL; does not wait.
+  void Kill() { process_->Kill(); }
   // False when it still runs after `limit`.
   bool WaitForExit(absl::Duration limit) const { return process_->WaitForExit(limit); }
   // Tells the plugin where the listener with this id is. False when the plugin is gone.
@@ -54,6 +59,7 @@ class PluginProcess {
   PluginProcess(std::string folder, const Limits& limits, const Logger& logger);
   absl::Status Launch(const PluginProgram& program, SocketDirectory* sockets);
   absl::Status Connect(const wire::Handshake& handshake);
+  grpc::Status AskHealth(std::chrono::seconds limit) const;
   void DrainStdio();
   void DrainBroker();
   void AskToStop();

@@ -52,9 +52,16 @@ pb::Request ToProto(mounts::Request request) {
   return proto;
 }
 
+bool IsError(const pb::ProtoError& error) {
+  if (error.err_type() > kUnrecoverable) return false;
+  return error.err_type() != 0 || !error.err_msg().empty();
+}
+
 mounts::EngineError FromProto(const pb::ProtoError& error) {
   switch (error.err_type()) {
     case kCoded:
+      // What is no HTTP status of an answer becomes one.
+      if (error.err_code() < 200 || error.err_code() > 599) return {500, error.err_msg()};
       return {static_cast<int>(error.err_code()), error.err_msg()};
     case kBadRequest:
       return {400, error.err_msg()};
@@ -78,7 +85,7 @@ mounts::EngineError FromProto(const pb::ProtoError& error) {
 mounts::Reply FromProto(pb::HandleRequestReply reply) {
   mounts::Reply result;
   if (reply.has_response()) result.response = FromProto(std::move(*reply.mutable_response()));
-  if (reply.has_err()) {
+  if (IsError(reply.err())) {
     result.error = FromProto(reply.err());
     // A user's mistake that comes with an answer is the user's. (plugin-protocol 5.6)
     if (reply.err().err_type() == kUser && result.response) result.error->http_status = 400;

@@ -12,5 +12,7 @@ pb::Request ToProto(mounts::Request request);
 // (plugin-protocol 5.6)
 mounts::Reply FromProto(pb::HandleRequestReply reply);
 mounts::EngineError FromProto(const pb::ProtoError& error);
+// False for an absent error, and for kinds that no host knows: they count as none.
+bool IsError(const pb::ProtoError& error);
 
 }  // namespace belfry::plugin_host

@@ -1,0 +1,205 @@
+#include "server/plugin_host/host_services.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "proto/belfry/v1/event_producer.grpc.pb.h"
+#include "proto/vault/backend.grpc.pb.h"
+#include "server/base/testing.h"
+#include "server/plugin_host/testing.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+// A plugin's view of the host, over a real socket with mutual TLS.
+class HostServicesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "hostXXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+    host_ = *wire::NewCertificate();
+    plugin_ = *wire::NewCertificate();
+    MountServices services{.storage = storage_.get(),
+                           .publisher = &publisher_,
+                           .clock = &clock_,
+                           .metrics = metrics_.get(),
+                           .logger = Logger(log_, "plugins"),
+                           .default_lease_ttl = absl::Hours(1),
+                           .max_lease_ttl = absl::Hours(2),
+                           .vault_version = "1.2.3"};
+    services.plugin_info.set_mount_class("secret");
+    services.plugin_info.set_mount_path("honest/");
+    services.plugin_info.set_mount_accessor("forger_01234567");
+    services.plugin_info.set_plugin("forger");
+    services_ = *HostServices::Start(
+        Socket(), wire::Trust{.own = host_, .peer_certificate_pem = plugin_.certificate_pem},
+        std::move(services));
+    channel_ =
+        wire::Connect("unix", Socket(),
+                      wire::Trust{.own = plugin_, .peer_certificate_pem = host_.certificate_pem});
+  }
+  void TearDown() override {
+    channel_.reset();
+    services_.reset();
+    EXPECT_FALSE(std::filesystem::exists(Socket()));
+    std::filesystem::remove_all(folder_);
+  }
+  std::string Socket() const { return folder_ + "/host"; }
+
+  std::string Put(const std::string& key, const std::string& value) {
+    grpc::ClientContext context;
+    pb::StoragePutArgs args;
+    args.mutable_entry()->set_key(key);
+    args.mutable_entry()->set_value(value);
+    pb::StoragePutReply reply;
+    EXPECT_TRUE(pb::Storage::NewStub(channel_)->Put(&context, args, &reply).ok());
+    return reply.err();
+  }
+  pb::StorageGetReply Get(const std::string& key) {
+    grpc::ClientContext context;
+    pb::StorageGetArgs args;
+    args.set_key(key);
+    pb::StorageGetReply reply;
+    EXPECT_TRUE(pb::Storage::NewStub(channel_)->Get(&context, args, &reply).ok());
+    return reply;
+  }
+
+  std::string folder_;
+  wire::Certificate host_;
+  wire::Certificate plugin_;
+  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  RecordingPublisher publisher_;
+  FakeClock clock_{absl::FromUnixSeconds(1795413511)};
+  const std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
+  std::unique_ptr<HostServices> services_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+logical::EventReceived Event(const std::string& type) {
+  logical::EventReceived event;
+  event.set_event_type(type);
+  event.mutable_event()->set_id("id-of-" + type);
+  (*event.mutable_event()->mutable_metadata()->mutable_fields())["path"].set_string_value("a");
+  return event;
+}
+
+TEST_F(HostServicesTest, AForgedEventIsRefusedAndItsNeighboursGoThrough) {
+  v1::PublishRequest request;
+  request.set_batch(7);
+  *request.add_events() = Event("forger/first");
+  *request.add_events() = Event("forger/forged");
+  request.mutable_events(1)->mutable_plugin_info()->set_mount_path("secret/");
+  *request.add_events() = Event("forger/third");
+  grpc::ClientContext context;
+  const auto stub = v1::EventProducer::NewStub(channel_);
+  const auto stream = stub->Publish(&context);
+  ASSERT_TRUE(stream->Write(request));
+  v1::PublishReply reply;
+  ASSERT_TRUE(stream->Read(&reply));
+  EXPECT_EQ(reply.batch(), 7u);
+  ASSERT_EQ(reply.rejected_size(), 1);
+  EXPECT_EQ(reply.rejected(0).index(), 1u);
+  EXPECT_EQ(reply.rejected(0).code(), grpc::StatusCode::PERMISSION_DENIED);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+
+  const std::vector<bus::Event> events = publisher_.Take(2);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].message.event_type(), "forger/first");
+  EXPECT_EQ(events[1].message.event_type(), "forger/third");
+  EXPECT_EQ(events[1].message.plugin_info().mount_path(), "honest/");
+  EXPECT_EQ(bus::MetadataText(events[1].message, "path"), "honest/a");
+  EXPECT_EQ(events[1].accepted, clock_.Now());
+  EXPECT_NE(metrics_->PrometheusText().find("belfry_events_rejected_total{"), std::string::npos);
+  ASSERT_EQ(log_->Lines().size(), 1u);
+  EXPECT_NE(log_->Lines()[0].find("mount=honest/"), std::string::npos);
+}
+
+TEST_F(HostServicesTest, AWhollyRefusedBatchIsOneLogLine) {
+  v1::PublishRequest request;
+  for (int i = 0; i < 100; ++i) request.add_events();
+  grpc::ClientContext context;
+  const auto stub = v1::EventProducer::NewStub(channel_);
+  const auto stream = stub->Publish(&context);
+  ASSERT_TRUE(stream->Write(request));
+  v1::PublishReply reply;
+  ASSERT_TRUE(stream->Read(&reply));
+  EXPECT_EQ(reply.rejected_size(), 100);
+  EXPECT_EQ(log_->Lines().size(), 1u);
+}
+
+TEST_F(HostServicesTest, VaultsOwnWayToSendAnEventIsServedToo) {
+  pb::SendEventRequest request;
+  request.set_event_type("kv-v2/data-write");
+  *request.mutable_event() = Event("x").event();
+  pb::Empty reply;
+  grpc::ClientContext context;
+  EXPECT_TRUE(pb::Events::NewStub(channel_)->SendEvent(&context, request, &reply).ok());
+  EXPECT_EQ(publisher_.Take(1)[0].message.plugin_info().mount_path(), "honest/");
+  request.clear_event_type();
+  grpc::ClientContext second;
+  EXPECT_EQ(pb::Events::NewStub(channel_)->SendEvent(&second, request, &reply).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(HostServicesTest, StorageIsReadOnlyUntilSetupIsOver) {
+  EXPECT_EQ(Put("a", "1"), "cannot write to storage during setup");
+  services_->AllowWrites();
+  EXPECT_EQ(Put("a", "1"), "");
+  EXPECT_EQ(Get("a").entry().value(), "1");
+  EXPECT_FALSE(Get("b").has_entry());
+  EXPECT_EQ(Get("b").err(), "");
+  EXPECT_EQ(Put("../b", "1"), "relative paths not supported");
+}
+
+TEST_F(HostServicesTest, TheSystemViewIsThatOfAVaultWithoutEnterprise) {
+  const auto view = pb::SystemView::NewStub(channel_);
+  pb::ReplicationStateReply state;
+  grpc::ClientContext first;
+  ASSERT_TRUE(view->ReplicationState(&first, pb::Empty(), &state).ok());
+  EXPECT_EQ(state.state(), 12288);
+  pb::TTLReply ttl;
+  grpc::ClientContext second;
+  ASSERT_TRUE(view->MaxLeaseTTL(&second, pb::Empty(), &ttl).ok());
+  EXPECT_EQ(ttl.ttl(), absl::ToInt64Nanoseconds(absl::Hours(2)));
+  pb::PluginEnvReply environment;
+  grpc::ClientContext third;
+  ASSERT_TRUE(view->PluginEnv(&third, pb::Empty(), &environment).ok());
+  EXPECT_EQ(environment.plugin_environment().vault_version(), "1.2.3");
+  pb::GeneratePasswordFromPolicyReply password;
+  grpc::ClientContext fourth;
+  EXPECT_EQ(view->GeneratePasswordFromPolicy(&fourth, {}, &password).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  pb::RegisterRotationJobWithResponseReply rotation;
+  grpc::ClientContext fifth;
+  EXPECT_EQ(view->RegisterRotationJobWithResponse(&fifth, {}, &rotation).error_code(),
+            grpc::StatusCode::INTERNAL);
+}
+
+TEST_F(HostServicesTest, WhoHasAnotherCertificateIsNobody) {
+  const std::shared_ptr<grpc::Channel> stranger = wire::Connect(
+      "unix", Socket(),
+      wire::Trust{.own = *wire::NewCertificate(), .peer_certificate_pem = host_.certificate_pem});
+  grpc::ClientContext context;
+  pb::StorageGetReply reply;
+  EXPECT_EQ(pb::Storage::NewStub(stranger)->Get(&context, {}, &reply).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(HostServicesTest, AnOpenStreamDoesNotHoldUpTheEnd) {
+  grpc::ClientContext context;
+  const auto stub = v1::EventProducer::NewStub(channel_);
+  const auto stream = stub->Publish(&context);
+  ASSERT_TRUE(stream->Write({}));
+  v1::PublishReply reply;
+  ASSERT_TRUE(stream->Read(&reply));
+  services_.reset();
+  EXPECT_FALSE(stream->Read(&reply));
+  EXPECT_FALSE(stream->Finish().ok());
+}
+
+}  // namespace
+}  // namespace belfry::plugin_host

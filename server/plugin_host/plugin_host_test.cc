@@ -1,0 +1,375 @@
+// The room with real processes: the notes plugin as users get it, and scripts that misbehave.
+#include "server/plugin_host/plugin_host.h"
+
+#include <dirent.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "grpcpp/server_builder.h"
+#include "proto/vault/backend.grpc.pb.h"
+#include "sdk/wire/certificate.h"
+#include "sdk/wire/credentials.h"
+#include "server/base/testing.h"
+#include "server/plugin_host/testing.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+// Waits for the answer of one call.
+template <typename T>
+class Answer {
+ public:
+  auto Callback() {
+    return [this](absl::StatusOr<T> value) {
+      MutexLock lock(&mutex_);
+      value_ = std::move(value);
+      came_.NotifyAll();
+    };
+  }
+  absl::StatusOr<T> Wait() {
+    MutexLock lock(&mutex_);
+    while (!value_) came_.Wait(&mutex_);
+    return *value_;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar came_;
+  std::optional<absl::StatusOr<T>> value_ ABSL_GUARDED_BY(mutex_);
+};
+
+mounts::Request Request(mounts::Operation operation, std::string path, std::string data = "null") {
+  mounts::Request request;
+  request.operation = operation;
+  request.path = std::move(path);
+  request.data = std::move(data);
+  request.mount_point = "n/";
+  request.mount_type = "notes";
+  request.deadline = absl::Now() + absl::Seconds(90);
+  return request;
+}
+
+class PluginHostTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "phXXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+    std::filesystem::create_directory(folder_ + "/plugins");
+    std::filesystem::create_symlink(BELFRY_BIN "/plugins/belfry-notes",
+                                    folder_ + "/plugins/belfry-notes");
+  }
+  void TearDown() override {
+    host_.reset();
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/s"));
+    EXPECT_THAT(Plugins(), SizeIs(0));
+    std::filesystem::remove_all(folder_);
+  }
+
+  void Script(const std::string& name, const std::string& text) {
+    const std::string path = folder_ + "/plugins/" + name;
+    std::ofstream(path) << "#!/bin/sh\n" << text << "\n";
+    chmod(path.c_str(), 0700);
+  }
+  void StartHost(Limits limits = {}) {
+    absl::StatusOr<std::unique_ptr<PluginHost>> host =
+        PluginHost::Create({.plugin_directories = {folder_ + "/plugins"},
+                            .socket_directory = folder_ + "/s",
+                            .guard_program = BELFRY_BIN "/belfry-plugin-guard",
+                            .vault_version = "1.21.4",
+                            .limits = limits},
+                           &publisher_, &clock_, metrics_.get(), Logger(log_, "plugins"));
+    ASSERT_TRUE(host.ok()) << host.status();
+    host_ = *std::move(host);
+  }
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> Mount(const std::string& type) {
+    mounts::MountEntry entry;
+    entry.path = "n/";
+    entry.type = type;
+    entry.accessor = type + "_01234567";
+    entry.backend_uuid = "11111111-2222-3333-4444-555555555555";
+    return static_cast<mounts::EngineFactory&>(*host_).Create(entry, storage_.get());
+  }
+  // Why a plugin does not start.
+  std::string Sentence(const std::string& type) {
+    const absl::Status status = Mount(type).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    return std::string(ToStd(status.message()));
+  }
+
+  // Plugins that run, by their place in the tree of processes.
+  std::vector<pid_t> Plugins() const {
+    std::vector<pid_t> found;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "stat");
+      pid_t pid = 0;
+      pid_t parent = 0;
+      std::string name;
+      char state = 0;
+      if (file >> pid >> name >> state >> parent && parent == getpid() && state != 'Z' &&
+          name != "(plugin-guard)")
+        found.push_back(pid);
+    }
+    return found;
+  }
+
+  std::string folder_;
+  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  RecordingPublisher publisher_;
+  FakeClock clock_{absl::FromUnixSeconds(1795413511)};
+  const std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
+  std::unique_ptr<PluginHost> host_;
+};
+
+absl::StatusOr<mounts::Reply> Ask(mounts::Engine& engine, mounts::Request request) {
+  Answer<mounts::Reply> answer;
+  engine.Handle(std::move(request), answer.Callback());
+  return answer.Wait();
+}
+absl::StatusOr<mounts::Reply> Write(mounts::Engine& engine, const std::string& text) {
+  return Ask(engine, Request(mounts::Operation::kUpdate, "notes/a", "{\"text\":\"" + text + "\"}"));
+}
+absl::StatusOr<mounts::Reply> Read(mounts::Engine& engine) {
+  return Ask(engine, Request(mounts::Operation::kRead, "notes/a"));
+}
+
+TEST_F(PluginHostTest, APluginWritesReadsAndTellsOfItAsItsMount) {
+  StartHost();
+  EXPECT_THAT(host_->PluginNames(), ElementsAre("notes"));
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_THAT((*engine)->RunningSha256(), SizeIs(64));
+  const absl::StatusOr<mounts::Reply> written = Write(**engine, "hi");
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_FALSE(written->error);
+  const absl::StatusOr<mounts::Reply> read = Read(**engine);
+  ASSERT_TRUE(read.ok() && read->response);
+  EXPECT_EQ(read->response->data, R"({"text":"hi"})");
+  const std::vector<bus::Event> events = publisher_.Take(1);
+  ASSERT_THAT(events, SizeIs(1));
+  const logical::EventReceived& event = events[0].message;
+  EXPECT_EQ(event.event_type(), "notes/write");
+  EXPECT_EQ(event.plugin_info().mount_class(), "secret");
+  EXPECT_EQ(event.plugin_info().mount_path(), "n/");
+  EXPECT_EQ(event.plugin_info().mount_accessor(), "notes_01234567");
+  EXPECT_EQ(event.plugin_info().plugin(), "notes");
+  EXPECT_EQ(bus::MetadataText(event, "path"), "n/notes/a");
+  EXPECT_EQ(bus::MetadataText(event, "data_path"), "n/notes/a");
+  EXPECT_EQ(events[0].accepted, clock_.Now());
+}
+
+TEST_F(PluginHostTest, AnExistenceCheckTellsCreateFromUpdate) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const auto check = [&] {
+    Answer<mounts::Existence> answer;
+    (*engine)->CheckExistence(Request(mounts::Operation::kCreate, "notes/a", "{}"),
+                              answer.Callback());
+    return *answer.Wait();
+  };
+  EXPECT_EQ(check(), mounts::Existence::kMissing);
+  ASSERT_TRUE(Write(**engine, "hi").ok());
+  EXPECT_EQ(check(), mounts::Existence::kExists);
+}
+
+TEST_F(PluginHostTest, AnUnknownPathIs404AndAMissingThingIsNothing) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const absl::StatusOr<mounts::Reply> missing = Read(**engine);
+  ASSERT_TRUE(missing.ok());
+  EXPECT_FALSE(missing->response || missing->error);
+}
+
+TEST_F(PluginHostTest, AKilledPluginIsBackForTheNextRequest) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  ASSERT_TRUE(Write(**engine, "before").ok());
+  ASSERT_THAT(Plugins(), SizeIs(1));
+  const pid_t killed = Plugins()[0];
+  kill(killed, SIGKILL);
+  const absl::StatusOr<mounts::Reply> read = Read(**engine);
+  ASSERT_TRUE(read.ok() && read->response) << read.status();
+  EXPECT_EQ(read->response->data, R"({"text":"before"})");
+  ASSERT_THAT(Plugins(), SizeIs(1));
+  EXPECT_NE(Plugins()[0], killed);
+}
+
+TEST_F(PluginHostTest, RequestsUnderWayAreAnsweredWhenThePluginDies) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  ASSERT_TRUE(Write(**engine, "before").ok());
+  // It can no longer answer, so that all of them are under way when it dies.
+  kill(Plugins()[0], SIGSTOP);
+  std::vector<Answer<mounts::Reply>> answers(50);
+  for (Answer<mounts::Reply>& answer : answers)
+    (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), answer.Callback());
+  kill(Plugins()[0], SIGKILL);
+  for (Answer<mounts::Reply>& answer : answers) {
+    const absl::StatusOr<mounts::Reply> read = answer.Wait();
+    ASSERT_TRUE(read.ok() && read->response) << read.status();
+    EXPECT_EQ(read->response->data, R"({"text":"before"})");
+  }
+  EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("belfry_plugin_restarts_total 1"));
+}
+
+TEST_F(PluginHostTest, APluginThatDoesNotComeBackIsOneSentenceAndThenTriedAgain) {
+  Script("fickle",
+         "[ -e " + folder_ + "/broken ] && exit 9; exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("fickle");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  std::ofstream(folder_ + "/broken") << "x";
+  kill(Plugins()[0], SIGKILL);
+  const absl::Status status = Read(**engine).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(status.message(),
+            "the plugin \"fickle\" could not be started: it exited with code 9 before its "
+            "handshake; what it printed on standard error is in the log");
+  std::filesystem::remove(folder_ + "/broken");
+  EXPECT_TRUE(Read(**engine).ok());
+}
+
+TEST_F(PluginHostTest, ARequestEndsAtItsDeadline) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const pid_t plugin = Plugins()[0];
+  kill(plugin, SIGSTOP);
+  mounts::Request request = Request(mounts::Operation::kRead, "notes/a");
+  request.deadline = absl::Now() + absl::Milliseconds(50);
+  EXPECT_EQ(Ask(**engine, std::move(request)).status().code(), absl::StatusCode::kDeadlineExceeded);
+  kill(plugin, SIGCONT);
+}
+
+TEST_F(PluginHostTest, AnEngineThatEndsLeavesNoProcessAndNoSocket) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_FALSE(std::filesystem::is_empty(folder_ + "/s"));
+  engine->reset();
+  EXPECT_THAT(Plugins(), SizeIs(0));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/s"));
+}
+
+TEST_F(PluginHostTest, AStuckPluginIsKilledWhenItsTimeIsOver) {
+  StartHost({.plugin_stop_timeout = absl::Milliseconds(100)});
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  kill(Plugins()[0], SIGSTOP);
+  engine->reset();
+  EXPECT_THAT(Plugins(), SizeIs(0));
+}
+
+TEST_F(PluginHostTest, APluginMayFloodItsOutput) {
+  Script("noisy",
+         "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo "
+         "'{\"@level\":1,\"@message\":[]}' >&2; exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("noisy");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_TRUE(Write(**engine, "hi").ok());
+}
+
+TEST_F(PluginHostTest, WhatIsNotThereIsNotFound) {
+  StartHost();
+  const absl::Status status = Mount("none").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(status.message(), "plugin not found in the catalog: none");
+}
+
+TEST_F(PluginHostTest, EachWayNotToStartIsOneSentence) {
+  Script("rubbish", "echo hello; exec sleep 600");
+  Script("leaver", "exit 3");
+  Script("victim", "kill -9 $$");
+  Script("empty", "echo; exec sleep 600");
+  Script("core", "echo '2|5|unix|/nowhere|grpc|'; exec sleep 600");
+  Script("app", "echo '1|4|unix|/nowhere|grpc|'; exec sleep 600");
+  Script("bare", "echo '1|5|unix|/nowhere|grpc|'; exec sleep 600");
+  Script("udp", "echo '1|5|udp|/nowhere|grpc|'; exec sleep 600");
+  Script("junk", "echo '1|5|unix|/nowhere|grpc|" + std::string(80, 'T') + "'; exec sleep 600");
+  StartHost();
+  EXPECT_EQ(Sentence("leaver"),
+            "the plugin \"leaver\" could not be started: it exited with code 3 before its "
+            "handshake; what it printed on standard error is in the log");
+  EXPECT_EQ(Sentence("victim"),
+            "the plugin \"victim\" could not be started: it was ended by signal 9 (Killed) before "
+            "its handshake; what it printed on standard error is in the log");
+  EXPECT_EQ(Sentence("app"),
+            "the plugin \"app\" could not be started: it answered with the protocol version 4, but "
+            "only version 5 was offered; rebuild it with a current SDK");
+  EXPECT_EQ(Sentence("bare"),
+            "the plugin \"bare\" could not be started: its handshake line has no certificate, "
+            "although mutual TLS was asked for; rebuild it with a current SDK");
+  EXPECT_THAT(Sentence("rubbish"), HasSubstr("\"hello\""));
+  EXPECT_THAT(Sentence("empty"), HasSubstr("first line on standard output is empty"));
+  EXPECT_THAT(Sentence("core"), HasSubstr("core"));
+  EXPECT_THAT(Sentence("udp"), HasSubstr("\"udp\""));
+  EXPECT_THAT(Sentence("junk"), HasSubstr("certificate"));
+  EXPECT_THAT(Plugins(), SizeIs(0));
+}
+
+TEST_F(PluginHostTest, SilenceIsOneSentence) {
+  Script("silent", "exec sleep 600");
+  StartHost({.plugin_start_timeout = absl::Milliseconds(100)});
+  EXPECT_EQ(Sentence("silent"),
+            "the plugin \"silent\" could not be started: it printed no handshake line within "
+            "100ms; a plugin prints it as soon as it listens");
+}
+
+TEST_F(PluginHostTest, AScriptWithoutInterpreterIsExplainedInTheLog) {
+  std::ofstream(folder_ + "/plugins/odd") << "#!/no/such/interpreter\n";
+  chmod((folder_ + "/plugins/odd").c_str(), 0700);
+  StartHost();
+  EXPECT_THAT(Sentence("odd"), HasSubstr("exited with code 126"));
+  EXPECT_THAT(log_->Lines(), ::testing::Contains(HasSubstr("cannot execute")));
+}
+
+// The listener shows another certificate than the one of the handshake line.
+TEST_F(PluginHostTest, ALieAboutTheCertificateIsOneSentence) {
+  const wire::Certificate shown = *wire::NewCertificate();
+  const wire::Certificate told = *wire::NewCertificate();
+  const std::string socket = folder_ + "/liar";
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("unix:" + socket,
+                           wire::ServerCredentials(wire::Trust{
+                               .own = shown, .peer_certificate_pem = told.certificate_pem}));
+  pb::Backend::Service nothing;
+  builder.RegisterService(&nothing);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  Script("liar", "echo '1|5|unix|" + socket + "|grpc|" +
+                     wire::EncodeHandshakeCertificate(told.certificate_der) + "'; exec sleep 600");
+  StartHost();
+  const std::string sentence = Sentence("liar");
+  EXPECT_THAT(sentence, HasSubstr("the plugin \"liar\" could not be started: no connection with "
+                                  "mutual TLS to " +
+                                  socket + " came about"));
+  EXPECT_EQ(sentence.find('\n'), std::string::npos);
+  server->Shutdown();
+}
+
+TEST_F(PluginHostTest, WithoutAGuardThereIsNoHost) {
+  EXPECT_EQ(PluginHost::Create({.socket_directory = folder_ + "/s", .guard_program = "/no/guard"},
+                               &publisher_, &clock_, metrics_.get(), Logger())
+                .status()
+                .code(),
+            absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace belfry::plugin_host
