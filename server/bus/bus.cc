@@ -1,10 +1,12 @@
 #include "server/bus/bus.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
+#include <map>
+#include <span>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "server/base/mutex.h"
 #include "server/bus/glob.h"
 #include "server/encode/encode.h"
@@ -12,81 +14,77 @@
 namespace belfry::bus {
 namespace {
 
-std::string_view WithoutSlashes(std::string_view text) {
+std::string_view TrimSlashes(std::string_view text) {
   while (text.starts_with('/')) text.remove_prefix(1);
   while (text.ends_with('/')) text.remove_suffix(1);
   return text;
 }
 
-// The frames of one event, each made when the first subscriber of its format wants it.
-class Frames {
- public:
-  explicit Frames(const Event& event) : event_(event) {}
+// What a subscription asks of type and namespace. Subscriptions that ask the same are matched once
+// for all.
+struct Pattern {
+  std::string type;
+  std::vector<std::string> namespaces;
+  auto operator<=>(const Pattern&) const = default;
 
-  const Frame& Get(Format format) {
-    Frame& frame = frames_[static_cast<std::size_t>(format)];
-    if (frame == nullptr) frame = std::make_shared<const std::string>(Encode(format));
+  bool Matches(const Event& event) const {
+    const std::string_view space = TrimSlashes(event.message.namespace_());
+    const auto matches = [space](const std::string& pattern) {
+      return GlobMatches(pattern, space);
+    };
+    return std::any_of(namespaces.begin(), namespaces.end(), matches) &&
+           GlobMatches(type, event.message.event_type());
+  }
+};
+
+struct Subscriber {
+  explicit Subscriber(SubscribeOptions options)
+      : format(options.format), allow(std::move(options.allow)), sink(std::move(options.sink)) {}
+
+  const Format format;
+  const std::function<bool(const Event&)> allow;
+  // Shared with the session; see SubscribeOptions.
+  const std::shared_ptr<Sink> sink;
+  // Nothing is offered any more, even by a publisher that still holds an index with this
+  // subscriber.
+  std::atomic<bool> ended = false;
+};
+
+// Shared by the index that lists it, by publishers at work and by the subscription.
+using SubscriberPtr = std::shared_ptr<Subscriber>;
+
+struct Group {
+  Pattern pattern;
+  std::vector<SubscriberPtr> members;
+};
+
+// Immutable; groups are shared by the indexes before and after a change elsewhere.
+using Index = std::map<Pattern, std::shared_ptr<const Group>>;
+
+// One event on its way, with the frames that someone has wanted so far.
+class Prepared {
+ public:
+  explicit Prepared(const Event& event) : event_(event) {}
+  const Event& event() const { return event_; }
+
+  const Frame& As(Format format) {
+    Frame& frame = format == Format::kCloudEventsJson ? json_ : protobuf_;
+    if (!frame) {
+      frame = std::make_shared<const std::string>(
+          format == Format::kCloudEventsJson
+              ? encode::CloudEventJson(event_.message, event_.accepted)
+              : encode::Protobuf(event_.message));
+    }
     return frame;
   }
 
  private:
-  std::string Encode(Format format) const {
-    if (format == Format::kProtobuf) return encode::Protobuf(event_.message);
-    return encode::CloudEventJson(event_.message, event_.accepted);
-  }
-
   const Event& event_;
-  std::array<Frame, 2> frames_;
+  Frame json_;
+  Frame protobuf_;
 };
 
-// One subscription as the index holds it.
-struct Subscriber {
-  explicit Subscriber(SubscribeOptions subscribe_options) : options(std::move(subscribe_options)) {}
-
-  bool Wants(const logical::EventReceived& event) const {
-    return GlobMatches(options.type_pattern, event.event_type()) &&
-           WantsNamespace(event.namespace_());
-  }
-  bool WantsNamespace(std::string_view event_namespace) const {
-    const std::string_view name = WithoutSlashes(event_namespace);
-    if (options.namespace_patterns.empty()) return name.empty();
-    return std::any_of(options.namespace_patterns.begin(), options.namespace_patterns.end(),
-                       [name](const std::string& pattern) { return GlobMatches(pattern, name); });
-  }
-
-  const SubscribeOptions options;
-  // Set once the subscription has ended or its sink took its last frame.
-  std::atomic<bool> ended = false;
-};
-
-// Replaced as a whole, never changed: a publisher works on the one it found. Shared by publishers
-// and the bus.
-using Index = std::vector<std::shared_ptr<Subscriber>>;
-
-struct Counters {
-  explicit Counters(Metrics& metrics)
-      : published(metrics.GetCounter("belfry_events_published_total",
-                                     "Accepted events times the subscriptions of that moment.")),
-        delivered(metrics.GetCounter("belfry_events_delivered_total",
-                                     "Events handed to a subscriber's queue.")),
-        filtered(
-            metrics.GetCounter("belfry_events_filtered_total",
-                               "Events whose type or namespace a subscriber did not ask for.")),
-        denied(metrics.GetCounter("belfry_events_denied_total",
-                                  "Events that a subscriber may not see.")),
-        missed(metrics.GetCounter("belfry_events_missed_total",
-                                  "Events that a subscriber was told it has missed.")),
-        subscriptions(
-            metrics.GetGauge("belfry_events_subscriptions", "Subscriptions that are open.")) {}
-  Counter& published;
-  Counter& delivered;
-  Counter& filtered;
-  Counter& denied;
-  Counter& missed;
-  Gauge& subscriptions;
-};
-
-// What happened to the offers of one Publish, added to the metrics once at its end.
+// What became of the pairs of event and subscriber that were considered.
 struct Tally {
   std::uint64_t delivered = 0;
   std::uint64_t filtered = 0;
@@ -96,112 +94,210 @@ struct Tally {
 
 class BusImpl final : public Bus {
  public:
-  explicit BusImpl(Metrics& metrics) : counters_(metrics) {}
+  explicit BusImpl(Metrics* metrics)
+      : published_(metrics->GetCounter("belfry_events_published_total",
+                                       "Accepted events times the subscriptions of that moment.")),
+        delivered_(metrics->GetCounter("belfry_events_delivered_total",
+                                       "Events that a subscriber's queue accepted.")),
+        filtered_(
+            metrics->GetCounter("belfry_events_filtered_total",
+                                "Events that a subscriber did not ask for, by type or namespace.")),
+        denied_(metrics->GetCounter("belfry_events_denied_total",
+                                    "Events that a subscriber may not see.")),
+        missed_(metrics->GetCounter(
+            "belfry_events_missed_total",
+            "Events that a subscriber was too slow for; it was told and its subscription ended.")),
+        subscriptions_(metrics->GetGauge("belfry_events_subscriptions", "Subscriptions open.")) {}
 
-  void Publish(std::vector<Event> events) override {
-    Tally tally;
-    {
-      // One publisher at a time: this is where events get their order.
-      MutexLock order(&publish_mutex_);
-      const std::shared_ptr<const Index> index = CurrentIndex();
-      for (const Event& event : events) OfferToAll(*index, event, tally);
-    }
-    Count(tally);
-  }
-
+  void Publish(std::vector<Event> events) override;
   std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) override;
 
-  void Remove(const std::shared_ptr<Subscriber>& subscriber) {
-    subscriber->ended = true;
-    MutexLock lock(&index_mutex_);
-    auto index = std::make_shared<Index>(*index_);
-    std::erase(*index, subscriber);
-    index_ = std::move(index);
-    counters_.subscriptions.Add(-1);
-  }
+  // Takes the subscribers out of the index; those that are not in it any more are passed over.
+  void Remove(const Pattern& pattern, std::span<const SubscriberPtr> gone);
 
  private:
+  struct Ended {
+    Pattern pattern;
+    std::vector<SubscriberPtr> members;
+  };
+
   std::shared_ptr<const Index> CurrentIndex() const {
     MutexLock lock(&index_mutex_);
     return index_;
   }
 
-  static void OfferToAll(const Index& index, const Event& event, Tally& tally) {
-    Frames frames(event);
-    for (const std::shared_ptr<Subscriber>& subscriber : index) {
-      if (subscriber->ended.load(std::memory_order_relaxed)) continue;
-      if (!subscriber->Wants(event.message)) {
-        ++tally.filtered;
-      } else if (!subscriber->options.allow(event)) {
-        ++tally.denied;
-      } else {
-        Offer(*subscriber, frames, tally);
-      }
-    }
-  }
+  std::vector<Ended> PublishInOrder(std::span<const Event> events);
+  static std::vector<SubscriberPtr> OfferToGroup(const Group& group,
+                                                 std::span<Prepared* const> wanted, Tally& tally);
+  static bool OfferToSubscriber(const Subscriber& subscriber, std::span<Prepared* const> wanted,
+                                Tally& tally);
+  void Count(const Tally& tally);
 
-  static void Offer(Subscriber& subscriber, Frames& frames, Tally& tally) {
-    switch (subscriber.options.sink->Offer(frames.Get(subscriber.options.format))) {
-      case OfferResult::kAccepted:
-        ++tally.delivered;
-        return;
-      case OfferResult::kFull:
-        ++tally.missed;
-        subscriber.ended = true;
-        return;
-      case OfferResult::kClosed:
-        subscriber.ended = true;
-        return;
-    }
-  }
+  Counter& published_;
+  Counter& delivered_;
+  Counter& filtered_;
+  Counter& denied_;
+  Counter& missed_;
+  Gauge& subscriptions_;
 
-  void Count(const Tally& tally) {
-    counters_.published.Add(tally.delivered + tally.filtered + tally.denied + tally.missed);
-    counters_.delivered.Add(tally.delivered);
-    counters_.filtered.Add(tally.filtered);
-    counters_.denied.Add(tally.denied);
-    counters_.missed.Add(tally.missed);
-  }
-
-  Counters counters_;
+  // Gives events their order. Held while they are offered, so that each sink sees one call at a
+  // time.
   Mutex publish_mutex_;
+
+  // Never held while a sink or `allow` runs or is destroyed.
   mutable Mutex index_mutex_;
-  std::shared_ptr<const Index> index_ ABSL_GUARDED_BY(index_mutex_) = std::make_shared<Index>();
+  std::shared_ptr<const Index> index_ ABSL_GUARDED_BY(index_mutex_) =
+      std::make_shared<const Index>();
 };
 
 class SubscriptionImpl final : public Subscription {
  public:
-  SubscriptionImpl(BusImpl* bus, std::shared_ptr<Subscriber> subscriber)
-      : bus_(bus), subscriber_(std::move(subscriber)) {}
-  ~SubscriptionImpl() override { bus_->Remove(subscriber_); }
+  SubscriptionImpl(BusImpl* bus, Pattern pattern, SubscriberPtr subscriber)
+      : bus_(bus), pattern_(std::move(pattern)), subscriber_(std::move(subscriber)) {}
+  ~SubscriptionImpl() override {
+    subscriber_->ended = true;
+    bus_->Remove(pattern_, {&subscriber_, 1});
+  }
 
  private:
   BusImpl* const bus_;
-  const std::shared_ptr<Subscriber> subscriber_;
+  const Pattern pattern_;
+  const SubscriberPtr subscriber_;
 };
 
 std::unique_ptr<Subscription> BusImpl::Subscribe(SubscribeOptions options) {
+  Pattern pattern{.type = std::move(options.type_pattern)};
+  for (const std::string& space : options.namespace_patterns) {
+    pattern.namespaces.emplace_back(TrimSlashes(space));
+  }
+  if (pattern.namespaces.empty()) pattern.namespaces.emplace_back();
   auto subscriber = std::make_shared<Subscriber>(std::move(options));
+
+  std::shared_ptr<const Index> old;  // Destroyed after the lock: it may be the last to hold others.
   {
     MutexLock lock(&index_mutex_);
     auto index = std::make_shared<Index>(*index_);
-    index->push_back(subscriber);
-    index_ = std::move(index);
+    std::shared_ptr<const Group>& group = (*index)[pattern];
+    auto grown = group ? std::make_shared<Group>(*group) : std::make_shared<Group>();
+    grown->pattern = pattern;
+    grown->members.push_back(subscriber);
+    group = std::move(grown);
+    old = std::exchange(index_, std::move(index));
   }
-  counters_.subscriptions.Add(1);
-  return std::make_unique<SubscriptionImpl>(this, std::move(subscriber));
+  subscriptions_.Add(1);
+  return std::make_unique<SubscriptionImpl>(this, std::move(pattern), std::move(subscriber));
+}
+
+void BusImpl::Remove(const Pattern& pattern, std::span<const SubscriberPtr> gone) {
+  std::shared_ptr<const Index> old;  // Destroyed after the lock, with what only it held.
+  std::int64_t removed = 0;
+  {
+    MutexLock lock(&index_mutex_);
+    const auto found = index_->find(pattern);
+    if (found == index_->end()) return;
+    auto group = std::make_shared<Group>(*found->second);
+    removed = static_cast<std::int64_t>(std::erase_if(group->members, [gone](const auto& member) {
+      return std::find(gone.begin(), gone.end(), member) != gone.end();
+    }));
+    if (removed == 0) return;
+    auto index = std::make_shared<Index>(*index_);
+    if (group->members.empty()) {
+      index->erase(pattern);
+    } else {
+      (*index)[pattern] = std::move(group);
+    }
+    old = std::exchange(index_, std::move(index));
+  }
+  subscriptions_.Add(-removed);
+}
+
+void BusImpl::Publish(std::vector<Event> events) {
+  if (events.empty()) return;
+  for (const Ended& ended : PublishInOrder(events)) Remove(ended.pattern, ended.members);
+}
+
+std::vector<BusImpl::Ended> BusImpl::PublishInOrder(std::span<const Event> events) {
+  std::vector<Prepared> prepared(events.begin(), events.end());
+  std::vector<Prepared*> wanted;
+  wanted.reserve(prepared.size());
+  std::vector<Ended> ended;
+  Tally tally;
+  std::shared_ptr<const Index> index;  // Destroyed after the lock.
+  {
+    MutexLock lock(&publish_mutex_);
+    index = CurrentIndex();
+    for (const auto& [pattern, group] : *index) {
+      wanted.clear();
+      for (Prepared& event : prepared) {
+        if (pattern.Matches(event.event())) wanted.push_back(&event);
+      }
+      tally.filtered += (prepared.size() - wanted.size()) * group->members.size();
+      if (wanted.empty()) continue;
+      std::vector<SubscriberPtr> gone = OfferToGroup(*group, wanted, tally);
+      if (!gone.empty()) ended.push_back({pattern, std::move(gone)});
+    }
+  }
+  Count(tally);
+  return ended;
+}
+
+// Subscriber by subscriber rather than event by event: its queue is fetched into the cache once for
+// all events of the call.
+std::vector<SubscriberPtr> BusImpl::OfferToGroup(const Group& group,
+                                                 std::span<Prepared* const> wanted, Tally& tally) {
+  std::vector<SubscriberPtr> gone;
+  for (const SubscriberPtr& subscriber : group.members) {
+    if (OfferToSubscriber(*subscriber, wanted, tally)) continue;
+    subscriber->ended = true;
+    gone.push_back(subscriber);
+  }
+  return gone;
+}
+
+bool BusImpl::OfferToSubscriber(const Subscriber& subscriber, std::span<Prepared* const> wanted,
+                                Tally& tally) {
+  for (Prepared* const event : wanted) {
+    if (subscriber.ended) return false;
+    if (!subscriber.allow(event->event())) {
+      ++tally.denied;
+      continue;
+    }
+    switch (subscriber.sink->Offer(event->As(subscriber.format))) {
+      case OfferResult::kAccepted:
+        ++tally.delivered;
+        break;
+      case OfferResult::kFull:
+        ++tally.missed;
+        return false;
+      case OfferResult::kClosed:
+        return false;
+    }
+  }
+  return true;
+}
+
+void BusImpl::Count(const Tally& tally) {
+  const auto add = [](Counter& counter, std::uint64_t amount) {
+    if (amount > 0) counter.Add(amount);
+  };
+  add(published_, tally.delivered + tally.filtered + tally.denied + tally.missed);
+  add(delivered_, tally.delivered);
+  add(filtered_, tally.filtered);
+  add(denied_, tally.denied);
+  add(missed_, tally.missed);
 }
 
 }  // namespace
 
 std::string_view MetadataText(const logical::EventReceived& event, std::string_view key) {
   const auto& fields = event.event().metadata().fields();
-  const auto it = fields.find(std::string(key));
-  return it == fields.end() ? std::string_view() : std::string_view(it->second.string_value());
+  const auto found = fields.find(std::string(key));
+  if (found == fields.end()) return "";
+  return found->second.string_value();  // "" for every other kind.
 }
 
 std::unique_ptr<Bus> Bus::Create(Metrics* metrics) {
-  return std::make_unique<BusImpl>(*metrics);
+  return std::make_unique<BusImpl>(metrics);
 }
 
 }  // namespace belfry::bus

@@ -7,8 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/vault/event.pb.h"
 #include "server/base/metrics.h"
@@ -62,10 +60,11 @@ struct SubscribeOptions {
   // only.
   std::vector<std::string> namespace_patterns;
   Format format = Format::kProtobuf;
-  // May the subscriber see this event? Called by publishers, from several threads, possibly after
-  // Subscription's end has begun.
+  // May the subscriber see this event? Called by publishers, from several threads but one call at
+  // a time, possibly after Subscription's end has begun. Must not block.
   std::function<bool(const Event&)> allow;
-  // Shared: the session owns it, and the bus keeps it alive while an offer runs.
+  // Shared: the bus keeps it alive until the subscription ends and, after that, while offers under
+  // way run. A sink that owns its Subscription therefore drops it when it is done.
   std::shared_ptr<Sink> sink;
 };
 

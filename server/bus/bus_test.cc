@@ -169,6 +169,56 @@ TEST_F(BusTest, NothingIsOfferedAfterTheSubscriptionIsDropped) {
   EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 0);
 }
 
+TEST_F(BusTest, EventsOfOneCallStayInOrderForEveryPatternAndFormat) {
+  const auto all = std::make_shared<RecordingSink>();
+  const auto some = std::make_shared<RecordingSink>();
+  const auto a = bus_->Subscribe(Options(all));
+  const auto b = bus_->Subscribe(Options(some, "kv*"));
+  std::vector<Event> events;
+  for (int i = 0; i < 6; ++i) {
+    events.push_back(MakeEvent(std::to_string(i), i % 2 == 0 ? "kv-v1/write" : "notes/write"));
+  }
+  bus_->Publish(std::move(events));
+  EXPECT_THAT(all->ids(), ElementsAre("0", "1", "2", "3", "4", "5"));
+  EXPECT_THAT(some->ids(), ElementsAre("0", "2", "4"));
+}
+
+TEST_F(BusTest, ASinkIsLetGoOfOnceItIsFullOrClosed) {
+  auto full = std::make_shared<RecordingSink>(0);
+  auto closed = std::make_shared<RecordingSink>();
+  closed->Close();
+  const std::weak_ptr<Sink> full_life = full;
+  const std::weak_ptr<Sink> closed_life = closed;
+  const auto other = bus_->Subscribe(Options(std::make_shared<RecordingSink>()));
+  auto a = bus_->Subscribe(Options(std::move(full)));
+  auto b = bus_->Subscribe(Options(std::move(closed)));
+  EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 3);
+  bus_->Publish({MakeEvent("1")});
+  EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 1);
+  a.reset();
+  b.reset();
+  EXPECT_TRUE(full_life.expired());
+  EXPECT_TRUE(closed_life.expired());
+  EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 1);
+}
+
+// Ends its own subscription when it dies, wherever that is.
+class OwningSink final : public Sink {
+ public:
+  OfferResult Offer(const Frame&) override { return OfferResult::kClosed; }
+  std::unique_ptr<Subscription> other;
+};
+
+TEST_F(BusTest, ASinkMayEndSubscriptionsWhenItDies) {
+  auto sink = std::make_shared<OwningSink>();
+  sink->other = bus_->Subscribe(Options(std::make_shared<RecordingSink>()));
+  const std::weak_ptr<Sink> life = sink;
+  auto subscription = bus_->Subscribe(Options(std::move(sink)));
+  subscription.reset();
+  EXPECT_TRUE(life.expired());
+  EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 0);
+}
+
 TEST_F(BusTest, TheCountersAddUp) {
   const auto slow = std::make_shared<RecordingSink>(1);
   const auto a = bus_->Subscribe(Options(slow));
