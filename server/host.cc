@@ -68,13 +68,20 @@ class HostImpl final : public Host {
   absl::Status StartPlugins() {
     absl::StatusOr<std::string> sockets = MakeSocketDirectory();
     if (!sockets.ok()) return sockets.status();
+    const std::string folder = *sockets;
     plugin_host::Options options{.plugin_directories = config_.plugin_directories,
                                  .socket_directory = *std::move(sockets),
+                                 .guard_program = config_.guard_program,
                                  .vault_version = kVaultVersion,
                                  .limits = limits_};
     auto plugins = plugin_host::PluginHost::Create(std::move(options), bus_.get(), &clock_,
                                                    metrics_.get(), log_.Named("plugins"));
-    if (!plugins.ok()) return plugins.status();
+    if (!plugins.ok()) {
+      // Nobody has taken charge of it.
+      std::error_code ignored;
+      std::filesystem::remove(folder, ignored);
+      return plugins.status();
+    }
     plugins_ = *std::move(plugins);
     return absl::OkStatus();
   }

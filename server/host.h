@@ -17,13 +17,16 @@ struct HostConfig {
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 8200;  // 0: any free one.
   std::vector<std::string> plugin_directories;
+  // The program that cleans up after a killed host; empty: belfry-plugin-guard beside this program.
+  std::string guard_program;
   std::string log_level = "info";  // trace, debug, info, warn, error
 };
 
 // The whole server, composed: config → objects → run → orderly shutdown.
 class Host {
  public:
-  // Starts everything; from its return on, requests are answered. Otherwise one sentence that says what to do.
+  // Starts everything; from its return on, requests are answered. Otherwise one sentence that says
+  // what to do.
   static absl::StatusOr<std::unique_ptr<Host>> Start(HostConfig config);
   // Stops everything in the reverse order; no plugin and no socket file stays behind.
   virtual ~Host() = default;
