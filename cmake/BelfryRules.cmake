@@ -91,7 +91,7 @@ function(belfry_binary)
   target_link_libraries(belfry_${arg_NAME}_binary PRIVATE ${arg_DEPS} belfry_options)
   set_target_properties(belfry_${arg_NAME}_binary PROPERTIES
     OUTPUT_NAME ${arg_OUTPUT} RUNTIME_OUTPUT_DIRECTORY ${BELFRY_BIN}/${arg_DIRECTORY})
-  if(arg_DIRECTORY STREQUAL "" OR arg_DIRECTORY STREQUAL plugins)
+  if("${arg_DIRECTORY}" MATCHES "^(plugins)?$")
     add_dependencies(programs belfry_${arg_NAME}_binary)
   endif()
 endfunction()
