@@ -37,10 +37,16 @@ echo 'toolchain_type(name = "toolchain_type", visibility = ["//visibility:public
   printf '%s = "%s"\n' cc_flags_supplier cc_flags_supplier compiler_flag compiler_flag
 } >"$workspace/rules_cc/cc/defs.bzl"
 
+# Bazel wants to download this for any cc_test; it is used only where coverage is asked for.
+mkdir "$workspace/remote_coverage_tools"
+echo 'workspace(name = "remote_coverage_tools")' >"$workspace/remote_coverage_tools/WORKSPACE"
+echo 'filegroup(name = "coverage_report_generator", visibility = ["//visibility:public"])' >"$workspace/remote_coverage_tools/BUILD"
+
 share=/usr/share/bazel
 cd "$workspace"
 overrides=(
   --override_repository=rules_cc="$workspace/rules_cc"
+  --override_repository=remote_coverage_tools="$workspace/remote_coverage_tools"
   --override_repository=rules_java=$share/rules/java
   --override_repository=rules_proto=$share/rules/proto
   --override_repository=platforms=$share/tools/platforms

@@ -131,9 +131,9 @@ class Check:
                 self.check_include(f"{path}:{number}", path, room, holders, match[1])
 
     def is_test_helper(self, path):
-        """A header beside a source of a test, such as raw_client.h beside raw_client.cc."""
-        folder = path.rsplit("/", 1)[0] + "/"
-        return any(t.kind in ("test", "binary") and t.folder + "/" == folder for t in self.targets.values())
+        """testing.h, fakes.h, or a header whose source is one of a test or a program, such as raw_client.h beside raw_client.cc."""
+        kinds = {holder.kind for holder in self.holders.get(path[:-2] + ".cc", [])}
+        return path.endswith(("/testing.h", "/fakes.h")) or bool(kinds & {"test", "binary"})
 
     def check_include(self, where, path, room, holders, include):
         if ".." in include.split("/"):

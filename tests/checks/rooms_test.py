@@ -68,6 +68,11 @@ class RoomsTest(unittest.TestCase):
     def test_a_source_that_no_target_builds_is_found(self):
         self.expect("server/bus/lost.cc: belongs to no target", **{"server/bus/lost.cc": ""})
 
+    def test_a_header_that_no_target_lists_is_found_even_where_programs_are(self):
+        self.expect("server/bus/lost.h: belongs to no target",
+                    **{"server/bus/lost.h": "", "server/base/CMakeLists.txt": GOOD["server/base/CMakeLists.txt"],
+                       "server/bus/CMakeLists.txt": GOOD["server/bus/CMakeLists.txt"] + "\nbelfry_test(NAME bus_test SRCS t.cc)"})
+
 
 if __name__ == "__main__":
     sys.exit(unittest.main())
