@@ -117,7 +117,7 @@ class Belfry {
         port_(PortIn(server_.LineAfter("export VAULT_ADDR="))),
         control_(ConnectTo(port_)) {
     server_.LineAfter("Root Token:");
-    Call(control_, "POST", "sys/mounts/bench", R"({"type":"belfry-emitter"})");
+    Call(control_, "POST", "sys/mounts/bench", R"({"type":"emitter"})");
   }
   ~Belfry() { close(control_); }
 

@@ -91,7 +91,7 @@ CERTIFICATE = "TUlJ" * 20
     ("echo hello; exec sleep 600", "hello"),
     ("exit 3", "3"),
     ("kill -9 $$", "9"),
-    ("echo '2|5|unix|/nowhere|grpc|'; exec sleep 600", "core protocol"),
+    ("echo '2|5|unix|/nowhere|grpc|'; exec sleep 600", "core version"),
     ("echo '1|4|unix|/nowhere|grpc|'; exec sleep 600", "version 4"),
     ("echo '1|5|unix|/nowhere|grpc|'; exec sleep 600", "certificate"),
     (f"echo '1|5|unix|/nowhere|grpc|{CERTIFICATE}'; exec sleep 600", "certificate"),
