@@ -87,7 +87,8 @@ class Builder {
     } else if (Json::Array* array = open_.back().value.if_array()) {
       array->push_back(std::move(value));
     } else {
-      open_.back().value.if_object()->insert_or_assign(std::move(open_.back().key), std::move(value));
+      open_.back().value.if_object()->insert_or_assign(std::move(open_.back().key),
+                                                       std::move(value));
     }
     return true;
   }
@@ -154,7 +155,7 @@ void DumpTo(const Json& value, std::string* out) {
 
 absl::Status Malformed(std::string_view what, std::size_t position) {
   return absl::InvalidArgumentError(
-      absl::StrCat("invalid JSON at byte ", position, ": ", std::string(what)));
+      absl::StrCat("malformed JSON at byte ", position, ": ", std::string(what)));
 }
 
 }  // namespace

@@ -49,6 +49,12 @@ TEST(Json, ValuesAreMadeFromWhatTheyHold) {
   EXPECT_EQ(Json(Json::Object{{"a", Json::Array{1, "b"}}}).Dump(), R"({"a":[1,"b"]})");
 }
 
+TEST(Json, BytesThatAreNotTextBecomeReplacementCharacters) {
+  EXPECT_EQ(Json("a\xff\xc3").Dump(), "\"a\uFFFD\uFFFD\"");
+  EXPECT_EQ(Json("\u00e9\u20ac\U0001F600").Dump(), "\"\u00e9\u20ac\U0001F600\"");
+  EXPECT_TRUE(Json::Parse(Json("\xed\xa0\x80").Dump()).ok());
+}
+
 TEST(Json, FindAnswersNullForWhatIsNotThere) {
   const Json value(Json::Object{{"a", 1}});
   EXPECT_EQ(value.Find("a")->Dump(), "1");
