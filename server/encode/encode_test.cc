@@ -92,7 +92,7 @@ TEST(CloudEventJson, WritesMetadataOfAnyKindInOrderOfKey) {
 
 TEST(JsonString, EscapesAsGoDoes) {
   EXPECT_EQ(JsonString("a\"b\\c/<>&"), R"("a\"b\\c/\u003c\u003e\u0026")");
-  EXPECT_EQ(JsonString("\n\r\t\b\f\x01\x7f"), "\"\\n\\r\\t\\u0008\\u000c\\u0001\x7f\"");
+  EXPECT_EQ(JsonString("\n\r\t\b\f\x01\x7f"), "\"\\n\\r\\t\\b\\f\\u0001\x7f\"");
   EXPECT_EQ(JsonString("ä€😀"), "\"ä€😀\"");
   EXPECT_EQ(JsonString("\u2028\u2029"), R"("\u2028\u2029")");
 }
