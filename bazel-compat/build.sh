@@ -54,4 +54,9 @@ overrides=(
   --nosandbox_debug
 )
 bazel --batch build "${overrides[@]}" --jobs="$(nproc)" "${@:-//...}"
-if (($# == 0)); then bazel --batch test "${overrides[@]}" --jobs="$(nproc)" --test_output=errors //...; fi
+if (($# == 0)); then
+  # The path of a Unix socket has 107 characters at most, fewer than Bazel's own folder for tests may have.
+  scratch=$(mktemp -d /tmp/bazel.XXXX)
+  trap 'rm -rf "$scratch"' EXIT
+  bazel --batch test "${overrides[@]}" --jobs="$(nproc)" --test_tmpdir="$scratch" --test_output=errors //...
+fi
