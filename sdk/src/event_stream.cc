@@ -19,12 +19,13 @@ EventStream::EventStream(std::shared_ptr<grpc::Channel> channel, absl::Duration 
       events_(pb::Events::NewStub(channel)) {}
 
 EventStream::~EventStream() {
-  std::shared_ptr<PublishCall> call;
+  std::vector<std::shared_ptr<PublishCall>> calls;
   {
     MutexLock lock(&mutex_);
-    call = std::move(call_);
+    calls = std::move(ended_);
+    if (call_) calls.push_back(std::move(call_));
   }
-  if (call) call->CancelAndWait();
+  for (const std::shared_ptr<PublishCall>& call : calls) call->CancelAndWait();
 }
 
 absl::Status EventStream::Send(logical::EventReceived event) {
@@ -43,7 +44,10 @@ absl::Status EventStream::Send(logical::EventReceived event) {
 std::shared_ptr<PublishCall> EventStream::CurrentCall() {
   MutexLock lock(&mutex_);
   if (unary_) return nullptr;
-  if (!call_ || call_->broken()) call_ = PublishCall::Start(producer_.get());
+  if (call_ && !call_->broken()) return call_;
+  std::erase_if(ended_, [](const std::shared_ptr<PublishCall>& call) { return call->done(); });
+  if (call_) ended_.push_back(std::move(call_));
+  call_ = PublishCall::Start(producer_.get());
   return call_;
 }
 

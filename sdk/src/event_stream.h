@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -43,6 +44,8 @@ class EventStream final {
   const std::unique_ptr<pb::Events::Stub> events_;
   Mutex mutex_;
   std::shared_ptr<PublishCall> call_ ABSL_GUARDED_BY(mutex_);  // Shared with the Sends that use it.
+  // Broken ones that gRPC may not have let go of yet.
+  std::vector<std::shared_ptr<PublishCall>> ended_ ABSL_GUARDED_BY(mutex_);
   bool unary_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

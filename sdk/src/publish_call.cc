@@ -28,7 +28,6 @@ absl::Status ToStatus(const v1::RejectedEvent& rejected) {
 
 std::shared_ptr<PublishCall> PublishCall::Start(v1::EventProducer::Stub* stub) {
   std::shared_ptr<PublishCall> call(new PublishCall);
-  call->self_ = call;
   stub->async()->Publish(&call->context_, call.get());
   // Sends write from threads that are not gRPC's; the hold lets them until the stream has broken.
   call->AddHold();
@@ -70,6 +69,11 @@ SendOutcome PublishCall::Send(logical::EventReceived& event,
 bool PublishCall::broken() const {
   MutexLock lock(&mutex_);
   return broken_;
+}
+
+bool PublishCall::done() const {
+  MutexLock lock(&mutex_);
+  return done_;
 }
 
 void PublishCall::CancelAndWait() {
@@ -179,12 +183,11 @@ void PublishCall::OnDone(const grpc::Status& status) {
   const SendOutcome outcome{
       .status = status.ok() ? absl::UnavailableError(kBroken) : FromGrpc(status),
       .unimplemented = unimplemented};
-  std::shared_ptr<PublishCall> self;
   MutexLock lock(&mutex_);
-  self = std::move(self_);
   broken_ = true;
   FailAll(outcome);
   done_ = true;
+  // Under the lock and last: whoever waits may destroy this as soon as it can take it.
   done_changed_.NotifyAll();
 }
 

@@ -26,8 +26,10 @@ struct SendOutcome {
 
 // One life of the Publish stream. (belfry.v1.EventProducer)
 //
-// Threads: Send and broken from any; the On… functions are gRPC's. Made by Start only, which keeps
-// it alive until gRPC is done with it.
+// Threads: Send, broken and done from any; the On… functions are gRPC's.
+// Lifetime: made by Start only; must outlive done(), and must not be destroyed by a callback of
+// gRPC. Its context holds the channel, and gRPC 1.51 frees what its callback threads run on when
+// the last channel goes: on such a thread that would be under its own feet.
 class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1::PublishReply> {
  public:
   static std::shared_ptr<PublishCall> Start(v1::EventProducer::Stub* stub);
@@ -37,6 +39,8 @@ class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1:
   SendOutcome Send(logical::EventReceived& event, std::chrono::steady_clock::time_point deadline);
   // Whether the stream has ended or is about to.
   bool broken() const;
+  // Whether gRPC has let go of it.
+  bool done() const;
   void CancelAndWait();
 
   void OnReadDone(bool ok) override;
@@ -68,9 +72,8 @@ class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1:
   void FailAll(const SendOutcome& outcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   grpc::ClientContext context_;
-  v1::PublishReply reply_;             // gRPC's between StartRead and OnReadDone.
-  v1::PublishRequest request_;         // gRPC's while writing_.
-  std::shared_ptr<PublishCall> self_;  // Until OnDone: gRPC holds a bare pointer until then.
+  v1::PublishReply reply_;      // gRPC's between StartRead and OnReadDone.
+  v1::PublishRequest request_;  // gRPC's while writing_.
 
   mutable Mutex mutex_;
   CondVar done_changed_;
