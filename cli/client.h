@@ -31,7 +31,7 @@ struct Answer {
 // Speaks HTTP/1.1 with the server. One request at a time; not thread-safe.
 class Client final {
  public:
-  explicit Client(Connection connection, absl::Duration timeout = absl::Seconds(60));
+  explicit Client(Connection connection, absl::Duration timeout = absl::Seconds(100));
 
   // `path` is without "/v1/" and not encoded; `query` is encoded; a `body` that is empty is not
   // sent. Follows one redirect. Unavailable, with one sentence, when the server cannot be reached

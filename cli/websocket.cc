@@ -24,6 +24,8 @@ namespace websocket = beast::websocket;
 using asio::ip::tcp;
 
 constexpr std::chrono::seconds kHandshakeTimeout(30);
+// The server pings every 30 seconds: silence for longer means that it is gone.
+constexpr std::chrono::seconds kIdleTimeout(90);
 
 // What every handshake carries beside WebSocket's own headers.
 auto Headers(const Connection& connection) {
@@ -56,8 +58,7 @@ class BeastWebSocket final : public WebSocket {
     if (*error) return Unreachable(connection_, error->message());
 
     tcp_stream.expires_never();
-    websocket::stream_base::timeout timeouts{kHandshakeTimeout, websocket::stream_base::none(),
-                                             false};
+    websocket::stream_base::timeout timeouts{kHandshakeTimeout, kIdleTimeout, false};
     stream_.set_option(timeouts);
     stream_.set_option(websocket::stream_base::decorator(Headers(connection_)));
     websocket::response_type response;

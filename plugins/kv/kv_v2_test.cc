@@ -209,6 +209,21 @@ TEST_F(KvV2Test, MetadataOverItsLimitsIsRefusedAndChangesNothing) {
   EXPECT_THAT(host_->Read("metadata/a"), IsNotFound());
 }
 
+TEST_F(KvV2Test, APatchThatDoesNotFitIsRefusedAndChangesNothing) {
+  ASSERT_THAT(host_->Write("metadata/a", {{"max_versions", 5}}), IsNoContent());
+  for (const char* text : {"", "99999999999999999999", "many"}) {
+    EXPECT_EQ(host_
+                  ->Patch("metadata/a",
+                          {{"custom_metadata", Json::Object{{"k", "v"}}}, {"max_versions", text}})
+                  .status()
+                  .code(),
+              absl::StatusCode::kInvalidArgument)
+        << text;
+  }
+  EXPECT_EQ(Metadata("a").Find("max_versions")->Dump(), "5");
+  EXPECT_TRUE(Metadata("a").Find("custom_metadata")->is_null());
+}
+
 TEST_F(KvV2Test, TheMetadataReadEventCanBeTurnedOff) {
   const auto quiet =
       belfry::testing::NewFakeHost(DefineKv, {{"version", "2"}, {"metadata_read_events", "false"}});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <optional>
 
 namespace belfry::kv {
 namespace {
@@ -55,15 +56,22 @@ const std::string* Scalar(const Json& value) {
   return value.if_number() != nullptr ? &value.if_number()->text : value.if_string();
 }
 
+// nullopt when it is no integer or too large for one.
+std::optional<std::int64_t> Integer(const std::string& text) {
+  std::int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
 absl::Status PatchMaxVersions(const Json& value, KeyMetadata& metadata) {
   metadata.max_versions = 0;
   if (value.is_null()) return absl::OkStatus();
   const std::string* text = Scalar(value);
-  if (text == nullptr ||
-      std::from_chars(text->data(), text->data() + text->size(), metadata.max_versions).ptr !=
-          text->data() + text->size()) {
-    return WrongKind("max_versions");
-  }
+  const std::optional<std::int64_t> number = text == nullptr ? std::nullopt : Integer(*text);
+  if (!number) return WrongKind("max_versions");
+  metadata.max_versions = *number;
   return absl::OkStatus();
 }
 
@@ -77,11 +85,9 @@ absl::Status PatchDeleteVersionAfter(const Json& value, KeyMetadata& metadata) {
   metadata.delete_version_after = absl::ZeroDuration();
   if (value.is_null()) return absl::OkStatus();
   const std::string* text = Scalar(value);
-  std::int64_t seconds = 0;
   if (text == nullptr) return WrongKind("delete_version_after");
-  if (std::from_chars(text->data(), text->data() + text->size(), seconds).ptr ==
-      text->data() + text->size()) {
-    metadata.delete_version_after = absl::Seconds(seconds);
+  if (const std::optional<std::int64_t> seconds = Integer(*text)) {
+    metadata.delete_version_after = absl::Seconds(*seconds);
   } else if (!absl::ParseDuration(*text, &metadata.delete_version_after)) {
     return WrongKind("delete_version_after");
   }

@@ -231,6 +231,9 @@ HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountE
   if (summary->has_http_status) return RawAnswer(response.data);
   if (!response.redirect.empty()) {
     HttpResponse redirect = Answer(307, "application/json", "");
+    if (response.redirect.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+      return ErrorAnswer(500, OneError("the plugin's redirect contains a line break"));
+    }
     redirect.headers.emplace_back("Location", response.redirect);
     return redirect;
   }

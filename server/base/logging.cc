@@ -87,7 +87,10 @@ class StderrLogSink final : public LogSink {
     AppendMessage(line, message);
     if (!fields.empty()) line += ':';
     for (const LogField& field : fields) {
-      line += Concat({" ", field.key, "="});
+      // Keys may come from a plugin's own records, and must not forge a line either.
+      line += ' ';
+      AppendMessage(line, field.key);
+      line += '=';
       AppendValue(line, field.value);
     }
     logger_.log(SpdlogLevel(level), spdlog::string_view_t(line.data(), line.size()));

@@ -89,7 +89,9 @@ struct Tally {
   std::uint64_t delivered = 0;
   std::uint64_t filtered = 0;
   std::uint64_t denied = 0;
+  std::uint64_t published = 0;
   std::uint64_t missed = 0;
+  std::uint64_t abandoned = 0;
 };
 
 class BusImpl final : public Bus {
@@ -107,6 +109,8 @@ class BusImpl final : public Bus {
         missed_(metrics->GetCounter(
             "belfry_events_missed_total",
             "Events that a subscriber was too slow for; it was told and its subscription ended.")),
+        abandoned_(metrics->GetCounter("belfry_events_abandoned_total",
+                                       "Events whose subscriber had left in the meantime.")),
         subscriptions_(metrics->GetGauge("belfry_events_subscriptions", "Subscriptions open.")) {}
 
   void Publish(std::vector<Event> events) override;
@@ -138,6 +142,7 @@ class BusImpl final : public Bus {
   Counter& filtered_;
   Counter& denied_;
   Counter& missed_;
+  Counter& abandoned_;
   Gauge& subscriptions_;
 
   // Gives events their order. Held while they are offered, so that each sink sees one call at a
@@ -231,6 +236,7 @@ std::vector<BusImpl::Ended> BusImpl::PublishInOrder(std::span<const Event> event
       for (Prepared& event : prepared) {
         if (pattern.Matches(event.event())) wanted.push_back(&event);
       }
+      tally.published += prepared.size() * group->members.size();
       tally.filtered += (prepared.size() - wanted.size()) * group->members.size();
       if (wanted.empty()) continue;
       std::vector<SubscriberPtr> gone = OfferToGroup(*group, wanted, tally);
@@ -256,20 +262,25 @@ std::vector<SubscriberPtr> BusImpl::OfferToGroup(const Group& group,
 
 bool BusImpl::OfferToSubscriber(const Subscriber& subscriber, std::span<Prepared* const> wanted,
                                 Tally& tally) {
-  for (Prepared* const event : wanted) {
-    if (subscriber.ended) return false;
-    if (!subscriber.allow(event->event())) {
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const std::size_t rest = wanted.size() - i;
+    if (subscriber.ended) {
+      tally.abandoned += rest;
+      return false;
+    }
+    if (!subscriber.allow(wanted[i]->event())) {
       ++tally.denied;
       continue;
     }
-    switch (subscriber.sink->Offer(event->As(subscriber.format))) {
+    switch (subscriber.sink->Offer(wanted[i]->As(subscriber.format))) {
       case OfferResult::kAccepted:
         ++tally.delivered;
         break;
       case OfferResult::kFull:
-        ++tally.missed;
+        tally.missed += rest;
         return false;
       case OfferResult::kClosed:
+        tally.abandoned += rest;
         return false;
     }
   }
@@ -280,11 +291,12 @@ void BusImpl::Count(const Tally& tally) {
   const auto add = [](Counter& counter, std::uint64_t amount) {
     if (amount > 0) counter.Add(amount);
   };
-  add(published_, tally.delivered + tally.filtered + tally.denied + tally.missed);
+  add(published_, tally.published);
   add(delivered_, tally.delivered);
   add(filtered_, tally.filtered);
   add(denied_, tally.denied);
   add(missed_, tally.missed);
+  add(abandoned_, tally.abandoned);
 }
 
 }  // namespace

@@ -155,7 +155,8 @@ TEST_F(BusTest, AClosedSubscriberIsNotAskedAgain) {
   sink->Close();
   bus_->Publish({MakeEvent("1"), MakeEvent("2")});
   EXPECT_THAT(sink->ids(), IsEmpty());
-  EXPECT_EQ(Count("belfry_events_published_total"), 0u);
+  EXPECT_EQ(Count("belfry_events_published_total"), 2u);
+  EXPECT_EQ(Count("belfry_events_abandoned_total"), 2u);
 }
 
 TEST_F(BusTest, NothingIsOfferedAfterTheSubscriptionIsDropped) {
@@ -232,6 +233,16 @@ TEST_F(BusTest, TheCountersAddUp) {
   EXPECT_EQ(Count("belfry_events_filtered_total"), 10u);
   EXPECT_EQ(Count("belfry_events_denied_total"), 10u);
   EXPECT_EQ(Count("belfry_events_published_total"), 22u);
+}
+
+TEST_F(BusTest, TheRestOfABatchIsMissedToo) {
+  const auto slow = std::make_shared<RecordingSink>(1);
+  const auto subscription = bus_->Subscribe(Options(slow, "kv*"));
+  bus_->Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3", "other/x"), MakeEvent("4")});
+  EXPECT_EQ(Count("belfry_events_published_total"), 4u);
+  EXPECT_EQ(Count("belfry_events_delivered_total"), 1u);
+  EXPECT_EQ(Count("belfry_events_filtered_total"), 1u);
+  EXPECT_EQ(Count("belfry_events_missed_total"), 2u);
 }
 
 TEST_F(BusTest, SubscribersMayComeAndGoWhileSeveralPublish) {

@@ -1,5 +1,7 @@
 #include "server/http/http_session.h"
 
+#include <netinet/tcp.h>
+
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/http/error.hpp>
@@ -21,6 +23,7 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 using boost::system::error_code;
+using TcpUserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
 
 constexpr std::chrono::minutes kIdleTimeout{5};
 constexpr std::chrono::seconds kHeaderTimeout{30};
@@ -99,6 +102,9 @@ HttpSession::~HttpSession() {
 void HttpSession::Start() {
   error_code error;
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), error);
+  // What a vanished peer does not take ends the connection, however much the kernel would buffer.
+  const auto give_up = 2 * absl::ToInt64Milliseconds(context_->limits.ping_interval);
+  stream_.socket().set_option(TcpUserTimeout(static_cast<int>(give_up)), error);
   const auto peer = stream_.socket().remote_endpoint(error);
   if (!error) remote_address_ = peer.address().to_string();
   registration_->OnShutdown([weak = weak_from_this()] {

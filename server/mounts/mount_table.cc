@@ -71,6 +71,10 @@ class MountTableImpl final : public MountTable {
     if (entry.path.empty())
       return absl::InvalidArgumentError(
           "missing mount path: say where to mount, for example secret/");
+    if (entry.path.find("//") != std::string::npos || entry.path.find('*') != std::string::npos) {
+      return absl::InvalidArgumentError(
+          Concat({"cannot mount at \"", entry.path, "\": a path has no empty segment and no '*'"}));
+    }
     if (Protected(entry.path))
       return absl::InvalidArgumentError(Concat({"cannot mount \"", entry.path, "\""}));
     MutexLock one_at_a_time(&change_mutex_);

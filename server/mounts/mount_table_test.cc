@@ -107,6 +107,11 @@ TEST_F(MountTableTest, TheHostsOwnPathsAreProtected) {
   EXPECT_EQ(Enable("").code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(MountTableTest, APathThatNoRequestOrPatternCouldNameIsRefused) {
+  EXPECT_EQ(Enable("a//b").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Enable("a*").code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(MountTableTest, AnEngineThatDoesNotStartLeavesNoMount) {
   EXPECT_EQ(Enable("x", "nosuch"), absl::NotFoundError("plugin not found in the catalog: nosuch"));
   EXPECT_EQ(Found("x/a"), "none");

@@ -55,7 +55,12 @@ class PluginHostImpl final : public PluginHost {
       return PluginInstance::Start(program, entry, sockets_.get(), ServicesOf(entry, view));
     };
     absl::StatusOr<std::unique_ptr<PluginInstance>> first = start();
-    if (!first.ok()) return first.status();
+    if (!first.ok()) {
+      logger_.Warn(
+          "a plugin could not be mounted",
+          {{"mount", entry.path}, {"reason", std::string(ToStd(first.status().message()))}});
+      return first.status();
+    }
     return std::make_unique<PluginEngine>(*std::move(first), std::move(start), *std::move(sha256),
                                           restarts_.get(), metrics_, logger_);
   }
