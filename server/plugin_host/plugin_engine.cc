@@ -133,7 +133,8 @@ class PluginEngine::Call {
     // A broken connection, unless the plugin itself answers so: finding out, and a restart, takes
     // longer than a callback may.
     PluginEngine* const engine = call->engine_;
-    const std::shared_ptr<PluginInstance> broken = call->instance_;
+    // No reference of its own: nothing here may keep an instance beyond the call's end.
+    const PluginInstance* const broken = call->instance_.get();
     engine->Recover(broken, [call = std::move(call), status](
                                 absl::StatusOr<std::shared_ptr<PluginInstance>> instance) mutable {
       Retry(std::move(call), status, std::move(instance));
@@ -143,7 +144,10 @@ class PluginEngine::Call {
   static void Retry(std::unique_ptr<Call> call, const grpc::Status& status,
                     absl::StatusOr<std::shared_ptr<PluginInstance>> instance) {
     if (!instance.ok()) return Finish(std::move(call), instance.status());
-    if (*instance == call->instance_) return Finish(std::move(call), Traits::Refused(status));
+    if (*instance == call->instance_) {
+      instance->reset();
+      return Finish(std::move(call), Traits::Refused(status));
+    }
     call->retried_ = true;
     call->instance_ = *std::move(instance);
     call->reply_.Clear();
@@ -206,13 +210,13 @@ std::shared_ptr<PluginInstance> PluginEngine::Current() const {
   return current_;
 }
 
-void PluginEngine::Recover(const std::shared_ptr<PluginInstance>& broken, Continuation then) {
+void PluginEngine::Recover(const PluginInstance* broken, Continuation then) {
   absl::StatusOr<std::shared_ptr<PluginInstance>> now =
       absl::UnavailableError("too many requests wait for the plugin to be started anew");
   bool wait = false;
   {
     MutexLock lock(&mutex_);
-    if (current_ != broken) {
+    if (current_.get() != broken) {
       now = current_;
     } else if (waiting_.size() < kMaxWaiting) {
       wait = true;
@@ -228,7 +232,7 @@ void PluginEngine::Recover(const std::shared_ptr<PluginInstance>& broken, Contin
     EndRecovery(absl::UnavailableError("too many plugins wait to be started anew"));
 }
 
-void PluginEngine::EndRecovery(const absl::StatusOr<std::shared_ptr<PluginInstance>>& instance) {
+void PluginEngine::EndRecovery(absl::StatusOr<std::shared_ptr<PluginInstance>> instance) {
   std::vector<Continuation> waiting;
   {
     MutexLock lock(&mutex_);
@@ -236,7 +240,9 @@ void PluginEngine::EndRecovery(const absl::StatusOr<std::shared_ptr<PluginInstan
     waiting.swap(waiting_);
   }
   for (Continuation& then : waiting) then(instance);
-  // Last: the engine may be destroyed from here on.
+  waiting.clear();
+  if (instance.ok()) instance->reset();
+  // Last: the engine, and with it the mount's storage, may be destroyed from here on.
   calls_.Leave();
 }
 

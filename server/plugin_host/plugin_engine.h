@@ -47,11 +47,11 @@ class PluginEngine final : public mounts::Engine {
   // For a call whose connection to `broken` broke. Does not block: `then` runs at once when another
   // instance runs already, else on the executor. It gets `broken` itself when that still answers.
   // All that wait are served by one restart.
-  void Recover(const std::shared_ptr<PluginInstance>& broken, Continuation then);
+  void Recover(const PluginInstance* broken, Continuation then);
   // Blocks: the instance to go on with, started anew if need be.
   absl::StatusOr<std::shared_ptr<PluginInstance>> Replace();
   // Serves all that wait.
-  void EndRecovery(const absl::StatusOr<std::shared_ptr<PluginInstance>>& instance);
+  void EndRecovery(absl::StatusOr<std::shared_ptr<PluginInstance>> instance);
 
   const StartInstance start_;
   const std::string sha256_;
