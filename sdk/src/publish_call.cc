@@ -17,6 +17,7 @@ constexpr std::size_t kMaxUnacknowledgedBatches = 2;
 constexpr char kTooSlow[] = "the host is too slow to take more events";
 constexpr char kBroken[] =
     "the event stream to the host broke; the event may or may not have been accepted";
+constexpr char kUnsent[] = "the event stream to the host broke before the event was sent";
 constexpr char kNoAnswer[] =
     "the host did not answer in time; the event may or may not have been accepted";
 
@@ -43,7 +44,7 @@ SendOutcome PublishCall::Send(logical::EventReceived& event,
   bool write = false;
   {
     MutexLock lock(&mutex_);
-    if (broken_) return {.status = absl::UnavailableError(kBroken), .unsent = true};
+    if (broken_) return OutcomeOfBroken(deadline);
     if (pending_events_ >= kMaxPendingEvents || pending_bytes_ + bytes > kMaxPendingBytes) {
       return {absl::ResourceExhaustedError(kTooSlow)};
     }
@@ -64,6 +65,14 @@ SendOutcome PublishCall::Send(logical::EventReceived& event,
   }
   if (pending->outcome->unimplemented) event = std::move(pending->event);
   return *pending->outcome;
+}
+
+SendOutcome PublishCall::OutcomeOfBroken(std::chrono::steady_clock::time_point deadline) {
+  while (!done_ && done_changed_.WaitUntil(&mutex_, deadline)) {
+  }
+  return {.status = absl::UnavailableError(kUnsent),
+          .unimplemented = unimplemented_,
+          .unsent = !unimplemented_};
 }
 
 bool PublishCall::broken() const {
@@ -185,6 +194,7 @@ void PublishCall::OnDone(const grpc::Status& status) {
       .unimplemented = unimplemented};
   MutexLock lock(&mutex_);
   broken_ = true;
+  unimplemented_ = unimplemented;
   FailAll(outcome);
   done_ = true;
   // Under the lock and last: whoever waits may destroy this as soon as it can take it.

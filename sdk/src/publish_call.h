@@ -63,6 +63,10 @@ class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1:
   };
 
   PublishCall() = default;
+  // Why the stream broke is known when gRPC is done with it: a host without the stream ends it as
+  // soon as it is opened, before anything was sent.
+  SendOutcome OutcomeOfBroken(std::chrono::steady_clock::time_point deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Fills `request_` from the queue; false when there is nothing to write or may not be now. After
   // true the caller must StartWrite, without the lock.
   bool PrepareWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -85,6 +89,7 @@ class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1:
   bool confirmed_ ABSL_GUARDED_BY(mutex_) = false;  // The host has answered a batch.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool unimplemented_ ABSL_GUARDED_BY(mutex_) = false;  // Known when done_.
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
