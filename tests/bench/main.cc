@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -233,7 +234,15 @@ int Main(const std::string& bin) {
 }  // namespace belfry::bench
 
 int main(int argc, char** argv) {
-  if (argc != 2)
-    belfry::bench::Die("usage: belfry-bench BIN  (the folder with belfry and test-plugins)");
-  return belfry::bench::Main(argv[1]);
+  if (argc != 2) {
+    std::cerr << "usage: belfry-bench BIN  (the folder with belfry and test-plugins)\n";
+    return 1;
+  }
+  try {
+    return belfry::bench::Main(argv[1]);
+  } catch (const std::exception& failure) {
+    // Thrown, not exited, so that the servers under test have been stopped by now.
+    std::cerr << "bench: " << failure.what() << std::endl;
+    return 1;
+  }
 }

@@ -5,8 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <iostream>
+#include <stdexcept>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -14,8 +13,7 @@
 namespace belfry::bench {
 
 void Die(std::string_view sentence) {
-  std::cerr << "bench: " << sentence << std::endl;
-  std::exit(1);
+  throw std::runtime_error(std::string(sentence));
 }
 
 int ConnectTo(std::uint16_t port) {

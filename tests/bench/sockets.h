@@ -6,8 +6,8 @@
 
 namespace belfry::bench {
 
-// Blocking loopback sockets for a benchmark's few words of HTTP. Every failure ends the program
-// with a sentence: a benchmark that goes on after an error measures nothing.
+// Blocking loopback sockets for a benchmark's few words of HTTP. Every failure throws and so ends
+// the program with a sentence: a benchmark that goes on after an error measures nothing.
 
 int ConnectTo(std::uint16_t port);
 void SendAll(int socket, std::string_view bytes);
