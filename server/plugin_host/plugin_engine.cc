@@ -108,11 +108,13 @@ class PluginEngine::Call {
     self->instance_->Address(*self->context_);
     if (self->deadline_ != absl::InfiniteFuture())
       self->context_->set_deadline(absl::ToChronoTime(self->deadline_));
+    pb::Backend::Stub& backend = self->instance_->backend();
+    grpc::ClientContext* const context = self->context_.get();
     // std::function must be copyable: the callback, which gRPC runs exactly once, takes the
-    // ownership back.
+    // ownership back. Nothing of the call is read from here on.
     Call* const released = call.release();
     released->handed_over_.store(true, std::memory_order_release);
-    Traits::Start(self->instance_->backend(), self->context_.get(), &self->args_, &self->reply_,
+    Traits::Start(backend, context, &released->args_, &released->reply_,
                   [released](const grpc::Status& status) {
                     OnReply(std::unique_ptr<Call>(released), status);
                   });
