@@ -92,6 +92,7 @@ class HostImpl final : public Host {
     executor_ = NewThreadPool(kBlockingThreads);
     api_ = api::Api::Create({.authorizer = authorizer_.get(),
                              .mounts = mounts_.get(),
+                             .catalog = plugins_.get(),
                              .bus = bus_.get(),
                              .clock = &clock_,
                              .executor = executor_.get(),

@@ -14,6 +14,7 @@
 #include "server/base/metrics.h"
 #include "server/bus/bus.h"
 #include "server/mounts/mount_table.h"
+#include "server/mounts/plugin_catalog.h"
 
 namespace belfry::api {
 
@@ -21,9 +22,10 @@ namespace belfry::api {
 struct Dependencies {
   const access::Authorizer* authorizer = nullptr;
   mounts::MountTable* mounts = nullptr;
+  mounts::PluginCatalog* catalog = nullptr;
   bus::Bus* bus = nullptr;
   const Clock* clock = nullptr;
-  Executor* executor = nullptr;  // For what may block: enabling and disabling mounts.
+  Executor* executor = nullptr;  // For what may block: whatever starts or stops a plugin.
   Metrics* metrics = nullptr;
   Limits limits;
   std::string version;  // As in sys/health.

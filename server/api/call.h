@@ -26,4 +26,10 @@ struct Call {
 // The capability that an operation needs.
 access::Capability CapabilityFor(mounts::Operation operation);
 
+struct Dependencies;
+
+// Has `answer` run where it may block, or responds with 503 when too much waits there already.
+void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
+                      HttpResponse (*answer)(const Dependencies&, const Call&));
+
 }  // namespace belfry::api

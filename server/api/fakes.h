@@ -17,6 +17,7 @@
 #include "server/bus/bus.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/mount_table.h"
+#include "server/mounts/plugin_catalog.h"
 
 namespace belfry::api {
 
@@ -71,6 +72,7 @@ class FakeEngine final : public mounts::Engine {
   }
   std::string RunningVersion() const override { return "v0.1.0"; }
   std::string RunningSha256() const override { return "5ha"; }
+  absl::Status Restart(const mounts::MountEntry&) override { return absl::OkStatus(); }
 };
 
 class FakeMountTable final : public mounts::MountTable {
@@ -78,6 +80,10 @@ class FakeMountTable final : public mounts::MountTable {
   absl::Status enable_result;
   std::vector<mounts::MountEntry> enabled;
   std::vector<std::string> disabled;
+  absl::StatusOr<std::vector<std::string>> tune_result = std::vector<std::string>();
+  std::vector<std::pair<std::string, mounts::MountTuning>> tuned;
+  absl::Status reload_result;
+  std::vector<std::string> reloaded;
 
   // The engine is the table's.
   FakeEngine* Add(mounts::MountEntry entry) {
@@ -85,7 +91,8 @@ class FakeMountTable final : public mounts::MountTable {
     auto engine = std::make_unique<FakeEngine>();
     FakeEngine* const raw = engine.get();
     mount->entry = std::move(entry);
-    mount->engine = std::move(engine);
+    mount->engine = raw;
+    engines_.push_back(std::move(engine));
     mounts_[mount->entry.path] = std::move(mount);
     return raw;
   }
@@ -103,6 +110,22 @@ class FakeMountTable final : public mounts::MountTable {
   absl::Status Disable(std::string_view path) override {
     disabled.emplace_back(path);
     return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
+                                                const mounts::MountTuning& tuning) override {
+    tuned.emplace_back(path, tuning);
+    return tune_result;
+  }
+  absl::Status Reload(std::string_view path) override {
+    reloaded.emplace_back(path);
+    return reload_result;
+  }
+  absl::StatusOr<int> ReloadPlugin(std::string_view type) override {
+    reloaded.emplace_back(type);
+    if (!reload_result.ok()) return reload_result;
+    return static_cast<int>(
+        std::count_if(mounts_.begin(), mounts_.end(),
+                      [type](const auto& mount) { return mount.second->entry.type == type; }));
   }
   std::optional<mounts::Route> Find(std::string_view path) const override {
     for (const auto& [prefix, mount] : mounts_) {
@@ -122,7 +145,37 @@ class FakeMountTable final : public mounts::MountTable {
   }
 
  private:
+  std::vector<std::unique_ptr<FakeEngine>> engines_;
   std::map<std::string, std::shared_ptr<mounts::Mount>> mounts_;
+};
+
+// Registers whatever it is given, unless told otherwise.
+class FakeCatalog final : public mounts::PluginCatalog {
+ public:
+  absl::Status register_result;
+  std::vector<mounts::PluginProcesses> processes;
+
+  absl::Status Register(mounts::PluginEntry entry) override {
+    if (register_result.ok()) entries_.push_back(std::move(entry));
+    return register_result;
+  }
+  std::optional<mounts::PluginEntry> Get(mounts::PluginType type, std::string_view name,
+                                         std::string_view version) const override {
+    for (const mounts::PluginEntry& entry : entries_) {
+      if (entry.type == type && entry.name == name && entry.version == version) return entry;
+    }
+    return std::nullopt;
+  }
+  void Remove(mounts::PluginType type, std::string_view name, std::string_view version) override {
+    std::erase_if(entries_, [=](const mounts::PluginEntry& entry) {
+      return entry.type == type && entry.name == name && entry.version == version;
+    });
+  }
+  std::vector<mounts::PluginEntry> List() const override { return entries_; }
+  std::vector<mounts::PluginProcesses> Processes() const override { return processes; }
+
+ private:
+  std::vector<mounts::PluginEntry> entries_;
 };
 
 class FakeBus final : public bus::Bus {
@@ -155,6 +208,7 @@ class InlineExecutor final : public Executor {
 struct ApiFixture {
   FakeAuthorizer authorizer;
   FakeMountTable mounts;
+  FakeCatalog catalog;
   FakeBus bus;
   FakeClock clock{absl::FromUnixSeconds(1795413511)};
   InlineExecutor executor;
@@ -175,6 +229,7 @@ struct ApiFixture {
     Dependencies dependencies;
     dependencies.authorizer = &authorizer;
     dependencies.mounts = &mounts;
+    dependencies.catalog = &catalog;
     dependencies.bus = &bus;
     dependencies.clock = &clock;
     dependencies.executor = &executor;

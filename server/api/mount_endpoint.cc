@@ -16,8 +16,6 @@ namespace {
 
 using mounts::Operation;
 
-constexpr absl::Duration kSystemLeaseTtl = absl::Hours(768);
-
 bool IsWrite(Operation operation) {
   return operation == Operation::kCreate || operation == Operation::kUpdate ||
          operation == Operation::kPatch;
@@ -117,8 +115,9 @@ int StatusBesideResponse(int status) {
 
 std::int64_t LeaseSeconds(const mounts::Lease& lease, const mounts::MountEntry& entry) {
   if (lease.ttl > absl::ZeroDuration()) return absl::ToInt64Seconds(lease.ttl);
-  const absl::Duration fallback =
-      entry.default_lease_ttl > absl::ZeroDuration() ? entry.default_lease_ttl : kSystemLeaseTtl;
+  const absl::Duration fallback = entry.default_lease_ttl > absl::ZeroDuration()
+                                      ? entry.default_lease_ttl
+                                      : mounts::kSystemLeaseTtl;
   return absl::ToInt64Seconds(fallback);
 }
 
@@ -135,7 +134,7 @@ HttpResponse AnswerForData(const mounts::Request& request, const mounts::MountEn
 }
 
 void Ask(std::shared_ptr<MountCall> call) {
-  mounts::Engine* const engine = call->mount->engine.get();
+  mounts::Engine* const engine = call->mount->engine;
   mounts::Request request = call->request;
   // The answer names the request, and needs none of its data.
   call->request.data.clear();

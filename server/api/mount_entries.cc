@@ -12,11 +12,9 @@
 namespace belfry::api {
 namespace {
 
-constexpr absl::Duration kSystemLeaseTtl = absl::Hours(768);
-
 std::int64_t Seconds(absl::Duration ttl, MountDetail detail) {
   const bool system = ttl == absl::ZeroDuration() && detail == MountDetail::kEffective;
-  return absl::ToInt64Seconds(system ? kSystemLeaseTtl : ttl);
+  return absl::ToInt64Seconds(system ? mounts::kSystemLeaseTtl : ttl);
 }
 
 std::string ConfigObject(const mounts::MountEntry& entry, MountDetail detail) {
@@ -44,7 +42,7 @@ absl::Status ParseConfig(std::string_view config, mounts::MountEntry& entry) {
   absl::StatusOr<absl::Duration> max = ParseTtl(TextOf(members, "max_lease_ttl"));
   if (!ttl.ok()) return ttl.status();
   if (!max.ok()) return max.status();
-  const absl::Duration bound = *max == absl::ZeroDuration() ? kSystemLeaseTtl : *max;
+  const absl::Duration bound = *max == absl::ZeroDuration() ? mounts::kSystemLeaseTtl : *max;
   if (*ttl > bound) {
     return absl::InvalidArgumentError("given default lease TTL greater than the maximum lease TTL");
   }
@@ -100,6 +98,42 @@ absl::StatusOr<absl::Duration> ParseTtl(std::string_view text) {
   return ttl;
 }
 
+absl::StatusOr<TuneRequest> ParseTuneRequest(std::string_view data) {
+  TuneRequest request;
+  mounts::MountTuning& tuning = request.tuning;
+  const auto set_ttl = [](const Member& member, std::optional<absl::Duration>& ttl) {
+    const absl::StatusOr<absl::Duration> parsed =
+        member.text == "system" ? absl::ZeroDuration() : ParseTtl(member.text);
+    if (parsed.ok()) ttl = *parsed;
+    return parsed.status();
+  };
+  for (const auto& [name, member] : AllMembers(data)) {
+    if (!member.is_string && member.text == "null") continue;
+    absl::Status status;
+    if (name == "description") {
+      tuning.description = member.text;
+    } else if (member.text.empty()) {
+      continue;
+    } else if (name == "default_lease_ttl") {
+      status = set_ttl(member, tuning.default_lease_ttl);
+    } else if (name == "max_lease_ttl") {
+      status = set_ttl(member, tuning.max_lease_ttl);
+    } else if (name == "force_no_cache") {
+      tuning.force_no_cache = ParseBool(member.text).value_or(false);
+    } else if (name == "plugin_version") {
+      tuning.plugin_version = member.text;
+    } else if (name == "options") {
+      for (auto& [option, value] : AllMembers(member.text)) {
+        tuning.options[option] = value.text == "null" && !value.is_string ? "" : value.text;
+      }
+    } else {
+      request.warnings.push_back(Concat({"this server cannot tune ", name, "; it was ignored"}));
+    }
+    if (!status.ok()) return status;
+  }
+  return request;
+}
+
 absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, std::string_view data) {
   const MemberMap members = AllMembers(data);
   mounts::MountEntry entry;
@@ -111,6 +145,10 @@ absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, std:
     return absl::InvalidArgumentError("backend type must be specified as a string");
   }
   entry.description = TextOf(members, "description");
+  entry.plugin_version = TextOf(members, "plugin_version");
+  if (entry.plugin_version.empty()) {
+    entry.plugin_version = TextOf(AllMembers(TextOf(members, "config")), "plugin_version");
+  }
   entry.local = BoolOf(members, "local");
   entry.seal_wrap = BoolOf(members, "seal_wrap");
   entry.external_entropy_access = BoolOf(members, "external_entropy_access");

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/mounts/mount_table.h"
@@ -24,6 +25,15 @@ std::string TuningObject(const mounts::Mount& mount);
 // What a request to mount something asks for. InvalidArgument, with Vault's words where it has
 // them.
 absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, std::string_view data);
+
+// What a request to tune a mount asks for, and what it asks for in vain.
+struct TuneRequest {
+  mounts::MountTuning tuning;
+  std::vector<std::string> warnings;
+};
+
+// InvalidArgument for a value that cannot be read. What is empty or null changes nothing.
+absl::StatusOr<TuneRequest> ParseTuneRequest(std::string_view data);
 
 // A time as clients write it: "", "0s", "768h", "3600" or 3600 seconds.
 absl::StatusOr<absl::Duration> ParseTtl(std::string_view text);

@@ -8,6 +8,8 @@
 #include "server/api/authentication.h"
 #include "server/api/json_text.h"
 #include "server/api/mount_entries.h"
+#include "server/api/mounts_endpoints.h"
+#include "server/api/plugin_endpoints.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/ids.h"
@@ -19,9 +21,7 @@ namespace {
 using access::Capability;
 using mounts::Operation;
 
-constexpr std::string_view kMounts = "sys/mounts/";
 constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
-constexpr std::string_view kTune = "/tune";
 constexpr std::string_view kUnsupportedPath = "unsupported path";
 constexpr std::string_view kUnsupportedOperation = "unsupported operation";
 
@@ -33,25 +33,6 @@ constexpr std::pair<Capability, std::string_view> kCapabilityNames[] = {
 
 std::string WithSlash(std::string_view path) {
   return Concat({path, path.ends_with("/") ? "" : "/"});
-}
-
-HttpResponse MountFailure(const absl::Status& status) {
-  return ErrorAnswer(status.code() == absl::StatusCode::kInternal ? 500 : 400,
-                     ToStd(status.message()));
-}
-
-HttpResponse EnableMount(const Dependencies& dependencies, const Call& call) {
-  const std::string_view path = WithoutPrefix(call.path, kMounts);
-  absl::StatusOr<mounts::MountEntry> entry = ParseMountRequest(path, call.data);
-  if (!entry.ok()) return MountFailure(entry.status());
-  const absl::Status enabled = dependencies.mounts->Enable(*std::move(entry));
-  return enabled.ok() ? NoContent() : MountFailure(enabled);
-}
-
-HttpResponse DisableMount(const Dependencies& dependencies, const Call& call) {
-  const absl::Status disabled =
-      dependencies.mounts->Disable(WithSlash(WithoutPrefix(call.path, kMounts)));
-  return disabled.ok() ? NoContent() : MountFailure(disabled);
 }
 
 std::string CapabilityList(const access::Authorizer& authorizer, const access::Identity& identity,
@@ -79,28 +60,6 @@ std::vector<std::string> RequestedPaths(std::string_view data) {
 }
 
 }  // namespace
-
-access::Capability CapabilityFor(Operation operation) {
-  switch (operation) {
-    case Operation::kCreate:
-      return Capability::kCreate;
-    case Operation::kUpdate:
-    case Operation::kRenew:
-    case Operation::kRevoke:
-    case Operation::kRollback:
-      return Capability::kUpdate;
-    case Operation::kPatch:
-      return Capability::kPatch;
-    case Operation::kDelete:
-      return Capability::kDelete;
-    case Operation::kList:
-      return Capability::kList;
-    case Operation::kRead:
-    case Operation::kHelp:
-      break;
-  }
-  return Capability::kRead;
-}
 
 SystemEndpoints::SystemEndpoints(const Dependencies* dependencies)
     : dependencies_(*dependencies),
@@ -193,8 +152,12 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(Denied());
     return;
   }
-  if (call.path.starts_with(kMounts)) {
-    AnswerMount(std::move(call), std::move(respond));
+  if (IsMountsPath(call.path)) {
+    AnswerMounts(dependencies_, std::move(call), std::move(respond));
+    return;
+  }
+  if (IsPluginsPath(call.path)) {
+    AnswerPlugins(dependencies_, std::move(call), std::move(respond));
     return;
   }
   respond(AnswerKnown(call));
@@ -349,45 +312,6 @@ HttpResponse SystemEndpoints::MountForUi(const Call& call) const {
   }
   const std::string data = MountObject(*route->mount, MountDetail::kEffective);
   return EnvelopeAnswer({.request_id = call.id, .data = data});
-}
-
-void SystemEndpoints::AnswerMount(Call call, Respond respond) const {
-  const bool tune = call.path.ends_with(kTune);
-  if (call.operation == Operation::kRead) {
-    respond(tune ? ReadTuning(call) : ReadMount(call));
-    return;
-  }
-  const bool enable = call.operation == Operation::kUpdate;
-  if (tune || (!enable && call.operation != Operation::kDelete)) {
-    respond(ErrorAnswer(405, OneError(kUnsupportedOperation)));
-    return;
-  }
-  // Shared: when the executor refuses the work, it is answered here.
-  auto shared_respond = std::make_shared<Respond>(std::move(respond));
-  const bool posted = dependencies_.executor->Post(
-      [&dependencies = dependencies_, call = std::move(call), enable, shared_respond] {
-        (*shared_respond)(enable ? EnableMount(dependencies, call)
-                                 : DisableMount(dependencies, call));
-      });
-  if (!posted) (*shared_respond)(ErrorAnswer(503, "the server is too busy; try again"));
-}
-
-HttpResponse SystemEndpoints::ReadMount(const Call& call) const {
-  const std::string path = WithSlash(WithoutPrefix(call.path, kMounts));
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies_.mounts->List()) {
-    if (mount->entry.path == path) {
-      return Injected(call, MountObject(*mount, MountDetail::kAsConfigured));
-    }
-  }
-  return ErrorAnswer(400, Concat({"No secret engine mount at ", path}));
-}
-
-HttpResponse SystemEndpoints::ReadTuning(const Call& call) const {
-  const std::string path = WithSlash(WithoutSuffix(WithoutPrefix(call.path, kMounts), kTune));
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies_.mounts->List()) {
-    if (mount->entry.path == path) return Injected(call, TuningObject(*mount));
-  }
-  return ErrorAnswer(400, Concat({"No secret engine mount at ", path}));
 }
 
 }  // namespace belfry::api

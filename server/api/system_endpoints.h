@@ -41,9 +41,6 @@ class SystemEndpoints {
   HttpResponse ListMounts(const Call& call) const;
   HttpResponse ListMountsForUi(const Call& call) const;
   HttpResponse MountForUi(const Call& call) const;
-  void AnswerMount(Call call, Respond respond) const;
-  HttpResponse ReadMount(const Call& call) const;
-  HttpResponse ReadTuning(const Call& call) const;
   HttpResponse Injected(const Call& call, std::string_view data) const;
   HttpResponse AnswerKnown(const Call& call) const;
   std::string TokenMethodText(bool effective) const;

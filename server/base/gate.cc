@@ -1,5 +1,7 @@
 #include "server/base/gate.h"
 
+#include <chrono>
+
 namespace belfry {
 
 void Gate::Enter() {
@@ -17,6 +19,15 @@ void Gate::Leave() {
 void Gate::WaitUntilEmpty() {
   MutexLock lock(&mutex_);
   while (inside_ > 0) left_.Wait(&mutex_);
+}
+
+bool Gate::WaitUntilEmpty(absl::Duration limit) {
+  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(limit);
+  MutexLock lock(&mutex_);
+  while (inside_ > 0) {
+    if (!left_.WaitUntil(&mutex_, deadline)) return inside_ == 0;
+  }
+  return true;
 }
 
 }  // namespace belfry

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "absl/time/time.h"
 #include "server/base/mutex.h"
 
 namespace belfry {
@@ -11,6 +12,8 @@ class Gate {
   void Leave();
   // Returns when everyone who entered has left.
   void WaitUntilEmpty();
+  // The same, but no longer than `limit`: then false.
+  bool WaitUntilEmpty(absl::Duration limit);
 
  private:
   Mutex mutex_;

@@ -32,6 +32,14 @@ struct Limits {
   absl::Duration plugin_start_timeout = absl::Seconds(60);
   absl::Duration plugin_stop_timeout = absl::Seconds(2);
   std::size_t max_plugin_log_line_bytes = 64 * 1024;
+  // Between the starts of a plugin that crashes before it answers anything: doubled from the one to
+  // the other.
+  absl::Duration plugin_min_restart_delay = absl::Milliseconds(250);
+  absl::Duration plugin_max_restart_delay = absl::Seconds(30);
+  // Of one plugin process; 0: whatever the host itself may use. (setrlimit(2), RLIMIT_DATA and
+  // RLIMIT_NOFILE)
+  std::size_t max_plugin_memory_bytes = 0;
+  std::size_t max_plugin_open_files = 0;
 };
 
 }  // namespace belfry

@@ -9,6 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/mounts/mount_entry.h"
 
 namespace belfry::mounts {
 
@@ -96,6 +97,10 @@ class Engine {
   virtual std::string RunningVersion() const = 0;
   // The sha256 of the program that runs, in hex; "" when it is no program.
   virtual std::string RunningSha256() const = 0;
+  // Goes on with `entry` in place of the one it was made with: lets requests under way end, holds
+  // back new ones, and sets the engine up anew. After an error everything is as before; codes as of
+  // EngineFactory::Create. Blocks; one call at a time.
+  virtual absl::Status Restart(const MountEntry& entry) = 0;
 };
 
 }  // namespace belfry::mounts

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "server/base/gate.h"
@@ -42,19 +43,35 @@ void ResolveType(MountEntry& entry) {
   if (entry.type == "kv") entry.options.emplace("version", "1");
 }
 
-// A mount in service and those who are using it.
+// What stays the same for as long as a mount exists. The engine goes before its storage.
+struct Running {
+  std::unique_ptr<storage::Storage> view;
+  std::unique_ptr<Engine> engine;
+  Gate users;
+  Mutex change;  // Held while the mount is tuned or reloaded.
+};
+
+// A mount in service, as it is until it is tuned.
 struct Served {
   Mount mount;
-  Gate users;
+  std::shared_ptr<Running> running;  // Shared by what was served before and after a change.
 };
 
 // Ordered by path. Replaced as a whole, never changed.
-using Table = std::map<std::string, std::shared_ptr<Served>, std::less<>>;
+using Table = std::map<std::string, std::shared_ptr<const Served>, std::less<>>;
 
 // A use of the mount that ends with the last copy of the pointer.
-std::shared_ptr<const Mount> Use(const std::shared_ptr<Served>& served) {
-  served->users.Enter();
-  return {&served->mount, [served](const Mount*) { served->users.Leave(); }};
+std::shared_ptr<const Mount> Use(const std::shared_ptr<const Served>& served) {
+  served->running->users.Enter();
+  return {&served->mount, [served](const Mount*) { served->running->users.Leave(); }};
+}
+
+bool Overlap(std::string_view a, std::string_view b) {
+  return a.starts_with(b) || b.starts_with(a);
+}
+
+absl::Status NoSuchMount(std::string_view path) {
+  return absl::NotFoundError(Concat({"no mount at ", path}));
 }
 
 class MountTableImpl final : public MountTable {
@@ -77,27 +94,63 @@ class MountTableImpl final : public MountTable {
     }
     if (Protected(entry.path))
       return absl::InvalidArgumentError(Concat({"cannot mount \"", entry.path, "\""}));
-    MutexLock one_at_a_time(&change_mutex_);
-    if (const std::optional<std::string> other = Conflict(entry.path)) {
+    if (const std::optional<std::string> other = Reserve(entry.path))
       return absl::AlreadyExistsError(Concat({"path is already in use at ", *other}));
-    }
-    return Start(std::move(entry));
+    const std::string path = entry.path;
+    const absl::Status started = Start(std::move(entry));
+    Release(path);
+    return started;
   }
 
   absl::Status Disable(std::string_view path) override {
     const std::string mount_path = Normalised(path);
     if (Protected(mount_path))
       return absl::InvalidArgumentError(Concat({"cannot unmount \"", mount_path, "\""}));
-    MutexLock one_at_a_time(&change_mutex_);
-    const std::shared_ptr<Served> served = Remove(mount_path);
+    const std::shared_ptr<const Served> served = Remove(mount_path);
     if (served == nullptr) return absl::OkStatus();
-    // Requests under way may still write: the data goes when they have ended and the engine is
-    // gone.
-    served->users.WaitUntilEmpty();
-    served->mount.engine.reset();
+    // Requests and changes under way may still write: the data goes when they have ended and the
+    // engine is gone.
+    served->running->users.WaitUntilEmpty();
+    served->running->engine.reset();
     const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(served->mount.entry));
+    Release(mount_path);
     logger_.Info("disabled a mount", {{"path", mount_path}});
     return deleted;
+  }
+
+  absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
+                                                const MountTuning& tuning) override {
+    std::vector<std::string> warnings;
+    const absl::Status changed = Change(path, [&](MountEntry& entry) -> absl::StatusOr<Effect> {
+      if (absl::Status bad = CheckVersion(tuning, entry, warnings); !bad.ok()) return bad;
+      return Apply(tuning, entry);
+    });
+    if (!changed.ok()) return changed;
+    return warnings;
+  }
+
+  absl::Status Reload(std::string_view path) override {
+    return Change(path, [this](MountEntry& entry) -> absl::StatusOr<Effect> {
+      factory_->RetireProcesses(entry.type);
+      return Effect::kRestart;
+    });
+  }
+
+  absl::StatusOr<int> ReloadPlugin(std::string_view type) override {
+    std::vector<std::string> paths;
+    for (const auto& [path, served] : *Current()) {
+      if (served->mount.engine != nullptr && served->mount.entry.type == type)
+        paths.push_back(path);
+    }
+    factory_->RetireProcesses(type);
+    absl::Status first_failure;
+    for (const std::string& path : paths) {
+      absl::Status changed = Change(path, [](MountEntry&) { return Effect::kRestart; });
+      // Disabled meanwhile: nothing to reload.
+      if (!absl::IsNotFound(changed)) first_failure.Update(changed);
+    }
+    if (!first_failure.ok()) return first_failure;
+    return static_cast<int>(paths.size());
   }
 
   std::optional<Route> Find(std::string_view path) const override {
@@ -123,9 +176,11 @@ class MountTableImpl final : public MountTable {
   }
 
  private:
+  // What a changed entry asks of the engine.
+  enum class Effect { kNone, kRestart };
+
   void AddOwn(std::string path, std::string type, std::string description) {
-    auto served = std::make_shared<Served>();
-    MountEntry& entry = served->mount.entry;
+    MountEntry entry;
     entry.path = std::move(path);
     entry.accessor = NewMountAccessor(type);
     entry.uuid = NewUuid();
@@ -133,15 +188,26 @@ class MountTableImpl final : public MountTable {
     entry.seal_wrap = type == "system";
     entry.type = std::move(type);
     entry.description = std::move(description);
-    Put(std::move(served));
+    Put(std::move(entry), std::make_shared<Running>());
   }
 
-  // The mount that is at `path`, above it or below it.
-  std::optional<std::string> Conflict(std::string_view path) const {
-    for (const auto& [other, served] : *Current()) {
-      if (path.starts_with(other) || std::string_view(other).starts_with(path)) return other;
+  // Keeps `path` for a mount that comes, unless one is at it, above it or below it: then that one's
+  // path.
+  std::optional<std::string> Reserve(const std::string& path) {
+    MutexLock lock(&table_mutex_);
+    for (const auto& [other, served] : *table_) {
+      if (Overlap(path, other)) return other;
     }
+    for (const std::string& other : reserved_) {
+      if (Overlap(path, other)) return other;
+    }
+    reserved_.insert(path);
     return std::nullopt;
+  }
+
+  void Release(const std::string& path) {
+    MutexLock lock(&table_mutex_);
+    reserved_.erase(path);
   }
 
   absl::Status Start(MountEntry entry) {
@@ -149,10 +215,9 @@ class MountTableImpl final : public MountTable {
     entry.uuid = NewUuid();
     entry.backend_uuid = NewUuid();
     entry.accessor = NewMountAccessor(entry.type);
-    auto served = std::make_shared<Served>();
-    served->mount.view = storage::NewView(storage_, DataPrefix(entry));
-    absl::StatusOr<std::unique_ptr<Engine>> engine =
-        factory_->Create(entry, served->mount.view.get());
+    auto running = std::make_shared<Running>();
+    running->view = storage::NewView(storage_, DataPrefix(entry));
+    absl::StatusOr<std::unique_ptr<Engine>> engine = factory_->Create(entry, running->view.get());
     if (!engine.ok()) {
       // What it wrote before it failed belongs to nobody.
       const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(entry));
@@ -163,10 +228,94 @@ class MountTableImpl final : public MountTable {
       return engine.status();
     }
     logger_.Info("enabled a mount", {{"path", entry.path}, {"type", entry.type}});
-    served->mount.engine = *std::move(engine);
-    served->mount.entry = std::move(entry);
-    Put(std::move(served));
+    running->engine = *std::move(engine);
+    Put(std::move(entry), std::move(running));
     return absl::OkStatus();
+  }
+
+  // Edits the entry of the mount at `path`, has the engine take it over, and serves it.
+  template <typename Edit>
+  absl::Status Change(std::string_view path, const Edit& edit) {
+    const std::string mount_path = Normalised(path);
+    std::shared_ptr<const Served> served;
+    std::shared_ptr<const Mount> in_use;
+    {
+      MutexLock lock(&table_mutex_);
+      const auto it = table_->find(mount_path);
+      if (it == table_->end()) return NoSuchMount(mount_path);
+      served = it->second;
+      in_use = Use(served);
+    }
+    if (in_use->engine == nullptr)
+      return absl::InvalidArgumentError(Concat({"cannot tune \"", mount_path, "\""}));
+    MutexLock one_at_a_time(&served->running->change);
+    MountEntry entry = Latest(mount_path, *served);
+    const absl::StatusOr<Effect> effect = edit(entry);
+    if (!effect.ok()) return effect.status();
+    if (*effect == Effect::kRestart) {
+      const absl::Status restarted = in_use->engine->Restart(entry);
+      if (!restarted.ok()) return restarted;
+    }
+    logger_.Info("changed a mount", {{"path", mount_path}});
+    Replace(std::move(entry), served->running);
+    return absl::OkStatus();
+  }
+
+  // The entry after the change before this one.
+  MountEntry Latest(const std::string& path, const Served& found) const {
+    MutexLock lock(&table_mutex_);
+    const auto it = table_->find(path);
+    const bool same = it != table_->end() && it->second->running == found.running;
+    return same ? it->second->mount.entry : found.mount.entry;
+  }
+
+  // The warning is what Vault's clients show. (vault-api-and-events 8.4)
+  static absl::Status CheckVersion(const MountTuning& tuning, const MountEntry& entry,
+                                   std::vector<std::string>& warnings) {
+    const auto wanted = tuning.options.find("version");
+    if (wanted == tuning.options.end()) return absl::OkStatus();
+    if (wanted->second != "1" && wanted->second != "2")
+      return absl::InvalidArgumentError(Concat({"invalid version provided: ", wanted->second}));
+    const auto own = entry.options.find("version");
+    const std::string now = own == entry.options.end() || own->second.empty() ? "1" : own->second;
+    if (now > wanted->second)
+      return absl::InvalidArgumentError(Concat({"cannot downgrade mount from version ", now}));
+    if (now < wanted->second) {
+      warnings.push_back(
+          Concat({"Upgrading mount from version ", now, " to version ", wanted->second,
+                  ". This mount will be unavailable for a brief period and will "
+                  "resume service shortly."}));
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::StatusOr<Effect> Apply(const MountTuning& tuning, MountEntry& entry) {
+    const MountEntry before = entry;
+    if (tuning.description) entry.description = *tuning.description;
+    if (tuning.default_lease_ttl) entry.default_lease_ttl = *tuning.default_lease_ttl;
+    if (tuning.max_lease_ttl) entry.max_lease_ttl = *tuning.max_lease_ttl;
+    if (tuning.force_no_cache) entry.force_no_cache = *tuning.force_no_cache;
+    if (tuning.plugin_version) entry.plugin_version = *tuning.plugin_version;
+    for (const auto& [name, value] : tuning.options) {
+      if (value.empty()) {
+        entry.options.erase(name);
+      } else {
+        entry.options[name] = value;
+      }
+    }
+    const absl::Duration max =
+        entry.max_lease_ttl > absl::ZeroDuration() ? entry.max_lease_ttl : kSystemLeaseTtl;
+    if (entry.default_lease_ttl > max) {
+      return absl::InvalidArgumentError(
+          "given default lease TTL greater than the maximum lease TTL");
+    }
+    // A plugin is told of all but the description, and only when it is set up.
+    const bool same = entry.default_lease_ttl == before.default_lease_ttl &&
+                      entry.max_lease_ttl == before.max_lease_ttl &&
+                      entry.force_no_cache == before.force_no_cache &&
+                      entry.plugin_version == before.plugin_version &&
+                      entry.options == before.options;
+    return same ? Effect::kNone : Effect::kRestart;
   }
 
   std::shared_ptr<const Table> Current() const {
@@ -174,32 +323,51 @@ class MountTableImpl final : public MountTable {
     return table_;
   }
 
-  void Put(std::shared_ptr<Served> served) {
+  void Put(MountEntry entry, std::shared_ptr<Running> running) {
     MutexLock lock(&table_mutex_);
+    Serve(std::move(entry), std::move(running));
+  }
+
+  // Nothing when the mount has been disabled meanwhile.
+  void Replace(MountEntry entry, std::shared_ptr<Running> running) {
+    MutexLock lock(&table_mutex_);
+    const auto it = table_->find(entry.path);
+    if (it != table_->end() && it->second->running == running)
+      Serve(std::move(entry), std::move(running));
+  }
+
+  void Serve(MountEntry entry, std::shared_ptr<Running> running)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(table_mutex_) {
+    auto served = std::make_shared<Served>();
+    served->mount = {.entry = std::move(entry), .engine = running->engine.get()};
+    served->running = std::move(running);
     auto table = std::make_shared<Table>(*table_);
     std::string path = served->mount.entry.path;
-    table->emplace(std::move(path), std::move(served));
+    table->insert_or_assign(std::move(path), std::move(served));
     table_ = std::move(table);
   }
 
-  std::shared_ptr<Served> Remove(std::string_view path) {
+  // Its path stays reserved: the caller releases it.
+  std::shared_ptr<const Served> Remove(const std::string& path) {
     MutexLock lock(&table_mutex_);
     const auto it = table_->find(path);
     if (it == table_->end()) return nullptr;
-    std::shared_ptr<Served> removed = it->second;
+    std::shared_ptr<const Served> removed = it->second;
     auto table = std::make_shared<Table>(*table_);
-    table->erase(std::string(path));
+    table->erase(path);
     table_ = std::move(table);
+    reserved_.insert(path);
     return removed;
   }
 
   storage::Storage* const storage_;
   EngineFactory* const factory_;
   const Logger logger_;
-  Mutex change_mutex_;  // Held while an engine starts or stops.
   mutable Mutex table_mutex_;
-  // Shared: a request keeps the table it began with while it looks.
+  // Shared: whoever looks at it keeps it.
   std::shared_ptr<const Table> table_ ABSL_GUARDED_BY(table_mutex_) = std::make_shared<Table>();
+  // Paths of mounts that start or stop.
+  std::set<std::string> reserved_ ABSL_GUARDED_BY(table_mutex_);
 };
 
 }  // namespace

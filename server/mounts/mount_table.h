@@ -12,27 +12,10 @@
 #include "absl/time/time.h"
 #include "server/base/logging.h"
 #include "server/mounts/engine.h"
+#include "server/mounts/mount_entry.h"
 #include "server/storage/storage.h"
 
 namespace belfry::mounts {
-
-// What an operator asked for when mounting, and what the host has named it.
-struct MountEntry {
-  std::string path;  // "secret/"
-  std::string type;  // "kv"
-  std::string description;
-  std::string uuid;
-  std::string backend_uuid;  // Given to the plugin, which keeps its keys below it.
-  std::string accessor;
-  std::map<std::string, std::string> options;
-  bool local = false;
-  bool seal_wrap = false;
-  bool external_entropy_access = false;
-  bool force_no_cache = false;
-  absl::Duration default_lease_ttl;  // Zero: the system's.
-  absl::Duration max_lease_ttl;      // Zero: the system's.
-  std::string plugin_version;
-};
 
 // Starts engines. Thread-safe; Create may block for as long as a plugin may take to start.
 class EngineFactory {
@@ -43,14 +26,27 @@ class EngineFactory {
   // does not start.
   virtual absl::StatusOr<std::unique_ptr<Engine>> Create(const MountEntry& entry,
                                                          storage::Storage* view) = 0;
+  // From now on no engine joins a process of this plugin that runs already: a restart or a new
+  // mount gets a fresh one.
+  virtual void RetireProcesses(std::string_view type) = 0;
 };
 
-// A mount that is in service. Immutable. Shared: a request under way keeps a mount alive that has
-// been disabled meanwhile.
+// A mount that is in service, as it was when it was found. Immutable. Shared: whoever holds it
+// keeps the engine and its data alive, even if the mount has been disabled meanwhile.
 struct Mount {
   MountEntry entry;
-  std::unique_ptr<storage::Storage> view;
-  std::unique_ptr<Engine> engine;  // Null for the host's own mounts (sys/ …).
+  Engine* engine = nullptr;  // Null for the host's own mounts (sys/ …).
+};
+
+// What to change of a mount; what is absent stays as it is.
+struct MountTuning {
+  std::optional<std::string> description;
+  std::optional<absl::Duration> default_lease_ttl;
+  std::optional<absl::Duration> max_lease_ttl;
+  std::optional<bool> force_no_cache;
+  std::optional<std::string> plugin_version;
+  // Set one by one; an empty value removes the option.
+  std::map<std::string, std::string> options;
 };
 
 // Which mount answers a request, and the rest of the path.
@@ -59,8 +55,8 @@ struct Route {
   std::string path;
 };
 
-// Path → Engine. Thread-safe: Find and List never wait for a plugin; Enable and Disable may, and
-// run one at a time.
+// Path → Engine. Thread-safe: Find and List never wait for a plugin; the others may, but not for
+// another mount's.
 class MountTable {
  public:
   // `storage` and `factory` must outlive the table. Mounts keep their data below "logical/<uuid>/".
@@ -75,6 +71,16 @@ class MountTable {
   // Takes it out of service, stops the engine and deletes its data. OK when there was none;
   // InvalidArgument for sys/ and its like.
   virtual absl::Status Disable(std::string_view path) = 0;
+  // Applies the changes, sets the engine up anew when it is concerned, and returns warnings for
+  // whoever asked. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount
+  // from version 2" and the like; else what Engine::Restart said, and then nothing has changed.
+  virtual absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
+                                                        const MountTuning& tuning) = 0;
+  // Sets the engine up anew, in a fresh process. NotFound when there is no such mount.
+  virtual absl::Status Reload(std::string_view path) = 0;
+  // The same for every mount of a plugin; they share the fresh process. How many there were, or
+  // what the first that failed said; the others are reloaded all the same.
+  virtual absl::StatusOr<int> ReloadPlugin(std::string_view type) = 0;
   // The mount whose path is a prefix of `path` (no leading '/'); "secret" finds "secret/".
   virtual std::optional<Route> Find(std::string_view path) const = 0;
   // In order of path, the host's own included.

@@ -12,9 +12,16 @@ namespace {
 
 using ::testing::ElementsAre;
 
+// What the engines of a test were asked to do, and whether they can.
+struct Restarts {
+  std::vector<MountEntry> entries;
+  std::vector<std::string> retired;
+  absl::Status result;
+};
+
 class FakeEngine final : public Engine {
  public:
-  explicit FakeEngine(storage::Storage* view) : view_(view) {}
+  FakeEngine(storage::Storage* view, Restarts* restarts) : view_(view), restarts_(restarts) {}
   // A last write on the way out, as a real engine's clean-up may make.
   ~FakeEngine() override { (void)view_->Put("left/behind", "v"); }
   void Handle(Request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) override {
@@ -25,23 +32,35 @@ class FakeEngine final : public Engine {
   }
   std::string RunningVersion() const override { return ""; }
   std::string RunningSha256() const override { return ""; }
+  absl::Status Restart(const MountEntry& entry) override {
+    restarts_->entries.push_back(entry);
+    return restarts_->result;
+  }
 
  private:
   storage::Storage* const view_;
+  Restarts* const restarts_;
 };
 
 class FakeFactory final : public EngineFactory {
  public:
   absl::StatusOr<std::unique_ptr<Engine>> Create(const MountEntry& entry,
                                                  storage::Storage* view) override {
+    if (entry.type == "slow") {
+      before_slow.wait();
+      return std::make_unique<FakeEngine>(view, &restarts);
+    }
     started.push_back(entry);
     if (entry.type == "nosuch")
       return absl::NotFoundError("plugin not found in the catalog: nosuch");
     (void)view->Put("a", "v");
     if (entry.type == "half") return absl::UnavailableError("it stopped half way");
-    return std::make_unique<FakeEngine>(view);
+    return std::make_unique<FakeEngine>(view, &restarts);
   }
+  void RetireProcesses(std::string_view type) override { restarts.retired.emplace_back(type); }
+  Restarts restarts;
   std::vector<MountEntry> started;
+  std::future<void> before_slow;
 };
 
 class MountTableTest : public ::testing::Test {
@@ -149,7 +168,7 @@ TEST_F(MountTableTest, DisablingWaitsForRequestsUnderWay) {
       std::async(std::launch::async, [this] { return table_->Disable("secret"); });
   // New requests miss it at once or soon; the old one still has its storage.
   while (table_->Find("secret/a").has_value()) std::this_thread::yield();
-  ASSERT_TRUE(under_way->mount->view->Put("late", "v").ok());
+  ASSERT_TRUE(storage_->Put("logical/" + under_way->mount->entry.uuid + "/late", "v").ok());
   under_way.reset();
   EXPECT_TRUE(disabled.get().ok());
   EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
@@ -173,6 +192,104 @@ TEST_F(MountTableTest, WhoFindsAMountFindsItsEngineWhileItComesAndGoes) {
   }
   done = true;
   finder.join();
+}
+
+TEST_F(MountTableTest, ATunedMountIsFoundAsItIsNowByTheNextRequest) {
+  ASSERT_TRUE(Enable("secret").ok());
+  const std::optional<Route> before = table_->Find("secret/a");
+  MountTuning tuning;
+  tuning.description = "ours";
+  tuning.max_lease_ttl = absl::Minutes(30);
+  tuning.options = {{"a", "1"}};
+  ASSERT_TRUE(table_->Tune("secret", tuning).ok());
+  const std::optional<Route> after = table_->Find("secret/a");
+  EXPECT_EQ(before->mount->entry.description, "");
+  EXPECT_EQ(after->mount->entry.description, "ours");
+  EXPECT_EQ(after->mount->entry.max_lease_ttl, absl::Minutes(30));
+  EXPECT_EQ(after->mount->entry.options.at("a"), "1");
+  EXPECT_EQ(after->mount->engine, before->mount->engine);
+  ASSERT_EQ(factory_.restarts.entries.size(), 1u);
+  EXPECT_EQ(factory_.restarts.entries[0].options.at("a"), "1");
+  tuning.options = {{"a", ""}};
+  ASSERT_TRUE(table_->Tune("secret", tuning).ok());
+  EXPECT_EQ(table_->Find("secret/a")->mount->entry.options.count("a"), 0u);
+}
+
+TEST_F(MountTableTest, ADescriptionIsNoneOfTheEnginesBusiness) {
+  ASSERT_TRUE(Enable("secret").ok());
+  MountTuning tuning;
+  tuning.description = "ours";
+  ASSERT_TRUE(table_->Tune("secret", tuning).ok());
+  EXPECT_TRUE(factory_.restarts.entries.empty());
+}
+
+TEST_F(MountTableTest, AnEngineThatDoesNotTakeAChangeOverKeepsTheMountAsItWas) {
+  ASSERT_TRUE(Enable("secret").ok());
+  factory_.restarts.result = absl::UnavailableError("it does not start");
+  MountTuning tuning;
+  tuning.options = {{"a", "1"}};
+  EXPECT_EQ(table_->Tune("secret", tuning).status(), factory_.restarts.result);
+  EXPECT_EQ(table_->Find("secret/a")->mount->entry.options.count("a"), 0u);
+}
+
+TEST_F(MountTableTest, AVersionGoesUpWithAWarningAndNeverDown) {
+  ASSERT_TRUE(Enable("secret").ok());
+  MountTuning tuning;
+  tuning.options = {{"version", "2"}};
+  EXPECT_THAT(*table_->Tune("secret", tuning),
+              ElementsAre("Upgrading mount from version 1 to version 2. This mount will be "
+                          "unavailable for a brief period and will resume service shortly."));
+  EXPECT_THAT(*table_->Tune("secret", tuning), ElementsAre());
+  tuning.options = {{"version", "1"}};
+  EXPECT_EQ(table_->Tune("secret", tuning).status(),
+            absl::InvalidArgumentError("cannot downgrade mount from version 2"));
+  for (const std::string version : {"3", "", "x"}) {
+    tuning.options = {{"version", version}};
+    EXPECT_EQ(table_->Tune("secret", tuning).status(),
+              absl::InvalidArgumentError("invalid version provided: " + version));
+  }
+}
+
+TEST_F(MountTableTest, ALeaseTimeAboveTheLongestIsRefused) {
+  ASSERT_TRUE(Enable("secret").ok());
+  MountTuning tuning;
+  tuning.default_lease_ttl = absl::Hours(769);
+  EXPECT_EQ(table_->Tune("secret", tuning).status().code(), absl::StatusCode::kInvalidArgument);
+  tuning.max_lease_ttl = absl::Hours(769);
+  EXPECT_TRUE(table_->Tune("secret", tuning).ok());
+}
+
+TEST_F(MountTableTest, OnlyAMountThatIsThereAndHasAnEngineCanBeChanged) {
+  EXPECT_EQ(table_->Tune("none", {}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(table_->Reload("none").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(table_->Reload("sys").code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(MountTableTest, APluginIsReloadedAtEveryMountAfterItsProcessesWereRetired) {
+  ASSERT_TRUE(Enable("a", "notes").ok());
+  ASSERT_TRUE(Enable("b", "notes").ok());
+  ASSERT_TRUE(Enable("c").ok());
+  EXPECT_EQ(*table_->ReloadPlugin("notes"), 2);
+  EXPECT_THAT(factory_.restarts.retired, ElementsAre("notes"));
+  ASSERT_EQ(factory_.restarts.entries.size(), 2u);
+  EXPECT_EQ(factory_.restarts.entries[0].path, "a/");
+  EXPECT_EQ(factory_.restarts.entries[1].path, "b/");
+  EXPECT_EQ(*table_->ReloadPlugin("none"), 0);
+  factory_.restarts.result = absl::UnavailableError("it does not start");
+  EXPECT_EQ(table_->ReloadPlugin("notes").status(), factory_.restarts.result);
+  EXPECT_EQ(factory_.restarts.entries.size(), 4u);
+}
+
+TEST_F(MountTableTest, AMountThatIsSlowToStartDelaysNoOther) {
+  std::promise<void> go_on;
+  factory_.before_slow = go_on.get_future();
+  std::future<absl::Status> slow =
+      std::async(std::launch::async, [this] { return Enable("slow", "slow"); });
+  EXPECT_TRUE(Enable("quick").ok());
+  EXPECT_TRUE(table_->Disable("quick").ok());
+  go_on.set_value();
+  EXPECT_TRUE(slow.get().ok());
+  EXPECT_EQ(Found("slow/a"), "slow/|a");
 }
 
 TEST_F(MountTableTest, AnEngineThatDoesNotStartLeavesNoData) {

@@ -3,17 +3,25 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "server/base/text.h"
 
 namespace belfry::plugin_host {
 namespace {
 
+using mounts::PluginEntry;
+using mounts::PluginType;
+
 constexpr std::string_view kPrefix = "belfry-";
+constexpr std::size_t kSha256Digits = 64;
 
 std::string NameOf(const std::filesystem::path& file) {
   std::string name = file.filename().string();
@@ -21,34 +29,161 @@ std::string NameOf(const std::filesystem::path& file) {
   return name;
 }
 
-}  // namespace
-
-Catalog Catalog::Scan(const std::vector<std::string>& directories) {
-  Catalog catalog;
-  for (const std::string& directory : directories) {
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-      const std::string path = entry.path().string();
-      if (entry.is_regular_file(error) && access(path.c_str(), X_OK) == 0) {
-        catalog.programs_.emplace(NameOf(entry.path()),
-                                  std::filesystem::absolute(entry.path(), error).string());
-      }
-    }
-  }
-  return catalog;
+bool IsProgram(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
 }
 
-absl::StatusOr<std::string> Catalog::Find(std::string_view name) const {
-  const auto it = programs_.find(name);
-  if (it == programs_.end())
-    return absl::NotFoundError(Concat({"plugin not found in the catalog: ", name}));
+// A semantic version's order: its three numbers, and whether it is no pre-release.
+struct Version {
+  std::array<long, 3> numbers = {};
+  bool release = true;
+  std::string rest;
+  auto operator<=>(const Version&) const = default;
+};
+
+// nullopt: not a "v1.2.3" with an optional "-rc1" or "+build". (semver.org 2.0.0)
+std::optional<Version> ParseVersion(std::string_view text) {
+  if (!text.starts_with('v')) return std::nullopt;
+  text.remove_prefix(1);
+  Version version;
+  for (std::size_t i = 0; i < version.numbers.size(); ++i) {
+    if (i > 0) {
+      if (!text.starts_with('.')) return std::nullopt;
+      text.remove_prefix(1);
+    }
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), version.numbers[i]);
+    if (error != std::errc() || version.numbers[i] < 0) return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  }
+  if (!text.empty() && ((text[0] != '-' && text[0] != '+') || text.size() == 1))
+    return std::nullopt;
+  version.release = !text.starts_with('-');
+  version.rest = text;
+  return version;
+}
+
+bool IsHexDigest(std::string_view text) {
+  return text.size() == kSha256Digits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+absl::Status CheckFields(const PluginEntry& entry) {
+  if (entry.type != PluginType::kSecret) {
+    return absl::InvalidArgumentError(
+        Concat({"this server runs secrets plugins only; register the plugin with type \"secret\", "
+                "not \"",
+                mounts::PluginTypeName(entry.type), "\""}));
+  }
+  if (entry.name.empty() || entry.name.find("..") != std::string::npos ||
+      entry.name.find('/') != std::string::npos) {
+    return absl::InvalidArgumentError(Concat(
+        {"a plugin's name is not empty and has no \"..\" and no \"/\": \"", entry.name, "\""}));
+  }
+  if (entry.command.empty())
+    return absl::InvalidArgumentError("must provide at least one of command or oci_image");
+  if (entry.command.find('/') != std::string::npos || entry.command == "..") {
+    return absl::InvalidArgumentError(
+        Concat({"a plugin's command is the name of a file in the plugin directory, not a path: \"",
+                entry.command, "\""}));
+  }
+  if (!IsHexDigest(entry.sha256)) {
+    return absl::InvalidArgumentError(
+        Concat({"a plugin's sha256 is 64 hexadecimal digits, as sha256sum prints them: \"",
+                entry.sha256, "\""}));
+  }
+  if (!entry.version.empty() && !ParseVersion(entry.version)) {
+    return absl::InvalidArgumentError(Concat(
+        {"a plugin's version is a semantic version such as v1.2.3: \"", entry.version, "\""}));
+  }
+  for (const std::string& variable : entry.env) {
+    if (variable.find('=') == std::string::npos || variable.starts_with('=')) {
+      return absl::InvalidArgumentError(
+          Concat({"a plugin's environment has NAME=value pairs: \"", variable, "\""}));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void Catalog::Scan() {
+  for (const std::string& directory : directories_) {
+    std::error_code error;
+    for (const auto& file : std::filesystem::directory_iterator(directory, error)) {
+      if (!IsProgram(file.path()) || Get(PluginType::kSecret, NameOf(file.path()), "")) continue;
+      absl::StatusOr<std::string> sha256 = Sha256OfFile(file.path().string());
+      if (!sha256.ok()) continue;
+      PluginEntry entry;
+      entry.name = NameOf(file.path());
+      entry.command = file.path().filename().string();
+      entry.sha256 = *std::move(sha256);
+      Put(std::move(entry));
+    }
+  }
+}
+
+absl::StatusOr<std::string> Catalog::Check(const PluginEntry& entry) const {
+  if (directories_.empty()) {
+    return absl::FailedPreconditionError(
+        "could not set plugin, plugin directory is not configured");
+  }
+  if (absl::Status bad = CheckFields(entry); !bad.ok()) return bad;
+  for (const std::string& directory : directories_) {
+    std::error_code error;
+    const std::filesystem::path path =
+        std::filesystem::absolute(std::filesystem::path(directory) / entry.command, error);
+    if (!error && IsProgram(path)) return path.string();
+  }
+  return absl::InvalidArgumentError(
+      Concat({"there is no executable file \"", entry.command, "\" in the plugin directory"}));
+}
+
+void Catalog::Put(PluginEntry entry) {
+  MutexLock lock(&mutex_);
+  Key key(entry.type, entry.name, entry.version);
+  entries_.insert_or_assign(std::move(key), std::move(entry));
+}
+
+void Catalog::Remove(PluginType type, std::string_view name, std::string_view version) {
+  MutexLock lock(&mutex_);
+  entries_.erase(Key(type, name, version));
+}
+
+std::optional<PluginEntry> Catalog::Get(PluginType type, std::string_view name,
+                                        std::string_view version) const {
+  MutexLock lock(&mutex_);
+  const auto it = entries_.find(Key(type, name, version));
+  if (it == entries_.end()) return std::nullopt;
   return it->second;
 }
 
-std::vector<std::string> Catalog::Names() const {
-  std::vector<std::string> names;
-  for (const auto& [name, path] : programs_) names.push_back(name);
-  return names;
+absl::StatusOr<PluginEntry> Catalog::Resolve(std::string_view name,
+                                             std::string_view version) const {
+  if (std::optional<PluginEntry> entry = Get(PluginType::kSecret, name, version))
+    return *std::move(entry);
+  if (!version.empty()) {
+    return absl::NotFoundError(
+        Concat({"plugin not found in the catalog: ", name, " version ", version}));
+  }
+  const std::vector<PluginEntry> all = List();
+  const PluginEntry* newest = nullptr;
+  for (const PluginEntry& entry : all) {
+    const bool candidate = entry.type == PluginType::kSecret && entry.name == name;
+    if (candidate &&
+        (newest == nullptr || ParseVersion(newest->version) < ParseVersion(entry.version)))
+      newest = &entry;
+  }
+  if (newest != nullptr) return *newest;
+  return absl::NotFoundError(Concat({"plugin not found in the catalog: ", name}));
+}
+
+std::vector<PluginEntry> Catalog::List() const {
+  std::vector<PluginEntry> list;
+  MutexLock lock(&mutex_);
+  for (const auto& [key, entry] : entries_) list.push_back(entry);
+  return list;
 }
 
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {

@@ -1,28 +1,52 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/mutex.h"
+#include "server/mounts/plugin_catalog.h"
 
 namespace belfry::plugin_host {
 
-// Which programs are plugins: the executable files of some folders. "belfry-kv" is the plugin `kv`,
-// any other file is called what it is called; the first folder wins. A value.
+// What is registered, and the programs that it names: files directly in some folders. Thread-safe.
+// (plugin-protocol 6.1)
 class Catalog {
  public:
-  // Folders that cannot be read are as good as empty.
-  static Catalog Scan(const std::vector<std::string>& directories);
+  explicit Catalog(std::vector<std::string> directories) : directories_(std::move(directories)) {}
 
-  // The program's path. NotFound "plugin not found in the catalog: <name>".
-  absl::StatusOr<std::string> Find(std::string_view name) const;
-  // In order.
-  std::vector<std::string> Names() const;
+  // Registers every executable file of the folders, with its sha256 and without a version:
+  // "belfry-kv" as the plugin `kv`, any other file as what it is called; the first folder wins.
+  // Folders and files that cannot be read are left out.
+  void Scan();
+
+  // The path of the program. InvalidArgument: a field of `entry` is wrong, or no folder has the
+  // command. FailedPrecondition "could not set plugin, plugin directory is not configured".
+  absl::StatusOr<std::string> Check(const mounts::PluginEntry& entry) const;
+  // Puts `entry` in place of the one with its type, name and version.
+  void Put(mounts::PluginEntry entry);
+  void Remove(mounts::PluginType type, std::string_view name, std::string_view version);
+  std::optional<mounts::PluginEntry> Get(mounts::PluginType type, std::string_view name,
+                                         std::string_view version) const;
+  // The secrets plugin that a mount gets: of this version or, where that is "", the one without a
+  // version, else the newest. NotFound "plugin not found in the catalog: <name>".
+  absl::StatusOr<mounts::PluginEntry> Resolve(std::string_view name,
+                                              std::string_view version) const;
+  // In order of type, name and version.
+  std::vector<mounts::PluginEntry> List() const;
 
  private:
-  std::map<std::string, std::string, std::less<>> programs_;
+  using Key = std::tuple<mounts::PluginType, std::string, std::string>;
+
+  const std::vector<std::string> directories_;
+  mutable Mutex mutex_;
+  std::map<Key, mounts::PluginEntry> entries_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The sha256 of a file in hex; Unavailable when it cannot be read.

@@ -1,7 +1,8 @@
 // belfry-plugin-guard: sees to it that a host that dies leaves nothing behind.
 //
-//   belfry-plugin-guard run PROGRAM [ARGUMENT...]
-//     writes its process id to descriptor 3, closes it and becomes PROGRAM, which keeps that id;
+//   belfry-plugin-guard run [-memory=BYTES] [-files=COUNT] PROGRAM [ARGUMENT...]
+//     limits itself, writes its process id to descriptor 3, closes it and becomes PROGRAM, which
+//     keeps that id and the limits;
 //   belfry-plugin-guard watch DIRECTORY
 //     reads process ids from standard input, whose other end only the host and starting plugins
 //     hold. When that end closes, the host is gone: kills what still runs and removes DIRECTORY.
@@ -15,9 +16,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -37,7 +40,31 @@ constexpr int kRegistrationDescriptor = 3;
 constexpr int kCannotExecute = 126;
 constexpr int kUsage = 64;
 
+// Whether `argument` is "NAME=number"; then the resource is limited to that.
+bool LimitFrom(std::string_view argument, std::string_view name, int resource, bool& failed) {
+  if (!argument.starts_with(name)) return false;
+  argument.remove_prefix(name.size());
+  rlim_t value = 0;
+  const auto [end, error] =
+      std::from_chars(argument.data(), argument.data() + argument.size(), value);
+  const rlimit limit = {value, value};
+  failed = error != std::errc() || *end != '\0' ||
+           setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0;
+  return true;
+}
+
 int Run(char** program) {
+  // Private memory that is really mapped for writing: what runtimes only reserve does not count.
+  bool failed = false;
+  while (*program != nullptr && (LimitFrom(*program, "-memory=", RLIMIT_DATA, failed) ||
+                                 LimitFrom(*program, "-files=", RLIMIT_NOFILE, failed))) {
+    if (failed) {
+      std::fprintf(stderr, "cannot set the limit %s: %s\n", *program, std::strerror(errno));
+      return kCannotExecute;
+    }
+    ++program;
+  }
+  if (*program == nullptr) return kUsage;
   const pid_t self = getpid();
   if (write(kRegistrationDescriptor, &self, sizeof(self)) != sizeof(self)) {
     std::fprintf(stderr, "the plugin guard is gone: %s\n", std::strerror(errno));

@@ -1,14 +1,17 @@
 #include "server/plugin_host/handshake_reader.h"
 
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "server/base/text.h"
 
 namespace belfry::plugin_host {
 
-HandshakeReader::HandshakeReader(const Logger& logger, std::size_t max_line_bytes)
+HandshakeReader::HandshakeReader(const Logger& logger, std::size_t max_line_bytes,
+                                 std::function<void(const ExitStatus&)> on_exit)
     : max_line_bytes_(max_line_bytes),
+      on_exit_(std::move(on_exit)),
       output_log_(logger, max_line_bytes),
       error_log_(logger, max_line_bytes) {}
 
@@ -51,9 +54,12 @@ void HandshakeReader::OnErrorOutput(std::string_view bytes) {
 void HandshakeReader::OnExit(const ExitStatus& status) {
   output_log_.Finish();
   error_log_.Finish();
-  MutexLock lock(&mutex_);
-  exit_ = status;
-  changed_.NotifyAll();
+  {
+    MutexLock lock(&mutex_);
+    exit_ = status;
+    changed_.NotifyAll();
+  }
+  on_exit_(status);
 }
 
 }  // namespace belfry::plugin_host

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,7 +19,9 @@ namespace belfry::plugin_host {
 // handshake, everything else into the log. Thread-safe.
 class HandshakeReader final : public ProcessObserver {
  public:
-  HandshakeReader(const Logger& logger, std::size_t max_line_bytes);
+  // `on_exit` runs once, on the process's thread.
+  HandshakeReader(const Logger& logger, std::size_t max_line_bytes,
+                  std::function<void(const ExitStatus&)> on_exit);
 
   // The first line. Unavailable, with what the plugin did instead, when it ended or stayed silent
   // for `limit`.
@@ -30,6 +33,7 @@ class HandshakeReader final : public ProcessObserver {
 
  private:
   const std::size_t max_line_bytes_;
+  const std::function<void(const ExitStatus&)> on_exit_;
   PluginLog output_log_;  // Used by the process's thread alone, like the next.
   PluginLog error_log_;
   Mutex mutex_;

@@ -29,6 +29,13 @@ std::string Text(const absl::Status& status) {
   return std::string(ToStd(status.message()));
 }
 
+// While a plugin is registered, it has no storage. (plugin-protocol 5.8)
+Status MissingStorage() {
+  return {StatusCode::UNKNOWN,
+          "missing storage implementation: this method should not be called during plugin Setup, "
+          "but only during and after Initialize"};
+}
+
 // Errors travel as texts beside an OK status, and plugins compare them.
 class StorageService final : public pb::Storage::Service {
  public:
@@ -36,6 +43,7 @@ class StorageService final : public pb::Storage::Service {
   void AllowWrites() { writable_ = true; }
 
   Status Get(ServerContext*, const pb::StorageGetArgs* args, pb::StorageGetReply* reply) override {
+    if (storage_ == nullptr) return MissingStorage();
     absl::StatusOr<std::optional<std::string>> value = storage_->Get(args->key());
     if (!value.ok()) {
       reply->set_err(Text(value.status()));
@@ -46,6 +54,7 @@ class StorageService final : public pb::Storage::Service {
     return Status::OK;
   }
   Status Put(ServerContext*, const pb::StoragePutArgs* args, pb::StoragePutReply* reply) override {
+    if (storage_ == nullptr) return MissingStorage();
     if (!writable_) {
       reply->set_err(wire::kSetupReadOnlyText);
     } else if (absl::Status status = storage_->Put(args->entry().key(), args->entry().value());
@@ -56,6 +65,7 @@ class StorageService final : public pb::Storage::Service {
   }
   Status Delete(ServerContext*, const pb::StorageDeleteArgs* args,
                 pb::StorageDeleteReply* reply) override {
+    if (storage_ == nullptr) return MissingStorage();
     if (!writable_) {
       reply->set_err(wire::kSetupReadOnlyText);
     } else if (absl::Status status = storage_->Delete(args->key()); !status.ok()) {
@@ -65,6 +75,7 @@ class StorageService final : public pb::Storage::Service {
   }
   Status List(ServerContext*, const pb::StorageListArgs* args,
               pb::StorageListReply* reply) override {
+    if (storage_ == nullptr) return MissingStorage();
     const absl::StatusOr<std::vector<std::string>> keys = storage_->List(args->prefix());
     if (!keys.ok()) {
       reply->set_err(Text(keys.status()));

@@ -15,6 +15,8 @@ namespace {
 
 // How long a process that was killed may take to be gone.
 constexpr absl::Duration kTimeToDie = absl::Seconds(5);
+// How long requests under way may hold up a restart before the plugin is looked at.
+constexpr absl::Duration kPatience = absl::Seconds(2);
 // Requests of one mount that wait for its plugin.
 constexpr std::size_t kMaxWaiting = 4096;
 
@@ -97,8 +99,11 @@ class PluginEngine::Call {
   }
 
   static void Run(std::unique_ptr<Call> call) {
-    call->instance_ = call->engine_->Current();
-    Send(std::move(call));
+    PluginEngine* const engine = call->engine_;
+    engine->Begin([call = std::move(call)](std::shared_ptr<PluginInstance> instance) mutable {
+      call->instance_ = std::move(instance);
+      Send(std::move(call));
+    });
   }
 
  private:
@@ -122,7 +127,10 @@ class PluginEngine::Call {
 
   static void OnReply(std::unique_ptr<Call> call, const grpc::Status& status) {
     (void)call->handed_over_.load(std::memory_order_acquire);
-    if (status.ok()) return Finish(std::move(call), Traits::Convert(std::move(call->reply_)));
+    if (status.ok()) {
+      call->instance_->process().NoteAnswer();
+      return Finish(std::move(call), Traits::Convert(std::move(call->reply_)));
+    }
     if (absl::Status ended = Ended(status); !ended.ok()) return Finish(std::move(call), ended);
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE)
       return Finish(std::move(call), Traits::Refused(status));
@@ -159,7 +167,9 @@ class PluginEngine::Call {
   static void Finish(std::unique_ptr<Call> call, absl::StatusOr<typename Traits::Result> result) {
     call->done_(std::move(result));
     PluginEngine* const engine = call->engine_;
+    std::shared_ptr<PluginInstance> used = std::move(call->instance_);
     call.reset();
+    engine->End(std::move(used));
     // Last: the engine may be destroyed from here on.
     engine->calls_.Leave();
   }
@@ -177,14 +187,29 @@ class PluginEngine::Call {
   std::atomic<bool> handed_over_ = false;
 };
 
-PluginEngine::PluginEngine(std::unique_ptr<PluginInstance> first, StartInstance start,
-                           std::string sha256, Executor* executor, Metrics* metrics, Logger logger)
-    : start_(std::move(start)),
-      sha256_(std::move(sha256)),
+absl::StatusOr<std::unique_ptr<PluginEngine>> PluginEngine::Create(
+    std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry, Executor* executor,
+    Metrics* metrics, Logger logger) {
+  absl::StatusOr<PluginProgram> program = starter->Resolve(entry);
+  if (!program.ok()) return program.status();
+  absl::StatusOr<std::unique_ptr<PluginInstance>> first =
+      starter->Start(*program, entry, StartReason::kRequested);
+  if (!first.ok()) return first.status();
+  // The constructor is private.
+  return std::unique_ptr<PluginEngine>(
+      new PluginEngine(std::move(starter), {.program = *std::move(program), .entry = entry},
+                       *std::move(first), executor, metrics, std::move(logger)));
+}
+
+PluginEngine::PluginEngine(std::unique_ptr<InstanceStarter> starter, Recipe recipe,
+                           std::unique_ptr<PluginInstance> first, Executor* executor,
+                           Metrics* metrics, Logger logger)
+    : starter_(std::move(starter)),
       executor_(executor),
       restarts_(metrics->GetCounter("belfry_plugin_restarts_total",
                                     "Plugins that were started anew because they had died.")),
       logger_(std::move(logger)),
+      recipe_(std::move(recipe)),
       current_(std::move(first)) {}
 
 PluginEngine::~PluginEngine() {
@@ -204,7 +229,97 @@ void PluginEngine::CheckExistence(
 }
 
 std::string PluginEngine::RunningVersion() const {
-  return Current()->version();
+  MutexLock lock(&mutex_);
+  return current_->version();
+}
+
+std::string PluginEngine::RunningSha256() const {
+  MutexLock lock(&mutex_);
+  return current_->process().sha256();
+}
+
+void PluginEngine::Begin(absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start) {
+  std::shared_ptr<PluginInstance> instance;
+  {
+    MutexLock lock(&mutex_);
+    if (holding_) {
+      held_.push_back(std::move(start));
+      return;
+    }
+    started_.Enter();
+    instance = current_;
+  }
+  start(std::move(instance));
+}
+
+void PluginEngine::End(std::shared_ptr<PluginInstance> used) {
+  bool retired = false;
+  {
+    MutexLock lock(&mutex_);
+    retired = used != current_;
+    // Not the last reference: it is the current one, or among the retired.
+    used.reset();
+  }
+  started_.Leave();
+  if (!retired) return;
+  calls_.Enter();
+  const bool posted = executor_->Post([this] {
+    Sweep();
+    calls_.Leave();
+  });
+  // Then the next one does it.
+  if (!posted) calls_.Leave();
+}
+
+absl::Status PluginEngine::Restart(const mounts::MountEntry& entry) {
+  absl::StatusOr<PluginProgram> program = starter_->Resolve(entry);
+  if (!program.ok()) return program.status();
+  {
+    MutexLock lock(&mutex_);
+    holding_ = true;
+  }
+  Drain();
+  absl::StatusOr<std::unique_ptr<PluginInstance>> started =
+      starter_->Start(*program, entry, StartReason::kRequested);
+  if (started.ok()) {
+    MutexLock lock(&mutex_);
+    retired_.push_back(std::exchange(current_, *std::move(started)));
+    recipe_ = {.program = *std::move(program), .entry = entry};
+  }
+  LetGo();
+  Sweep();
+  return started.status();
+}
+
+// A plugin that hangs ends none of its calls: killed, it ends them all.
+void PluginEngine::Drain() {
+  while (!started_.WaitUntilEmpty(kPatience)) {
+    const std::shared_ptr<PluginInstance> current = Current();
+    if (!current->process().Answers()) current->process().Kill();
+  }
+}
+
+void PluginEngine::LetGo() {
+  std::vector<absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)>> held;
+  std::shared_ptr<PluginInstance> instance;
+  {
+    MutexLock lock(&mutex_);
+    holding_ = false;
+    held.swap(held_);
+    instance = current_;
+    for (std::size_t i = 0; i < held.size(); ++i) started_.Enter();
+  }
+  for (auto& start : held) start(instance);
+}
+
+void PluginEngine::Sweep() {
+  std::vector<std::shared_ptr<PluginInstance>> unused;
+  MutexLock lock(&mutex_);
+  for (std::shared_ptr<PluginInstance>& instance : retired_) {
+    if (instance.use_count() == 1) unused.push_back(std::move(instance));
+  }
+  std::erase(retired_, nullptr);
+  // Declared first, destroyed last: not under the lock.
 }
 
 std::shared_ptr<PluginInstance> PluginEngine::Current() const {
@@ -255,17 +370,18 @@ absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace() {
   broken->process().Kill();
   if (!broken->process().WaitForExit(kTimeToDie))
     return absl::UnavailableError("the plugin cannot be spoken to and does not end");
-  logger_.Warn("a plugin has died and is started anew");
-  absl::StatusOr<std::unique_ptr<PluginInstance>> started = start_();
+  Recipe recipe;
+  {
+    MutexLock lock(&mutex_);
+    recipe = recipe_;
+  }
+  absl::StatusOr<std::unique_ptr<PluginInstance>> started =
+      starter_->Start(recipe.program, recipe.entry, StartReason::kCrash);
   if (!started.ok()) return started.status();
   restarts_.Increment();
-  std::erase_if(retired_, [](const std::shared_ptr<PluginInstance>& instance) {
-    return instance.use_count() == 1;
-  });
-  retired_.push_back(broken);
   const std::shared_ptr<PluginInstance> current = *std::move(started);
   MutexLock lock(&mutex_);
-  current_ = current;
+  retired_.push_back(std::exchange(current_, current));
   return current;
 }
 

@@ -12,21 +12,35 @@
 #include "server/base/metrics.h"
 #include "server/base/mutex.h"
 #include "server/mounts/engine.h"
+#include "server/mounts/mount_entry.h"
 #include "server/plugin_host/plugin_instance.h"
+#include "server/plugin_host/plugin_program.h"
+#include "server/plugin_host/process_pool.h"
 
 namespace belfry::plugin_host {
+
+// Starts the instances of one mount. Thread-safe.
+class InstanceStarter {
+ public:
+  virtual ~InstanceStarter() = default;
+  // The plugin that the catalog has for the mount. Codes as of EngineFactory::Create.
+  virtual absl::StatusOr<PluginProgram> Resolve(const mounts::MountEntry& entry) const = 0;
+  // Blocks for as long as a plugin may take; never called on a thread of gRPC.
+  virtual absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
+                                                                const mounts::MountEntry& entry,
+                                                                StartReason reason) const = 0;
+};
 
 // A mount's engine that runs as a plugin. When its process is found dead it is started anew and the
 // request sent once more; a request never hangs on a dead plugin. Thread-safe. Destroying it waits
 // for requests under way and stops the plugin. (plugin-protocol 6.4)
 class PluginEngine final : public mounts::Engine {
  public:
-  // Starts an instance; called again after each crash, never on a thread of gRPC.
-  using StartInstance = absl::AnyInvocable<absl::StatusOr<std::unique_ptr<PluginInstance>>() const>;
-
-  // `first` runs already. `executor`, for restarts, and `metrics` must outlive the engine.
-  PluginEngine(std::unique_ptr<PluginInstance> first, StartInstance start, std::string sha256,
-               Executor* executor, Metrics* metrics, Logger logger);
+  // Starts the first instance; codes as of EngineFactory::Create. `executor`, for restarts, and
+  // `metrics` must outlive the engine.
+  static absl::StatusOr<std::unique_ptr<PluginEngine>> Create(
+      std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry, Executor* executor,
+      Metrics* metrics, Logger logger);
   ~PluginEngine() override;
 
   void Handle(mounts::Request request,
@@ -34,9 +48,19 @@ class PluginEngine final : public mounts::Engine {
   void CheckExistence(mounts::Request request,
                       absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) override;
   std::string RunningVersion() const override;
-  std::string RunningSha256() const override { return sha256_; }
+  std::string RunningSha256() const override;
+  absl::Status Restart(const mounts::MountEntry& entry) override;
 
  private:
+  // What an instance is made from.
+  struct Recipe {
+    PluginProgram program;
+    mounts::MountEntry entry;
+  };
+
+  PluginEngine(std::unique_ptr<InstanceStarter> starter, Recipe recipe,
+               std::unique_ptr<PluginInstance> first, Executor* executor, Metrics* metrics,
+               Logger logger);
   template <typename Traits>
   class Call;
 
@@ -44,6 +68,10 @@ class PluginEngine final : public mounts::Engine {
   using Continuation = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<PluginInstance>>)>;
 
   std::shared_ptr<PluginInstance> Current() const;
+  // Gives `start` the current instance: at once, or when a restart has ended.
+  void Begin(absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start);
+  // The call that Begin let go is over; `used` is what it was sent to last.
+  void End(std::shared_ptr<PluginInstance> used);
   // For a call whose connection to `broken` broke. Does not block: `then` runs at once when another
   // instance runs already, else on the executor. It gets `broken` itself when that still answers.
   // All that wait are served by one restart.
@@ -52,21 +80,30 @@ class PluginEngine final : public mounts::Engine {
   absl::StatusOr<std::shared_ptr<PluginInstance>> Replace();
   // Serves all that wait.
   void EndRecovery(absl::StatusOr<std::shared_ptr<PluginInstance>> instance);
+  // Returns when no call is with the plugin.
+  void Drain();
+  // Lets the calls go on that a restart has held back.
+  void LetGo();
+  // Destroys the instances that nobody uses any more. Blocks.
+  void Sweep();
 
-  const StartInstance start_;
-  const std::string sha256_;
+  const std::unique_ptr<InstanceStarter> starter_;
   Executor* const executor_;
   Counter& restarts_;
   const Logger logger_;
-  Gate calls_;
+  Gate calls_;    // Calls and recoveries: the engine lives until they are over.
+  Gate started_;  // Calls that have been let go to the plugin.
   mutable Mutex mutex_;
+  Recipe recipe_ ABSL_GUARDED_BY(mutex_);
   // Shared: a call keeps the instance it was sent to.
   std::shared_ptr<PluginInstance> current_ ABSL_GUARDED_BY(mutex_);
   bool recovering_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Continuation> waiting_ ABSL_GUARDED_BY(mutex_);
-  // Kept until no call refers to them, so that none is destroyed on a thread of gRPC. Only Replace
-  // uses it, which never runs twice at once.
-  std::vector<std::shared_ptr<PluginInstance>> retired_;
+  bool holding_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)>> held_
+      ABSL_GUARDED_BY(mutex_);
+  // Kept until no call refers to them, so that none is destroyed on a thread of gRPC.
+  std::vector<std::shared_ptr<PluginInstance>> retired_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::plugin_host

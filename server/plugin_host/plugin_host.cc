@@ -3,10 +3,12 @@
 #include <utility>
 
 #include "server/base/executor.h"
+#include "server/base/ids.h"
 #include "server/base/text.h"
 #include "server/plugin_host/catalog.h"
 #include "server/plugin_host/plugin_engine.h"
 #include "server/plugin_host/plugin_instance.h"
+#include "server/plugin_host/process_pool.h"
 #include "server/plugin_host/socket_directory.h"
 
 namespace belfry::plugin_host {
@@ -29,45 +31,142 @@ logical::EventPluginInfo PluginInfoOf(const mounts::MountEntry& entry) {
   return info;
 }
 
+// For a plugin that is only looked at: what it sends is nobody's.
+class NoPublisher final : public bus::Publisher {
+ public:
+  void Publish(std::vector<bus::Event>) override {}
+};
+
 class PluginHostImpl final : public PluginHost {
  public:
   PluginHostImpl(Options options, std::unique_ptr<SocketDirectory> sockets,
                  bus::Publisher* publisher, const Clock* clock, Metrics* metrics, Logger logger)
       : options_(std::move(options)),
-        catalog_(Catalog::Scan(options_.plugin_directories)),
+        catalog_(options_.plugin_directories),
         publisher_(publisher),
         clock_(clock),
         metrics_(metrics),
         logger_(std::move(logger)),
+        crashes_(metrics->GetCounter("belfry_plugin_crashes_total",
+                                     "Plugin processes that ended although nobody asked.")),
         sockets_(std::move(sockets)),
-        restarts_(NewThreadPool(kRestartThreads)) {}
+        pool_(
+            sockets_.get(), clock, options_.limits,
+            [this](const mounts::PluginEntry& plugin, const ExitStatus& end) {
+              TellOfCrash(plugin, end);
+            },
+            logger_),
+        restarts_(NewThreadPool(kRestartThreads)) {
+    catalog_.Scan();
+  }
 
   absl::StatusOr<std::unique_ptr<mounts::Engine>> Create(const mounts::MountEntry& entry,
                                                          storage::Storage* view) override {
-    absl::StatusOr<std::string> path = catalog_.Find(entry.type);
-    if (!path.ok()) return path.status();
-    absl::StatusOr<std::string> sha256 = Sha256OfFile(*path);
-    if (!sha256.ok()) return sha256.status();
-    const PluginProgram program{
-        .name = entry.type, .path = *std::move(path), .vault_version = options_.vault_version};
-    // The engine is gone before the host.
-    PluginEngine::StartInstance start = [this, program, entry, view] {
-      return PluginInstance::Start(program, entry, sockets_.get(), ServicesOf(entry, view));
-    };
-    absl::StatusOr<std::unique_ptr<PluginInstance>> first = start();
-    if (!first.ok()) {
-      logger_.Warn(
-          "a plugin could not be mounted",
-          {{"mount", entry.path}, {"reason", std::string(ToStd(first.status().message()))}});
-      return first.status();
-    }
-    return std::make_unique<PluginEngine>(*std::move(first), std::move(start), *std::move(sha256),
-                                          restarts_.get(), metrics_, logger_);
+    absl::StatusOr<std::unique_ptr<PluginEngine>> engine = PluginEngine::Create(
+        std::make_unique<Starter>(this, view), entry, restarts_.get(), metrics_, logger_);
+    if (engine.ok()) return engine;
+    logger_.Warn(
+        "a plugin could not be mounted",
+        {{"mount", entry.path}, {"reason", std::string(ToStd(engine.status().message()))}});
+    return engine.status();
   }
 
-  std::vector<std::string> PluginNames() const override { return catalog_.Names(); }
+  void RetireProcesses(std::string_view type) override { pool_.Retire(type); }
+
+  absl::Status Register(mounts::PluginEntry entry) override {
+    const absl::StatusOr<std::string> path = catalog_.Check(entry);
+    if (!path.ok()) return path.status();
+    const absl::StatusOr<std::string> version = Probe(ProgramOf(entry, *path));
+    if (!version.ok()) return version.status();
+    if (entry.version.empty()) {
+      entry.version = *version;
+      if (const absl::Status bad = catalog_.Check(entry).status(); !bad.ok()) return bad;
+      // What has been there without a version is what this replaces.
+      catalog_.Remove(entry.type, entry.name, "");
+    } else if (!version->empty() && *version != entry.version) {
+      return absl::InvalidArgumentError(
+          Concat({"plugin version mismatch: ", entry.name, " reported version ", *version, ", but ",
+                  entry.version, " was to be registered"}));
+    }
+    logger_.Info("registered a plugin", {{"plugin", entry.name}, {"version", entry.version}});
+    catalog_.Put(std::move(entry));
+    return absl::OkStatus();
+  }
+  std::optional<mounts::PluginEntry> Get(mounts::PluginType type, std::string_view name,
+                                         std::string_view version) const override {
+    return catalog_.Get(type, name, version);
+  }
+  void Remove(mounts::PluginType type, std::string_view name, std::string_view version) override {
+    catalog_.Remove(type, name, version);
+  }
+  std::vector<mounts::PluginEntry> List() const override { return catalog_.List(); }
+  std::vector<mounts::PluginProcesses> Processes() const override { return pool_.Processes(); }
 
  private:
+  // The instances of one mount. The engine that has it is gone before the host.
+  class Starter final : public InstanceStarter {
+   public:
+    Starter(PluginHostImpl* host, storage::Storage* view) : host_(host), view_(view) {}
+
+    absl::StatusOr<PluginProgram> Resolve(const mounts::MountEntry& entry) const override {
+      const absl::StatusOr<mounts::PluginEntry> plugin =
+          host_->catalog_.Resolve(entry.type, entry.plugin_version);
+      if (!plugin.ok()) return plugin.status();
+      const absl::StatusOr<std::string> path = host_->catalog_.Check(*plugin);
+      if (!path.ok()) return path.status();
+      return host_->ProgramOf(*plugin, *path);
+    }
+    absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
+                                                          const mounts::MountEntry& entry,
+                                                          StartReason reason) const override {
+      absl::StatusOr<std::shared_ptr<PluginProcess>> process =
+          host_->pool_.Acquire(program, reason);
+      if (!process.ok()) return process.status();
+      return PluginInstance::Start(*std::move(process), program, entry,
+                                   host_->ServicesOf(entry, view_));
+    }
+
+   private:
+    PluginHostImpl* const host_;
+    storage::Storage* const view_;
+  };
+
+  PluginProgram ProgramOf(const mounts::PluginEntry& entry, const std::string& path) const {
+    return {.entry = entry, .path = path, .vault_version = options_.vault_version};
+  }
+
+  // Starts the program apart from all mounts and asks for its version.
+  absl::StatusOr<std::string> Probe(const PluginProgram& program) const {
+    absl::StatusOr<std::unique_ptr<PluginProcess>> process = PluginProcess::Start(
+        program, sockets_.get(), options_.limits,
+        {.on_first_answer = [] {}, .on_crash = [](const ExitStatus&) {}}, clock_->Now(), logger_);
+    if (!process.ok()) return process.status();
+    NoPublisher nobody;
+    MountServices services = ServicesOf({}, nullptr);
+    services.publisher = &nobody;
+    return PluginInstance::ProbeVersion(*std::move(process), program, std::move(services));
+  }
+
+  // For operators who watch: `sys/plugin-crash`, an event of the host itself.
+  void TellOfCrash(const mounts::PluginEntry& plugin, const ExitStatus& end) {
+    crashes_.Increment();
+    bus::Event event;
+    event.accepted = clock_->Now();
+    event.message.set_event_type("sys/plugin-crash");
+    event.message.mutable_event()->set_id(NewUuid());
+    auto& metadata = *event.message.mutable_event()->mutable_metadata()->mutable_fields();
+    const auto set = [&metadata](const char* name, const std::string& value) {
+      metadata[name].set_string_value(value);
+    };
+    set("end", Describe(end));
+    set("modified", "false");
+    set("operation", "plugin-crash");
+    set("path", "sys/plugins/catalog/secret/" + plugin.name);
+    set("plugin", plugin.name);
+    set("plugin_version", plugin.version);
+    publisher_->Publish({std::move(event)});
+  }
+
   MountServices ServicesOf(const mounts::MountEntry& entry, storage::Storage* view) const {
     const auto or_default = [](absl::Duration ttl, absl::Duration otherwise) {
       return ttl == absl::ZeroDuration() ? otherwise : ttl;
@@ -87,12 +186,14 @@ class PluginHostImpl final : public PluginHost {
   }
 
   const Options options_;
-  const Catalog catalog_;
+  Catalog catalog_;
   bus::Publisher* const publisher_;
   const Clock* const clock_;
   Metrics* const metrics_;
   const Logger logger_;
+  Counter& crashes_;
   const std::unique_ptr<SocketDirectory> sockets_;
+  ProcessPool pool_;
   const std::unique_ptr<Executor> restarts_;
 };
 

@@ -11,12 +11,13 @@
 #include "server/base/metrics.h"
 #include "server/bus/bus.h"
 #include "server/mounts/mount_table.h"
+#include "server/mounts/plugin_catalog.h"
 
 namespace belfry::plugin_host {
 
 struct Options {
-  // Folders whose executable files are plugins: "belfry-kv" is the plugin `kv`, any other file its
-  // own name. The first folder wins.
+  // Folders whose executable files are registered at the start: "belfry-kv" is the plugin `kv`, any
+  // other file its own name. The first folder wins. Later registrations name files in them.
   std::vector<std::string> plugin_directories;
   // Where the sockets of this host and its plugins live; made with mode 0700 and removed at the
   // end.
@@ -27,23 +28,21 @@ struct Options {
   // What plugins see in VAULT_VERSION.
   std::string vault_version;
   // The system's lease times, for mounts that set none.
-  absl::Duration default_lease_ttl = absl::Hours(768);
-  absl::Duration max_lease_ttl = absl::Hours(768);
+  absl::Duration default_lease_ttl = mounts::kSystemLeaseTtl;
+  absl::Duration max_lease_ttl = mounts::kSystemLeaseTtl;
   Limits limits;
 };
 
 // Starts plugins as processes of their own, speaks the plugin protocol with them and serves
 // storage, system view and events back to them. Thread-safe. Destroying it stops every plugin;
 // engines it made must be gone by then.
-class PluginHost : public mounts::EngineFactory {
+class PluginHost : public mounts::EngineFactory, public mounts::PluginCatalog {
  public:
   // All pointers must outlive the host.
   static absl::StatusOr<std::unique_ptr<PluginHost>> Create(Options options,
                                                             bus::Publisher* publisher,
                                                             const Clock* clock, Metrics* metrics,
                                                             Logger logger);
-  // The names of the plugins it could start, in order.
-  virtual std::vector<std::string> PluginNames() const = 0;
 };
 
 }  // namespace belfry::plugin_host

@@ -17,6 +17,7 @@
 #include "sdk/wire/certificate.h"
 #include "sdk/wire/credentials.h"
 #include "server/base/testing.h"
+#include "server/plugin_host/catalog.h"
 #include "server/plugin_host/testing.h"
 
 namespace belfry::plugin_host {
@@ -92,13 +93,23 @@ class PluginHostTest : public ::testing::Test {
     ASSERT_TRUE(host.ok()) << host.status();
     host_ = *std::move(host);
   }
-  absl::StatusOr<std::unique_ptr<mounts::Engine>> Mount(const std::string& type) {
+  static mounts::MountEntry Entry(const std::string& type, const std::string& path) {
     mounts::MountEntry entry;
-    entry.path = "n/";
+    entry.path = path;
     entry.type = type;
     entry.accessor = type + "_01234567";
     entry.backend_uuid = "11111111-2222-3333-4444-555555555555";
-    return static_cast<mounts::EngineFactory&>(*host_).Create(entry, storage_.get());
+    return entry;
+  }
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> Mount(const std::string& type,
+                                                        const std::string& path = "n/") {
+    return static_cast<mounts::EngineFactory&>(*host_).Create(Entry(type, path), storage_.get());
+  }
+  // What the host says of its only plugin.
+  mounts::PluginProcesses OnlyProcesses() {
+    const std::vector<mounts::PluginProcesses> all = host_->Processes();
+    EXPECT_THAT(all, SizeIs(1));
+    return all.empty() ? mounts::PluginProcesses() : all[0];
   }
   // Why a plugin does not start.
   std::string Sentence(const std::string& type) {
@@ -146,7 +157,8 @@ absl::StatusOr<mounts::Reply> Read(mounts::Engine& engine) {
 
 TEST_F(PluginHostTest, APluginWritesReadsAndTellsOfItAsItsMount) {
   StartHost();
-  EXPECT_THAT(host_->PluginNames(), ElementsAre("notes"));
+  ASSERT_THAT(host_->List(), SizeIs(1));
+  EXPECT_EQ(host_->List()[0].name, "notes");
   absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
   ASSERT_TRUE(engine.ok()) << engine.status();
   EXPECT_THAT((*engine)->RunningSha256(), SizeIs(64));
@@ -242,6 +254,189 @@ TEST_F(PluginHostTest, APluginThatDoesNotComeBackIsOneSentenceAndThenTriedAgain)
             "handshake; what it printed on standard error is in the log");
   std::filesystem::remove(folder_ + "/broken");
   EXPECT_TRUE(Read(**engine).ok());
+}
+
+TEST_F(PluginHostTest, MountsWithTheSameEntryShareOneProcess) {
+  StartHost();
+  auto first = Mount("notes", "n/");
+  auto second = Mount("notes", "m/");
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_THAT(Plugins(), SizeIs(1));
+  const mounts::PluginProcesses processes = OnlyProcesses();
+  ASSERT_THAT(processes.running, SizeIs(1));
+  EXPECT_EQ(processes.running[0].pid, Plugins()[0]);
+  EXPECT_EQ(processes.running[0].started, clock_.Now());
+  EXPECT_THAT(processes.running[0].mounts, ElementsAre("m/", "n/"));
+  first->reset();
+  EXPECT_THAT(Plugins(), SizeIs(1));
+  EXPECT_TRUE(Write(**second, "hi").ok());
+  EXPECT_EQ(publisher_.Take(1)[0].message.plugin_info().mount_path(), "m/");
+  second->reset();
+  EXPECT_THAT(Plugins(), SizeIs(0));
+  EXPECT_THAT(OnlyProcesses().running, SizeIs(0));
+}
+
+TEST_F(PluginHostTest, EveryMountOfADeadProcessComesBackInOneNewProcess) {
+  StartHost();
+  auto first = Mount("notes", "n/");
+  auto second = Mount("notes", "m/");
+  ASSERT_TRUE(first.ok() && second.ok());
+  kill(Plugins()[0], SIGKILL);
+  EXPECT_TRUE(Read(**first).ok());
+  EXPECT_TRUE(Read(**second).ok());
+  EXPECT_THAT(Plugins(), SizeIs(1));
+}
+
+TEST_F(PluginHostTest, ACrashIsAnEventAMetricAndOnRecord) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  kill(Plugins()[0], SIGKILL);
+  const logical::EventReceived event = publisher_.Take(1)[0].message;
+  EXPECT_EQ(event.event_type(), "sys/plugin-crash");
+  EXPECT_EQ(bus::MetadataText(event, "plugin"), "notes");
+  EXPECT_EQ(bus::MetadataText(event, "end"), "was ended by signal 9 (Killed)");
+  EXPECT_EQ(bus::MetadataText(event, "path"), "sys/plugins/catalog/secret/notes");
+  EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("belfry_plugin_crashes_total 1"));
+  const mounts::PluginProcesses processes = OnlyProcesses();
+  EXPECT_EQ(processes.crashes, 1);
+  EXPECT_EQ(processes.last_crash, "was ended by signal 9 (Killed)");
+}
+
+TEST_F(PluginHostTest, APluginThatStopsWhenToldToHasNotCrashed) {
+  StartHost();
+  ASSERT_TRUE(Mount("notes").ok());
+  EXPECT_EQ(OnlyProcesses().crashes, 0);
+  EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("belfry_plugin_crashes_total 0"));
+}
+
+TEST_F(PluginHostTest, APluginThatCrashesAgainAndAgainIsStartedLessAndLessOften) {
+  Script("fickle",
+         "[ -e " + folder_ + "/broken ] && exit 9; exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  auto engine = Mount("fickle");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  std::ofstream(folder_ + "/broken") << "x";
+  kill(Plugins()[0], SIGKILL);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_THAT(std::string(Read(**engine).status().message()), HasSubstr("exited with code 9"));
+  const absl::Status early = Read(**engine).status();
+  EXPECT_EQ(early.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(early.message(),
+            "the plugin \"fickle\" has crashed and was started anew 3 times without answering a "
+            "request; it is tried again in 250ms");
+  EXPECT_EQ(OnlyProcesses().fruitless_restarts, 3);
+  EXPECT_EQ(OnlyProcesses().next_restart, clock_.Now() + absl::Milliseconds(250));
+  clock_.Advance(absl::Milliseconds(250));
+  EXPECT_THAT(std::string(Read(**engine).status().message()), HasSubstr("exited with code 9"));
+  EXPECT_EQ(OnlyProcesses().next_restart, clock_.Now() + absl::Milliseconds(500));
+  std::filesystem::remove(folder_ + "/broken");
+  EXPECT_FALSE(Read(**engine).ok());
+  clock_.Advance(absl::Milliseconds(500));
+  EXPECT_TRUE(Read(**engine).ok());
+  EXPECT_EQ(OnlyProcesses().fruitless_restarts, 0);
+}
+
+TEST_F(PluginHostTest, ARestartGoesOnWithTheNewEntryAndTheSameData) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok());
+  publisher_.Take(1);
+  mounts::MountEntry entry = Entry("notes", "n/");
+  entry.options["version"] = "7";
+  ASSERT_TRUE((*engine)->Restart(entry).ok());
+  EXPECT_EQ(Read(**engine)->response->data, R"({"text":"kept"})");
+  ASSERT_TRUE(Write(**engine, "new").ok());
+  EXPECT_EQ(publisher_.Take(1)[0].message.plugin_info().version(), "7");
+  EXPECT_THAT(Plugins(), SizeIs(1));
+  // A crash starts what the restart has left.
+  kill(Plugins()[0], SIGKILL);
+  EXPECT_TRUE(Write(**engine, "newer").ok());
+  std::vector<bus::Event> events = publisher_.Take(2);
+  EXPECT_EQ(events.back().message.plugin_info().version(), "7");
+}
+
+TEST_F(PluginHostTest, ARetiredProcessEndsWhenItsLastMountHasMovedOn) {
+  StartHost();
+  auto first = Mount("notes", "n/");
+  auto second = Mount("notes", "m/");
+  ASSERT_TRUE(first.ok() && second.ok());
+  const pid_t old = Plugins()[0];
+  host_->RetireProcesses("notes");
+  ASSERT_TRUE((*first)->Restart(Entry("notes", "n/")).ok());
+  EXPECT_THAT(Plugins(), SizeIs(2));
+  ASSERT_TRUE((*second)->Restart(Entry("notes", "m/")).ok());
+  ASSERT_THAT(Plugins(), SizeIs(1));
+  EXPECT_NE(Plugins()[0], old);
+  EXPECT_EQ(OnlyProcesses().crashes, 0);
+}
+
+TEST_F(PluginHostTest, ARestartThatFailsLeavesTheEngineAsItWas) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok());
+  mounts::MountEntry entry = Entry("notes", "n/");
+  entry.plugin_version = "v9.9.9";
+  EXPECT_EQ((*engine)->Restart(entry),
+            absl::NotFoundError("plugin not found in the catalog: notes version v9.9.9"));
+  EXPECT_EQ(Read(**engine)->response->data, R"({"text":"kept"})");
+}
+
+TEST_F(PluginHostTest, ARestartEndsTheRequestsThatAPluginHangsOn) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok());
+  kill(Plugins()[0], SIGSTOP);
+  Answer<mounts::Reply> answer;
+  (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), answer.Callback());
+  host_->RetireProcesses("notes");
+  ASSERT_TRUE((*engine)->Restart(Entry("notes", "n/")).ok());
+  const absl::StatusOr<mounts::Reply> read = answer.Wait();
+  ASSERT_TRUE(read.ok() && read->response) << read.status();
+  EXPECT_EQ(read->response->data, R"({"text":"kept"})");
+}
+
+TEST_F(PluginHostTest, AChangedProgramIsNotStartedUntilItIsRegisteredAgain) {
+  Script("odd", "exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  Script("odd", "echo changed >&2; exec " BELFRY_BIN "/plugins/belfry-notes");
+  EXPECT_THAT(Sentence("odd"), HasSubstr("checksums did not match"));
+  mounts::PluginEntry entry;
+  entry.name = "odd";
+  entry.command = "odd";
+  entry.sha256 = *Sha256OfFile(folder_ + "/plugins/odd");
+  ASSERT_TRUE(host_->Register(entry).ok());
+  EXPECT_TRUE(Mount("odd").ok());
+}
+
+TEST_F(PluginHostTest, ARegisteredPluginGetsItsArgumentsAndEnvironment) {
+  Script("args",
+         "[ \"$1 $COLOUR $VAULT_VERSION\" = 'fast blue 1.21.4' ] || exit 5; "
+         "exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  mounts::PluginEntry entry;
+  entry.name = "args";
+  entry.command = "args";
+  entry.sha256 = *Sha256OfFile(folder_ + "/plugins/args");
+  EXPECT_THAT(std::string(host_->Register(entry).message()), HasSubstr("exited with code 5"));
+  entry.args = {"fast"};
+  entry.env = {"COLOUR=blue", "VAULT_VERSION=0"};
+  EXPECT_TRUE(host_->Register(entry).ok());
+  // The plugin has said which version it is.
+  EXPECT_EQ(host_->Get(entry.type, "args", ""), std::nullopt);
+  EXPECT_EQ(host_->Get(entry.type, "args", "v0.1.0")->args, entry.args);
+  EXPECT_TRUE(Mount("args").ok());
+  entry.version = "v0.2.0";
+  EXPECT_THAT(std::string(host_->Register(entry).message()),
+              HasSubstr("reported version v0.1.0, but v0.2.0 was to be registered"));
+  host_->Remove(entry.type, "args", "v0.1.0");
+  EXPECT_EQ(Mount("args").status(), absl::NotFoundError("plugin not found in the catalog: args"));
+}
+
+TEST_F(PluginHostTest, APluginHasNoMoreMemoryAndFilesThanItMay) {
+  Script("limited", "[ \"$(ulimit -d) $(ulimit -n)\" = '2097152 99' ] || exit 5; exit 6");
+  StartHost({.max_plugin_memory_bytes = std::size_t{2} << 30, .max_plugin_open_files = 99});
+  EXPECT_THAT(Sentence("limited"), HasSubstr("exited with code 6"));
 }
 
 TEST_F(PluginHostTest, ARequestEndsAtItsDeadline) {

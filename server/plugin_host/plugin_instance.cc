@@ -13,8 +13,6 @@
 namespace belfry::plugin_host {
 namespace {
 
-// A process serves one mount, and so its broker has one listener to announce.
-constexpr std::uint32_t kListenerId = 1;
 constexpr std::size_t kMultiplexIdLength = 10;
 constexpr int kSecretsPlugin = 1;
 
@@ -29,41 +27,77 @@ absl::Status Failed(std::string_view call, const grpc::Status& status, std::stri
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PluginInstance>> PluginInstance::Start(
-    const PluginProgram& program, const mounts::MountEntry& entry, SocketDirectory* sockets,
-    MountServices services) {
-  const Limits limits = services.limits;
-  absl::StatusOr<std::unique_ptr<PluginProcess>> process =
-      PluginProcess::Start(program, sockets, limits, services.logger);
-  if (!process.ok()) return process.status();
+namespace {
+
+absl::Status CannotMount(const PluginProgram& program, const absl::Status& status) {
+  return absl::UnavailableError(Concat(
+      {"the plugin \"", program.entry.name, "\" could not be mounted: ", ToStd(status.message())}));
+}
+
+}  // namespace
+
+PluginInstance::PluginInstance(std::shared_ptr<PluginProcess> process, std::string mount_path,
+                               const Limits& limits)
+    : limits_(limits),
+      mount_path_(std::move(mount_path)),
+      process_(std::move(process)),
+      listener_id_(process_->NextListenerId()),
+      socket_(Concat({process_->folder(), "/host", std::to_string(listener_id_)})),
+      multiplex_id_(RandomBase62(kMultiplexIdLength)),
+      backend_(pb::Backend::NewStub(process_->channel())) {
+  process_->AddMount(mount_path_);
+}
+
+absl::StatusOr<std::unique_ptr<PluginInstance>> PluginInstance::Connect(
+    std::shared_ptr<PluginProcess> process, const std::string& mount_path, MountServices services) {
   // The constructor is private.
-  std::unique_ptr<PluginInstance> instance(new PluginInstance(limits));
-  instance->process_ = *std::move(process);
+  std::unique_ptr<PluginInstance> instance(
+      new PluginInstance(std::move(process), mount_path, services.limits));
   absl::StatusOr<std::unique_ptr<HostServices>> listener =
-      HostServices::Start(Concat({instance->process_->folder(), "/host"}),
-                          instance->process_->trust(), std::move(services));
+      HostServices::Start(instance->socket_, instance->process_->trust(), std::move(services));
   if (!listener.ok()) return listener.status();
   instance->services_ = *std::move(listener);
-  if (const absl::Status status = instance->SetUp(entry); !status.ok()) {
-    return absl::UnavailableError(Concat(
-        {"the plugin \"", program.name, "\" could not be mounted: ", ToStd(status.message())}));
-  }
+  if (!instance->process_->Announce(instance->listener_id_, instance->socket_))
+    return absl::UnavailableError("it closed the broker's stream");
   return instance;
 }
 
-absl::Status PluginInstance::SetUp(const mounts::MountEntry& entry) {
-  backend_ = pb::Backend::NewStub(process_->channel());
-  multiplex_id_ = RandomBase62(kMultiplexIdLength);
-  if (!process_->Announce(kListenerId, Concat({process_->folder(), "/host"})))
-    return absl::UnavailableError("it closed the broker's stream");
-  pb::SetupArgs args;
-  args.set_broker_id(kListenerId);
-  args.set_backenduuid(entry.backend_uuid);
-  auto& config = *args.mutable_config();
-  for (const auto& [name, value] : entry.options) config[name] = value;
+absl::StatusOr<std::unique_ptr<PluginInstance>> PluginInstance::Start(
+    std::shared_ptr<PluginProcess> process, const PluginProgram& program,
+    const mounts::MountEntry& entry, MountServices services) {
+  absl::StatusOr<std::unique_ptr<PluginInstance>> instance =
+      Connect(std::move(process), entry.path, std::move(services));
+  if (!instance.ok()) return CannotMount(program, instance.status());
+  std::map<std::string, std::string> config = entry.options;
   config["plugin_name"] = entry.type;
   config["plugin_type"] = "secret";
   config["plugin_version"] = entry.plugin_version;
+  absl::Status status = (*instance)->SetUp(entry.backend_uuid, config);
+  if (status.ok()) {
+    (*instance)->services_->AllowWrites();
+    status = (*instance)->Initialize();
+  }
+  if (!status.ok()) return CannotMount(program, status);
+  return instance;
+}
+
+absl::StatusOr<std::string> PluginInstance::ProbeVersion(std::shared_ptr<PluginProcess> process,
+                                                         const PluginProgram& program,
+                                                         MountServices services) {
+  absl::StatusOr<std::unique_ptr<PluginInstance>> instance =
+      Connect(std::move(process), "", std::move(services));
+  if (!instance.ok()) return CannotMount(program, instance.status());
+  if (const absl::Status status = (*instance)->SetUp("", {}); !status.ok())
+    return CannotMount(program, status);
+  return (*instance)->version_;
+}
+
+absl::Status PluginInstance::SetUp(const std::string& backend_uuid,
+                                   const std::map<std::string, std::string>& config) {
+  pb::SetupArgs args;
+  args.set_broker_id(listener_id_);
+  args.set_backenduuid(backend_uuid);
+  args.mutable_config()->insert(config.begin(), config.end());
   grpc::ClientContext context;
   Address(context);
   Limit(context);
@@ -73,8 +107,7 @@ absl::Status PluginInstance::SetUp(const mounts::MountEntry& entry) {
   set_up_ = true;
   if (absl::Status failed = CheckType(); !failed.ok()) return failed;
   AskVersion();
-  services_->AllowWrites();
-  return Initialize();
+  return absl::OkStatus();
 }
 
 absl::Status PluginInstance::CheckType() {
@@ -130,6 +163,7 @@ PluginInstance::~PluginInstance() {
     pb::Empty reply;
     (void)backend_->Cleanup(&context, pb::Empty(), &reply);
   }
+  process_->RemoveMount(mount_path_);
 }
 
 }  // namespace belfry::plugin_host

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -11,17 +13,21 @@
 
 namespace belfry::plugin_host {
 
-// One mount in one plugin process, set up and initialized: its process, its listener, its multiplex
-// id. Thread-safe. Destroying it cleans up in the plugin and stops the process.
-// (plugin-protocol 4.2, 6.3, 6.4)
+// One mount in one plugin process, set up and initialized: its listener, its multiplex id, its
+// share of the process. Thread-safe. Destroying it cleans up in the plugin, and stops the process
+// when nobody else uses it. (plugin-protocol 4.2, 6.3, 6.4)
 class PluginInstance {
  public:
-  // Blocks for as long as a plugin may take to start. Unavailable, with one sentence, when it
-  // fails.
-  static absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
-                                                               const mounts::MountEntry& entry,
-                                                               SocketDirectory* sockets,
-                                                               MountServices services);
+  // Blocks for as long as a plugin may take. Unavailable, with one sentence, when it fails.
+  static absl::StatusOr<std::unique_ptr<PluginInstance>> Start(
+      std::shared_ptr<PluginProcess> process, const PluginProgram& program,
+      const mounts::MountEntry& entry, MountServices services);
+  // What a plugin says its version is, of a process that serves nothing else: set up without
+  // configuration and storage, as Vault does when a plugin is registered. Blocks and fails
+  // likewise. (plugin-protocol 6.1)
+  static absl::StatusOr<std::string> ProbeVersion(std::shared_ptr<PluginProcess> process,
+                                                  const PluginProgram& program,
+                                                  MountServices services);
   ~PluginInstance();
 
   pb::Backend::Stub& backend() const { return *backend_; }
@@ -32,19 +38,27 @@ class PluginInstance {
   const std::string& version() const { return version_; }
 
  private:
-  explicit PluginInstance(const Limits& limits) : limits_(limits) {}
+  PluginInstance(std::shared_ptr<PluginProcess> process, std::string mount_path,
+                 const Limits& limits);
+  static absl::StatusOr<std::unique_ptr<PluginInstance>> Connect(
+      std::shared_ptr<PluginProcess> process, const std::string& mount_path,
+      MountServices services);
   void Limit(grpc::ClientContext& context) const;
-  absl::Status SetUp(const mounts::MountEntry& entry);
+  absl::Status SetUp(const std::string& backend_uuid,
+                     const std::map<std::string, std::string>& config);
   absl::Status CheckType();
   void AskVersion();
   absl::Status Initialize();
 
   const Limits limits_;
-  // Declared first, destroyed last: a plugin may call until its process has ended.
+  const std::string mount_path_;
+  // Shared with the other mounts of the process.
+  const std::shared_ptr<PluginProcess> process_;
+  const std::uint32_t listener_id_;
+  const std::string socket_;
+  const std::string multiplex_id_;
+  const std::unique_ptr<pb::Backend::Stub> backend_;
   std::unique_ptr<HostServices> services_;
-  std::unique_ptr<PluginProcess> process_;
-  std::unique_ptr<pb::Backend::Stub> backend_;
-  std::string multiplex_id_;
   std::string version_;
   bool set_up_ = false;
 };

@@ -9,8 +9,10 @@
 
 #include "proto/vault/grpc_controller.grpc.pb.h"
 #include "proto/vault/health.grpc.pb.h"
+#include "proto/vault/multiplexing.grpc.pb.h"
 #include "sdk/wire/handshake.h"
 #include "server/base/text.h"
+#include "server/plugin_host/catalog.h"
 
 namespace belfry::plugin_host {
 namespace {
@@ -19,7 +21,8 @@ constexpr auto kConnectTimeout = std::chrono::seconds(10);
 constexpr auto kProbeTimeout = std::chrono::seconds(2);
 constexpr std::size_t kMaxSentenceBytes = 600;
 
-// The host's own environment with these variables in place of its own. (plugin-protocol 1.1)
+// The host's own environment, with what the catalog adds and these variables in place of its own.
+// (plugin-protocol 1.1)
 std::vector<std::string> Environment(const PluginProgram& program, const std::string& socket_folder,
                                      const std::string& certificate_pem) {
   const std::vector<std::pair<std::string, std::string>> ours = {
@@ -34,12 +37,17 @@ std::vector<std::string> Environment(const PluginProgram& program, const std::st
       {"VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"},
   };
   std::vector<std::string> environment = OwnEnvironment();
-  for (const auto& [name, value] : ours) {
+  const auto set = [&environment](const std::string& name, const std::string& value) {
     const std::string start = name + "=";
     std::erase_if(environment,
                   [&start](const std::string& entry) { return entry.starts_with(start); });
     environment.push_back(start + value);
+  };
+  for (const std::string& variable : program.entry.env) {
+    const std::size_t end = variable.find('=');
+    set(variable.substr(0, end), variable.substr(end + 1));
   }
+  for (const auto& [name, value] : ours) set(name, value);
   return environment;
 }
 
@@ -60,35 +68,92 @@ absl::Status Check(const wire::Handshake& handshake) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(const PluginProgram& program,
-                                                                    SocketDirectory* sockets,
-                                                                    const Limits& limits,
-                                                                    const Logger& logger) {
+absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(
+    const PluginProgram& program, SocketDirectory* sockets, const Limits& limits, Observer observer,
+    absl::Time now, const Logger& logger) {
   absl::StatusOr<std::string> folder = sockets->MakeFolder();
   if (!folder.ok()) return folder.status();
   // The constructor is private.
-  std::unique_ptr<PluginProcess> plugin(
-      new PluginProcess(*std::move(folder), limits, logger.Named(program.name)));
+  std::unique_ptr<PluginProcess> plugin(new PluginProcess(
+      *std::move(folder), limits, std::move(observer), now, logger.Named(program.entry.name)));
   if (const absl::Status status = plugin->Launch(program, sockets); !status.ok()) {
     return absl::UnavailableError(
-        Concat({"the plugin \"", program.name,
+        Concat({"the plugin \"", program.entry.name,
                 "\" could not be started: ", OneLine(ToStd(status.message()), kMaxSentenceBytes)}));
   }
+  plugin->ready_ = true;
   return plugin;
 }
 
-PluginProcess::PluginProcess(std::string folder, const Limits& limits, const Logger& logger)
+PluginProcess::PluginProcess(std::string folder, const Limits& limits, Observer observer,
+                             absl::Time now, const Logger& logger)
     : folder_(std::move(folder)),
       limits_(limits),
+      observer_(std::move(observer)),
+      started_(now),
       logger_(logger),
-      reader_(logger, limits.max_plugin_log_line_bytes) {}
+      reader_(logger, limits.max_plugin_log_line_bytes,
+              [this](const ExitStatus& status) { OnExit(status); }) {}
+
+void PluginProcess::OnExit(const ExitStatus& status) {
+  if (!ready_ || stopping_) return;
+  logger_.Error("the plugin has crashed",
+                {{"pid", std::to_string(process_->pid())}, {"end", "it " + Describe(status)}});
+  observer_.on_crash(status);
+}
+
+void PluginProcess::NoteAnswer() {
+  if (!answered_.load(std::memory_order_relaxed) && !answered_.exchange(true))
+    observer_.on_first_answer();
+}
+
+void PluginProcess::AddMount(const std::string& path) {
+  MutexLock lock(&mounts_mutex_);
+  mounts_.insert(path);
+}
+
+void PluginProcess::RemoveMount(const std::string& path) {
+  MutexLock lock(&mounts_mutex_);
+  mounts_.erase(mounts_.find(path));
+}
+
+mounts::PluginProcesses::Process PluginProcess::Description() const {
+  MutexLock lock(&mounts_mutex_);
+  return {.pid = process_->pid(),
+          .started = started_,
+          .mounts = std::vector<std::string>(mounts_.begin(), mounts_.end())};
+}
+
+// Checks the program, too: whoever can replace it must not be able to act as the plugin.
+absl::StatusOr<std::vector<std::string>> PluginProcess::CommandLine(
+    const PluginProgram& program, const SocketDirectory& sockets) {
+  absl::StatusOr<std::string> sha256 = Sha256OfFile(program.path);
+  if (!sha256.ok()) return sha256.status();
+  sha256_ = *std::move(sha256);
+  if (sha256_ != program.entry.sha256) {
+    return absl::UnavailableError(Concat({"checksums did not match: the catalog has the sha256 ",
+                                          program.entry.sha256, ", but the program's is ", sha256_,
+                                          "; if it was replaced on purpose, register it "
+                                          "again"}));
+  }
+  std::vector<std::string> arguments = {sockets.guard_program(), "run"};
+  if (limits_.max_plugin_memory_bytes > 0)
+    arguments.push_back("-memory=" + std::to_string(limits_.max_plugin_memory_bytes));
+  if (limits_.max_plugin_open_files > 0)
+    arguments.push_back("-files=" + std::to_string(limits_.max_plugin_open_files));
+  arguments.push_back(program.path);
+  arguments.insert(arguments.end(), program.entry.args.begin(), program.entry.args.end());
+  return arguments;
+}
 
 absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory* sockets) {
   absl::StatusOr<wire::Certificate> certificate = wire::NewCertificate();
   if (!certificate.ok()) return certificate.status();
   trust_.own = *std::move(certificate);
+  absl::StatusOr<std::vector<std::string>> arguments = CommandLine(program, *sockets);
+  if (!arguments.ok()) return arguments.status();
   absl::StatusOr<std::unique_ptr<Process>> process =
-      Process::Start({.arguments = {sockets->guard_program(), "run", program.path},
+      Process::Start({.arguments = *std::move(arguments),
                       .environment = Environment(program, folder_, trust_.own.certificate_pem),
                       .descriptor_3 = sockets->guard_descriptor()},
                      &reader_);
@@ -112,6 +177,7 @@ absl::Status PluginProcess::Connect(const wire::Handshake& handshake) {
                 " came about; it must listen there with the certificate of its handshake line (",
                 healthy.error_message(), ")"}));
   }
+  AskMultiplexing();
   stdio_stub_ = plugin::GRPCStdio::NewStub(channel_);
   broker_stub_ = plugin::GRPCBroker::NewStub(channel_);
   broker_ = broker_stub_->StartStream(&broker_context_);
@@ -119,6 +185,18 @@ absl::Status PluginProcess::Connect(const wire::Handshake& handshake) {
   stdio_thread_ = std::thread([this] { DrainStdio(); });
   broker_thread_ = std::thread([this] { DrainBroker(); });
   return absl::OkStatus();
+}
+
+// A plugin that does not know the question serves one mount.
+void PluginProcess::AskMultiplexing() {
+  namespace multiplexing = pluginutil::multiplexing;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kConnectTimeout);
+  multiplexing::MultiplexingSupportResponse response;
+  const grpc::Status status =
+      multiplexing::PluginMultiplexing::NewStub(channel_)->MultiplexingSupport(
+          &context, multiplexing::MultiplexingSupportRequest(), &response);
+  multiplexes_ = status.ok() && response.supported();
 }
 
 grpc::Status PluginProcess::AskHealth(std::chrono::seconds limit) const {
@@ -174,6 +252,7 @@ void PluginProcess::AskToStop() {
 }
 
 PluginProcess::~PluginProcess() {
+  stopping_ = true;
   if (broker_ != nullptr && process_->running()) AskToStop();
   if (process_ != nullptr && broker_ != nullptr &&
       !process_->WaitForExit(limits_.plugin_stop_timeout)) {

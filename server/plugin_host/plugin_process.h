@@ -1,13 +1,19 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "proto/vault/grpc_broker.grpc.pb.h"
@@ -16,28 +22,34 @@
 #include "sdk/wire/handshake.h"
 #include "server/base/limits.h"
 #include "server/base/logging.h"
+#include "server/base/mutex.h"
+#include "server/mounts/plugin_catalog.h"
 #include "server/plugin_host/handshake_reader.h"
+#include "server/plugin_host/plugin_program.h"
 #include "server/plugin_host/process.h"
 #include "server/plugin_host/socket_directory.h"
 
 namespace belfry::plugin_host {
-
-struct PluginProgram {
-  std::string name;
-  std::string path;
-  std::string vault_version;
-};
 
 // A plugin's process after its handshake: connected with mutual TLS, its output drained, its broker
 // open. Thread-safe. Destroying it stops the plugin: Shutdown, the time of Limits, SIGKILL; then
 // its folder of sockets is removed. (plugin-protocol 1, 2, 3)
 class PluginProcess {
  public:
-  // `sockets` must outlive it. Unavailable, with one sentence that names the plugin, for each way
-  // in which a start can fail.
+  struct Observer {
+    // Runs once, when the plugin has answered a request for the first time.
+    std::function<void()> on_first_answer;
+    // Runs when a started plugin ends although nobody has asked it to; on the thread that watches
+    // it.
+    std::function<void(const ExitStatus&)> on_crash;
+  };
+
+  // `sockets` must outlive it; `now` is what Description gives as its start. Unavailable, with one
+  // sentence that names the plugin, for each way in which a start can fail.
   static absl::StatusOr<std::unique_ptr<PluginProcess>> Start(const PluginProgram& program,
                                                               SocketDirectory* sockets,
                                                               const Limits& limits,
+                                                              Observer observer, absl::Time now,
                                                               const Logger& logger);
   ~PluginProcess();
 
@@ -45,6 +57,18 @@ class PluginProcess {
   const wire::Trust& trust() const { return trust_; }
   // Where this process's sockets lie, the host's for it included.
   const std::string& folder() const { return folder_; }
+  // Of the program that was started, in hex.
+  const std::string& sha256() const { return sha256_; }
+  // Whether it serves several mounts at once. (plugin-protocol 4.2)
+  bool multiplexes() const { return multiplexes_; }
+  // What it serves, for Description.
+  void AddMount(const std::string& path);
+  void RemoveMount(const std::string& path);
+  mounts::PluginProcesses::Process Description() const;
+  // A number for a listener of the host, which no other has had.
+  std::uint32_t NextListenerId() { return ++listener_ids_; }
+  // It has answered a request.
+  void NoteAnswer();
   bool running() const { return process_->running(); }
   // Whether it can be spoken to, now. Blocks for two seconds at most.
   bool Answers() const;
@@ -56,9 +80,14 @@ class PluginProcess {
   bool Announce(std::uint32_t id, const std::string& socket);
 
  private:
-  PluginProcess(std::string folder, const Limits& limits, const Logger& logger);
+  PluginProcess(std::string folder, const Limits& limits, Observer observer, absl::Time now,
+                const Logger& logger);
+  absl::StatusOr<std::vector<std::string>> CommandLine(const PluginProgram& program,
+                                                       const SocketDirectory& sockets);
   absl::Status Launch(const PluginProgram& program, SocketDirectory* sockets);
   absl::Status Connect(const wire::Handshake& handshake);
+  void AskMultiplexing();
+  void OnExit(const ExitStatus& status);
   grpc::Status AskHealth(std::chrono::seconds limit) const;
   void DrainStdio();
   void DrainBroker();
@@ -66,7 +95,18 @@ class PluginProcess {
 
   const std::string folder_;
   const Limits limits_;
+  const Observer observer_;
+  const absl::Time started_;
   const Logger logger_;
+  std::string sha256_;
+  bool multiplexes_ = false;
+  std::atomic<std::uint32_t> listener_ids_ = 0;
+  // Between the two its end is a crash.
+  std::atomic<bool> ready_ = false;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> answered_ = false;
+  mutable Mutex mounts_mutex_;
+  std::multiset<std::string> mounts_ ABSL_GUARDED_BY(mounts_mutex_);
   wire::Trust trust_;
   HandshakeReader reader_;
   std::unique_ptr<Process> process_;

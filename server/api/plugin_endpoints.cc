@@ -1,0 +1,310 @@
+#include "server/api/plugin_endpoints.h"
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "server/api/json_text.h"
+#include "server/api/request_parsing.h"
+#include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/base/text.h"
+
+namespace belfry::api {
+namespace {
+
+using mounts::Operation;
+using mounts::PluginEntry;
+using mounts::PluginType;
+
+constexpr std::string_view kPlugins = "sys/plugins/";
+constexpr std::string_view kCatalog = "sys/plugins/catalog";
+constexpr std::string_view kReload = "sys/plugins/reload/";
+constexpr std::string_view kProcesses = "sys/plugins/processes";
+constexpr std::string_view kUnsupportedPath = "unsupported path";
+constexpr std::string_view kUnsupportedOperation = "unsupported operation";
+
+HttpResponse Data(const Call& call, std::string_view data, std::vector<std::string> warnings = {}) {
+  return EnvelopeAnswer({.request_id = call.id,
+                         .data = data,
+                         .warnings = std::move(warnings),
+                         .mount_type = "system"});
+}
+
+// What the operator can mend is 400, the rest is 500.
+HttpResponse Failure(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kFailedPrecondition)
+    return ErrorAnswer(500, OneError(ToStd(status.message())));
+  return ErrorAnswer(400, ToStd(status.message()));
+}
+
+HttpResponse UnsupportedOperation() {
+  return ErrorAnswer(405, OneError(kUnsupportedOperation));
+}
+
+std::string TextOr(const std::map<std::string, Member>& members, const std::string& name) {
+  const auto found = members.find(name);
+  return found == members.end() || found->second.text == "null" ? "" : found->second.text;
+}
+
+// An array of strings, or one text with commas between them.
+std::vector<std::string> ListOf(const std::map<std::string, Member>& members,
+                                const std::string& name) {
+  const auto found = members.find(name);
+  if (found == members.end()) return {};
+  if (!found->second.is_string) return StringItems(found->second.text);
+  std::vector<std::string> list;
+  for (const std::string_view part : Split(found->second.text, ',')) {
+    if (!Stripped(part).empty()) list.emplace_back(Stripped(part));
+  }
+  return list;
+}
+
+// "secret", or the number that Vault's Go client sends in the body.
+std::optional<PluginType> TypeOf(std::string_view word) {
+  if (word == "1") return PluginType::kAuth;
+  if (word == "2") return PluginType::kDatabase;
+  if (word == "3") return PluginType::kSecret;
+  return mounts::PluginTypeNamed(word);
+}
+
+std::string DetailOf(const PluginEntry& entry) {
+  return ObjectText()
+      .Bool("builtin", false)
+      .Text("name", entry.name)
+      .Text("sha256", entry.sha256)
+      .Text("type", mounts::PluginTypeName(entry.type))
+      .Text("version", entry.version)
+      .Finish();
+}
+
+// JSON texts as an array.
+std::string ArrayOf(const std::vector<std::string>& texts) {
+  std::string array = "[";
+  for (const std::string& text : texts) {
+    if (array.size() > 1) array += ',';
+    array += text;
+  }
+  return array + "]";
+}
+
+// The names of one type, each once, as the catalog is in their order.
+std::vector<std::string> NamesOf(const std::vector<PluginEntry>& entries, PluginType type) {
+  std::vector<std::string> names;
+  for (const PluginEntry& entry : entries) {
+    if (entry.type == type && (names.empty() || names.back() != entry.name))
+      names.push_back(entry.name);
+  }
+  return names;
+}
+
+HttpResponse ReadCatalog(const Dependencies& dependencies, const Call& call) {
+  const std::vector<PluginEntry> entries = dependencies.catalog->List();
+  std::vector<std::string> details;
+  for (const PluginEntry& entry : entries) details.push_back(DetailOf(entry));
+  return Data(call, ObjectText()
+                        .Raw("auth", ArrayText(NamesOf(entries, PluginType::kAuth)))
+                        .Raw("database", ArrayText(NamesOf(entries, PluginType::kDatabase)))
+                        .Raw("detailed", ArrayOf(details))
+                        .Raw("secret", ArrayText(NamesOf(entries, PluginType::kSecret)))
+                        .Finish());
+}
+
+HttpResponse ListCatalog(const Dependencies& dependencies, const Call& call, PluginType type) {
+  const std::vector<std::string> names = NamesOf(dependencies.catalog->List(), type);
+  if (names.empty()) return EmptyErrorAnswer(404);
+  return Data(call, ObjectText().Raw("keys", ArrayText(names)).Finish());
+}
+
+HttpResponse Register(const Dependencies& dependencies, const Call& call, PluginType type,
+                      std::string_view name) {
+  const std::map<std::string, Member> members = AllMembers(call.data);
+  for (const std::string unsupported : {"oci_image", "runtime", "download"}) {
+    const std::string value = TextOr(members, unsupported);
+    if (value.empty() || value == "false") continue;
+    return ErrorAnswer(400, Concat({unsupported, " is not supported; put the program into the "
+                                                 "plugin directory and name it as command"}));
+  }
+  PluginEntry entry;
+  entry.type = type;
+  entry.name = name;
+  entry.version = TextOr(members, "version");
+  entry.command = TextOr(members, "command");
+  entry.args = ListOf(members, "args");
+  entry.env = ListOf(members, "env");
+  entry.sha256 = Lower(TextOr(members, members.contains("sha256") ? "sha256" : "sha_256"));
+  if (entry.sha256.empty()) {
+    return ErrorAnswer(400, "must provide at least one of sha256 or version: give the sha256 of "
+                            "the program, as sha256sum prints it");
+  }
+  // An old way to give arguments: "command arg arg".
+  if (entry.args.empty() && entry.command.find(' ') != std::string::npos) {
+    const std::vector<std::string_view> words = Split(entry.command, ' ');
+    for (std::size_t i = 1; i < words.size(); ++i) {
+      if (!words[i].empty()) entry.args.emplace_back(words[i]);
+    }
+    entry.command = std::string(words[0]);
+  }
+  const absl::Status registered = dependencies.catalog->Register(std::move(entry));
+  return registered.ok() ? NoContent() : Failure(registered);
+}
+
+HttpResponse AnswerEntry(const Dependencies& dependencies, const Call& call, PluginType type,
+                         std::string_view name) {
+  const std::string version = TextOr(Members(call.data, {"version"}), "version");
+  switch (call.operation) {
+    case Operation::kRead: {
+      const std::optional<PluginEntry> entry = dependencies.catalog->Get(type, name, version);
+      if (!entry) return EmptyErrorAnswer(404);
+      return Data(call, ObjectText()
+                            .Raw("args", entry->args.empty() ? "null" : ArrayText(entry->args))
+                            .Bool("builtin", false)
+                            .Text("command", entry->command)
+                            .Text("name", entry->name)
+                            .Text("sha256", entry->sha256)
+                            .Text("version", entry->version)
+                            .Finish());
+    }
+    case Operation::kUpdate:
+      return Register(dependencies, call, type, name);
+    case Operation::kDelete:
+      dependencies.catalog->Remove(type, name, version);
+      return NoContent();
+    default:
+      return UnsupportedOperation();
+  }
+}
+
+// catalog[/<type>[/<name>]], and the old catalog/<name> whose type is in the body.
+HttpResponse AnswerCatalog(const Dependencies& dependencies, const Call& call) {
+  const std::string_view rest =
+      WithoutSuffix(WithoutPrefix(WithoutPrefix(call.path, kCatalog), "/"), "/");
+  if (rest.empty()) {
+    if (call.operation != Operation::kRead) return UnsupportedOperation();
+    return ReadCatalog(dependencies, call);
+  }
+  const std::size_t slash = rest.find('/');
+  const std::string_view word = rest.substr(0, slash);
+  std::optional<PluginType> type = mounts::PluginTypeNamed(word);
+  if (slash == std::string_view::npos && type) {
+    const bool lists = call.operation == Operation::kList || call.operation == Operation::kRead;
+    return lists ? ListCatalog(dependencies, call, *type) : UnsupportedOperation();
+  }
+  if (slash == std::string_view::npos) {
+    type = TypeOf(TextOr(Members(call.data, {"type"}), "type"));
+    if (!type) return ErrorAnswer(400, "missing type value: auth, database or secret");
+    return AnswerEntry(dependencies, call, *type, word);
+  }
+  if (!type) {
+    return ErrorAnswer(400, Concat({"\"", word, "\" is not a supported plugin type: auth, "
+                                                "database or secret"}));
+  }
+  return AnswerEntry(dependencies, call, *type, rest.substr(slash + 1));
+}
+
+HttpResponse Reloaded(const Call& call, int mounts) {
+  std::vector<std::string> warnings;
+  if (mounts == 0) warnings.emplace_back("no plugins were reloaded");
+  return Data(call, ObjectText().Text("reload_id", call.id).Finish(), std::move(warnings));
+}
+
+HttpResponse ReloadPlugin(const Dependencies& dependencies, const Call& call,
+                          std::string_view plugin) {
+  const absl::StatusOr<int> mounts = dependencies.mounts->ReloadPlugin(plugin);
+  return mounts.ok() ? Reloaded(call, *mounts) : Failure(mounts.status());
+}
+
+HttpResponse ReloadMounts(const Dependencies& dependencies, const Call& call,
+                          const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    const absl::Status reloaded = dependencies.mounts->Reload(path);
+    if (!reloaded.ok()) return Failure(reloaded);
+  }
+  return Reloaded(call, static_cast<int>(paths.size()));
+}
+
+// reload/backend {plugin | mounts}, reload/<type>/<name>
+HttpResponse AnswerReload(const Dependencies& dependencies, const Call& call) {
+  if (call.operation != Operation::kUpdate) return UnsupportedOperation();
+  const std::map<std::string, Member> members = AllMembers(call.data);
+  if (const std::string scope = TextOr(members, "scope"); !scope.empty() && scope != "global") {
+    return ErrorAnswer(400, "reload scope must be omitted or 'global'");
+  }
+  const std::string_view rest = WithoutPrefix(call.path, kReload);
+  if (rest == "backend") {
+    const std::string plugin = TextOr(members, "plugin");
+    const std::vector<std::string> paths = ListOf(members, "mounts");
+    if (plugin.empty() == paths.empty())
+      return ErrorAnswer(400, "exactly one of plugin or mounts must be provided");
+    return plugin.empty() ? ReloadMounts(dependencies, call, paths)
+                          : ReloadPlugin(dependencies, call, plugin);
+  }
+  const std::size_t slash = rest.find('/');
+  const std::string_view type = rest.substr(0, slash);
+  if (slash == std::string_view::npos) return ErrorAnswer(404, OneError(kUnsupportedPath));
+  if (type != "unknown" && !mounts::PluginTypeNamed(type)) {
+    return ErrorAnswer(400, Concat({"\"", type, "\" is not a supported plugin type: auth, "
+                                                "database, secret or unknown"}));
+  }
+  const bool none = type == "auth" || type == "database";
+  return none ? Reloaded(call, 0) : ReloadPlugin(dependencies, call, rest.substr(slash + 1));
+}
+
+std::string RFC3339(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%d%ET%H:%M:%E*SZ", time, absl::UTCTimeZone());
+}
+
+// What runs and what has crashed; no other host of plugins says it.
+HttpResponse ReadProcesses(const Dependencies& dependencies, const Call& call) {
+  std::vector<std::string> plugins;
+  for (const mounts::PluginProcesses& plugin : dependencies.catalog->Processes()) {
+    std::vector<std::string> running;
+    for (const mounts::PluginProcesses::Process& process : plugin.running) {
+      running.push_back(ObjectText()
+                            .Raw("mounts", ArrayText(process.mounts))
+                            .Number("pid", process.pid)
+                            .Text("started", RFC3339(process.started))
+                            .Finish());
+    }
+    const bool waits = plugin.next_restart > dependencies.clock->Now();
+    plugins.push_back(ObjectText()
+                          .Number("crashes", plugin.crashes)
+                          .Number("fruitless_restarts", plugin.fruitless_restarts)
+                          .Text("last_crash", plugin.last_crash)
+                          .Text("name", plugin.name)
+                          .Text("next_restart", waits ? RFC3339(plugin.next_restart) : "")
+                          .Raw("running", ArrayOf(running))
+                          .Text("version", plugin.version)
+                          .Finish());
+  }
+  return Data(call, ObjectText().Raw("plugins", ArrayOf(plugins)).Finish());
+}
+
+HttpResponse AnswerNow(const Dependencies& dependencies, const Call& call) {
+  if (call.path == kCatalog || call.path.starts_with(Concat({kCatalog, "/"})))
+    return AnswerCatalog(dependencies, call);
+  if (call.path.starts_with(kReload)) return AnswerReload(dependencies, call);
+  if (call.path == kProcesses) {
+    return call.operation == Operation::kRead ? ReadProcesses(dependencies, call)
+                                              : UnsupportedOperation();
+  }
+  return ErrorAnswer(404, OneError(kUnsupportedPath));
+}
+
+}  // namespace
+
+bool IsPluginsPath(std::string_view path) {
+  return path.starts_with(kPlugins);
+}
+
+void AnswerPlugins(const Dependencies& dependencies, Call call, Respond respond) {
+  // Whoever can register a program can run it as the server's user.
+  if (!call.path.starts_with(kReload) &&
+      !dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path)) {
+    respond(Denied());
+    return;
+  }
+  AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &AnswerNow);
+}
+
+}  // namespace belfry::api

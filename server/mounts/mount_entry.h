@@ -1,0 +1,32 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace belfry::mounts {
+
+// The lease time of mounts that set none, and the longest that they may set.
+inline constexpr absl::Duration kSystemLeaseTtl = absl::Hours(768);
+
+// What an operator asked for when mounting, and what the host has named it.
+struct MountEntry {
+  std::string path;  // "secret/"
+  std::string type;  // "kv"
+  std::string description;
+  std::string uuid;
+  std::string backend_uuid;  // Given to the plugin, which keeps its keys below it.
+  std::string accessor;
+  std::map<std::string, std::string> options;
+  bool local = false;
+  bool seal_wrap = false;
+  bool external_entropy_access = false;
+  bool force_no_cache = false;
+  absl::Duration default_lease_ttl;  // Zero: the system's.
+  absl::Duration max_lease_ttl;      // Zero: the system's.
+  // Of the plugin in the catalog; "": the one without a version, else the newest.
+  std::string plugin_version;
+};
+
+}  // namespace belfry::mounts

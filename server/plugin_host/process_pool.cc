@@ -1,0 +1,185 @@
+#include "server/plugin_host/process_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/base/text.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+// After a crash the plugin may be started this often without having answered anything; from then on
+// each start waits twice as long as the one before.
+constexpr int kImmediateRestarts = 2;
+
+// What makes two entries the same process: all of it, in a form without ambiguity.
+std::string KeyOf(const mounts::PluginEntry& entry) {
+  std::string key;
+  const auto add = [&key](std::string_view part) {
+    key += std::to_string(part.size());
+    key += ':';
+    key += part;
+  };
+  add(mounts::PluginTypeName(entry.type));
+  add(entry.name);
+  add(entry.version);
+  add(entry.command);
+  add(entry.sha256);
+  for (const std::string& argument : entry.args) add(argument);
+  add("");
+  for (const std::string& variable : entry.env) add(variable);
+  return key;
+}
+
+}  // namespace
+
+struct ProcessPool::Slot {
+  explicit Slot(mounts::PluginEntry of) : entry(std::move(of)) {}
+
+  const mounts::PluginEntry entry;
+  Mutex starting;  // Held while a process starts, so that others wait and share it.
+  mutable Mutex mutex;
+  // Weak: the mounts own the process.
+  std::weak_ptr<PluginProcess> shareable ABSL_GUARDED_BY(mutex);
+  std::vector<std::weak_ptr<PluginProcess>> all ABSL_GUARDED_BY(mutex);
+  int crashes ABSL_GUARDED_BY(mutex) = 0;
+  std::string last_crash ABSL_GUARDED_BY(mutex);
+  int fruitless_restarts ABSL_GUARDED_BY(mutex) = 0;
+  absl::Time next_restart ABSL_GUARDED_BY(mutex) = absl::InfinitePast();
+
+  std::shared_ptr<PluginProcess> Shareable() const {
+    MutexLock lock(&mutex);
+    std::shared_ptr<PluginProcess> process = shareable.lock();
+    return process != nullptr && process->running() ? process : nullptr;
+  }
+
+  // Counts a start after a crash, or says that it is too early for one.
+  absl::Status CountRestart(absl::Time now, const Limits& limits) {
+    MutexLock lock(&mutex);
+    if (now < next_restart) {
+      return absl::UnavailableError(Concat(
+          {"the plugin \"", entry.name, "\" has crashed and was started anew ",
+           std::to_string(fruitless_restarts),
+           " times without answering a request; it is tried again in ",
+           absl::FormatDuration(absl::Ceil(next_restart - now, absl::Milliseconds(1)))}));
+    }
+    if (++fruitless_restarts > kImmediateRestarts) {
+      absl::Duration wait = limits.plugin_min_restart_delay;
+      for (int i = kImmediateRestarts + 1;
+           i < fruitless_restarts && wait < limits.plugin_max_restart_delay; ++i)
+        wait *= 2;
+      next_restart = now + std::min(wait, limits.plugin_max_restart_delay);
+    }
+    return absl::OkStatus();
+  }
+
+  void Answered() {
+    MutexLock lock(&mutex);
+    fruitless_restarts = 0;
+    next_restart = absl::InfinitePast();
+  }
+
+  void Crashed(const ExitStatus& status) {
+    MutexLock lock(&mutex);
+    ++crashes;
+    last_crash = Describe(status);
+  }
+
+  void Add(const std::shared_ptr<PluginProcess>& process) {
+    MutexLock lock(&mutex);
+    std::erase_if(all, [](const std::weak_ptr<PluginProcess>& other) { return other.expired(); });
+    all.push_back(process);
+    if (process->multiplexes()) shareable = process;
+  }
+};
+
+ProcessPool::ProcessPool(SocketDirectory* sockets, const Clock* clock, Limits limits,
+                         OnCrash on_crash, Logger logger)
+    : sockets_(sockets),
+      clock_(clock),
+      limits_(std::move(limits)),
+      on_crash_(std::move(on_crash)),
+      logger_(std::move(logger)) {}
+
+ProcessPool::~ProcessPool() = default;
+
+std::shared_ptr<ProcessPool::Slot> ProcessPool::SlotOf(const mounts::PluginEntry& entry) {
+  std::string key = KeyOf(entry);
+  MutexLock lock(&mutex_);
+  std::shared_ptr<Slot>& slot = slots_[std::move(key)];
+  if (slot == nullptr) slot = std::make_shared<Slot>(entry);
+  return slot;
+}
+
+absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Acquire(const PluginProgram& program,
+                                                                    StartReason reason) {
+  const std::shared_ptr<Slot> slot = SlotOf(program.entry);
+  MutexLock one_at_a_time(&slot->starting);
+  if (std::shared_ptr<PluginProcess> running = slot->Shareable()) return running;
+  if (reason == StartReason::kCrash) {
+    if (absl::Status early = slot->CountRestart(clock_->Now(), limits_); !early.ok()) return early;
+  }
+  return Start(program, slot);
+}
+
+absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(
+    const PluginProgram& program, const std::shared_ptr<Slot>& slot) {
+  PluginProcess::Observer observer{
+      .on_first_answer = [slot] { slot->Answered(); },
+      .on_crash =
+          [this, slot](const ExitStatus& status) {
+            slot->Crashed(status);
+            on_crash_(slot->entry, status);
+          },
+  };
+  absl::StatusOr<std::unique_ptr<PluginProcess>> started =
+      PluginProcess::Start(program, sockets_, limits_, std::move(observer), clock_->Now(), logger_);
+  if (!started.ok()) return started.status();
+  // Shared by the mounts that it serves.
+  const std::shared_ptr<PluginProcess> process = *std::move(started);
+  slot->Add(process);
+  return process;
+}
+
+void ProcessPool::Retire(std::string_view plugin) {
+  MutexLock lock(&mutex_);
+  for (const auto& [key, slot] : slots_) {
+    if (slot->entry.name != plugin) continue;
+    MutexLock slot_lock(&slot->mutex);
+    slot->shareable.reset();
+  }
+}
+
+std::vector<mounts::PluginProcesses> ProcessPool::Processes() const {
+  std::vector<std::shared_ptr<Slot>> slots;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [key, slot] : slots_) slots.push_back(slot);
+  }
+  std::vector<mounts::PluginProcesses> list;
+  for (const std::shared_ptr<Slot>& slot : slots) {
+    mounts::PluginProcesses& one = list.emplace_back();
+    std::vector<std::shared_ptr<PluginProcess>> held;
+    {
+      MutexLock lock(&slot->mutex);
+      one.name = slot->entry.name;
+      one.version = slot->entry.version;
+      one.crashes = slot->crashes;
+      one.last_crash = slot->last_crash;
+      one.fruitless_restarts = slot->fruitless_restarts;
+      one.next_restart = slot->next_restart;
+      for (const std::weak_ptr<PluginProcess>& process : slot->all) {
+        if (std::shared_ptr<PluginProcess> still = process.lock()) held.push_back(std::move(still));
+      }
+    }
+    for (const std::shared_ptr<PluginProcess>& process : held) {
+      if (process->running()) one.running.push_back(process->Description());
+    }
+  }
+  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.name, a.version) < std::pair(b.name, b.version);
+  });
+  return list;
+}
+
+}  // namespace belfry::plugin_host
