@@ -20,7 +20,7 @@ touch "$workspace/BUILD"
 echo 'workspace(name = "belfry")' >"$workspace/WORKSPACE"
 {
   echo 'LINKOPTS = ['
-  for option in $(pkg-config --libs grpc++ protobuf absl_status absl_statusor absl_strings absl_time re2 libcrypto) -lboost_json -lpthread; do
+  for option in $(pkg-config --libs grpc++ protobuf absl_status absl_statusor absl_strings absl_time re2 libcrypto) -lgrpc++_reflection -lboost_json -lpthread; do
     echo "    \"$option\","
   done
   echo ']'

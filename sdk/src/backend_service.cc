@@ -15,7 +15,8 @@ constexpr std::uint32_t kSecretsType = 1;
 
 }  // namespace
 
-absl::StatusOr<std::string> MountInstances::IdOf(const grpc::ServerContext& context) {
+absl::StatusOr<std::string> MountInstances::IdOf(const grpc::ServerContext& context) const {
+  if (mounts_ == MountsPerProcess::kOne) return std::string();
   if (context.client_metadata().empty()) {
     return absl::UnknownError("missing plugin multiplexing metadata");
   }
@@ -67,7 +68,7 @@ absl::StatusOr<MountInstances::InstancePtr> BackendService::FindActive(
 
 grpc::Status BackendService::Setup(grpc::ServerContext* context, const pb::SetupArgs* arguments,
                                    pb::SetupReply* reply) {
-  const absl::StatusOr<std::string> id = MountInstances::IdOf(*context);
+  const absl::StatusOr<std::string> id = use_.instances->IdOf(*context);
   if (!id.ok()) return ToGrpc(id.status());
   const absl::StatusOr<HostAddress> host = use_.broker->Take(arguments->broker_id());
   if (!host.ok()) return ToGrpc(host.status());
@@ -134,7 +135,7 @@ grpc::Status BackendService::InvalidateKey(grpc::ServerContext* context,
 }
 
 grpc::Status BackendService::Cleanup(grpc::ServerContext* context, const pb::Empty*, pb::Empty*) {
-  const absl::StatusOr<std::string> id = MountInstances::IdOf(*context);
+  const absl::StatusOr<std::string> id = use_.instances->IdOf(*context);
   if (!id.ok()) return ToGrpc(id.status());
   const MountInstances::InstancePtr instance = use_.instances->Remove(*id);
   if (!instance) return grpc::Status(grpc::StatusCode::UNKNOWN, "no backend instance found");

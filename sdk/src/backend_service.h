@@ -18,11 +18,17 @@
 
 namespace belfry::internal {
 
+// Since protocol version 5 each call names its mount; before, a process has one mount and calls
+// name none. (plugin-protocol 4.1, 4.2)
+enum class MountsPerProcess { kOne, kMany };
+
 // The mounts that live in this process, by the id their host gave them. (plugin-protocol 4.2)
 // Threads: safe. The texts of its errors are what hosts know.
 class MountInstances final {
  public:
   using InstancePtr = std::shared_ptr<MountInstance>;  // Shared with the requests that run on it.
+
+  explicit MountInstances(MountsPerProcess mounts) : mounts_(mounts) {}
 
   void Set(const std::string& id, InstancePtr instance);
   // Null when there was none.
@@ -31,9 +37,11 @@ class MountInstances final {
   absl::StatusOr<InstancePtr> Find(const grpc::ServerContext& context) const;
   std::map<std::string, InstancePtr> RemoveAll();
 
-  static absl::StatusOr<std::string> IdOf(const grpc::ServerContext& context);
+  // Empty, whatever the call says, where there is one mount only.
+  absl::StatusOr<std::string> IdOf(const grpc::ServerContext& context) const;
 
  private:
+  const MountsPerProcess mounts_;
   mutable Mutex mutex_;
   std::map<std::string, InstancePtr> instances_ ABSL_GUARDED_BY(mutex_);
 };

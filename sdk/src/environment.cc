@@ -10,6 +10,8 @@ namespace belfry::internal {
 namespace {
 
 constexpr char kMetadataModeVariable[] = "VAULT_PLUGIN_METADATA_MODE";
+constexpr char kAutoTlsVariable[] = "VAULT_PLUGIN_AUTOMTLS_ENABLED";
+constexpr char kUnwrapTokenVariable[] = "VAULT_UNWRAP_TOKEN";
 constexpr char kTemporaryDirectoryVariable[] = "TMPDIR";
 constexpr char kDefaultDirectory[] = "/tmp";
 
@@ -36,6 +38,10 @@ Environment ReadEnvironment(const std::function<const char*(const char*)>& get) 
   environment.client_certificate_pem = text(wire::kClientCertificateVariable);
   environment.multiplexing_wanted = !text(wire::kMultiplexVariable).empty();
   environment.metadata_mode = text(kMetadataModeVariable) == "true";
+  // Both modes make no use of the token, which may be a leftover of the host's own environment.
+  environment.wrapped_key_offered = !environment.metadata_mode &&
+                                    text(kAutoTlsVariable) != "true" &&
+                                    !text(kUnwrapTokenVariable).empty();
   environment.socket_group = text(wire::kSocketGroupVariable);
   for (const char* name : {wire::kSocketDirectoryVariable, kTemporaryDirectoryVariable}) {
     if (environment.socket_directory.empty()) environment.socket_directory = text(name);

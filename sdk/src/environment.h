@@ -14,6 +14,9 @@ struct Environment {
   std::string client_certificate_pem;  // Empty: no mutual TLS.
   bool multiplexing_wanted = false;
   bool metadata_mode = false;
+  // The host means the connection to be secured by a key that it keeps wrapped for the plugin.
+  // (plugin-protocol 2.6)
+  bool wrapped_key_offered = false;
   std::string socket_directory;
   std::string socket_group;  // A name or number; empty: the process's own.
 };

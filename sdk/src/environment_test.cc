@@ -37,6 +37,15 @@ TEST(EnvironmentTest, TheSocketDirectoryComesBeforeTmpdirAndTmp) {
   EXPECT_EQ(Read({{"TMPDIR", "/t"}, {"PLUGIN_UNIX_SOCKET_DIR", "/s"}}).socket_directory, "/s");
 }
 
+TEST(EnvironmentTest, AnUnwrapTokenCountsOnlyWhereItIsUsed) {
+  EXPECT_TRUE(Read({{"VAULT_UNWRAP_TOKEN", "jwt"}}).wrapped_key_offered);
+  EXPECT_FALSE(Read({}).wrapped_key_offered);
+  EXPECT_FALSE(Read({{"VAULT_UNWRAP_TOKEN", "jwt"}, {"VAULT_PLUGIN_METADATA_MODE", "true"}})
+                   .wrapped_key_offered);
+  EXPECT_FALSE(Read({{"VAULT_UNWRAP_TOKEN", "jwt"}, {"VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"}})
+                   .wrapped_key_offered);
+}
+
 TEST(EnvironmentTest, TheSixFlagsOfVaultAreAcceptedInGosWays) {
   EXPECT_TRUE(Accepts({}));
   EXPECT_TRUE(Accepts({"-ca-cert=a", "--ca-path=b", "-client-cert", "c", "--client-key", "d",

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/server_builder.h"
 #include "server/base/text.h"
 
@@ -10,11 +11,22 @@ namespace {
 
 constexpr int kUnlimited = -1;
 
+// Lets tools ask this server, and no other of the process, what it offers. (plugin-protocol 1.8)
+class WithReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+  }
+};
+
 }  // namespace
 
 PluginServer::PluginServer(Options options)
     : options_(std::move(options)),
       broker_(Broker::Options{}),
+      instances_(options_.mounts),
+      multiplexing_(options_.mounts),
       controller_(&stop_),
       stdio_(options_.stdio),
       // Hosts close the broker stream just before they call Shutdown, so its end only means that
@@ -47,6 +59,7 @@ absl::Status PluginServer::Listen() {
   grpc::Service* const services[] = {&health_,         &multiplexing_, &controller_, &stdio_,
                                      &broker_service_, &backend_,      &version_};
   for (grpc::Service* service : services) builder.RegisterService(service);
+  builder.SetOption(std::make_unique<WithReflection>());
   server_ = builder.BuildAndStart();
   if (server_) return absl::OkStatus();
   return absl::InternalError(Concat(

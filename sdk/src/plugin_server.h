@@ -27,6 +27,7 @@ class PluginServer final {
     std::string socket_path;
     std::optional<wire::Trust> trust;  // Plaintext without.
     bool metadata_mode = false;
+    MountsPerProcess mounts = MountsPerProcess::kMany;
     // Both must outlive the server.
     StdioBuffer* stdio = nullptr;
     const PluginLog* log = nullptr;

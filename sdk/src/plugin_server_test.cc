@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "gmock/gmock.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/src/testing/fake_storage.h"
@@ -45,11 +46,17 @@ class PluginServerTest : public ::testing::Test {
  protected:
   using Metadata = std::vector<std::pair<std::string, std::string>>;
 
-  void Start(bool metadata_mode = false) {
+  struct How {
+    bool metadata_mode = false;
+    MountsPerProcess mounts = MountsPerProcess::kMany;
+  };
+  void Start() { Start(How{}); }
+  void Start(How how) {
     auto server =
         PluginServer::Start({.plugin = {.name = "test", .version = "v1.2.3", .define = Define},
                              .socket_path = directory_.path() + "/plugin",
-                             .metadata_mode = metadata_mode,
+                             .metadata_mode = how.metadata_mode,
+                             .mounts = how.mounts,
                              .stdio = &stdio_,
                              .log = &log_});
     ASSERT_EQ(server.status(), absl::OkStatus());
@@ -133,6 +140,28 @@ class PluginServerTest : public ::testing::Test {
   std::unique_ptr<grpc::ClientReaderWriter<plugin::ConnInfo, plugin::ConnInfo>> broker_stream_;
 };
 
+grpc::ByteBuffer BytesOf(const std::string& text) {
+  const grpc::Slice slice(text);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+std::string TextOf(const grpc::ByteBuffer& bytes) {
+  std::vector<grpc::Slice> slices;
+  std::string text;
+  if (!bytes.Dump(&slices).ok()) return text;
+  for (const grpc::Slice& slice : slices) {
+    text.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return text;
+}
+
+// Whether the one thing that was asked of the queue has been done.
+bool Next(grpc::CompletionQueue& queue) {
+  void* tag = nullptr;
+  bool ok = false;
+  return queue.Next(&tag, &ok) && ok;
+}
+
 void ExpectUnknown(const grpc::Status& status, const std::string& message) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNKNOWN);
   EXPECT_EQ(status.error_message(), message);
@@ -191,13 +220,60 @@ TEST_F(PluginServerTest, AStorageThatIsReadOnlyAnswersWithTheHostsWords) {
 }
 
 TEST_F(PluginServerTest, MetadataModeRefusesWhatActs) {
-  Start(/*metadata_mode=*/true);
+  Start({.metadata_mode = true});
   Mount(1, "mount0001");
-  grpc::ClientContext context;
+  const std::string refusal = "plugin server can not perform action while in metadata mode";
+  grpc::ClientContext contexts[4];
   pb::HandleRequestReply reply;
-  ExpectUnknown(Request(context, "read", "kept/a", reply),
-                "plugin server can not perform action while in metadata mode");
+  ExpectUnknown(Request(contexts[0], "read", "kept/a", reply), refusal);
+  pb::InitializeReply initialized;
+  ExpectUnknown(backend_->Initialize(&contexts[1], {}, &initialized), refusal);
+  pb::HandleExistenceCheckReply exists;
+  ExpectUnknown(backend_->HandleExistenceCheck(&contexts[2], {}, &exists), refusal);
+  pb::Empty empty;
+  ExpectUnknown(backend_->InvalidateKey(&contexts[3], {}, &empty), refusal);
   EXPECT_TRUE(Type({{"multiplex_id", "mount0001"}}).ok());
+  EXPECT_TRUE(Cleanup("mount0001").ok());
+}
+
+// Protocol versions 3 and 4.
+TEST_F(PluginServerTest, WithOneMountInTheProcessCallsNeedNotNameIt) {
+  Start({.mounts = MountsPerProcess::kOne});
+  grpc::ClientContext context;
+  pluginutil::multiplexing::MultiplexingSupportResponse support;
+  ASSERT_TRUE(pluginutil::multiplexing::PluginMultiplexing::NewStub(channel_)
+                  ->MultiplexingSupport(&context, {}, &support)
+                  .ok());
+  EXPECT_FALSE(support.supported());
+  ExpectUnknown(Type({}), "no backend instance found");
+  Announce(1);
+  ASSERT_TRUE(Setup(1, {}).ok());
+  EXPECT_TRUE(Type({}).ok());
+  EXPECT_TRUE(Type({{"multiplex_id", "anything"}}).ok());
+}
+
+TEST_F(PluginServerTest, ReflectionNamesItsServices) {
+  Start();
+  // The reflection service's messages are not installed with gRPC: this is a request for the list
+  // of services ({list_services: ""}, field 7), and the answer is searched for a name.
+  grpc::ByteBuffer request = BytesOf(std::string("\x3a\x00", 2));
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  const auto call = stub.PrepareCall(
+      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->StartCall(this);
+  ASSERT_TRUE(Next(queue));
+  call->Write(request, this);
+  ASSERT_TRUE(Next(queue));
+  call->Read(&answer, this);
+  ASSERT_TRUE(Next(queue));
+  EXPECT_THAT(TextOf(answer), HasSubstr("pb.Backend"));
+  context.TryCancel();
+  call->Finish(&status, this);
+  ASSERT_TRUE(Next(queue));
 }
 
 TEST_F(PluginServerTest, HealthKnowsThePluginAndNothingElse) {

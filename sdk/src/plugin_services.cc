@@ -15,7 +15,7 @@ grpc::Status HealthService::Check(grpc::ServerContext*,
 grpc::Status MultiplexingService::MultiplexingSupport(
     grpc::ServerContext*, const pluginutil::multiplexing::MultiplexingSupportRequest*,
     pluginutil::multiplexing::MultiplexingSupportResponse* response) {
-  response->set_supported(true);
+  response->set_supported(mounts_ == MountsPerProcess::kMany);
   return grpc::Status::OK;
 }
 

@@ -9,6 +9,7 @@
 #include "proto/vault/grpc_stdio.grpc.pb.h"
 #include "proto/vault/health.grpc.pb.h"
 #include "proto/vault/multiplexing.grpc.pb.h"
+#include "sdk/src/backend_service.h"
 #include "sdk/src/broker.h"
 #include "sdk/src/stdio_buffer.h"
 #include "sdk/src/stop_signal.h"
@@ -25,12 +26,16 @@ class HealthService final : public grpc::health::v1::Health::Service {
                      grpc::health::v1::HealthCheckResponse*) override;
 };
 
-// Every mount of this process is an instance of its own. (plugin-protocol 4.2)
+// Whether this process may serve several mounts. (plugin-protocol 4.2)
 class MultiplexingService final : public pluginutil::multiplexing::PluginMultiplexing::Service {
  public:
+  explicit MultiplexingService(MountsPerProcess mounts) : mounts_(mounts) {}
   grpc::Status MultiplexingSupport(grpc::ServerContext*,
                                    const pluginutil::multiplexing::MultiplexingSupportRequest*,
                                    pluginutil::multiplexing::MultiplexingSupportResponse*) override;
+
+ private:
+  const MountsPerProcess mounts_;
 };
 
 // Shutdown answers first; whoever waits for the signal then stops the server. (plugin-protocol 1.7)

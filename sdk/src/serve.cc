@@ -57,16 +57,22 @@ absl::StatusOr<std::optional<wire::Trust>> MakeTrust(const Environment& environm
   return wire::Trust{*std::move(own), environment.client_certificate_pem};
 }
 
-// Only version 5: the older ones need Vault's wrapped-token TLS, so that a host which offers
-// nothing else had better be told at once. (plugin-protocol 2.6, 4.1)
-std::string HandshakeLine(const Environment& environment, const std::string& socket_path,
-                          const std::optional<wire::Trust>& trust) {
+// 3 and 4 are the same; 5 has AutoMTLS and several mounts in a process. (plugin-protocol 4.1)
+int NegotiateVersion(const Environment& environment, const PluginLog& log) {
+  for (const std::string_view item : wire::MalformedVersions(environment.protocol_versions)) {
+    log.Write(LogLevel::kWarn, "the host offers a protocol version that is no number",
+              {{"version", item}});
+  }
+  return wire::NegotiateVersion(environment.protocol_versions, {3, 4, wire::kProtocolVersion});
+}
+
+std::string HandshakeLine(const Environment& environment, int version,
+                          const std::string& socket_path, const std::optional<wire::Trust>& trust) {
   wire::Handshake handshake;
-  handshake.protocol_version =
-      wire::NegotiateVersion(environment.protocol_versions, {wire::kProtocolVersion});
+  handshake.protocol_version = version;
   handshake.network = "unix";
   handshake.address = socket_path;
-  // Asked for only by hosts that run plugins in containers, which takes one connection for all.
+  // docs/decisions/0003-one-connection-for-all.md
   if (environment.multiplexing_wanted) handshake.multiplexed = false;
   const std::string certificate =
       trust ? wire::EncodeHandshakeCertificate(trust->own.certificate_der) : "";
@@ -82,17 +88,27 @@ void StopInTime(PluginServer& server, const SocketFile& socket, const PluginLog&
 }
 
 int Run(const Plugin& plugin, const Environment& environment, const PluginLog& log) {
+  const int version = NegotiateVersion(environment, log);
+  if (environment.wrapped_key_offered && environment.client_certificate_pem.empty()) {
+    return Fail(log, absl::UnimplementedError(
+                         "the host secures the connection with a wrapped key (VAULT_UNWRAP_TOKEN), "
+                         "which this SDK does not unwrap; use a host that speaks protocol version "
+                         "5 with AutoMTLS, such as Vault 1.12 or newer"));
+  }
   const absl::StatusOr<std::optional<wire::Trust>> trust = MakeTrust(environment);
   if (!trust.ok()) return Fail(log, trust.status());
   const auto socket = SocketFile::In(environment.socket_directory);
   if (!socket.ok()) return Fail(log, socket.status());
   StdioBuffer stdio;
-  const auto server = PluginServer::Start({.plugin = plugin,
-                                           .socket_path = (*socket)->path(),
-                                           .trust = *trust,
-                                           .metadata_mode = environment.metadata_mode,
-                                           .stdio = &stdio,
-                                           .log = &log});
+  const auto server =
+      PluginServer::Start({.plugin = plugin,
+                           .socket_path = (*socket)->path(),
+                           .trust = *trust,
+                           .metadata_mode = environment.metadata_mode,
+                           .mounts = version < wire::kProtocolVersion ? MountsPerProcess::kOne
+                                                                      : MountsPerProcess::kMany,
+                           .stdio = &stdio,
+                           .log = &log});
   if (!server.ok()) return Fail(log, server.status());
   if (!environment.socket_group.empty()) {
     const absl::Status status = (*socket)->GiveToGroup(environment.socket_group);
@@ -101,7 +117,7 @@ int Run(const Plugin& plugin, const Environment& environment, const PluginLog& l
   const auto capture =
       StdoutCapture::Start(&stdio, [server = server->get()] { server->HostMayHaveLeft(); });
   if (!capture.ok()) return Fail(log, capture.status());
-  if (!(*capture)->WriteToHost(HandshakeLine(environment, (*socket)->path(), *trust))) {
+  if (!(*capture)->WriteToHost(HandshakeLine(environment, version, (*socket)->path(), *trust))) {
     return Fail(log, absl::UnavailableError("the host has closed the plugin's standard output"));
   }
   (*server)->WaitForStop();

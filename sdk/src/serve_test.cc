@@ -40,8 +40,10 @@ class ServeTest : public ::testing::Test {
   using Variables = std::vector<std::string>;
 
   void Start(const Variables& more = {}, const char* binary = kNotes) {
-    Variables variables = {kCookie, "PLUGIN_PROTOCOL_VERSIONS=5", "TMPDIR=" + directory_.path()};
-    variables.insert(variables.end(), more.begin(), more.end());
+    // Of two entries with one name, programs see the first.
+    Variables variables = more;
+    variables.insert(variables.end(),
+                     {kCookie, "PLUGIN_PROTOCOL_VERSIONS=5", "TMPDIR=" + directory_.path()});
     process_.emplace(binary, variables);
     line_ = process_->ReadLine();
   }
@@ -51,8 +53,10 @@ class ServeTest : public ::testing::Test {
     Start({"PLUGIN_CLIENT_CERT=" + own.certificate_pem}, binary);
     const absl::StatusOr<wire::Handshake> handshake = wire::ParseHandshake(line_);
     ASSERT_EQ(handshake.status(), absl::OkStatus());
-    channel_ = wire::Connect(handshake->network, handshake->address,
-                             wire::Trust{own, handshake->certificate_pem});
+    Connect(*handshake, wire::Trust{own, handshake->certificate_pem});
+  }
+  void Connect(const wire::Handshake& handshake, const std::optional<wire::Trust>& trust) {
+    channel_ = wire::Connect(handshake.network, handshake.address, trust);
     backend_ = pb::Backend::NewStub(channel_);
     stdio_ = plugin::GRPCStdio::NewStub(channel_)->StreamStdio(&stdio_context_,
                                                                google::protobuf::Empty());
@@ -136,12 +140,33 @@ TEST_F(ServeTest, AnUnknownFlagIsExplainedAndVaultsAreAccepted) {
   EXPECT_THAT(accepted.ReadLine(), HasSubstr("|grpc|"));
 }
 
-// Only 5 is offered, so that every other offer is answered with it, too, for the host to refuse.
-TEST_F(ServeTest, EveryOfferIsAnsweredWithVersionFive) {
-  for (const char* offer : {"5", "3,4", "4,5,3", "9", "", "junk"}) {
+// The table of conformance case A2. (plugin-protocol 11)
+TEST_F(ServeTest, TheHighestVersionOfferedIsTakenElseTheLowestIsAnswered) {
+  const std::pair<const char*, const char*> cases[] = {{"5", "5"}, {"3,4", "4"}, {"4,5,3", "5"},
+                                                       {"9", "3"}, {"", "3"},    {"junk", "3"}};
+  for (const auto& [offer, answer] : cases) {
     Start({std::string("PLUGIN_PROTOCOL_VERSIONS=") + offer});
-    EXPECT_THAT(line_, MatchesRegex("1\\|5\\|unix\\|.*\n")) << offer;
+    EXPECT_THAT(line_, ::testing::StartsWith(std::string("1|") + answer + "|unix|")) << offer;
   }
+}
+
+TEST_F(ServeTest, AHostOfOldThatWrapsTheKeyIsRefusedInOneClearLogLine) {
+  testing::PluginProcess process(kNotes, {kCookie, "PLUGIN_PROTOCOL_VERSIONS=3,4",
+                                          "VAULT_UNWRAP_TOKEN=jwt", "TMPDIR=" + directory_.path()});
+  EXPECT_EQ(process.ReadOutput(), "");
+  EXPECT_THAT(process.ReadErrors(), HasSubstr("use a host that speaks protocol version 5"));
+  EXPECT_EQ(process.Wait(), 1);
+}
+
+// As the older versions do when a plugin is registered. (plugin-protocol 4.1)
+TEST_F(ServeTest, MetadataModeServesWithoutTlsWhatDescribesThePlugin) {
+  Start({"PLUGIN_PROTOCOL_VERSIONS=3,4", "VAULT_PLUGIN_METADATA_MODE=true"});
+  Connect(*wire::ParseHandshake(line_), std::nullopt);
+  Mount();
+  EXPECT_EQ(Read("notes/a", std::chrono::seconds(60)).error_message(),
+            "plugin server can not perform action while in metadata mode");
+  EXPECT_TRUE(Shutdown().ok());
+  EXPECT_EQ(process_->Wait(), 0);
 }
 
 TEST_F(ServeTest, TheHandshakeIsByteForByteWhatGoPluginWrites) {

@@ -139,4 +139,11 @@ int NegotiateVersion(std::string_view offered, const std::vector<int>& own) {
   return best;
 }
 
+std::vector<std::string_view> MalformedVersions(std::string_view offered) {
+  if (offered.empty()) return {};
+  std::vector<std::string_view> items = Split(offered, ',');
+  std::erase_if(items, [](std::string_view item) { return ParseNumber(item).has_value(); });
+  return items;
+}
+
 }  // namespace belfry::wire

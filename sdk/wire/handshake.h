@@ -39,7 +39,10 @@ std::string FormatHandshake(const Handshake& handshake, std::string_view certifi
 absl::StatusOr<Handshake> ParseHandshake(std::string_view line);
 
 // The version a plugin answers with: the highest of `own` that occurs in `offered`
-// (comma-separated), else the lowest of `own`.
+// (comma-separated), else the lowest of `own`, for the host to refuse. (plugin-protocol 1.4)
 int NegotiateVersion(std::string_view offered, const std::vector<int>& own);
+
+// The items of `offered` that are no numbers, and so were not looked at. They live as long as it.
+std::vector<std::string_view> MalformedVersions(std::string_view offered);
 
 }  // namespace belfry::wire

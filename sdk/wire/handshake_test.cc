@@ -87,5 +87,11 @@ TEST(HandshakeTest, NegotiatesTheHighestCommonVersionElseAnswersTheLowest) {
   EXPECT_EQ(NegotiateVersion("5", {5}), 5);
 }
 
+TEST(HandshakeTest, WhatIsNoVersionIsTold) {
+  EXPECT_THAT(MalformedVersions("5,x,4, 3"), testing::ElementsAre("x", " 3"));
+  EXPECT_THAT(MalformedVersions("3,4"), testing::IsEmpty());
+  EXPECT_THAT(MalformedVersions(""), testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace belfry::wire
