@@ -20,7 +20,7 @@ import time
 import pytest
 from websockets.sync.client import connect
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 BIN = pathlib.Path(os.environ.get("BELFRY_BIN", ROOT / "build/dev/bin"))
 # Sanitizers make everything slower; a deadline is only there so that a hang becomes a failure.
 PATIENCE = float(os.environ.get("BELFRY_TEST_PATIENCE", "60"))
