@@ -9,11 +9,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/access/capability.h"
 
 namespace belfry::access {
-
-// What a request wants to do with a path. The names are those of policies.
-enum class Capability { kCreate, kRead, kUpdate, kPatch, kDelete, kList, kSudo, kSubscribe };
 
 // A token that was valid when it was looked up, without its secret.
 struct Identity {

@@ -1,0 +1,219 @@
+#include "server/access/hcl.h"
+
+#include <set>
+#include <utility>
+
+#include "server/access/hcl_json.h"
+#include "server/access/hcl_lexer.h"
+#include "server/base/text.h"
+
+namespace belfry::access::hcl {
+namespace {
+
+// One token of look-ahead, as little memory as HashiCorp's parser has, so that errors at the end
+// of the text have the same place. Every method is false when it has left an error.
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : lexer_(text) {}
+
+  absl::StatusOr<std::vector<Item>> Parse() {
+    std::vector<Item> items;
+    const bool read = ReadItems(Place::kTop, &items);
+    // What is wrong with the characters explains what is wrong with the tokens.
+    if (lexer_.error()) return *lexer_.error();
+    if (!read) return error_;
+    return items;
+  }
+
+ private:
+  enum class Place { kTop, kObject };
+
+  const Token& Scan() {
+    if (!std::exchange(again_, false)) token_ = lexer_.Next();
+    return token_;
+  }
+  void Unscan() { again_ = true; }
+
+  bool Fail(Position position, std::string_view what) {
+    error_ = ErrorAt(position, what);
+    return false;
+  }
+  bool Unexpected(std::string_view wanted) {
+    return Fail(token_.position, Concat({wanted, NameOf(token_.kind)}));
+  }
+
+  // Up to the end of the text, or a brace that stays for the caller.
+  bool ReadItems(Place place, std::vector<Item>* items) {
+    std::set<std::string, std::less<>> seen;
+    for (;;) {
+      const TokenKind next = Scan().kind;
+      if (next == TokenKind::kEnd) return true;
+      Unscan();
+      if (place == Place::kObject && next == TokenKind::kRightBrace) return true;
+      Item item;
+      std::string_view written;
+      if (!ReadItem(&item, &written)) return false;
+      if (item.assign.line != 0 && !seen.emplace(written).second) {
+        return FailTwice(written, item.keys.front().position);
+      }
+      items->push_back(std::move(item));
+      if (Scan().kind != TokenKind::kComma) Unscan();
+    }
+  }
+
+  // The text is part of the protocol: tools look for it. (vault-api-and-events 5.1)
+  bool FailTwice(std::string_view written, Position position) {
+    std::string quoted;
+    for (const char c : written)
+      quoted += c == '"' || c == '\\' ? Concat({"\\", {&c, 1}}) : std::string(1, c);
+    error_ = absl::InvalidArgumentError(
+        Concat({"The argument \"", quoted, "\" at ", ToText(position),
+                " was already set. Each argument can only be defined once"}));
+    return false;
+  }
+
+  bool ReadItem(Item* item, std::string_view* written) {
+    std::string names;
+    for (;;) {
+      const Token token = Scan();
+      if (token.kind == TokenKind::kAssign) return ReadAssigned(item);
+      if (token.kind == TokenKind::kLeftBrace) {
+        if (item->keys.empty()) return Unexpected("expected: IDENT | STRING got: ");
+        return ReadObject(&item->value);
+      }
+      if (token.kind != TokenKind::kIdentifier && token.kind != TokenKind::kString) {
+        return FailKey(names, token);
+      }
+      *written = token.text;
+      names += Concat({names.empty() ? "" : " ", token.text});
+      if (!ReadKey(token, item)) return false;
+    }
+  }
+
+  bool FailKey(std::string_view names, const Token& token) {
+    if (!names.empty() && (token.kind == TokenKind::kEnd || token.kind == TokenKind::kRightBrace)) {
+      return Fail(token.position,
+                  Concat({"key '", names, "' expected start of object ('{') or assignment ('=')"}));
+    }
+    if (token.kind == TokenKind::kIllegal) return Fail(token.position, "illegal character");
+    return Unexpected("expected: IDENT | STRING | ASSIGN | LBRACE got: ");
+  }
+
+  bool ReadKey(const Token& token, Item* item) {
+    std::optional<std::string> text =
+        token.kind == TokenKind::kString ? Unquote(token.text) : std::string(token.text);
+    if (!text) return Fail(token.position, "invalid string literal");
+    item->keys.push_back({*std::move(text), token.position});
+    return true;
+  }
+
+  bool ReadAssigned(Item* item) {
+    if (item->keys.empty()) return Fail(token_.position, "no object keys found!");
+    if (item->keys.size() > 1) return Unexpected("nested object expected: LBRACE got: ");
+    item->assign = token_.position;
+    const Token token = Scan();
+    if (token.kind == TokenKind::kLeftBrace) return ReadObject(&item->value);
+    if (token.kind == TokenKind::kLeftBracket) return ReadList(&item->value);
+    if (IsLiteral(token.kind)) return ReadLiteral(token, &item->value);
+    if (token.kind == TokenKind::kEnd) return Unexpected("value expected got: ");
+    return Fail(token.position, Concat({"Unknown token: ", ToText(token.position), " ",
+                                        NameOf(token.kind), " ", token.text}));
+  }
+
+  static bool IsLiteral(TokenKind kind) {
+    return kind == TokenKind::kNumber || kind == TokenKind::kFloat || kind == TokenKind::kBool ||
+           kind == TokenKind::kString || kind == TokenKind::kHeredoc;
+  }
+
+  bool ReadLiteral(const Token& token, Value* value) {
+    value->position = token.position;
+    value->text = std::string(token.text);
+    if (token.kind == TokenKind::kNumber) value->kind = Value::Kind::kNumber;
+    if (token.kind == TokenKind::kFloat) value->kind = Value::Kind::kFloat;
+    if (token.kind == TokenKind::kBool) value->kind = Value::Kind::kBool;
+    // Its text is only whole when the characters were right.
+    if (lexer_.error()) return true;
+    if (token.kind == TokenKind::kHeredoc) value->text = HeredocText(token.text);
+    if (token.kind != TokenKind::kString) return true;
+    std::optional<std::string> text = Unquote(token.text);
+    if (!text) return Fail(token.position, "invalid string literal");
+    value->text = *std::move(text);
+    return true;
+  }
+
+  // Behind the brace that was just read.
+  bool ReadObject(Value* value) {
+    value->kind = Value::Kind::kObject;
+    value->position = token_.position;
+    if (!Enter()) return false;
+    if (!ReadItems(Place::kObject, &value->object)) return false;
+    --depth_;
+    if (Scan().kind == TokenKind::kRightBrace) return true;
+    return Unexpected("object expected closing RBRACE got: ");
+  }
+
+  // Behind the bracket that was just read.
+  bool ReadList(Value* value) {
+    value->kind = Value::Kind::kList;
+    value->position = token_.position;
+    if (!Enter()) return false;
+    bool need_comma = false;
+    for (;;) {
+      const Token token = Scan();
+      if (token.kind == TokenKind::kRightBracket) break;
+      if (token.kind == TokenKind::kComma) {
+        need_comma = false;
+        continue;
+      }
+      if (need_comma) return Unexpected("error parsing list, expected comma or list end, got: ");
+      if (!ReadElement(token, &value->list.emplace_back())) return false;
+      need_comma = token.kind != TokenKind::kLeftBracket;
+    }
+    --depth_;
+    return true;
+  }
+
+  bool ReadElement(const Token& token, Value* value) {
+    if (IsLiteral(token.kind)) return ReadLiteral(token, value);
+    if (token.kind == TokenKind::kLeftBrace) {
+      return ReadObject(value) || FailWithin("object", token.position);
+    }
+    if (token.kind == TokenKind::kLeftBracket) {
+      return ReadList(value) || FailWithin("list", token.position);
+    }
+    return Unexpected("unexpected token while parsing list: ");
+  }
+
+  bool FailWithin(std::string_view what, Position position) {
+    return Fail(position, Concat({"error while trying to parse ", what,
+                                  " within list: ", ToStd(error_.message())}));
+  }
+
+  bool Enter() { return ++depth_ <= kMaxDepth || Fail(token_.position, "nested too deeply"); }
+
+  Lexer lexer_;
+  Token token_;
+  bool again_ = false;
+  int depth_ = 0;
+  absl::Status error_;
+};
+
+std::string WithLineFeeds(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i, 2) != "\r\n") result += text[i];
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Item>> Parse(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\n\v\f\r");
+  if (first != std::string_view::npos && text[first] == '{') return ParseJson(text);
+  const std::string source = WithLineFeeds(text);
+  return Parser(source).Parse();
+}
+
+}  // namespace belfry::access::hcl
