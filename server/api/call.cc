@@ -37,8 +37,8 @@ void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respo
                       HttpResponse (*answer)(const Dependencies&, const Call&)) {
   // Shared: when the executor refuses the work, it is answered here.
   auto shared_respond = std::make_shared<Respond>(std::move(respond));
-  const bool posted = dependencies.executor->Post(
-      [&dependencies, call = std::move(call), answer, shared_respond] {
+  const bool posted =
+      dependencies.executor->Post([&dependencies, call = std::move(call), answer, shared_respond] {
         (*shared_respond)(answer(dependencies, call));
       });
   if (!posted) (*shared_respond)(ErrorAnswer(503, "the server is too busy; try again"));

@@ -122,8 +122,9 @@ HttpResponse Register(const Dependencies& dependencies, const Call& call, Plugin
   for (const std::string unsupported : {"oci_image", "runtime", "download"}) {
     const std::string value = TextOr(members, unsupported);
     if (value.empty() || value == "false") continue;
-    return ErrorAnswer(400, Concat({unsupported, " is not supported; put the program into the "
-                                                 "plugin directory and name it as command"}));
+    return ErrorAnswer(400, Concat({unsupported,
+                                    " is not supported; put the program into the "
+                                    "plugin directory and name it as command"}));
   }
   PluginEntry entry;
   entry.type = type;
@@ -134,8 +135,9 @@ HttpResponse Register(const Dependencies& dependencies, const Call& call, Plugin
   entry.env = ListOf(members, "env");
   entry.sha256 = Lower(TextOr(members, members.contains("sha256") ? "sha256" : "sha_256"));
   if (entry.sha256.empty()) {
-    return ErrorAnswer(400, "must provide at least one of sha256 or version: give the sha256 of "
-                            "the program, as sha256sum prints it");
+    return ErrorAnswer(400,
+                       "must provide at least one of sha256 or version: give the sha256 of "
+                       "the program, as sha256sum prints it");
   }
   // An old way to give arguments: "command arg arg".
   if (entry.args.empty() && entry.command.find(' ') != std::string::npos) {
@@ -196,8 +198,9 @@ HttpResponse AnswerCatalog(const Dependencies& dependencies, const Call& call) {
     return AnswerEntry(dependencies, call, *type, word);
   }
   if (!type) {
-    return ErrorAnswer(400, Concat({"\"", word, "\" is not a supported plugin type: auth, "
-                                                "database or secret"}));
+    return ErrorAnswer(400, Concat({"\"", word,
+                                    "\" is not a supported plugin type: auth, "
+                                    "database or secret"}));
   }
   return AnswerEntry(dependencies, call, *type, rest.substr(slash + 1));
 }
@@ -243,8 +246,9 @@ HttpResponse AnswerReload(const Dependencies& dependencies, const Call& call) {
   const std::string_view type = rest.substr(0, slash);
   if (slash == std::string_view::npos) return ErrorAnswer(404, OneError(kUnsupportedPath));
   if (type != "unknown" && !mounts::PluginTypeNamed(type)) {
-    return ErrorAnswer(400, Concat({"\"", type, "\" is not a supported plugin type: auth, "
-                                                "database, secret or unknown"}));
+    return ErrorAnswer(400, Concat({"\"", type,
+                                    "\" is not a supported plugin type: auth, "
+                                    "database, secret or unknown"}));
   }
   const bool none = type == "auth" || type == "database";
   return none ? Reloaded(call, 0) : ReloadPlugin(dependencies, call, rest.substr(slash + 1));

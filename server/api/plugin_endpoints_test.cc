@@ -42,11 +42,10 @@ TEST_F(PluginEndpointsTest, ARegisteredPluginIsReadListedAndDeleted) {
   EXPECT_THAT(Send("LIST", "plugins/catalog/secret").body,
               HasSubstr(R"("data":{"keys":["example"]})"));
   EXPECT_EQ(Send("LIST", "plugins/catalog/auth").status, 404);
-  EXPECT_THAT(
-      Send("GET", "plugins/catalog").body,
-      HasSubstr(R"("data":{"auth":[],"database":[],"detailed":[{"builtin":false,)"
-                R"("name":"example","sha256":"abc","type":"secret","version":"v1.0.0"}],)"
-                R"("secret":["example"]})"));
+  EXPECT_THAT(Send("GET", "plugins/catalog").body,
+              HasSubstr(R"("data":{"auth":[],"database":[],"detailed":[{"builtin":false,)"
+                        R"("name":"example","sha256":"abc","type":"secret","version":"v1.0.0"}],)"
+                        R"("secret":["example"]})"));
   EXPECT_EQ(Send("DELETE", "plugins/catalog/secret/example?version=v1.0.0").status, 204);
   EXPECT_EQ(Send("DELETE", "plugins/catalog/secret/example?version=v1.0.0").status, 204);
   EXPECT_THAT(fixture_.catalog.List(), SizeIs(0));
@@ -67,11 +66,12 @@ TEST_F(PluginEndpointsTest, WhatCannotBeRegisteredSaysWhy) {
               HasSubstr("must provide at least one of sha256 or version: "));
   EXPECT_THAT(Send("PUT", "plugins/catalog/secret/x", R"({"oci_image":"x","sha256":"a"})").body,
               HasSubstr("oci_image is not supported"));
-  EXPECT_THAT(Send("PUT", "plugins/catalog/sekret/x", "{}").body, HasSubstr("supported plugin type"));
+  EXPECT_THAT(Send("PUT", "plugins/catalog/sekret/x", "{}").body,
+              HasSubstr("supported plugin type"));
   fixture_.catalog.register_result = absl::InvalidArgumentError("no");
   EXPECT_EQ(RegisterExample().status, 400);
-  fixture_.catalog.register_result = absl::FailedPreconditionError(
-      "could not set plugin, plugin directory is not configured");
+  fixture_.catalog.register_result =
+      absl::FailedPreconditionError("could not set plugin, plugin directory is not configured");
   const HttpResponse no_directory = RegisterExample();
   EXPECT_EQ(no_directory.status, 500);
   EXPECT_THAT(no_directory.body,
@@ -88,8 +88,8 @@ TEST_F(PluginEndpointsTest, AReloadNamesAPluginOrMounts) {
   EXPECT_THAT(Send("PUT", "plugins/reload/secret/none", "{}").body,
               HasSubstr("\"warnings\":[\"no plugins were reloaded\"]"));
   EXPECT_THAT(Send("PUT", "plugins/reload/auth/kv", "{}").body, HasSubstr("no plugins"));
-  for (const std::string body : {"{}", R"({"plugin":"kv","mounts":["a"]})",
-                                 R"({"plugin":"kv","scope":"galaxy"})"}) {
+  for (const std::string body :
+       {"{}", R"({"plugin":"kv","mounts":["a"]})", R"({"plugin":"kv","scope":"galaxy"})"}) {
     EXPECT_EQ(Send("PUT", "plugins/reload/backend", body).status, 400) << body;
   }
   fixture_.mounts.reload_result = absl::UnavailableError("it does not start");
@@ -106,12 +106,11 @@ TEST_F(PluginEndpointsTest, TheProcessesTellOfCrashesAndOfTheNextStart) {
        .last_crash = "exited with code 2",
        .fruitless_restarts = 1,
        .next_restart = fixture_.clock.Now() + absl::Seconds(1)}};
-  EXPECT_THAT(
-      Send("GET", "plugins/processes").body,
-      HasSubstr(R"("data":{"plugins":[{"crashes":3,"fruitless_restarts":1,)"
-                R"("last_crash":"exited with code 2","name":"kv",)"
-                R"("next_restart":"2026-11-23T05:58:32Z","running":[{"mounts":["a/","b/"],)"
-                R"("pid":7,"started":"2026-11-23T05:58:31Z"}],"version":""}]})"));
+  EXPECT_THAT(Send("GET", "plugins/processes").body,
+              HasSubstr(R"("data":{"plugins":[{"crashes":3,"fruitless_restarts":1,)"
+                        R"("last_crash":"exited with code 2","name":"kv",)"
+                        R"("next_restart":"2026-11-23T05:58:32Z","running":[{"mounts":["a/","b/"],)"
+                        R"("pid":7,"started":"2026-11-23T05:58:31Z"}],"version":""}]})"));
 }
 
 TEST_F(PluginEndpointsTest, WhoLacksSudoDoesNotSeeTheCatalog) {

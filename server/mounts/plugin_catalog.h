@@ -57,9 +57,9 @@ class PluginCatalog {
   virtual ~PluginCatalog() = default;
   // Puts `entry` in place of the one with its type, name and version. Starts the program once, to
   // see that it is a plugin of this type and version; blocks for that long. An entry without a
-  // version gets the one that the plugin reports, and replaces one without. InvalidArgument: the entry itself is wrong.
-  // FailedPrecondition "could not set plugin, plugin directory is not configured". Unavailable: the
-  // program does not start.
+  // version gets the one that the plugin reports, and replaces one without. InvalidArgument: the
+  // entry itself is wrong. FailedPrecondition "could not set plugin, plugin directory is not
+  // configured". Unavailable: the program does not start.
   virtual absl::Status Register(PluginEntry entry) = 0;
   virtual std::optional<PluginEntry> Get(PluginType type, std::string_view name,
                                          std::string_view version) const = 0;

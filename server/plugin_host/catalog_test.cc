@@ -101,9 +101,9 @@ TEST_F(CatalogTest, EachWrongFieldIsNamed) {
 }
 
 TEST_F(CatalogTest, WithoutAPluginDirectoryNothingCanBeRegistered) {
-  EXPECT_EQ(Catalog({}).Check(Entry()).status(),
-            absl::FailedPreconditionError(
-                "could not set plugin, plugin directory is not configured"));
+  EXPECT_EQ(
+      Catalog({}).Check(Entry()).status(),
+      absl::FailedPreconditionError("could not set plugin, plugin directory is not configured"));
 }
 
 }  // namespace

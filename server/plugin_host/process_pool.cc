@@ -57,11 +57,11 @@ struct ProcessPool::Slot {
   absl::Status CountRestart(absl::Time now, const Limits& limits) {
     MutexLock lock(&mutex);
     if (now < next_restart) {
-      return absl::UnavailableError(Concat(
-          {"the plugin \"", entry.name, "\" has crashed and was started anew ",
-           std::to_string(fruitless_restarts),
-           " times without answering a request; it is tried again in ",
-           absl::FormatDuration(absl::Ceil(next_restart - now, absl::Milliseconds(1)))}));
+      return absl::UnavailableError(
+          Concat({"the plugin \"", entry.name, "\" has crashed and was started anew ",
+                  std::to_string(fruitless_restarts),
+                  " times without answering a request; it is tried again in ",
+                  absl::FormatDuration(absl::Ceil(next_restart - now, absl::Milliseconds(1)))}));
     }
     if (++fruitless_restarts > kImmediateRestarts) {
       absl::Duration wait = limits.plugin_min_restart_delay;
