@@ -14,12 +14,11 @@ using belfry::testing::IsNoContent;
 using belfry::testing::IsNotFound;
 using belfry::testing::TestHost;
 
-// The same claims on the fake and over the real wire.
-class Notes : public testing::TestWithParam<std::unique_ptr<TestHost> (*)(
-                  void (*)(belfry::SecretsEngine&), belfry::testing::MountOptions)> {
+class Notes : public belfry::testing::OnBothHosts {
  protected:
-  const std::unique_ptr<TestHost> host_ = GetParam()(DefineNotes, {});
+  const std::unique_ptr<TestHost> host_ = NewHost(DefineNotes);
 };
+BELFRY_RUN_ON_BOTH_HOSTS(Notes);
 
 TEST_P(Notes, AreReadBackAsTheyWereWritten) {
   ASSERT_THAT(host_->Write("notes/a", {{"text", "hi"}}), IsNoContent());
@@ -34,8 +33,5 @@ TEST_P(Notes, TellSubscribersWhereToRead) {
   ASSERT_THAT(host_->Write("notes/a", {{"text", "hi"}}), IsNoContent());
   EXPECT_THAT(host_->events(), testing::ElementsAre(EventIs("notes/write", "notes/a")));
 }
-
-INSTANTIATE_TEST_SUITE_P(Fake, Notes, testing::Values(&belfry::testing::NewFakeHost));
-INSTANTIATE_TEST_SUITE_P(Wire, Notes, testing::Values(&belfry::testing::NewWireHost));
 
 }  // namespace

@@ -10,8 +10,9 @@
 namespace belfry::internal {
 namespace {
 
-// A secrets engine, in TypeReply. (plugin-protocol 5.7)
+// Of TypeReply. (plugin-protocol 5.7)
 constexpr std::uint32_t kSecretsType = 1;
+constexpr std::uint32_t kAuthType = 2;
 
 }  // namespace
 
@@ -124,14 +125,16 @@ grpc::Status BackendService::Type(grpc::ServerContext* context, const pb::Empty*
                                   pb::TypeReply* reply) {
   const auto instance = use_.instances->Find(*context);
   if (!instance.ok()) return ToGrpc(instance.status());
-  reply->set_type(kSecretsType);
+  reply->set_type(use_.kind == EngineKind::kAuth ? kAuthType : kSecretsType);
   return grpc::Status::OK;
 }
 
-// The engine keeps nothing that could become stale, so there is nothing to forget.
 grpc::Status BackendService::InvalidateKey(grpc::ServerContext* context,
-                                           const pb::InvalidateKeyArgs*, pb::Empty*) {
-  return ToGrpc(FindActive(*context).status());
+                                           const pb::InvalidateKeyArgs* arguments, pb::Empty*) {
+  const auto instance = FindActive(*context);
+  if (!instance.ok()) return ToGrpc(instance.status());
+  (*instance)->engine().Invalidate(arguments->key());
+  return grpc::Status::OK;
 }
 
 grpc::Status BackendService::Cleanup(grpc::ServerContext* context, const pb::Empty*, pb::Empty*) {

@@ -52,6 +52,7 @@ class BackendService final : public pb::Backend::Service {
  public:
   struct Dependencies {
     void (*define)(SecretsEngine&) = nullptr;
+    EngineKind kind = EngineKind::kSecrets;
     std::optional<wire::Trust> trust;
     // A host that only asks what the plugin is may run it so: nothing that acts is answered.
     bool metadata_mode = false;

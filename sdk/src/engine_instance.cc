@@ -1,11 +1,12 @@
 #include "sdk/src/engine_instance.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sdk/src/lending.h"
 #include "sdk/src/path_pattern.h"
+#include "sdk/src/periodic_hooks.h"
+#include "sdk/src/request_impl.h"
 #include "sdk/src/route.h"
 
 namespace belfry::internal {
@@ -21,80 +22,17 @@ std::optional<Operation> ParseOperation(std::string_view name) {
   return std::nullopt;
 }
 
-// One request with its fields converted, as its handler sees it.
-class RequestImpl final : public Request {
- public:
-  RequestImpl(const IncomingRequest& incoming, Operation operation, const MountContext& mount,
-              const RouteImpl& route, FieldValues fields)
-      : incoming_(incoming),
-        operation_(operation),
-        mount_(mount),
-        route_(route),
-        fields_(std::move(fields)) {}
-
-  std::string_view path() const override { return incoming_.path; }
-  Operation operation() const override { return operation_; }
-  const Json::Object& data() const override { return incoming_.data; }
-  Storage& storage() override { return *incoming_.storage; }
-  EventSender& events() override { return *incoming_.events; }
-  const Caller& caller() const override { return incoming_.caller; }
-  std::string_view MountOption(std::string_view name) const override {
-    const auto it = mount_.options.find(std::string(name));
-    return it == mount_.options.end() ? std::string_view() : std::string_view(it->second);
-  }
-  absl::Time Now() const override { return mount_.now(); }
-  absl::Time deadline() const override { return incoming_.deadline; }
-  bool cancelled() const override { return incoming_.cancelled && incoming_.cancelled(); }
-
- private:
-  const std::any& Value(FieldId field) const override { return fields_.values[Mine(field)]; }
-  bool Given(FieldId field) const override { return fields_.given[Mine(field)]; }
-
-  std::size_t Mine(FieldId field) const {
-    if (field.route == &route_) return field.index;
-    std::fprintf(
-        stderr, "belfry: a handler of the path \"%s\" asked for a field of the path \"%s\"\n",
-        route_.pattern().c_str(), static_cast<const RouteImpl*>(field.route)->pattern().c_str());
-    std::abort();
-  }
-
-  const IncomingRequest& incoming_;
-  const Operation operation_;
-  const MountContext& mount_;
-  const RouteImpl& route_;
-  const FieldValues fields_;
-};
-
-OutgoingReply Fail(ErrorType type, std::string message, int http_status = 0) {
-  return {.response = std::nullopt, .error = OutgoingError{type, std::move(message), http_status}};
+OutgoingReply Fail(const absl::Status& status) {
+  return {.response = std::nullopt, .error = ToError(status)};
 }
 
-// The table of response.h. Types 5, 7 and 8 are known to every host; the other statuses travel as
-// their number.
-OutgoingReply FailWith(const absl::Status& status) {
-  std::string message(status.message().data(), status.message().size());
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-      return Fail(ErrorType::kInvalidRequest, std::move(message));
-    case absl::StatusCode::kPermissionDenied:
-      return Fail(ErrorType::kPermissionDenied, std::move(message));
-    case absl::StatusCode::kUnimplemented:
-      return Fail(ErrorType::kUnsupportedOperation, std::move(message));
-    case absl::StatusCode::kNotFound:
-      return Fail(ErrorType::kCoded, std::move(message), 404);
-    case absl::StatusCode::kAborted:
-      return Fail(ErrorType::kCoded, std::move(message), 409);
-    case absl::StatusCode::kFailedPrecondition:
-      return Fail(ErrorType::kCoded, std::move(message), 412);
-    case absl::StatusCode::kResourceExhausted:
-      return Fail(ErrorType::kCoded, std::move(message), 429);
-    case absl::StatusCode::kUnavailable:
-      return Fail(ErrorType::kCoded, std::move(message), 503);
-    case absl::StatusCode::kDeadlineExceeded:
-      return Fail(ErrorType::kCoded, std::move(message), 504);
-    default:
-      return Fail(ErrorType::kUnknown, std::move(message));
-  }
+OutgoingReply UnsupportedOperation() {
+  return Fail(absl::UnimplementedError(kUnsupportedOperationText));
+}
+
+OutgoingReply UnsupportedPath() {
+  return {.response = std::nullopt,
+          .error = OutgoingError{ErrorType::kUnsupportedPath, kUnsupportedPathText}};
 }
 
 // What `define` describes, and the engine that then answers.
@@ -105,15 +43,19 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   // Handlers go before what they may refer to.
   ~EngineImpl() override {
     routes_.clear();
+    lending_ = nullptr;
+    periodic_ = nullptr;
     initialize_ = nullptr;
     cleanup_ = nullptr;
+    invalidate_ = nullptr;
   }
 
   absl::Status EndDescription() {
     for (const auto& route : routes_) {
       route->EndDescription();
-      if (mistake_.ok()) mistake_ = route->mistake();
+      mistake_.Update(route->mistake());
     }
+    mistake_.Update(lending_->EndDescription());
     return mistake_;
   }
 
@@ -140,6 +82,22 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     cleanup_ = std::move(hook);
     return *this;
   }
+  SecretsEngine& OnInvalidate(KeyHook hook) override {
+    invalidate_ = std::move(hook);
+    return *this;
+  }
+  SecretsEngine& Every(absl::Duration period, Hook hook) override {
+    periodic_->Add(period, std::move(hook));
+    return *this;
+  }
+  SecretKind& Secret(std::string_view name) override { return lending_->Add(name); }
+  SecretsEngine& OnRenewLogin(GrantRenewHandler handler) override {
+    lending_->RenewLoginsWith(std::move(handler));
+    return *this;
+  }
+  SecretsEngine& Mark(SpecialPath kind, std::vector<std::string> paths) override {
+    return Extend(special_paths_.others[kind], std::move(paths));
+  }
   SecretsEngine& SealWrapped(std::vector<std::string> prefixes) override {
     return Extend(special_paths_.seal_wrap, std::move(prefixes));
   }
@@ -159,13 +117,13 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   // EngineInstance
   OutgoingReply Handle(IncomingRequest request) override {
     if (request.operation == "help") return Help(request.path);
-    if (request.operation == "rollback")
-      return Fail(ErrorType::kUnsupportedOperation, "unsupported operation");
+    if (request.operation == "rollback") return Rollback(request);
+    if (Lending::Concerns(request.operation)) return lending_->Handle(request, context_);
     const auto [route, captures] = FindRoute(request);
-    if (route == nullptr) return Fail(ErrorType::kUnsupportedPath, "unsupported path");
+    if (route == nullptr) return UnsupportedPath();
     const std::optional<Operation> operation = ParseOperation(request.operation);
     const Handler* handler = operation ? route->HandlerFor(*operation) : nullptr;
-    if (handler == nullptr) return Fail(ErrorType::kUnsupportedOperation, "unsupported operation");
+    if (handler == nullptr) return UnsupportedOperation();
     return Run(*handler, *operation, *route, captures, request);
   }
 
@@ -188,6 +146,10 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   }
 
   absl::Status Initialize() override { return RunHook(initialize_); }
+  void Invalidate(std::string_view key) override {
+    HookContext context{*context_.storage, *context_.events};
+    if (invalidate_) invalidate_(context, key);
+  }
   void Cleanup() override { (void)RunHook(cleanup_); }
   SpecialPaths special_paths() const override { return special_paths_; }
 
@@ -223,15 +185,26 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   OutgoingReply Run(const Handler& handler, Operation operation, const RouteImpl& route,
                     const Captures& captures, const IncomingRequest& request) const {
     absl::StatusOr<FieldValues> fields = route.Collect(captures, request.data, operation);
-    if (!fields.ok()) return FailWith(fields.status());
+    if (!fields.ok()) return Fail(fields.status());
     std::vector<std::string> warnings = std::move(fields->warnings);
     RequestImpl typed(request, operation, context_, route, *std::move(fields));
     Result result = handler(typed);
-    if (!result.ok()) return FailWith(result.status());
+    if (!result.ok()) return Fail(result.status());
+    lending_->Correct(*result);
     if (result->kind() == Response::Kind::kData || result->kind() == Response::Kind::kList) {
       for (std::string& warning : warnings) result->AddWarning(std::move(warning));
     }
     return {.response = *std::move(result), .error = std::nullopt};
+  }
+
+  // Hosts ask for this about once a minute, for what was begun and not finished and whatever else
+  // is due. (plugin-protocol 6.4)
+  OutgoingReply Rollback(const IncomingRequest& request) const {
+    if (periodic_->empty()) return UnsupportedOperation();
+    HookContext context{*request.storage, *request.events};
+    const absl::Status status = periodic_->RunDue(context_.now(), context);
+    if (!status.ok()) return Fail(status);
+    return {.response = Response::NoContent(), .error = std::nullopt};
   }
 
   OutgoingReply Help(const std::string& path) const {
@@ -240,7 +213,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
       if (path.empty() || route->Match(path))
         absl::StrAppend(&text, text.empty() ? "" : "\n", route->HelpText());
     }
-    if (text.empty()) return Fail(ErrorType::kUnsupportedPath, "unsupported path");
+    if (text.empty()) return UnsupportedPath();
     return {.response = Response::Data({{"help", text}, {"see_also", Json()}, {"openapi", Json()}}),
             .error = std::nullopt};
   }
@@ -256,8 +229,11 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   absl::Status mistake_;
   std::vector<std::shared_ptr<void>> kept_;  // Shared: as KeepAlive says.
   std::vector<std::unique_ptr<RouteImpl>> routes_;
+  std::unique_ptr<Lending> lending_ = std::make_unique<Lending>();
+  std::unique_ptr<PeriodicHooks> periodic_ = std::make_unique<PeriodicHooks>();
   Hook initialize_;
   Hook cleanup_;
+  KeyHook invalidate_;
 };
 
 }  // namespace

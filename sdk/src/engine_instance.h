@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "belfry/engine.h"
+#include "sdk/src/outgoing_error.h"
 
 namespace belfry::internal {
 
@@ -24,34 +25,29 @@ struct MountContext {
   std::function<absl::Time()> now;
 };
 
+// A secret that was lent, and the name of its kind.
+struct IncomingSecret {
+  std::string kind;
+  LentSecret secret;
+};
+
 // A request as it came over the wire or from a test, with nothing of the transport left.
 struct IncomingRequest {
   std::string operation;  // Vault's word: "create", "read", "update", "patch", "delete", "list",
-                          // "help", "rollback" …
+                          // "help", "rollback", "renew", "revoke" …
+  std::string id;
   std::string path;
   Json::Object data;
   Caller caller;
+  std::map<std::string, std::vector<std::string>> headers;
+  absl::Duration wrap_ttl = absl::ZeroDuration();
+  // What is to be renewed or revoked: one of them.
+  std::optional<IncomingSecret> secret;
+  std::optional<GivenGrant> grant;
   absl::Time deadline = absl::InfiniteFuture();
   std::function<bool()> cancelled;
   Storage* storage = nullptr;  // The request's own, with its deadline and cancellation.
   EventSender* events = nullptr;
-};
-
-// What kind of failure an answer is, beyond its text; the numbers of ProtoError.err_type.
-// (plugin-protocol 5.6)
-enum class ErrorType {
-  kUnknown = 0,
-  kCoded = 3,
-  kUnsupportedOperation = 5,
-  kUnsupportedPath = 6,
-  kInvalidRequest = 7,
-  kPermissionDenied = 8,
-};
-
-struct OutgoingError {
-  ErrorType type = ErrorType::kUnknown;
-  std::string message;
-  int http_status = 0;  // For kCoded.
 };
 
 // Neither: there is no such thing (404 for reads and lists, 204 for writes).
@@ -64,6 +60,7 @@ struct SpecialPaths {
   std::vector<std::string> root;
   std::vector<std::string> unauthenticated;
   std::vector<std::string> seal_wrap;
+  std::map<SpecialPath, std::vector<std::string>> others;
 };
 
 // One mount's engine, described by the plugin and ready to answer; knows no transport. Thread-safe
@@ -80,6 +77,7 @@ class EngineInstance {
   // nullopt: nothing here tells create from update (no route, or no write handler).
   virtual absl::StatusOr<std::optional<bool>> CheckExistence(IncomingRequest request) = 0;
   virtual absl::Status Initialize() = 0;
+  virtual void Invalidate(std::string_view key) = 0;
   virtual void Cleanup() = 0;
   virtual SpecialPaths special_paths() const = 0;
 };

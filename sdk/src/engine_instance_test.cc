@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "belfry/testing/fake_host.h"
+#include "belfry/testing/matchers.h"
 
 namespace belfry {
 namespace {
@@ -42,33 +43,34 @@ void DefineBook(SecretsEngine& engine) {
   });
 }
 
-class EngineTest : public ::testing::Test {
+class EngineTest : public testing::OnBothHosts {
  protected:
-  const std::unique_ptr<testing::TestHost> host_ = testing::NewFakeHost(DefineBook);
+  const std::unique_ptr<testing::TestHost> host_ = NewHost(DefineBook);
 };
+BELFRY_RUN_ON_BOTH_HOSTS(EngineTest);
 
-TEST_F(EngineTest, WithoutTheKeyAWriteIsACreateAndWithItAnUpdate) {
+TEST_P(EngineTest, WithoutTheKeyAWriteIsACreateAndWithItAnUpdate) {
   EXPECT_EQ(Json(host_->Write("pages/7", {{"text", "x"}})->data()).Dump(),
             R"({"copies":1,"did":"create 7","given":false})");
   ASSERT_TRUE(host_->storage().Put("pages/7", "there").ok());
   EXPECT_EQ(Json(host_->Write("pages/7", {{"text", "x"}})->data()).Dump(), R"({"did":"update x"})");
 }
 
-TEST_F(EngineTest, ARequiredFieldThatIsMissingIsInvalid) {
+TEST_P(EngineTest, ARequiredFieldThatIsMissingIsInvalid) {
   EXPECT_EQ(host_->Write("pages/7", {}).status(),
             absl::InvalidArgumentError("missing required field \"text\""));
   EXPECT_EQ(host_->Write("pages/7", {{"text", nullptr}}).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(EngineTest, AFieldThatDoesNotConvertIsInvalid) {
+TEST_P(EngineTest, AFieldThatDoesNotConvertIsInvalid) {
   EXPECT_EQ(Message(host_->Write("pages/7", {{"text", "x"}, {"copies", "many"}}).status()),
             "Field validation failed: error converting input for field \"copies\": cannot parse '' "
             "as int: strconv.ParseInt: parsing \"many\": "
             "invalid syntax");
 }
 
-TEST_F(EngineTest, UnknownAndShadowedFieldsAreWarnedAbout) {
+TEST_P(EngineTest, UnknownAndShadowedFieldsAreWarnedAbout) {
   EXPECT_THAT(
       host_->Write("pages/7", {{"text", "x"}, {"number", "8"}, {"b", 1}, {"a", 1}})->warnings(),
       ElementsAre("Endpoint ignored these unrecognized parameters: [a b]",
@@ -76,30 +78,30 @@ TEST_F(EngineTest, UnknownAndShadowedFieldsAreWarnedAbout) {
                   "the endpoint's path: [number]"));
 }
 
-TEST_F(EngineTest, AnOperationWithoutHandlerIsUnimplemented) {
+TEST_P(EngineTest, AnOperationWithoutHandlerIsUnimplemented) {
   EXPECT_EQ(host_->Read("pages/7").status(), absl::UnimplementedError("unsupported operation"));
   EXPECT_EQ(host_->Patch("pages/7", {}).status(),
             absl::UnimplementedError("unsupported operation"));
 }
 
-TEST_F(EngineTest, APathWithoutRouteIsUnsupported) {
+TEST_P(EngineTest, APathWithoutRouteIsUnsupported) {
   EXPECT_EQ(host_->Read("nowhere").status(), absl::UnimplementedError("unsupported path"));
 }
 
-TEST_F(EngineTest, AListToleratesItsTrailingSlash) {
+TEST_P(EngineTest, AListToleratesItsTrailingSlash) {
   EXPECT_EQ(Json(host_->List("pages")->data()).Dump(), R"({"keys":["pages/"]})");
 }
 
-TEST_F(EngineTest, OfTwoRoutesThatMatchTheFirstWins) {
+TEST_P(EngineTest, OfTwoRoutesThatMatchTheFirstWins) {
   EXPECT_EQ(host_->Read("rest/shadowed")->kind(), Response::Kind::kData);
 }
 
-TEST_F(EngineTest, AHandlersStatusReachesTheCaller) {
+TEST_P(EngineTest, AHandlersStatusReachesTheCaller) {
   EXPECT_EQ(host_->Delete("pages/7").status(),
             absl::FailedPreconditionError("the page is glued in"));
 }
 
-TEST_F(EngineTest, AnErrorOfTheExistenceCheckIsNotTakenForAbsence) {
+TEST_P(EngineTest, AnErrorOfTheExistenceCheckIsNotTakenForAbsence) {
   host_->storage().FailNext(absl::UnavailableError("gone"));
   EXPECT_EQ(host_->Write("pages/7", {{"text", "x"}}).status(), absl::UnavailableError("gone"));
 }
@@ -151,6 +153,58 @@ TEST(SecretsEngineDeathTest, AFieldOfAnotherRouteStopsTheProgramByName) {
   };
   EXPECT_DEATH((void)testing::NewFakeHost(define)->Read("two"),
                "handler of the path \"two\" asked for a field of the path \"one\"");
+}
+
+// Writes down which hook ran, and for what.
+void DefineHooks(SecretsEngine& engine) {
+  const auto note = [](const char* key) {
+    return [key](HookContext& context) { return context.storage.Put(key, "ran"); };
+  };
+  engine.OnInitialize(note("initialized")).Every(absl::Hours(1), note("ticked"));
+  engine.Every(absl::Minutes(1), [](HookContext&) { return absl::AbortedError("not today"); });
+  engine.OnInvalidate([](HookContext& context, std::string_view key) {
+    (void)context.storage.Put("invalidated", key);
+  });
+}
+
+class HooksTest : public testing::OnBothHosts {
+ protected:
+  const std::unique_ptr<testing::TestHost> host_ = NewHost(DefineHooks);
+};
+BELFRY_RUN_ON_BOTH_HOSTS(HooksTest);
+
+TEST_P(HooksTest, InitializeComesFirst) {
+  EXPECT_EQ(*host_->storage().Get("initialized"), "ran");
+  EXPECT_EQ(*host_->storage().Get("ticked"), std::nullopt);
+}
+
+TEST_P(HooksTest, ATickRunsWhatIsDueAndTellsTheFailure) {
+  EXPECT_EQ(host_->Tick(), absl::AbortedError("not today"));
+  EXPECT_EQ(*host_->storage().Get("ticked"), "ran");
+  ASSERT_TRUE(host_->storage().Delete("ticked").ok());
+  EXPECT_EQ(host_->Tick(), absl::OkStatus());
+  EXPECT_EQ(*host_->storage().Get("ticked"), std::nullopt);
+}
+
+TEST_P(HooksTest, AnInvalidationNamesTheKey) {
+  host_->Invalidate("a/b");
+  EXPECT_EQ(*host_->storage().Get("invalidated"), "a/b");
+}
+
+TEST(HooksOnFakeHost, APeriodIsAMinimum) {
+  const auto host = testing::NewFakeHost(DefineHooks);
+  (void)host->Tick();
+  ASSERT_TRUE(host->storage().Delete("ticked").ok());
+  host->Advance(absl::Minutes(59));
+  EXPECT_EQ(host->Tick(), absl::AbortedError("not today"));
+  EXPECT_EQ(*host->storage().Get("ticked"), std::nullopt);
+  host->Advance(absl::Minutes(1));
+  (void)host->Tick();
+  EXPECT_EQ(*host->storage().Get("ticked"), "ran");
+}
+
+TEST_P(EngineTest, WithoutSuchHooksATickIsUnsupported) {
+  EXPECT_EQ(host_->Tick(), absl::UnimplementedError("unsupported operation"));
 }
 
 struct Counter {

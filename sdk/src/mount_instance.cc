@@ -58,15 +58,16 @@ IncomingRequest MountInstance::Bound(IncomingRequest incoming, const grpc::Serve
 pb::HandleRequestReply MountInstance::Handle(const grpc::ServerContext& context,
                                              const pb::Request& request) {
   absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
-  if (!incoming.ok()) return ToReply(Refuse(incoming.status()), request);
+  if (!incoming.ok()) return ToReply(Refuse(incoming.status()), request, absl::Now());
   StorageClient storage(storage_stub_.get(), &context);
-  return ToReply(engine_->Handle(Bound(*std::move(incoming), context, storage)), request);
+  const OutgoingReply reply = engine_->Handle(Bound(*std::move(incoming), context, storage));
+  return ToReply(reply, request, absl::Now());
 }
 
 pb::HandleExistenceCheckReply MountInstance::CheckExistence(const grpc::ServerContext& context,
                                                             const pb::Request& request) {
   if (request.operation() != "create" && request.operation() != "update") {
-    return ToReply(absl::InvalidArgumentError(ToAbsl(
+    return ToReply(absl::UnknownError(ToAbsl(
         Concat({"incorrect operation type ", request.operation(), " for an existence check"}))));
   }
   absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);

@@ -11,15 +11,6 @@ namespace {
 
 constexpr int kUnlimited = -1;
 
-// Lets tools ask this server, and no other of the process, what it offers. (plugin-protocol 1.8)
-class WithReflection final : public grpc::ServerBuilderOption {
- public:
-  void UpdateArguments(grpc::ChannelArguments*) override {}
-  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
-  }
-};
-
 }  // namespace
 
 PluginServer::PluginServer(Options options)
@@ -33,6 +24,7 @@ PluginServer::PluginServer(Options options)
       // nobody will come who does not know the address yet; the call, if it comes, still finds us.
       broker_service_(&broker_, [this] { stop_.Request(); }),
       backend_({.define = options_.plugin.define,
+                .kind = options_.plugin.kind,
                 .trust = options_.trust,
                 .metadata_mode = options_.metadata_mode,
                 .broker = &broker_,
@@ -51,6 +43,9 @@ absl::StatusOr<std::unique_ptr<PluginServer>> PluginServer::Start(Options option
 }
 
 absl::Status PluginServer::Listen() {
+  // Lets tools ask what the plugin offers; for every server of the process, as the library does as
+  // soon as it is linked. (plugin-protocol 1.8)
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kUnlimited);
   builder.SetMaxSendMessageSize(kUnlimited);
@@ -59,7 +54,6 @@ absl::Status PluginServer::Listen() {
   grpc::Service* const services[] = {&health_,         &multiplexing_, &controller_, &stdio_,
                                      &broker_service_, &backend_,      &version_};
   for (grpc::Service* service : services) builder.RegisterService(service);
-  builder.SetOption(std::make_unique<WithReflection>());
   server_ = builder.BuildAndStart();
   if (server_) return absl::OkStatus();
   return absl::InternalError(Concat(

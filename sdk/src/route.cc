@@ -54,56 +54,69 @@ std::optional<std::map<std::string, std::string>> RouteImpl::Match(std::string_v
 absl::StatusOr<FieldValues> RouteImpl::Collect(const std::map<std::string, std::string>& captures,
                                                const Json::Object& data,
                                                Operation operation) const {
-  const bool writes = operation == Operation::kCreate || operation == Operation::kUpdate;
   FieldValues result;
-  std::vector<std::string> replaced;
-  std::vector<std::string> unknown;
   for (const DeclaredField& field : fields_) {
-    const auto given = data.find(field.name);
     if (field.from_path) {
       const auto capture = captures.find(field.name);
       result.values.emplace_back(capture == captures.end() ? std::string() : capture->second);
       result.given.push_back(capture != captures.end());
-      if (given != data.end()) replaced.push_back(field.name);
       continue;
     }
+    const auto given = data.find(field.name);
     // null is as good as absent, but for a field that takes any JSON.
     if (given == data.end() || (given->second.is_null() && field.type != FieldType::kJson)) {
-      if (field.required && writes)
+      const bool writes = operation == Operation::kCreate || operation == Operation::kUpdate;
+      if (field.required && writes) {
         return absl::InvalidArgumentError(
             absl::StrCat("missing required field \"", field.name, "\""));
+      }
       result.values.push_back(field.initial);
       result.given.push_back(false);
       continue;
     }
-    const bool patches = operation == Operation::kPatch && field.type != FieldType::kJson;
-    absl::StatusOr<std::any> value =
-        ConvertField(patches ? WithoutNulls(given->second) : given->second, field.type);
-    if (!value.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("Field validation failed: error converting input for field \"", field.name,
-                       "\": ", value.status().message()));
-    }
+    absl::StatusOr<std::any> value = Convert(field, given->second, operation);
+    if (!value.ok()) return value.status();
     result.values.push_back(*std::move(value));
     result.given.push_back(true);
   }
+  result.warnings = WarningsAbout(data);
+  return result;
+}
+
+absl::StatusOr<std::any> RouteImpl::Convert(const DeclaredField& field, const Json& given,
+                                            Operation operation) {
+  const bool patches = operation == Operation::kPatch && field.type != FieldType::kJson;
+  absl::StatusOr<std::any> value = ConvertField(patches ? WithoutNulls(given) : given, field.type);
+  if (value.ok()) return value;
+  return absl::InvalidArgumentError(
+      absl::StrCat("Field validation failed: error converting input for field \"", field.name,
+                   "\": ", value.status().message()));
+}
+
+// In Vault's words, which clients show to people.
+std::vector<std::string> RouteImpl::WarningsAbout(const Json::Object& data) const {
+  std::vector<std::string> unknown, replaced, warnings;
   for (const auto& [name, value] : data) {
-    const bool known =
-        std::any_of(fields_.begin(), fields_.end(),
-                    [&name = name](const DeclaredField& field) { return field.name == name; });
-    if (!known) unknown.push_back(name);
+    const auto field =
+        std::find_if(fields_.begin(), fields_.end(),
+                     [&name = name](const DeclaredField& field) { return field.name == name; });
+    if (field == fields_.end()) {
+      if (!accepts_any_field_) unknown.push_back(name);
+    } else if (field->from_path) {
+      replaced.push_back(name);
+    }
   }
   if (!unknown.empty()) {
-    result.warnings.push_back(absl::StrCat("Endpoint ignored these unrecognized parameters: [",
-                                           absl::StrJoin(unknown, " "), "]"));
+    warnings.push_back(absl::StrCat("Endpoint ignored these unrecognized parameters: [",
+                                    absl::StrJoin(unknown, " "), "]"));
   }
   if (!replaced.empty()) {
-    result.warnings.push_back(
+    warnings.push_back(
         absl::StrCat("Endpoint replaced the value of these parameters with the values captured "
                      "from the endpoint's path: [",
                      absl::StrJoin(replaced, " "), "]"));
   }
-  return result;
+  return warnings;
 }
 
 const Handler* RouteImpl::HandlerFor(Operation operation) const {
@@ -132,6 +145,12 @@ Route& RouteImpl::OnWrite(Handler handler) {
 Route& RouteImpl::ExistsIf(ExistenceCheck check) {
   CheckDescribing();
   exists_if_ = std::move(check);
+  return *this;
+}
+
+Route& RouteImpl::AcceptAnyField() {
+  CheckDescribing();
+  accepts_any_field_ = true;
   return *this;
 }
 
@@ -189,6 +208,10 @@ void RouteImpl::MarkRequired(FieldId field) {
 
 void RouteImpl::SetDefault(FieldId field, std::any value) {
   Mine(field).initial = std::move(value);
+}
+
+void RouteImpl::MarkSensitive(FieldId field) {
+  Mine(field).sensitive = true;
 }
 
 DeclaredField& RouteImpl::Mine(FieldId field) {

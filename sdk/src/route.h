@@ -21,6 +21,7 @@ struct DeclaredField {
   FieldType type = FieldType::kString;
   bool from_path = false;
   bool required = false;
+  bool sensitive = false;
   std::any initial;  // The default, or the type's zero.
 };
 
@@ -66,10 +67,14 @@ class RouteImpl final : public Route {
   Route& OnList(Handler handler) override { return Set(Operation::kList, std::move(handler)); }
   Route& OnPatch(Handler handler) override { return Set(Operation::kPatch, std::move(handler)); }
   Route& ExistsIf(ExistenceCheck check) override;
+  Route& AcceptAnyField() override;
 
  private:
-  static constexpr std::size_t kOperations = 6;
+  static constexpr std::size_t kOperations = 8;
 
+  static absl::StatusOr<std::any> Convert(const DeclaredField& field, const Json& given,
+                                          Operation operation);
+  std::vector<std::string> WarningsAbout(const Json::Object& data) const;
   Route& Set(Operation operation, Handler handler);
   void CheckDescribing() const;
   void Mistake(std::string text);
@@ -78,6 +83,7 @@ class RouteImpl final : public Route {
                    const std::type_info& type) override;
   void MarkRequired(FieldId field) override;
   void SetDefault(FieldId field, std::any value) override;
+  void MarkSensitive(FieldId field) override;
   DeclaredField& Mine(FieldId field);
 
   const std::string pattern_;
@@ -88,6 +94,7 @@ class RouteImpl final : public Route {
   std::array<Handler, kOperations> handlers_;
   Handler write_;
   ExistenceCheck exists_if_;
+  bool accepts_any_field_ = false;
   bool described_ = false;
   absl::Status mistake_;
 };

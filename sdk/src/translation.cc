@@ -1,5 +1,9 @@
 #include "sdk/src/translation.h"
 
+#include <optional>
+
+#include "absl/strings/escaping.h"
+#include "sdk/src/lease_translation.h"
 #include "sdk/src/valid_utf8.h"
 #include "server/base/text.h"
 
@@ -29,13 +33,18 @@ std::string Envelope(const Response& response, const pb::Request& request) {
                  ",\"auth\":null,\"mount_type\":\"\"}"});
 }
 
-std::string RawResponse(int http_status, std::string body) {
+std::string RawResponse(int http_status, std::string body,
+                        const std::string& content_type = "application/json") {
   Json::Object raw;
   raw["http_status_code"] = http_status;
-  raw["http_content_type"] = "application/json";
-  // A JSON object is never valid base64, so hosts that try to decode it leave it alone.
+  raw["http_content_type"] = content_type;
   if (!body.empty()) raw["http_raw_body"] = std::move(body);
   return Json(std::move(raw)).Dump();
+}
+
+// What JSON can carry whatever it is, and hosts decode. (plugin-protocol 5.3)
+std::string Base64(std::string_view bytes) {
+  return absl::Base64Escape(ToAbsl(bytes));
 }
 
 // The status that cannot be told by leaving the response out, which means 404 to a read or list
@@ -53,35 +62,92 @@ std::string RawBody(int http_status, const Response& response, const pb::Request
   const bool plain_not_found =
       response.kind() == Response::Kind::kNotFound && response.warnings().empty();
   if (http_status == kNoContentStatus || plain_not_found) return "";
+  // A JSON object is never valid base64, so hosts that try to decode it leave it alone.
   return Envelope(response, request);
 }
 
-void SetResponse(const Response& response, const pb::Request& request,
+// What stands beside the data, whatever that is.
+bool SetAround(const Response& response, absl::Time now, pb::HandleRequestReply& reply) {
+  for (const auto& [name, values] : response.headers()) {
+    pb::Header& header = (*reply.mutable_response()->mutable_headers())[ValidUtf8(name)];
+    for (const std::string& value : values) header.add_header(ValidUtf8(value));
+  }
+  if (response.lease()) {
+    ToProto(response.secret_kind(), *response.lease(), now,
+            *reply.mutable_response()->mutable_secret());
+  }
+  if (response.grant()) {
+    ToProto(*response.grant(), now, *reply.mutable_response()->mutable_auth());
+  }
+  if (response.wrap_ttl() > absl::ZeroDuration()) {
+    pb::ResponseWrapInfo& wrap = *reply.mutable_response()->mutable_wrap_info();
+    wrap.set_ttl(absl::ToInt64Nanoseconds(response.wrap_ttl()));
+    wrap.mutable_creation_time()->set_seconds(absl::ToUnixSeconds(now));
+  }
+  return reply.has_response();
+}
+
+void SetResponse(const Response& response, const pb::Request& request, absl::Time now,
                  pb::HandleRequestReply& reply) {
+  const bool has_more = SetAround(response, now, reply);
+  if (response.kind() == Response::Kind::kRaw) {
+    reply.mutable_response()->set_data(
+        RawResponse(*response.http_status(), Base64(response.body()), response.content_type()));
+    return;
+  }
   if (const std::optional<int> status = ExplicitStatus(response, request)) {
     reply.mutable_response()->set_data(RawResponse(*status, RawBody(*status, response, request)));
     return;
   }
   const bool empty =
       response.kind() == Response::Kind::kNoContent || response.kind() == Response::Kind::kNotFound;
-  if (empty && response.warnings().empty()) return;
+  if (empty && response.warnings().empty() && !has_more) return;
   reply.mutable_response()->set_data(empty ? "null" : Json(response.data()).Dump());
   for (const std::string& warning : response.warnings()) {
     reply.mutable_response()->add_warnings(ValidUtf8(warning));
   }
 }
 
+void Fill(const OutgoingError& error, pb::ProtoError& out) {
+  out.set_err_type(static_cast<std::uint32_t>(error.type));
+  out.set_err_msg(ValidUtf8(error.message));
+  if (error.type == ErrorType::kCoded) out.set_err_code(error.http_status);
+}
+
 void SetError(const OutgoingError& error, pb::HandleRequestReply& reply) {
-  const std::string message = ValidUtf8(error.message);
-  reply.mutable_err()->set_err_type(static_cast<std::uint32_t>(error.type));
-  reply.mutable_err()->set_err_msg(message);
-  if (error.type == ErrorType::kCoded) reply.mutable_err()->set_err_code(error.http_status);
+  Fill(error, *reply.mutable_err());
+  const std::string& message = reply.err().err_msg();
   // Hosts put their own words in place of these types' messages; ours travel beside them.
   const bool replaced =
-      error.type == ErrorType::kInvalidRequest || error.type == ErrorType::kPermissionDenied;
+      error.type == ErrorType::kInvalidRequest || error.type == ErrorType::kPermissionDenied ||
+      (error.type == ErrorType::kUnsupportedOperation && message != kUnsupportedOperationText);
   if (replaced && !message.empty() && !reply.has_response()) {
     reply.mutable_response()->set_data(Json(Json::Object{{"error", Json(message)}}).Dump());
   }
+}
+
+template <typename Message, typename T>
+absl::Status Read(const Message& message, std::optional<T>& out) {
+  auto value = FromProto(message);
+  if (!value.ok()) return value.status();
+  out = *std::move(value);
+  return absl::OkStatus();
+}
+
+google::protobuf::RepeatedPtrField<std::string>& SpecialList(SpecialPath kind, pb::Paths& paths) {
+  switch (kind) {
+    case SpecialPath::kLocalStorage:
+      return *paths.mutable_local_storage();
+    case SpecialPath::kWriteForwarded:
+      return *paths.mutable_write_forwarded_storage();
+    case SpecialPath::kBinary:
+      return *paths.mutable_binary();
+    case SpecialPath::kLimited:
+      return *paths.mutable_limited();
+    case SpecialPath::kSnapshotRead:
+      break;
+  }
+  return *paths.mutable_allow_snapshot_read();
 }
 
 }  // namespace
@@ -89,11 +155,21 @@ void SetError(const OutgoingError& error, pb::HandleRequestReply& reply) {
 absl::StatusOr<IncomingRequest> ToIncoming(const pb::Request& request) {
   IncomingRequest incoming;
   incoming.operation = request.operation();
+  incoming.id = request.id();
   incoming.path = request.path();
   incoming.caller = {.display_name = request.display_name(),
                      .entity_id = request.entity_id(),
                      .token_accessor = request.client_token_accessor(),
-                     .remote_address = request.connection().remote_addr()};
+                     .remote_address = request.connection().remote_addr(),
+                     .unauthenticated = request.unauthenticated()};
+  incoming.wrap_ttl = absl::Nanoseconds(request.wrap_info().ttl());
+  for (const auto& [name, header] : request.headers()) {
+    incoming.headers[name].assign(header.header().begin(), header.header().end());
+  }
+  absl::Status status;
+  if (request.has_secret()) status.Update(Read(request.secret(), incoming.secret));
+  if (request.has_auth()) status.Update(Read(request.auth(), incoming.grant));
+  if (!status.ok()) return status;
   if (request.data().empty()) return incoming;
   absl::StatusOr<Json> data = Json::Parse(request.data());
   if (!data.ok()) return data.status();
@@ -104,9 +180,10 @@ absl::StatusOr<IncomingRequest> ToIncoming(const pb::Request& request) {
   return incoming;
 }
 
-pb::HandleRequestReply ToReply(const OutgoingReply& reply, const pb::Request& request) {
+pb::HandleRequestReply ToReply(const OutgoingReply& reply, const pb::Request& request,
+                               absl::Time now) {
   pb::HandleRequestReply message;
-  if (reply.response) SetResponse(*reply.response, request, message);
+  if (reply.response) SetResponse(*reply.response, request, now, message);
   if (reply.error) SetError(*reply.error, message);
   return message;
 }
@@ -128,12 +205,17 @@ pb::SpecialPathsReply ToReply(const SpecialPaths& paths) {
   for (const std::string& path : paths.root) out.add_root(path);
   for (const std::string& path : paths.unauthenticated) out.add_unauthenticated(path);
   for (const std::string& prefix : paths.seal_wrap) out.add_seal_wrap_storage(prefix);
+  for (const auto& [kind, marked] : paths.others) {
+    for (const std::string& path : marked) *SpecialList(kind, out).Add() = path;
+  }
   return message;
 }
 
 void ToProto(const absl::Status& status, pb::ProtoError& error) {
-  error.set_err_type(static_cast<std::uint32_t>(ErrorType::kUnknown));
-  error.set_err_msg(ValidUtf8(ToStd(status.message())));
+  OutgoingError outgoing = ToError(status);
+  // The one whose words every host keeps.
+  if (outgoing.type == ErrorType::kInvalidRequest) outgoing.type = ErrorType::kUser;
+  Fill(outgoing, error);
 }
 
 }  // namespace belfry::internal

@@ -15,13 +15,16 @@ absl::StatusOr<IncomingRequest> ToIncoming(const pb::Request& request);
 
 // An answer with an HTTP status of its own travels as a raw response with the whole envelope as its
 // body, as Vault's kv does it; `request` gives the envelope its id. (plugin-protocol 5.3, 5.6, 8.4)
-pb::HandleRequestReply ToReply(const OutgoingReply& reply, const pb::Request& request);
+// `now` is when leases begin.
+pb::HandleRequestReply ToReply(const OutgoingReply& reply, const pb::Request& request,
+                               absl::Time now);
 
 pb::HandleExistenceCheckReply ToReply(const absl::StatusOr<std::optional<bool>>& exists);
 
 pb::SpecialPathsReply ToReply(const SpecialPaths& paths);
 
-// A hook's failure.
+// A hook's failure, or an existence check's: a host shows only a user's mistake as it is.
+// (plugin-protocol 5.7)
 void ToProto(const absl::Status& status, pb::ProtoError& error);
 
 }  // namespace belfry::internal

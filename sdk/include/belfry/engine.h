@@ -1,7 +1,5 @@
 #pragma once
 
-#include <functional>
-#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "belfry/events.h"
+#include "belfry/lease.h"
 #include "belfry/request.h"
 #include "belfry/response.h"
 #include "belfry/storage.h"
@@ -29,6 +28,16 @@ struct HookContext {
   EventSender& events;
 };
 using Hook = absl::AnyInvocable<absl::Status(HookContext&) const>;
+using KeyHook = absl::AnyInvocable<void(HookContext&, std::string_view key) const>;
+
+// A renewal answers with the terms that hold from now on; `internal` of what it is given is kept by
+// returning it. Requests of these handlers have no fields; data() is what was answered when the
+// secret was lent.
+using RenewHandler = absl::AnyInvocable<absl::StatusOr<Lease>(Request&, const LentSecret&) const>;
+// Must succeed if the secret is gone already: hosts try again after any error.
+using RevokeHandler = absl::AnyInvocable<absl::Status(Request&, const LentSecret&) const>;
+using GrantRenewHandler =
+    absl::AnyInvocable<absl::StatusOr<Grant>(Request&, const GivenGrant&) const>;
 
 // One path of an engine: its fields and what it does for each operation. Made by
 // SecretsEngine::Path, lives as long as the engine. Described by one thread, while `define` runs;
@@ -38,6 +47,9 @@ using Hook = absl::AnyInvocable<absl::Status(HookContext&) const>;
 // is answered with 400 before the handler runs. A field of the body with the name of a path
 // parameter gives way to it, with a warning; unknown fields are ignored with a warning. Handlers
 // may block. They must not keep the Request. An operation without a handler is answered with 405.
+//
+// `help` of a path: its first line says in a few words what it is, the rest explains. It is shown
+// by `path-help` and in OpenAPI, with all that is declared.
 class Route {
  public:
   virtual ~Route() = default;
@@ -60,6 +72,15 @@ class Route {
     return *this;
   }
 
+  // Tools hide what people type into it, and what they get back.
+  template <typename T>
+  Route& Sensitive(const FieldKey<T>& field) {
+    MarkSensitive(field.id_);
+    return *this;
+  }
+  // Fields that are not declared are meant, too: data() has them, and nobody is warned.
+  virtual Route& AcceptAnyField() = 0;
+
   virtual Route& OnRead(Handler handler) = 0;
   // Both create and update.
   virtual Route& OnWrite(Handler handler) = 0;
@@ -80,7 +101,23 @@ class Route {
                                      const std::type_info& type) = 0;
   virtual void MarkRequired(internal::FieldId field) = 0;
   virtual void SetDefault(internal::FieldId field, std::any value) = 0;
+  virtual void MarkSensitive(internal::FieldId field) = 0;
 };
+
+// One kind of secret that an engine lends, for example the users of a database. Made by
+// SecretsEngine::Secret, lives as long as the engine. Described like a Route.
+class SecretKind {
+ public:
+  virtual ~SecretKind() = default;
+  // Without it, secrets of this kind cannot be renewed.
+  virtual SecretKind& OnRenew(RenewHandler handler) = 0;
+  // When the lease ends or is revoked. Required.
+  virtual SecretKind& OnRevoke(RevokeHandler handler) = 0;
+  virtual std::string_view name() const = 0;
+};
+
+// Paths of a plugin that only some hosts tell apart. (plugin-protocol 5.1, `Paths`)
+enum class SpecialPath { kLocalStorage, kWriteForwarded, kBinary, kLimited, kSnapshotRead };
 
 // Describes a secrets engine: its paths and hooks. The SDK makes one for each mount and hands it to
 // the plugin's `define`. Described by one thread, until `define` returns; what it holds lives until
@@ -96,6 +133,11 @@ class SecretsEngine {
   // An RE2 regular expression with named groups, anchored at both ends.
   virtual Route& PathRegex(std::string_view re2, std::string_view help) = 0;
 
+  // The name is kept with every lease, so that it must not change between versions of a plugin.
+  virtual SecretKind& Secret(std::string_view name) = 0;
+  // For engines served as EngineKind::kAuth; without it their tokens cannot be renewed.
+  virtual SecretsEngine& OnRenewLogin(GrantRenewHandler handler) = 0;
+
   // Something that lives as long as the engine, built as T(*this, arguments…); it may describe
   // paths and capture itself in them.
   template <typename T, typename... A>
@@ -110,6 +152,11 @@ class SecretsEngine {
   virtual SecretsEngine& OnInitialize(Hook hook) = 0;
   // When the mount goes, or the plugin stops in order.
   virtual SecretsEngine& OnCleanup(Hook hook) = 0;
+  // When another node has changed a key below this engine's storage: what is cached of it is old.
+  virtual SecretsEngine& OnInvalidate(KeyHook hook) = 0;
+  // Again and again, at least `period` apart, as the host's own clock of about a minute allows;
+  // never two at once. A failure is the host's to log.
+  virtual SecretsEngine& Every(absl::Duration period, Hook hook) = 0;
 
   // Storage prefixes that the host should wrap with its seal.
   virtual SecretsEngine& SealWrapped(std::vector<std::string> prefixes) = 0;
@@ -117,6 +164,7 @@ class SecretsEngine {
   // rest.
   virtual SecretsEngine& Unauthenticated(std::vector<std::string> paths) = 0;
   virtual SecretsEngine& RootOnly(std::vector<std::string> paths) = 0;
+  virtual SecretsEngine& Mark(SpecialPath kind, std::vector<std::string> paths) = 0;
 
   // What the host's administrator gave this mount ("version" → "2"), "" when absent; and the id
   // under which the host knows the mount.

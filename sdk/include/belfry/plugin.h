@@ -4,6 +4,7 @@
 #include "belfry/engine.h"         // IWYU pragma: export
 #include "belfry/events.h"         // IWYU pragma: export
 #include "belfry/json.h"           // IWYU pragma: export
+#include "belfry/lease.h"          // IWYU pragma: export
 #include "belfry/request.h"        // IWYU pragma: export
 #include "belfry/response.h"       // IWYU pragma: export
 #include "belfry/serve.h"          // IWYU pragma: export

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <any>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "belfry/events.h"
@@ -11,7 +13,7 @@
 
 namespace belfry {
 
-enum class Operation { kCreate, kRead, kUpdate, kPatch, kDelete, kList };
+enum class Operation { kCreate, kRead, kUpdate, kPatch, kDelete, kList, kRenew, kRevoke };
 
 // Who sent a request, as far as the host tells.
 struct Caller {
@@ -19,6 +21,8 @@ struct Caller {
   std::string entity_id;
   std::string token_accessor;
   std::string remote_address;
+  // Nobody has looked at a token: the path is one of SecretsEngine::Unauthenticated.
+  bool unauthenticated = false;
 };
 
 class Route;
@@ -51,6 +55,8 @@ class Request {
   // Without the mount. Valid during the handler, like everything this class hands out.
   virtual std::string_view path() const = 0;
   virtual Operation operation() const = 0;
+  // The host's name for it, as its audit log has it; empty for what no client asked.
+  virtual std::string_view id() const = 0;
   // The field as given, or its default, or T{}; already validated. A key of another route is a
   // mistake in the program and stops it with both routes' names.
   template <typename T>
@@ -70,9 +76,15 @@ class Request {
   virtual const Caller& caller() const = 0;
   // What the host's administrator gave this mount, for example version → "2".
   virtual std::string_view MountOption(std::string_view name) const = 0;
+  // HTTP headers that the mount's administrator lets through, by their names.
+  virtual const std::map<std::string, std::vector<std::string>>& headers() const = 0;
+  // How long the client wants the answer wrapped; the host does that. Zero: not at all.
+  virtual absl::Duration wrap_ttl() const = 0;
   virtual absl::Time Now() const = 0;
+  // When the host stops waiting. Storage calls of this request end then, too, and when it is
+  // cancelled.
   virtual absl::Time deadline() const = 0;
-  // Whether the client has gone away; safe to ask from a loop.
+  // Whether the client has gone away, or the deadline has passed; safe to ask from a loop.
   virtual bool cancelled() const = 0;
 
  private:

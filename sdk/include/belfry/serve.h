@@ -6,6 +6,9 @@
 
 namespace belfry {
 
+// What a host may mount the plugin as: at a path of its own, or below auth/.
+enum class EngineKind { kSecrets, kAuth };
+
 // What a plugin is. The strings must outlive Serve.
 struct Plugin {
   std::string_view name;
@@ -13,6 +16,7 @@ struct Plugin {
   std::string_view version;
   // Describes one mount; called once for each, on a fresh engine.
   void (*define)(SecretsEngine&);
+  EngineKind kind = EngineKind::kSecrets;
 };
 
 // Runs the plugin until its host stops it; the whole of main(). Returns the exit code: 0 after an

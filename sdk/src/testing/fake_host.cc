@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "sdk/src/engine_instance.h"
-#include "sdk/src/testing/error_status.h"
+#include "sdk/src/testing/asked.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/recorded_events.h"
 
@@ -65,48 +65,39 @@ class FakeHost final : public TestHost {
   }
   ~FakeHost() override { engine_->Cleanup(); }
 
-  Result Read(std::string_view path, Json::Object query) override {
-    return Handle("read", path, std::move(query));
-  }
-  Result Write(std::string_view path, Json::Object fields) override {
-    const absl::StatusOr<std::optional<bool>> exists =
-        engine_->CheckExistence(Incoming("update", path, fields));
-    if (!exists.ok()) return exists.status();
-    return Handle(*exists == false ? "create" : "update", path, std::move(fields));
-  }
-  Result Patch(std::string_view path, Json::Object fields) override {
-    return Handle("patch", path, std::move(fields));
-  }
-  Result Delete(std::string_view path, Json::Object query) override {
-    return Handle("delete", path, std::move(query));
-  }
-  Result List(std::string_view path) override {
-    // As a host sends it.
-    std::string folder(path);
-    if (!folder.empty() && !folder.ends_with('/')) folder += '/';
-    return Handle("list", folder, {});
-  }
   FakeStorage& storage() override { return storage_; }
   std::vector<SentEvent> events() const override { return events_.All(); }
   void RefuseEvents(absl::Status status) override { events_.Refuse(std::move(status)); }
   void Advance(absl::Duration by) override { clock_.Advance(by); }
 
+  void Invalidate(std::string_view key) override { engine_->Invalidate(key); }
+
  private:
-  internal::IncomingRequest Incoming(std::string_view operation, std::string_view path,
-                                     Json::Object data) {
+  Result Answer(const Asked& asked) override {
+    internal::OutgoingReply reply = engine_->Handle(Incoming(asked));
+    if (reply.error) return ToStatus(*reply.error);
+    return *std::move(reply.response);
+  }
+  absl::StatusOr<std::optional<bool>> Exists(const Asked& asked) override {
+    return engine_->CheckExistence(Incoming(asked));
+  }
+  internal::IncomingRequest Incoming(const Asked& asked) {
     internal::IncomingRequest request;
-    request.operation = operation;
-    request.path = path;
-    request.data = std::move(data);
+    request.operation = asked.operation;
+    request.path = asked.path;
+    request.data = asked.data;
     request.caller.display_name = "token";
     request.storage = &storage_;
     request.events = &sender_;
+    const absl::Time issued = clock_.Now() - asked.renewal.age;
+    if (asked.lent != nullptr && asked.lent->lease()) {
+      request.secret = {asked.lent->secret_kind(),
+                        {*asked.lent->lease(), issued, asked.renewal.increment}};
+    }
+    if (asked.lent != nullptr && asked.lent->grant()) {
+      request.grant = {*asked.lent->grant(), issued, asked.renewal.increment};
+    }
     return request;
-  }
-  Result Handle(std::string_view operation, std::string_view path, Json::Object data) {
-    internal::OutgoingReply reply = engine_->Handle(Incoming(operation, path, std::move(data)));
-    if (reply.error) return ToStatus(*reply.error);
-    return *std::move(reply.response);
   }
 
   InMemoryFakeStorage storage_;

@@ -4,13 +4,15 @@
 #include <string>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "belfry/serve.h"
-#include "belfry/testing/fake_host.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "proto/vault/grpc_broker.grpc.pb.h"
 #include "proto/vault/grpc_controller.grpc.pb.h"
 #include "sdk/src/grpc_status.h"
+#include "sdk/src/lease_translation.h"
 #include "sdk/src/plugin_server.h"
+#include "sdk/src/testing/asked.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/host_server.h"
 #include "sdk/src/testing/scratch_directory.h"
@@ -81,31 +83,13 @@ class WireHost final : public TestHost {
     broker_stream_->Finish();
   }
 
-  Result Read(std::string_view path, Json::Object query) override {
-    return Handle("read", path, std::move(query));
-  }
-  Result Write(std::string_view path, Json::Object fields) override {
+  void Invalidate(std::string_view key) override {
     MountCall call;
-    pb::HandleExistenceCheckArgs arguments;
-    *arguments.mutable_request() = NewRequest("update", path, fields);
-    pb::HandleExistenceCheckReply reply;
-    const grpc::Status status = backend_->HandleExistenceCheck(call.context(), arguments, &reply);
-    if (!status.ok()) return internal::FromGrpc(status);
-    if (reply.has_err()) return absl::InternalError(reply.err().err_msg());
-    const bool create = reply.check_found() && !reply.exists();
-    return Handle(create ? "create" : "update", path, std::move(fields));
-  }
-  Result Patch(std::string_view path, Json::Object fields) override {
-    return Handle("patch", path, std::move(fields));
-  }
-  Result Delete(std::string_view path, Json::Object query) override {
-    return Handle("delete", path, std::move(query));
-  }
-  Result List(std::string_view path) override {
-    // As a host sends it.
-    std::string folder(path);
-    if (!folder.empty() && !folder.ends_with('/')) folder += '/';
-    return Handle("list", folder, {});
+    pb::InvalidateKeyArgs arguments;
+    arguments.set_key(std::string(key));
+    pb::Empty empty;
+    const grpc::Status status = backend_->InvalidateKey(call.context(), arguments, &empty);
+    if (!status.ok()) Die("the plugin does not take an invalidation: " + status.error_message());
   }
   FakeStorage& storage() override { return storage_; }
   std::vector<SentEvent> events() const override { return events_.All(); }
@@ -155,26 +139,50 @@ class WireHost final : public TestHost {
     if (reply.has_err()) Die("the plugin did not initialize: " + reply.err().err_msg());
   }
 
-  static pb::Request NewRequest(std::string_view operation, std::string_view path,
-                                const Json::Object& data) {
+  static pb::Request NewRequest(const Asked& asked) {
     pb::Request request;
     request.set_id("00000000-0000-4000-8000-000000000000");
-    request.set_operation(std::string(operation));
-    request.set_path(std::string(path));
-    request.set_data(Json(data).Dump());
+    request.set_operation(asked.operation);
+    request.set_path(asked.path);
+    request.set_data(Json(asked.data).Dump());
     request.set_display_name("token");
     request.mutable_connection()->set_remote_addr("127.0.0.1");
+    if (asked.lent == nullptr) return request;
+    const absl::Time issued = absl::Now() - asked.renewal.age;
+    const std::int64_t increment = absl::ToInt64Nanoseconds(asked.renewal.increment);
+    if (asked.lent->lease()) {
+      pb::Secret& secret = *request.mutable_secret();
+      internal::ToProto(asked.lent->secret_kind(), *asked.lent->lease(), issued, secret);
+      secret.mutable_lease_options()->set_increment(increment);
+    }
+    if (asked.lent->grant()) {
+      pb::Auth& auth = *request.mutable_auth();
+      internal::ToProto(*asked.lent->grant(), issued, auth);
+      auth.mutable_lease_options()->set_increment(increment);
+    }
     return request;
   }
 
-  Result Handle(std::string_view operation, std::string_view path, Json::Object data) {
+  Result Answer(const Asked& asked) override {
     MountCall call;
     pb::HandleRequestArgs arguments;
-    *arguments.mutable_request() = NewRequest(operation, path, data);
+    *arguments.mutable_request() = NewRequest(asked);
     pb::HandleRequestReply reply;
     const grpc::Status status = backend_->HandleRequest(call.context(), arguments, &reply);
     if (!status.ok()) return internal::FromGrpc(status);
-    return FromReply(operation, reply);
+    return FromReply(asked.operation, reply);
+  }
+
+  absl::StatusOr<std::optional<bool>> Exists(const Asked& asked) override {
+    MountCall call;
+    pb::HandleExistenceCheckArgs arguments;
+    *arguments.mutable_request() = NewRequest(asked);
+    pb::HandleExistenceCheckReply reply;
+    const grpc::Status status = backend_->HandleExistenceCheck(call.context(), arguments, &reply);
+    if (!status.ok()) return internal::FromGrpc(status);
+    if (reply.has_err()) return FromProto(reply.err());
+    if (!reply.check_found()) return std::nullopt;
+    return reply.exists();
   }
 
   const ScratchDirectory directory_;

@@ -3,7 +3,10 @@
 #include <cstdlib>
 #include <utility>
 
-#include "sdk/src/testing/error_status.h"
+#include "absl/strings/escaping.h"
+#include "sdk/src/lease_translation.h"
+#include "sdk/src/outgoing_error.h"
+#include "sdk/src/response_access.h"
 
 namespace belfry::testing {
 namespace {
@@ -23,10 +26,15 @@ Result FromRaw(int http_status, const Json::Object& raw) {
   if (http_status == 204) return Response::NoContent();
   const auto body = raw.find("http_raw_body");
   if (http_status == 404 && body == raw.end()) return Response::NotFound();
-  if (body == raw.end() || body->second.if_string() == nullptr) {
-    return absl::InternalError("the plugin's raw answer has no body");
+  const std::string text =
+      body == raw.end() || !body->second.if_string() ? "" : *body->second.if_string();
+  // Our envelopes are no base64, and all other bodies are. (translation.cc)
+  if (std::string bytes; absl::Base64Unescape(text, &bytes)) {
+    const Json& content_type = raw.at("http_content_type");
+    return Response::Raw(http_status, content_type.if_string() ? *content_type.if_string() : "",
+                         std::move(bytes));
   }
-  absl::StatusOr<Json::Object> envelope = ParseObject(*body->second.if_string());
+  absl::StatusOr<Json::Object> envelope = ParseObject(text);
   if (!envelope.ok()) return envelope.status();
   if (http_status == 404 && !envelope->contains("data")) return Response::NotFound();
   const Json& data = (*envelope)["data"];
@@ -52,26 +60,53 @@ Response FromData(std::string_view operation, Json::Object data) {
   return Response::List(std::move(names));
 }
 
+Result FromBody(std::string_view operation, const pb::Response& response, Json::Object data) {
+  if (const auto status = data.find("http_status_code");
+      status != data.end() && status->second.if_number() != nullptr) {
+    return FromRaw(std::atoi(status->second.if_number()->text.c_str()), data);
+  }
+  if (response.data() == "null") return Response::NoContent();
+  return FromData(operation, std::move(data));
+}
+
+// What stands beside the data.
+absl::Status AddAround(const pb::Response& message, Response& response) {
+  for (const auto& [name, header] : message.headers()) {
+    for (const std::string& value : header.header()) response.AddHeader(name, value);
+  }
+  if (message.has_wrap_info()) response.WrapFor(absl::Nanoseconds(message.wrap_info().ttl()));
+  if (message.has_secret()) {
+    absl::StatusOr<internal::IncomingSecret> secret = internal::FromProto(message.secret());
+    if (!secret.ok()) return secret.status();
+    internal::ResponseAccess::SetLease(response, secret->kind, std::move(secret->secret.lease));
+  }
+  if (message.has_auth()) {
+    absl::StatusOr<GivenGrant> given = internal::FromProto(message.auth());
+    if (!given.ok()) return given.status();
+    internal::ResponseAccess::SetGrant(response, std::move(given->grant));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+absl::Status FromProto(const pb::ProtoError& error) {
+  return internal::ToStatus({.type = static_cast<internal::ErrorType>(error.err_type()),
+                             .message = error.err_msg(),
+                             .http_status = static_cast<int>(error.err_code())});
+}
 
 Result FromReply(std::string_view operation, const pb::HandleRequestReply& reply) {
   const bool is_query = operation == "read" || operation == "list";
   absl::StatusOr<Json::Object> data = Json::Object{};
   if (reply.has_response()) data = ParseObject(reply.response().data());
   if (!data.ok()) return data.status();
-  if (reply.has_err()) {
-    return ToStatus({.type = static_cast<internal::ErrorType>(reply.err().err_type()),
-                     .message = reply.err().err_msg(),
-                     .http_status = static_cast<int>(reply.err().err_code())});
-  }
+  if (reply.has_err()) return FromProto(reply.err());
   if (!reply.has_response()) return is_query ? Response::NotFound() : Response::NoContent();
-  if (const auto status = data->find("http_status_code");
-      status != data->end() && status->second.if_number() != nullptr) {
-    return FromRaw(std::atoi(status->second.if_number()->text.c_str()), *data);
-  }
-  const bool is_null = reply.response().data() == "null";
-  Response response = is_null ? Response::NoContent() : FromData(operation, *std::move(data));
-  for (const std::string& warning : reply.response().warnings()) response.AddWarning(warning);
+  Result response = FromBody(operation, reply.response(), *std::move(data));
+  if (!response.ok()) return response;
+  for (const std::string& warning : reply.response().warnings()) response->AddWarning(warning);
+  if (absl::Status status = AddAround(reply.response(), *response); !status.ok()) return status;
   return response;
 }
 

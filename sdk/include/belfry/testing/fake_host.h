@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +24,18 @@ class FakeStorage : public Storage {
  public:
   // The next call fails with this status.
   virtual void FailNext(absl::Status status) = 0;
-  // Writes fail with FailedPrecondition until it is called with false… see ReadOnly/Writable.
+  // Writes fail with FailedPrecondition until Writable.
   virtual void ReadOnly() = 0;
   virtual void Writable() = 0;
+};
+
+struct Asked;
+
+// How a lent secret or a login is asked to be renewed.
+struct Renewal {
+  absl::Duration increment = absl::ZeroDuration();
+  // How long ago it was lent.
+  absl::Duration age = absl::ZeroDuration();
 };
 
 // A host for one mount, for tests of plugins. The same calls work on NewFakeHost (no process, no
@@ -34,12 +44,24 @@ class FakeStorage : public Storage {
 class TestHost {
  public:
   virtual ~TestHost() = default;
-  virtual Result Read(std::string_view path, Json::Object query = {}) = 0;
+  Result Read(std::string_view path, Json::Object query = {});
   // Create or update, as the plugin's existence check decides.
-  virtual Result Write(std::string_view path, Json::Object fields) = 0;
-  virtual Result Patch(std::string_view path, Json::Object fields) = 0;
-  virtual Result Delete(std::string_view path, Json::Object query = {}) = 0;
-  virtual Result List(std::string_view path) = 0;
+  Result Write(std::string_view path, Json::Object fields);
+  Result Patch(std::string_view path, Json::Object fields);
+  Result Delete(std::string_view path, Json::Object query = {});
+  Result List(std::string_view path);
+  // What `path-help` shows; an empty path is the whole engine. Data with `help` and `openapi`.
+  Result Help(std::string_view path);
+  // `lent` is what this host answered to a request of `path`: a Response::Secret or, to be renewed,
+  // a Response::Login. The answer to a renewal has the new lease or grant.
+  Result Renew(std::string_view path, const Response& lent, Renewal renewal = {});
+  absl::Status Revoke(std::string_view path, const Response& lent);
+  // A host does this about once a minute: what SecretsEngine::Every describes runs if it is due.
+  // Unimplemented when there is none.
+  absl::Status Tick();
+  // As if another node had changed the key.
+  virtual void Invalidate(std::string_view key) = 0;
+
   virtual FakeStorage& storage() = 0;
   // Every event that the host accepted, in order.
   virtual std::vector<SentEvent> events() const = 0;
@@ -48,6 +70,10 @@ class TestHost {
   // Moves the time that the plugin sees (FakeHost only; WireHost runs on the machine's clock and
   // stops the program).
   virtual void Advance(absl::Duration by) = 0;
+
+ private:
+  virtual Result Answer(const Asked& asked) = 0;
+  virtual absl::StatusOr<std::optional<bool>> Exists(const Asked& asked) = 0;
 };
 
 using MountOptions = std::map<std::string, std::string>;

@@ -1,16 +1,19 @@
 #pragma once
 
 #include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "belfry/response.h"
 #include "belfry/testing/fake_host.h"
 
 namespace belfry::testing {
 
-// Matchers for what a TestHost answers and records. There is none for "is an error": a test names
-// the code it expects.
+// For tests of plugins: matchers for what a TestHost answers and records, and a fixture. There is
+// none for "is an error": a test names the code it expects.
 
 // A Result that is an answer without content (204).
 MATCHER(IsNoContent, "is a response without content") {
@@ -51,5 +54,26 @@ MATCHER_P2(EventIs, type, path,
   const auto it = arg.metadata.find("path");
   return arg.type == type && it != arg.metadata.end() && it->second == path;
 }
+
+// A fixture whose tests run on the fake and over the real wire, so that the easy way and the real
+// one cannot differ:
+//   class NotesTest : public belfry::testing::OnBothHosts {
+//    protected:
+//     const std::unique_ptr<TestHost> host_ = NewHost(DefineNotes);
+//   };
+//   BELFRY_RUN_ON_BOTH_HOSTS(NotesTest);
+//   TEST_P(NotesTest, …)
+class OnBothHosts : public ::testing::TestWithParam<std::unique_ptr<TestHost> (*)(
+                        void (*)(SecretsEngine&), MountOptions)> {
+ protected:
+  static std::unique_ptr<TestHost> NewHost(void (*define)(SecretsEngine&),
+                                           MountOptions options = {}) {
+    return GetParam()(define, std::move(options));
+  }
+};
+
+#define BELFRY_RUN_ON_BOTH_HOSTS(Fixture)                                                    \
+  INSTANTIATE_TEST_SUITE_P(Fake, Fixture, ::testing::Values(&belfry::testing::NewFakeHost)); \
+  INSTANTIATE_TEST_SUITE_P(Wire, Fixture, ::testing::Values(&belfry::testing::NewWireHost))
 
 }  // namespace belfry::testing

@@ -1,0 +1,148 @@
+#include "sdk/src/lending.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "sdk/src/request_impl.h"
+#include "sdk/src/response_access.h"
+#include "server/base/text.h"
+
+namespace belfry::internal {
+namespace {
+
+constexpr std::string_view kRenew = "renew";
+constexpr std::string_view kRevoke = "revoke";
+
+OutgoingReply Fail(const absl::Status& status) {
+  return {.response = std::nullopt, .error = ToError(status)};
+}
+
+OutgoingReply Unsupported() {
+  return Fail(absl::UnimplementedError(kUnsupportedOperationText));
+}
+
+}  // namespace
+
+class Lending::Kind final : public SecretKind {
+ public:
+  explicit Kind(std::string_view name) : name_(name) {}
+
+  SecretKind& OnRenew(RenewHandler handler) override {
+    CheckDescribing();
+    renew_ = std::move(handler);
+    return *this;
+  }
+  SecretKind& OnRevoke(RevokeHandler handler) override {
+    CheckDescribing();
+    revoke_ = std::move(handler);
+    return *this;
+  }
+  std::string_view name() const override { return name_; }
+  const RenewHandler& renew() const { return renew_; }
+  const RevokeHandler& revoke() const { return revoke_; }
+  void EndDescription() { described_ = true; }
+
+ private:
+  void CheckDescribing() const {
+    if (!described_) return;
+    std::fprintf(stderr, "belfry: the secret \"%s\" was changed after `define` had returned\n",
+                 name_.c_str());
+    std::abort();
+  }
+
+  const std::string name_;
+  RenewHandler renew_;
+  RevokeHandler revoke_;
+  bool described_ = false;
+};
+
+Lending::Lending() = default;
+Lending::~Lending() = default;
+
+SecretKind& Lending::Add(std::string_view name) {
+  kinds_.push_back(std::make_unique<Kind>(name));
+  return *kinds_.back();
+}
+
+absl::Status Lending::EndDescription() {
+  for (const auto& kind : kinds_) {
+    kind->EndDescription();
+    const std::string name = Concat({"the secret \"", kind->name(), "\""});
+    if (Find(kind->name()) != kind.get()) {
+      return absl::InvalidArgumentError(Concat({name, " is described twice"}));
+    }
+    if (!kind->revoke()) {
+      return absl::InvalidArgumentError(
+          Concat({name, " cannot be revoked: OnRevoke is missing, which must also be called for "
+                        "what ends by itself"}));
+    }
+  }
+  return absl::OkStatus();
+}
+
+const Lending::Kind* Lending::Find(std::string_view name) const {
+  for (const auto& kind : kinds_) {
+    if (kind->name() == name) return kind.get();
+  }
+  return nullptr;
+}
+
+bool Lending::Concerns(std::string_view operation) {
+  return operation == kRenew || operation == kRevoke;
+}
+
+OutgoingReply Lending::Handle(const IncomingRequest& request, const MountContext& mount) const {
+  if (request.secret) return HandleSecret(request, mount);
+  if (request.grant && request.operation == kRenew) return RenewLogin(request, mount);
+  return Fail(absl::UnknownError("request has no secret"));
+}
+
+OutgoingReply Lending::HandleSecret(const IncomingRequest& request,
+                                    const MountContext& mount) const {
+  const Kind* kind = Find(request.secret->kind);
+  if (kind == nullptr) {
+    return Fail(absl::UnknownError(
+        Concat({"this plugin knows no secret of the kind \"", request.secret->kind, "\""})));
+  }
+  if (request.operation == kRevoke) {
+    RequestImpl typed(request, Operation::kRevoke, mount);
+    const absl::Status status = kind->revoke()(typed, request.secret->secret);
+    if (!status.ok()) return Fail(status);
+    return {.response = Response::NoContent(), .error = std::nullopt};
+  }
+  if (!kind->renew()) return Unsupported();
+  RequestImpl typed(request, Operation::kRenew, mount);
+  absl::StatusOr<Lease> lease = kind->renew()(typed, request.secret->secret);
+  if (!lease.ok()) return Fail(lease.status());
+  Response response = Response::NoContent();
+  ResponseAccess::SetLease(response, std::string(kind->name()), *std::move(lease));
+  return {.response = std::move(response), .error = std::nullopt};
+}
+
+OutgoingReply Lending::RenewLogin(const IncomingRequest& request, const MountContext& mount) const {
+  if (!renew_login_) return Unsupported();
+  RequestImpl typed(request, Operation::kRenew, mount);
+  absl::StatusOr<Grant> grant = renew_login_(typed, *request.grant);
+  if (!grant.ok()) return Fail(grant.status());
+  Response response = Response::NoContent();
+  ResponseAccess::SetGrant(response, *std::move(grant));
+  return {.response = std::move(response), .error = std::nullopt};
+}
+
+void Lending::Correct(Response& response) const {
+  if (response.lease()) {
+    const Kind* kind = Find(response.secret_kind());
+    if (kind != nullptr && kind->renew()) return;
+    Lease lease = *response.lease();
+    lease.renewable = false;
+    ResponseAccess::SetLease(response, response.secret_kind(), std::move(lease));
+  }
+  if (response.grant() && !renew_login_) {
+    Grant grant = *response.grant();
+    grant.lease.renewable = false;
+    ResponseAccess::SetGrant(response, std::move(grant));
+  }
+}
+
+}  // namespace belfry::internal

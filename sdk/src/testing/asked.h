@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "belfry/testing/fake_host.h"
+
+namespace belfry::testing {
+
+// What a TestHost asks its plugin, before it is put into a transport's words.
+struct Asked {
+  std::string operation;  // Vault's word.
+  std::string path;
+  Json::Object data;
+  // For "renew" and "revoke": what was lent; valid during the call.
+  const Response* lent = nullptr;
+  Renewal renewal;
+};
+
+}  // namespace belfry::testing
