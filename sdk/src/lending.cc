@@ -74,8 +74,9 @@ absl::Status Lending::EndDescription() {
     }
     if (!kind->revoke()) {
       return absl::InvalidArgumentError(
-          Concat({name, " cannot be revoked: OnRevoke is missing, which must also be called for "
-                        "what ends by itself"}));
+          Concat({name,
+                  " cannot be revoked: OnRevoke is missing, which must also be called for "
+                  "what ends by itself"}));
     }
   }
   return absl::OkStatus();

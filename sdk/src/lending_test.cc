@@ -12,8 +12,8 @@ namespace belfry {
 namespace {
 
 using testing::FailsWith;
-using testing::IsData;
 using ::testing::HasSubstr;
+using testing::IsData;
 
 constexpr absl::Duration kMonth = absl::Hours(24 * 30);
 
@@ -73,8 +73,8 @@ TEST_P(LendingTest, WhatCannotBeRenewedDoesNotPromiseIt) {
 
 TEST_P(LendingTest, ARenewalBringsBackWhatTheEngineKnewAndGivesNewTerms) {
   const Result room = host_->Read("rooms/7");
-  const Result renewed = host_->Renew(
-      "rooms/7", *room, {.increment = absl::Hours(2), .age = absl::Hours(24 * 3 + 1)});
+  const Result renewed =
+      host_->Renew("rooms/7", *room, {.increment = absl::Hours(2), .age = absl::Hours(24 * 3 + 1)});
   ASSERT_TRUE(renewed.ok()) << renewed.status();
   EXPECT_EQ(renewed->lease()->ttl, absl::Hours(2));
   EXPECT_EQ(Json(renewed->lease()->internal).Dump(), R"({"nights":3,"number":"7"})");
@@ -141,19 +141,18 @@ BELFRY_RUN_ON_BOTH_HOSTS(LoginTest);
 TEST_P(LoginTest, AGrantReachesTheHostWhole) {
   const Result login = host_->Write("enter", {});
   ASSERT_TRUE(login.ok()) << login.status();
-  EXPECT_EQ(*login->grant(),
-            (Grant{.policies = {"guest", "bar"},
-                   .display_name = "Ann",
-                   .metadata = {{"door", "front"}},
-                   .alias = "ann",
-                   .group_aliases = {"members"},
-                   .lease = {.ttl = absl::Hours(8), .internal = {{"ticket", 12}}},
-                   .period = absl::Hours(1),
-                   .explicit_max_ttl = absl::Hours(24),
-                   .num_uses = 100,
-                   .bound_cidrs = {"10.0.0.0/8"},
-                   .token_type = TokenType::kBatch,
-                   .no_default_policy = true}));
+  EXPECT_EQ(*login->grant(), (Grant{.policies = {"guest", "bar"},
+                                    .display_name = "Ann",
+                                    .metadata = {{"door", "front"}},
+                                    .alias = "ann",
+                                    .group_aliases = {"members"},
+                                    .lease = {.ttl = absl::Hours(8), .internal = {{"ticket", 12}}},
+                                    .period = absl::Hours(1),
+                                    .explicit_max_ttl = absl::Hours(24),
+                                    .num_uses = 100,
+                                    .bound_cidrs = {"10.0.0.0/8"},
+                                    .token_type = TokenType::kBatch,
+                                    .no_default_policy = true}));
 }
 
 TEST_P(LoginTest, ALoginIsRenewedWithWhatItWasGiven) {
@@ -175,8 +174,7 @@ TEST(SecretKind, IsRefusedWhenItCannotBeRevokedOrIsDescribedTwice) {
   EXPECT_THAT(std::string(endless.message()), HasSubstr("OnRevoke is missing"));
   const absl::Status twice = Described([](SecretsEngine& engine) {
     for (int i = 0; i < 2; ++i) {
-      engine.Secret("room").OnRevoke(
-          [](Request&, const LentSecret&) { return absl::OkStatus(); });
+      engine.Secret("room").OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
     }
   });
   EXPECT_THAT(std::string(twice.message()), HasSubstr("\"room\" is described twice"));

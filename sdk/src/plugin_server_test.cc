@@ -30,6 +30,11 @@ void Define(SecretsEngine& engine) {
         if (!status.ok()) return status;
         return Response::NoContent();
       });
+  engine.Path("patience", "How long the host waits.").OnRead([](Request& request) -> Result {
+    if (request.deadline() == absl::InfiniteFuture()) return Response::Data({{"seconds", "any"}});
+    return Response::Data(
+        {{"seconds", absl::ToInt64Seconds(request.deadline() - request.Now() + absl::Seconds(1))}});
+  });
   engine.Path("until-cancelled", "Returns when the client has gone.")
       .OnRead([](Request& request) -> Result {
         Mutex mutex;
@@ -287,6 +292,18 @@ TEST_F(PluginServerTest, HealthKnowsThePluginAndNothingElse) {
     grpc::health::v1::HealthCheckResponse response;
     EXPECT_EQ(health->Check(&context, request, &response).error_code(), code) << service;
   }
+}
+
+TEST_F(PluginServerTest, AHandlerKnowsHowLongItsHostWaits) {
+  Start();
+  Mount(1, "mount0001");
+  grpc::ClientContext patient, hurried;
+  pb::HandleRequestReply reply;
+  ASSERT_TRUE(Request(patient, "read", "patience", reply).ok());
+  EXPECT_EQ(reply.response().data(), R"({"seconds":"any"})");
+  hurried.set_deadline(std::chrono::system_clock::now() + std::chrono::hours(1));
+  ASSERT_TRUE(Request(hurried, "read", "patience", reply).ok());
+  EXPECT_THAT(reply.response().data(), ::testing::MatchesRegex(R"(\{"seconds":3[56]..\})"));
 }
 
 TEST_F(PluginServerTest, AClientThatGoesAwayIsSeenByTheHandler) {

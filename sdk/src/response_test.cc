@@ -10,13 +10,16 @@
 namespace belfry {
 namespace {
 
+using ::testing::ElementsAre;
 using testing::FailsWith;
 using testing::IsNoContent;
 using testing::IsNotFound;
-using ::testing::ElementsAre;
 using ::testing::Pair;
 
 const std::string kBytes("\x00\xff|hello|", 9);
+
+// Beyond gRPC's own limit of 4 MiB.
+constexpr std::size_t kLarge = 10 * 1024 * 1024;
 
 // Answers a read of each path in a way of its own.
 void DefineAnswers(SecretsEngine& engine) {
@@ -39,6 +42,12 @@ void DefineAnswers(SecretsEngine& engine) {
         absl::StatusCode::kInternal, absl::StatusCode::kUnknown, absl::StatusCode::kDataLoss}) {
     answer(absl::StatusCodeToString(code).c_str(), absl::Status(code, "so it is"));
   }
+  answer("large", Response::Data({{"bytes", std::string(kLarge, 'x')}}));
+  Route& count = engine.Path("count", "");
+  const auto bytes = count.Field<std::string>("bytes", "");
+  count.OnWrite([bytes](Request& request) -> Result {
+    return Response::Data({{"count", request[bytes].size()}});
+  });
   answer("teapot", HttpError(418, "short and stout"));
 }
 
@@ -72,6 +81,17 @@ TEST_P(ResponseTest, AnAnswerCanAskToBeWrapped) {
 
 TEST_P(ResponseTest, NumbersKeepTheirText) {
   EXPECT_THAT(host_->Read("exact"), testing::IsData(R"({"n":12345678901234567890.50})"));
+}
+
+TEST_P(ResponseTest, AnAnswerMayHaveAnySize) {
+  const Result result = host_->Read("large");
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->data().at("bytes").if_string()->size(), kLarge);
+}
+
+TEST_P(ResponseTest, ARequestMayHaveAnySize) {
+  EXPECT_THAT(host_->Write("count", {{"bytes", std::string(kLarge, 'x')}}),
+              testing::IsData(R"({"count":10485760})"));
 }
 
 TEST_P(ResponseTest, ACodeArrivesAsItself) {
