@@ -60,9 +60,12 @@ class ApiImpl final : public Api {
     if (const auto* refusal = std::get_if<HttpResponse>(&operation)) return *refusal;
     std::variant<Authenticated, HttpResponse> caller =
         Authenticate(*dependencies_.authorizer, TokenOf(request));
-    if (auto* refusal = std::get_if<HttpResponse>(&caller)) return std::move(*refusal);
-
     Call call;
+    if (auto* refusal = std::get_if<HttpResponse>(&caller)) {
+      if (!IsOpenToEverybody(path)) return std::move(*refusal);
+      call.authenticated = false;
+      caller = Authenticated();
+    }
     call.operation = std::get<mounts::Operation>(operation);
     std::variant<std::string, HttpResponse> data = DataOf(request, call.operation);
     if (auto* refusal = std::get_if<HttpResponse>(&data)) return std::move(*refusal);
@@ -74,6 +77,13 @@ class ApiImpl final : public Api {
     call.identity = std::move(std::get<Authenticated>(caller).identity);
     call.remote_address = std::move(request.remote_address);
     return call;
+  }
+
+  bool IsOpenToEverybody(std::string_view path) const {
+    if (system_.Owns(path)) return false;
+    const std::optional<mounts::Route> route = dependencies_.mounts->Find(path);
+    return route && route->mount->engine != nullptr &&
+           route->mount->engine->Special()->unauthenticated.Contains(route->path);
   }
 
   void Dispatch(Call call, Respond respond) const {

@@ -604,5 +604,47 @@ TEST_F(ApiTest, MetricsArePrometheusText) {
                   Pair("Content-Type", ::testing::StartsWith("text/plain; version=0.0.4"))));
 }
 
+TEST_F(ApiTest, HelpIsTheEnginesAnswerAsItIsAndForEveryToken) {
+  engine_.reply = mounts::Reply{.response = mounts::Response{.data = R"({"help":"Keeps keys."})"}};
+  HttpRequest request = AsRoot("GET", "/v1/secret/data/a");
+  request.query = {{"help", "1"}};
+  request.headers = {{"X-Vault-Token", "reader"}};
+  const HttpResponse response = fixture_.Send(request);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "{\"help\":\"Keeps keys.\"}\n");
+  EXPECT_EQ(engine_.handled.back().operation, Operation::kHelp);
+  request.headers.clear();
+  EXPECT_EQ(fixture_.Send(request).status, 403);
+}
+
+TEST_F(ApiTest, ARootPathOfAnEngineAsksForSudo) {
+  engine_.special = std::make_shared<mounts::SpecialPaths>(
+      mounts::SpecialPaths{.root = mounts::PathSet({"config/*"}), .unauthenticated = {}});
+  bool sudo = false;
+  fixture_.authorizer.allowed = [&sudo](access::Capability capability, std::string_view) {
+    return capability != access::Capability::kSudo || sudo;
+  };
+  HttpRequest request = AsRoot("GET", "/v1/secret/config/a");
+  request.headers = {{"X-Vault-Token", "reader"}};
+  EXPECT_EQ(fixture_.Send(request).status, 403);
+  EXPECT_TRUE(engine_.handled.empty());
+  sudo = true;
+  EXPECT_EQ(fixture_.Send(request).status, 404);
+  EXPECT_EQ(engine_.handled.size(), 1u);
+}
+
+TEST_F(ApiTest, APathThatIsOpenToEverybodyNeedsNoTokenAndNoPolicy) {
+  engine_.special = std::make_shared<mounts::SpecialPaths>(
+      mounts::SpecialPaths{.root = {}, .unauthenticated = mounts::PathSet({"login"})});
+  for (const std::string token : {"", "wrong", "reader"}) {
+    HttpRequest request = AsRoot("POST", "/v1/secret/login", "{}");
+    request.headers = {{"X-Vault-Token", token}};
+    EXPECT_EQ(fixture_.Send(request).status, 204) << token;
+    EXPECT_EQ(engine_.handled.back().unauthenticated, token != "reader");
+    request.path = "/v1/secret/logout";
+    EXPECT_EQ(fixture_.Send(request).status, 403) << token;
+  }
+}
+
 }  // namespace
 }  // namespace belfry::api

@@ -20,6 +20,7 @@ struct Call {
   std::string data = "null";                               // A JSON object or null, as text.
   std::string token;
   access::Identity identity;
+  bool authenticated = true;  // Else the identity is nobody's.
   std::string remote_address;
 };
 

@@ -57,6 +57,7 @@ class FakeEngine final : public mounts::Engine {
  public:
   absl::StatusOr<mounts::Reply> reply = mounts::Reply{};
   absl::StatusOr<mounts::Existence> existence = mounts::Existence::kUnknown;
+  std::shared_ptr<const mounts::SpecialPaths> special = std::make_shared<mounts::SpecialPaths>();
   std::vector<mounts::Request> handled;
   std::vector<mounts::Request> checked;
 
@@ -72,6 +73,7 @@ class FakeEngine final : public mounts::Engine {
   }
   std::string RunningVersion() const override { return "v0.1.0"; }
   std::string RunningSha256() const override { return "5ha"; }
+  std::shared_ptr<const mounts::SpecialPaths> Special() const override { return special; }
   absl::Status Restart(const mounts::MountEntry&) override { return absl::OkStatus(); }
 };
 

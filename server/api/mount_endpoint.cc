@@ -143,10 +143,23 @@ void Ask(std::shared_ptr<MountCall> call) {
   });
 }
 
+bool Allows(const MountCall& call, access::Capability capability) {
+  return call.authorizer->Allows(call.identity, capability, call.full_path);
+}
+
+// Help is for everybody who has a token.
+bool MayAsk(const MountCall& call) {
+  const std::shared_ptr<const mounts::SpecialPaths> special = call.mount->engine->Special();
+  if (special->unauthenticated.Contains(call.request.path)) return true;
+  if (call.request.unauthenticated) return false;
+  if (call.request.operation == Operation::kHelp) return true;
+  return Allows(call, CapabilityFor(call.request.operation)) &&
+         (!special->root.Contains(call.request.path) || Allows(call, access::Capability::kSudo));
+}
+
 // Asks the engine once the caller is known to be allowed.
 void AskIfAllowed(const std::shared_ptr<MountCall>& call) {
-  if (!call->authorizer->Allows(call->identity, CapabilityFor(call->request.operation),
-                                call->full_path)) {
+  if (!MayAsk(*call)) {
     call->respond(Denied());
     return;
   }
@@ -154,10 +167,8 @@ void AskIfAllowed(const std::shared_ptr<MountCall>& call) {
 }
 
 void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call) {
-  const bool may_write =
-      call->authorizer->Allows(call->identity, access::Capability::kCreate, call->full_path) ||
-      call->authorizer->Allows(call->identity, access::Capability::kUpdate, call->full_path);
-  if (!may_write) {
+  // Whoever may not write at all is not told whether there is something.
+  if (!MayAsk(*call) && !Allows(*call, access::Capability::kCreate)) {
     call->respond(Denied());
     return;
   }
@@ -189,6 +200,7 @@ mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::Mo
   request.display_name = call.identity.display_name;
   request.entity_id = call.identity.entity_id;
   request.remote_address = std::move(call.remote_address);
+  request.unauthenticated = !call.authenticated;
   request.deadline = dependencies.clock->Now() + dependencies.limits.max_request_duration;
   return request;
 }
@@ -227,6 +239,7 @@ HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountE
                                      : ErrorAnswer(status, OneError(reply->error->message));
   }
   if (IsReportedError(*summary)) return ReportedError(400, response.data);
+  if (request.operation == Operation::kHelp) return JsonAnswer(200, std::move(response.data));
   if (summary->has_http_status) return RawAnswer(response.data);
   if (!response.redirect.empty()) {
     HttpResponse redirect = Answer(307, "application/json", "");

@@ -59,6 +59,8 @@ std::string MediaType(std::string_view header) {
 }
 
 std::variant<Operation, HttpResponse> GetOperation(const HttpRequest& request) {
+  const std::string* help = request.Query("help");
+  if (help != nullptr && ParseBool(*help).value_or(false)) return Operation::kHelp;
   const std::string* list = request.Query("list");
   if (list == nullptr || list->empty()) return Operation::kRead;
   const std::optional<bool> wanted = ParseBool(*list);

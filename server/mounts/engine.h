@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/mounts/mount_entry.h"
+#include "server/mounts/special_paths.h"
 
 namespace belfry::mounts {
 
@@ -47,6 +48,7 @@ struct Request {
   std::string display_name;
   std::string entity_id;
   std::string remote_address;
+  bool unauthenticated = false;  // Nobody has checked who asks: the path is open to everybody.
   absl::Time deadline = absl::InfiniteFuture();
 };
 
@@ -97,6 +99,8 @@ class Engine {
   virtual std::string RunningVersion() const = 0;
   // The sha256 of the program that runs, in hex; "" when it is no program.
   virtual std::string RunningSha256() const = 0;
+  // As of now; never null.
+  virtual std::shared_ptr<const SpecialPaths> Special() const = 0;
   // Goes on with `entry` in place of the one it was made with: lets requests under way end, holds
   // back new ones, and sets the engine up anew. After an error everything is as before; codes as of
   // EngineFactory::Create. Blocks; one call at a time.

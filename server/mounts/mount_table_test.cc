@@ -32,6 +32,9 @@ class FakeEngine final : public Engine {
   }
   std::string RunningVersion() const override { return ""; }
   std::string RunningSha256() const override { return ""; }
+  std::shared_ptr<const SpecialPaths> Special() const override {
+    return std::make_shared<SpecialPaths>();
+  }
   absl::Status Restart(const MountEntry& entry) override {
     restarts_->entries.push_back(entry);
     return restarts_->result;

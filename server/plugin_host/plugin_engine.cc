@@ -238,6 +238,11 @@ std::string PluginEngine::RunningSha256() const {
   return current_->process().sha256();
 }
 
+std::shared_ptr<const mounts::SpecialPaths> PluginEngine::Special() const {
+  MutexLock lock(&mutex_);
+  return current_->special_paths();
+}
+
 void PluginEngine::Begin(absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start) {
   std::shared_ptr<PluginInstance> instance;
   {

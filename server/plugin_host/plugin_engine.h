@@ -49,6 +49,7 @@ class PluginEngine final : public mounts::Engine {
                       absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) override;
   std::string RunningVersion() const override;
   std::string RunningSha256() const override;
+  std::shared_ptr<const mounts::SpecialPaths> Special() const override;
   absl::Status Restart(const mounts::MountEntry& entry) override;
 
  private:

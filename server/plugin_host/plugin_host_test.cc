@@ -439,6 +439,15 @@ TEST_F(PluginHostTest, APluginHasNoMoreMemoryAndFilesThanItMay) {
   EXPECT_THAT(Sentence("limited"), HasSubstr("exited with code 6"));
 }
 
+TEST_F(PluginHostTest, HelpComesFromThePlugin) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const absl::StatusOr<mounts::Reply> help = Ask(**engine, Request(mounts::Operation::kHelp, ""));
+  ASSERT_TRUE(help.ok() && help->response) << help.status();
+  EXPECT_THAT(help->response->data, HasSubstr("\"help\""));
+}
+
 TEST_F(PluginHostTest, ARequestEndsAtItsDeadline) {
   StartHost();
   absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");

@@ -107,7 +107,7 @@ absl::Status PluginInstance::SetUp(const std::string& backend_uuid,
   set_up_ = true;
   if (absl::Status failed = CheckType(); !failed.ok()) return failed;
   AskVersion();
-  return absl::OkStatus();
+  return AskSpecialPaths();
 }
 
 absl::Status PluginInstance::CheckType() {
@@ -131,6 +131,24 @@ void PluginInstance::AskVersion() {
           ->Version(&context, logical::Empty(), &reply)
           .ok())
     version_ = reply.plugin_version();
+}
+
+// A plugin that does not know the question has none; one that cannot answer is not mounted, because
+// its protected paths would be open.
+absl::Status PluginInstance::AskSpecialPaths() {
+  grpc::ClientContext context;
+  Address(context);
+  Limit(context);
+  pb::SpecialPathsReply reply;
+  const grpc::Status status = backend_->SpecialPaths(&context, pb::Empty(), &reply);
+  if (!status.ok() && status.error_code() != grpc::StatusCode::UNIMPLEMENTED)
+    return Failed("SpecialPaths", status, "");
+  const pb::Paths& paths = reply.paths();
+  special_paths_ = std::make_shared<mounts::SpecialPaths>(mounts::SpecialPaths{
+      .root = mounts::PathSet({paths.root().begin(), paths.root().end()}),
+      .unauthenticated =
+          mounts::PathSet({paths.unauthenticated().begin(), paths.unauthenticated().end()})});
+  return absl::OkStatus();
 }
 
 absl::Status PluginInstance::Initialize() {

@@ -36,6 +36,9 @@ class PluginInstance {
   PluginProcess& process() const { return *process_; }
   // What the plugin says its version is.
   const std::string& version() const { return version_; }
+  const std::shared_ptr<const mounts::SpecialPaths>& special_paths() const {
+    return special_paths_;
+  }
 
  private:
   PluginInstance(std::shared_ptr<PluginProcess> process, std::string mount_path,
@@ -48,6 +51,7 @@ class PluginInstance {
                      const std::map<std::string, std::string>& config);
   absl::Status CheckType();
   void AskVersion();
+  absl::Status AskSpecialPaths();
   absl::Status Initialize();
 
   const Limits limits_;
@@ -60,6 +64,8 @@ class PluginInstance {
   const std::unique_ptr<pb::Backend::Stub> backend_;
   std::unique_ptr<HostServices> services_;
   std::string version_;
+  // Shared with requests that ask about a path while the plugin is set up anew.
+  std::shared_ptr<const mounts::SpecialPaths> special_paths_;
   bool set_up_ = false;
 };
 

@@ -48,6 +48,7 @@ pb::Request ToProto(mounts::Request request) {
   proto.set_mount_point(std::move(request.mount_point));
   proto.set_mount_type(std::move(request.mount_type));
   proto.set_mount_accessor(std::move(request.mount_accessor));
+  proto.set_unauthenticated(request.unauthenticated);
   proto.mutable_connection()->set_remote_addr(std::move(request.remote_address));
   return proto;
 }
