@@ -11,6 +11,7 @@
 #include "server/base/clock.h"
 #include "server/base/executor.h"
 #include "server/base/gate.h"
+#include "server/base/glob.h"
 #include "server/base/ids.h"
 #include "server/base/logging.h"
 #include "server/base/metrics.h"
@@ -202,6 +203,34 @@ TEST(Metrics, ThreadsLoseNoCount) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(metrics->GetCounter("c_total", "C.").Value(), 4000u);
+}
+
+TEST(GlobMatches, OnlyTheStarIsSpecial) {
+  struct Case {
+    const char* pattern;
+    const char* text;
+    bool matches;
+  };
+  for (const Case& c : std::initializer_list<Case>{{"", "", true},
+                                                   {"", "a", false},
+                                                   {"*", "", true},
+                                                   {"*", "kv-v2/data-write", true},
+                                                   {"kv*", "kv-v2/data-write", true},
+                                                   {"kv*", "kv", true},
+                                                   {"kv*", "ldap/x", false},
+                                                   {"*-write", "kv-v2/data-write", true},
+                                                   {"kv*data*", "kv-v2/data-write", true},
+                                                   {"k*/*-patch", "kv-v2/data-patch", true},
+                                                   {"k*/*-patch", "kv-v2/data-patched", false},
+                                                   {"a*b*c", "aXbYbZc", true},
+                                                   {"a*b*c", "aXc", false},
+                                                   {"**", "x", true},
+                                                   {"kv?", "kv1", false},
+                                                   {"kv?", "kv?", true},
+                                                   {"[k]v", "kv", false},
+                                                   {"KV*", "kv", false}}) {
+    EXPECT_EQ(GlobMatches(c.pattern, c.text), c.matches) << c.pattern << " " << c.text;
+  }
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "server/base/glob.h"
 #include "server/base/mutex.h"
-#include "server/bus/glob.h"
 #include "server/encode/encode.h"
 
 namespace belfry::bus {

@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "server/base/mutex.h"
-#include "server/bus/glob.h"
 
 namespace belfry::bus {
 namespace {
@@ -273,34 +272,6 @@ TEST_F(BusTest, SubscribersMayComeAndGoWhileSeveralPublish) {
   }
   EXPECT_EQ(next_a, 500);
   EXPECT_EQ(next_b, 500);
-}
-
-TEST(GlobMatches, OnlyTheStarIsSpecial) {
-  struct Case {
-    const char* pattern;
-    const char* text;
-    bool matches;
-  };
-  for (const Case& c : std::initializer_list<Case>{{"", "", true},
-                                                   {"", "a", false},
-                                                   {"*", "", true},
-                                                   {"*", "kv-v2/data-write", true},
-                                                   {"kv*", "kv-v2/data-write", true},
-                                                   {"kv*", "kv", true},
-                                                   {"kv*", "ldap/x", false},
-                                                   {"*-write", "kv-v2/data-write", true},
-                                                   {"kv*data*", "kv-v2/data-write", true},
-                                                   {"k*/*-patch", "kv-v2/data-patch", true},
-                                                   {"k*/*-patch", "kv-v2/data-patched", false},
-                                                   {"a*b*c", "aXbYbZc", true},
-                                                   {"a*b*c", "aXc", false},
-                                                   {"**", "x", true},
-                                                   {"kv?", "kv1", false},
-                                                   {"kv?", "kv?", true},
-                                                   {"[k]v", "kv", false},
-                                                   {"KV*", "kv", false}}) {
-    EXPECT_EQ(GlobMatches(c.pattern, c.text), c.matches) << c.pattern << " " << c.text;
-  }
 }
 
 }  // namespace

@@ -2,11 +2,11 @@
 
 #include <string_view>
 
-namespace belfry::bus {
+namespace belfry {
 
 // Whether `text` matches `pattern`, in which '*' stands for any run of characters, empty ones and
 // those with '/' included, and nothing else is special. An empty pattern matches only empty text.
 // Pure, linear in the product of the lengths at worst. (vault-api-and-events 2.6)
 bool GlobMatches(std::string_view pattern, std::string_view text);
 
-}  // namespace belfry::bus
+}  // namespace belfry

@@ -1,8 +1,8 @@
-#include "server/bus/glob.h"
+#include "server/base/glob.h"
 
 #include <cstddef>
 
-namespace belfry::bus {
+namespace belfry {
 
 bool GlobMatches(std::string_view pattern, std::string_view text) {
   std::size_t p = 0;
@@ -29,4 +29,4 @@ bool GlobMatches(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
-}  // namespace belfry::bus
+}  // namespace belfry

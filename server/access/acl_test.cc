@@ -1,0 +1,152 @@
+#include "server/access/acl.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "server/base/text.h"
+
+namespace belfry::access {
+namespace {
+
+using Words = std::vector<std::string>;
+
+Words Split(const std::string& line) {
+  std::istringstream stream(line);
+  Words words;
+  for (std::string word; stream >> word;) words.push_back(word == "\"\"" ? "" : word);
+  return words;
+}
+
+std::string Join(Words::const_iterator begin, Words::const_iterator end) {
+  std::string text;
+  for (auto it = begin; it != end; ++it) text += Concat({it == begin ? "" : " ", *it});
+  return text;
+}
+
+// Reads testdata/acl_cases.txt, whose head says what stands in it, and asks each case twice: with
+// the policies in the order of the file and in the opposite one, which must not matter.
+class CaseFile {
+ public:
+  void Run(const std::string& path) {
+    std::ifstream file(path);
+    ASSERT_TRUE(file.is_open()) << path;
+    for (std::string line; std::getline(file, line);) {
+      ++number_;
+      RunLine(line);
+    }
+  }
+  int cases() const { return cases_; }
+
+ private:
+  void RunLine(const std::string& line) {
+    SCOPED_TRACE(Concat({"acl_cases.txt:", std::to_string(number_), ": ", line}));
+    if (line.starts_with("  ") || (line.empty() && in_policy_)) {
+      texts_.back().second += Concat({line, "\n"});
+      return;
+    }
+    in_policy_ = false;
+    if (line.starts_with("##")) {
+      texts_.clear();
+    } else if (line.starts_with("policy ")) {
+      in_policy_ = true;
+      texts_.emplace_back(line.substr(7), "");
+    } else if (!line.empty() && line[0] != '#') {
+      Ask(line);
+    }
+  }
+
+  Acl Build(bool reversed) const {
+    std::vector<std::shared_ptr<const Policy>> policies;
+    for (const auto& [name, text] : texts_) {
+      absl::StatusOr<Policy> policy = ParsePolicy(name, text);
+      EXPECT_TRUE(policy.ok()) << policy.status();
+      if (policy.ok()) policies.push_back(std::make_shared<const Policy>(*std::move(policy)));
+    }
+    if (reversed) std::reverse(policies.begin(), policies.end());
+    return Acl(policies);
+  }
+
+  void Ask(const std::string& line) {
+    const Acl forward = Build(false);
+    const Acl backward = Build(true);
+    const Words words = Split(line);
+    ASSERT_GE(words.size(), 3u);
+    const std::string& kind = words[0];
+    if (kind == "can" || kind == "not") {
+      AskCapability(forward, words, kind == "can");
+      AskCapability(backward, words, kind == "can");
+    } else if (kind == "sees" || kind == "hides") {
+      AskEvent(forward, words, kind == "sees");
+      AskEvent(backward, words, kind == "sees");
+    } else {
+      AskRule(forward, words);
+      if (kind == "caps") AskRule(backward, words);
+    }
+    const bool several = kind != "caps" && kind != "line" && !words[2].empty() &&
+                         (words.size() < 4 || (words[3] != "with" && words[3] != "wrapped"));
+    cases_ += several ? static_cast<int>(words.size()) - 2 : 1;
+  }
+
+  static void AskCapability(const Acl& acl, const Words& words, bool expected) {
+    const std::optional<Capability> capability = CapabilityNamed(words[1]);
+    ASSERT_TRUE(capability.has_value());
+    Question question{.capability = *capability, .path = words[2]};
+    if (words.size() > 4 && words[3] == "with") {
+      const boost::json::value data = boost::json::parse(Join(words.begin() + 4, words.end()));
+      question.parameters = &data.get_object();
+      EXPECT_EQ(acl.Allows(question), expected);
+      return;
+    }
+    if (words.size() > 4 && words[3] == "wrapped") {
+      ASSERT_TRUE(absl::ParseDuration(words[4], &question.wrap_ttl));
+      EXPECT_EQ(acl.Allows(question), expected);
+      return;
+    }
+    for (auto path = words.begin() + 2; path != words.end(); ++path) {
+      question.path = *path;
+      EXPECT_EQ(acl.Allows(question), expected) << *path;
+    }
+  }
+
+  static void AskEvent(const Acl& acl, const Words& words, bool expected) {
+    for (auto path = words.begin() + 2; path != words.end(); ++path) {
+      EXPECT_EQ(acl.AllowsEvent(*path, words[1]), expected) << *path;
+    }
+  }
+
+  static void AskRule(const Acl& acl, const Words& words) {
+    ASSERT_EQ(words[2], "=");
+    const std::string expected = Join(words.begin() + 3, words.end());
+    if (words[0] == "caps") {
+      const Words names = acl.CapabilitiesOn(words[1]);
+      EXPECT_EQ(Join(names.begin(), names.end()), expected);
+      return;
+    }
+    ASSERT_EQ(words[0], "line");
+    const MergedRule* const rule = acl.Decisive(Capability::kList, words[1]);
+    std::string lines = rule == nullptr ? "none" : "";
+    for (const Origin& origin : rule == nullptr ? std::vector<Origin>() : rule->origins) {
+      lines += Concat({lines.empty() ? "" : " ", origin.policy, ":", std::to_string(origin.line)});
+    }
+    EXPECT_EQ(lines, expected);
+  }
+
+  int number_ = 0;
+  int cases_ = 0;
+  bool in_policy_ = false;
+  std::vector<std::pair<std::string, std::string>> texts_;
+};
+
+TEST(Acl, AnswersEveryCaseOfTheTable) {
+  CaseFile file;
+  file.Run(BELFRY_ACL_CASES);
+  EXPECT_GE(file.cases(), 300);
+  RecordProperty("cases", file.cases());
+}
+
+}  // namespace
+}  // namespace belfry::access
