@@ -1,4 +1,4 @@
-# belfry_library, belfry_binary, belfry_test, belfry_proto: each room says once what it holds and what it may include.
+# belfry_library, belfry_binary, belfry_test, belfry_fuzz, belfry_proto: each room says once what it holds and what it may include.
 #
 # Every room has its own include root with nothing but itself in it, so that #include "server/bus/bus.h" compiles only for a target
 # that names `bus` in DEPS (its own headers need it) or PRIVATE_DEPS (only its sources do).
@@ -19,6 +19,11 @@ else()
   if(BELFRY_MOLD)
     target_link_options(belfry_options INTERFACE -fuse-ld=mold)
   endif()
+endif()
+# The preset `fuzz`: sanitizer coverage everywhere, and libFuzzer's main in the targets of belfry_fuzz.
+set(BELFRY_FUZZ OFF)
+if(BELFRY_SANITIZE MATCHES fuzzer)
+  set(BELFRY_FUZZ ON)
 endif()
 if(BELFRY_SANITIZE)
   target_compile_options(belfry_options INTERFACE -fsanitize=${BELFRY_SANITIZE} -fno-sanitize-recover=undefined)
@@ -115,6 +120,35 @@ function(belfry_test)
   gtest_discover_tests(belfry_${arg_NAME} TEST_PREFIX "${arg_NAME}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT 120 LABELS ${room} ENVIRONMENT "${environment}")
 endfunction()
+
+# belfry_fuzz(NAME n_fuzz SRCS ... DEPS ...): a program around belfry::fuzz::Examine. In the preset `fuzz` libFuzzer drives it; in any other
+# one it runs files, and each file of corpus/n becomes a CTest entry n_fuzz.FILE.
+function(belfry_fuzz)
+  if(NOT BELFRY_DEVELOPER)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "NAME" "SRCS;DEPS" ${ARGN})
+  list(TRANSFORM arg_DEPS REPLACE "^:" "belfry_")
+  add_executable(belfry_${arg_NAME} ${arg_SRCS})
+  target_link_libraries(belfry_${arg_NAME} PRIVATE ${arg_DEPS} belfry_fuzz_main belfry_options)
+  if(BELFRY_FUZZ)
+    target_link_options(belfry_${arg_NAME} PRIVATE -fsanitize=fuzzer)
+  endif()
+  set_target_properties(belfry_${arg_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_dependencies(fuzzers belfry_${arg_NAME})
+  string(REGEX REPLACE "_fuzz$" "" stem ${arg_NAME})
+  file(GLOB corpus CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${stem}/*)
+  if(NOT corpus)
+    message(FATAL_ERROR "${arg_NAME}: put at least one file into corpus/${stem}")
+  endif()
+  file(RELATIVE_PATH room ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  foreach(file ${corpus})
+    get_filename_component(case ${file} NAME)
+    add_test(NAME ${arg_NAME}.${case} COMMAND belfry_${arg_NAME} ${file})
+    set_tests_properties(${arg_NAME}.${case} PROPERTIES TIMEOUT 120 LABELS ${room})
+  endforeach()
+endfunction()
+add_custom_target(fuzzers COMMENT "Every target of tests/fuzz")
 
 # belfry_proto(NAME n PROTOS ...): messages and services, generated and compiled once, included as "proto/…/x.pb.h"
 function(belfry_proto)

@@ -33,6 +33,8 @@ using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freed<X509_EXTENSION_free>>
 
 constexpr long kValidBeforeSeconds = 30;
 constexpr int kValidDays = 262980 / 24;
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 absl::Status Failed(std::string_view step) {
   return absl::InternalError(Concat({"OpenSSL could not ", step, " for the plugin connection"}));
@@ -94,6 +96,12 @@ absl::StatusOr<std::string> ToDer(X509* certificate) {
   return der;
 }
 
+// OpenSSL reads BER too, and would hand on another text than the one that was shown.
+bool IsDer(X509* certificate, std::string_view bytes) {
+  const absl::StatusOr<std::string> der = ToDer(certificate);
+  return der.ok() && *der == bytes;
+}
+
 absl::StatusOr<std::string> ToPem(X509* certificate) {
   const BioPtr bio(BIO_new(BIO_s_mem()));
   if (!bio || PEM_write_bio_X509(bio.get(), certificate) != 1) return Failed("write a certificate");
@@ -145,8 +153,9 @@ std::string EncodeHandshakeCertificate(std::string_view der) {
 
 absl::StatusOr<std::string> DecodeHandshakeCertificate(std::string_view field) {
   std::string der;
-  // Base64Unescape is lenient about padding and spaces; go-plugin's decoder is not.
-  if (field.find_first_of("= \t\r\n") != std::string_view::npos ||
+  // Base64Unescape is lenient about padding, which may be dots, and spaces of all kinds;
+  // go-plugin's decoder is not.
+  if (field.find_first_not_of(kBase64) != std::string_view::npos ||
       !absl::Base64Unescape(ToAbsl(field), &der)) {
     return absl::InvalidArgumentError(
         "the certificate in the handshake line is not base64 in the standard alphabet without "
@@ -155,7 +164,7 @@ absl::StatusOr<std::string> DecodeHandshakeCertificate(std::string_view field) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
   const auto* const end = bytes + der.size();
   const X509Ptr x509(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
-  if (!x509 || bytes != end) {
+  if (!x509 || bytes != end || !IsDer(x509.get(), der)) {
     return absl::InvalidArgumentError(
         "the certificate in the handshake line is no X.509 certificate in DER form");
   }

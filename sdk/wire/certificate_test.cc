@@ -67,13 +67,18 @@ TEST_F(CertificateTest, SurvivesTheHandshakeField) {
   EXPECT_EQ(*pem, certificate_.certificate_pem);
 }
 
-TEST_F(CertificateTest, PaddingUrlAlphabetAndTrailingBytesAreRefused) {
+TEST_F(CertificateTest, PaddingUrlAlphabetBerAndTrailingBytesAreRefused) {
   const std::string field = EncodeHandshakeCertificate(certificate_.certificate_der);
-  for (const std::string& bad :
-       {field + "=", field + " ", "-" + field.substr(1), std::string("TUlJ"), std::string()}) {
+  for (const std::string& bad : {field + "=", field + ".", field + "\v", "-" + field.substr(1),
+                                 std::string("TUlJ"), std::string()}) {
     EXPECT_EQ(DecodeHandshakeCertificate(bad).status().code(), absl::StatusCode::kInvalidArgument)
         << bad;
   }
+  // The same certificate with a length in four bytes, as BER allows.
+  const std::string ber =
+      absl::StrCat("\x30\x83", std::string(1, '\0'), certificate_.certificate_der.substr(2));
+  EXPECT_EQ(DecodeHandshakeCertificate(EncodeHandshakeCertificate(ber)).status().code(),
+            absl::StatusCode::kInvalidArgument);
   const std::string longer = EncodeHandshakeCertificate(certificate_.certificate_der + "x");
   EXPECT_EQ(DecodeHandshakeCertificate(longer).status().code(), absl::StatusCode::kInvalidArgument);
 }

@@ -65,6 +65,10 @@ absl::Status CheckTransport(const Handshake& handshake, std::string_view protoco
         "the plugin's handshake line has no address: the plugin must listen before it prints the "
         "line");
   }
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  if (std::any_of(handshake.address.begin(), handshake.address.end(), is_control)) {
+    return Wrong("has the address", handshake.address, "an address holds no control characters");
+  }
   if (protocol != "grpc") {
     return Wrong("names the protocol", protocol,
                  "only grpc is spoken; rebuild the plugin with a current SDK");

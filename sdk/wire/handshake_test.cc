@@ -61,6 +61,7 @@ TEST(HandshakeTest, EveryFailureSaysWhatIsWrong) {
   ExpectRefused("1|5x|unix|/p|grpc|", "protocol version \"5x\"");
   ExpectRefused("1|5|udp|/p|grpc|", "network \"udp\"");
   ExpectRefused("1|5|unix||grpc|", "no address");
+  ExpectRefused(std::string_view("1|5|unix|/p\0q|grpc|", 19), "no control characters");
   ExpectRefused("1|5|unix|/p", "protocol \"netrpc\"");
   ExpectRefused("1|5|unix|/p|netrpc|", "protocol \"netrpc\"");
   ExpectRefused(absl::StrCat("1|5|unix|/p|grpc|", std::string(60, '!')), "not base64");

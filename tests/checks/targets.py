@@ -5,14 +5,14 @@ import pathlib
 import re
 
 FOLDERS = ("proto", "sdk", "server", "cli", "plugins", "tests")
-CALL = re.compile(r"\bbelfry_(library|binary|test|proto)\(([^)]*)\)")
+CALL = re.compile(r"\bbelfry_(library|binary|test|fuzz|proto)\(([^)]*)\)")
 LISTS = {"HDRS", "SRCS", "DEPS", "PRIVATE_DEPS", "PROTOS"}
 WORDS = {"NAME", "OUTPUT", "DIRECTORY", "INCLUDES", "ENVIRONMENT"} | LISTS
 
 
 @dataclasses.dataclass
 class Target:
-    kind: str  # library, binary, test or proto
+    kind: str  # library, binary, test, fuzz or proto
     name: str
     folder: str  # from the root of the project
     hdrs: list  # paths from the root of the project

@@ -1,0 +1,90 @@
+// An event as a plugin sends it, a serialized logical.EventReceived: what the host accepts of it,
+// and what subscribers then get. (plugin-protocol 5.10, 6.5)
+
+#include <string>
+
+#include "belfry/json.h"
+#include "server/encode/encode.h"
+#include "server/plugin_host/event_acceptance.h"
+#include "tests/fuzz/fuzz.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+constexpr std::string_view kMount = "secret/";
+
+logical::EventPluginInfo Mount() {
+  logical::EventPluginInfo mount;
+  mount.set_mount_class("secret");
+  mount.set_mount_accessor("kv_957bb7d8");
+  mount.set_mount_path(std::string(kMount));
+  mount.set_plugin("kv");
+  return mount;
+}
+
+// Small, so that short inputs reach them.
+Limits SmallLimits() {
+  Limits limits;
+  limits.max_event_type_bytes = 40;
+  limits.max_event_metadata_entries = 8;
+  limits.max_event_bytes = 1024;
+  return limits;
+}
+
+void ExamineRefusal(const absl::Status& status) {
+  BELFRY_CLAIM(status.code() == absl::StatusCode::kInvalidArgument ||
+               status.code() == absl::StatusCode::kResourceExhausted ||
+               status.code() == absl::StatusCode::kPermissionDenied);
+  BELFRY_CLAIM(!status.message().empty());
+}
+
+// Nothing in it can be taken for another mount's.
+void ExamineIdentity(const logical::EventReceived& event) {
+  BELFRY_CLAIM(event.plugin_info().SerializeAsString() == Mount().SerializeAsString());
+  BELFRY_CLAIM(event.namespace_().empty());
+  BELFRY_CLAIM(!event.event().id().empty());
+  for (const char* key : {"path", "data_path"}) {
+    const auto found = event.event().metadata().fields().find(key);
+    if (found == event.event().metadata().fields().end()) continue;
+    const std::string& path = found->second.string_value();
+    BELFRY_CLAIM(path == "secret" || path.starts_with(kMount));
+    BELFRY_CLAIM(JoinPath("", path) == path);
+  }
+}
+
+void ExamineLimits(const logical::EventReceived& event, const Limits& limits) {
+  BELFRY_CLAIM(!event.event_type().empty());
+  BELFRY_CLAIM(event.event_type().size() <= limits.max_event_type_bytes);
+  BELFRY_CLAIM(event.ByteSizeLong() <= limits.max_event_bytes);
+}
+
+// Both formats can be read, and say the same.
+void ExamineFrames(const logical::EventReceived& event) {
+  const std::string frame = encode::CloudEventJson(event, absl::UnixEpoch());
+  BELFRY_CLAIM(frame.ends_with('\n') && frame.find('\n') + 1 == frame.size());
+  const absl::StatusOr<Json> json = Json::Parse(frame);
+  BELFRY_CLAIM(json.ok());
+  const Json* data = json->Find("data");
+  BELFRY_CLAIM(data != nullptr && data->Find("event_type") != nullptr);
+  BELFRY_CLAIM(*data->Find("event_type")->if_string() == event.event_type());
+  logical::EventReceived read;
+  BELFRY_CLAIM(read.ParseFromString(encode::Protobuf(event)));
+  BELFRY_CLAIM(read.event().metadata().fields_size() == event.event().metadata().fields_size());
+}
+
+}  // namespace
+}  // namespace belfry::plugin_host
+
+void belfry::fuzz::Examine(std::string_view input) {
+  logical::EventReceived event;
+  if (!event.ParseFromArray(input.data(), static_cast<int>(input.size()))) return;
+  static const logical::EventPluginInfo mount = plugin_host::Mount();
+  static const Limits limits = plugin_host::SmallLimits();
+  if (const absl::Status status = plugin_host::AcceptEvent(mount, limits, &event); !status.ok()) {
+    plugin_host::ExamineRefusal(status);
+    return;
+  }
+  plugin_host::ExamineIdentity(event);
+  plugin_host::ExamineLimits(event, limits);
+  plugin_host::ExamineFrames(event);
+}
