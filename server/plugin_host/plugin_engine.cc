@@ -159,7 +159,7 @@ class PluginEngine::Call {
       return Finish(std::move(call), Traits::Refused(status));
     }
     call->retried_ = true;
-    call->instance_ = *std::move(instance);
+    call->engine_->Release(std::exchange(call->instance_, *std::move(instance)));
     call->reply_.Clear();
     Send(std::move(call));
   }
@@ -258,15 +258,18 @@ void PluginEngine::Begin(absl::AnyInvocable<void(std::shared_ptr<PluginInstance>
 }
 
 void PluginEngine::End(std::shared_ptr<PluginInstance> used) {
-  bool retired = false;
+  Release(std::move(used));
+  started_.Leave();
+}
+
+void PluginEngine::Release(std::shared_ptr<PluginInstance> used) {
   {
     MutexLock lock(&mutex_);
-    retired = used != current_;
+    const bool retired = used != current_;
     // Not the last reference: it is the current one, or among the retired.
     used.reset();
+    if (!retired) return;
   }
-  started_.Leave();
-  if (!retired) return;
   calls_.Enter();
   const bool posted = executor_->Post([this] {
     Sweep();
@@ -363,7 +366,7 @@ void PluginEngine::EndRecovery(absl::StatusOr<std::shared_ptr<PluginInstance>> i
   }
   for (Continuation& then : waiting) then(instance);
   waiting.clear();
-  if (instance.ok()) instance->reset();
+  if (instance.ok()) Release(*std::move(instance));
   // Last: the engine, and with it the mount's storage, may be destroyed from here on.
   calls_.Leave();
 }

@@ -73,6 +73,9 @@ class PluginEngine final : public mounts::Engine {
   void Begin(absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start);
   // The call that Begin let go is over; `used` is what it was sent to last.
   void End(std::shared_ptr<PluginInstance> used);
+  // A call that goes on has no use for this instance any more. Does not block: a retired one that
+  // this was the last to use is destroyed on the executor.
+  void Release(std::shared_ptr<PluginInstance> used);
   // For a call whose connection to `broken` broke. Does not block: `then` runs at once when another
   // instance runs already, else on the executor. It gets `broken` itself when that still answers.
   // All that wait are served by one restart.

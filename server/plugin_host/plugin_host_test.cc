@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -118,6 +119,11 @@ class PluginHostTest : public ::testing::Test {
     return std::string(ToStd(status.message()));
   }
 
+  // One for each process that has not been cleaned up after.
+  std::ptrdiff_t SocketFolders() const {
+    return std::distance(std::filesystem::directory_iterator(folder_ + "/s"), {});
+  }
+
   // Plugins that run, by their place in the tree of processes.
   std::vector<pid_t> Plugins() const {
     std::vector<pid_t> found;
@@ -218,6 +224,20 @@ TEST_F(PluginHostTest, AKilledPluginIsBackForTheNextRequest) {
   EXPECT_EQ(read->response->data, R"({"text":"before"})");
   ASSERT_THAT(Plugins(), SizeIs(1));
   EXPECT_NE(Plugins()[0], killed);
+}
+
+TEST_F(PluginHostTest, NothingOfAKilledPluginStays) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, "before").ok()) << engine.status();
+  for (int i = 0; i < 3; ++i) {
+    kill(Plugins()[0], SIGKILL);
+    ASSERT_TRUE(Read(**engine).ok());
+  }
+  // Its folder goes last, and not on the thread of the request.
+  const absl::Time limit = absl::Now() + absl::Minutes(1);
+  while (SocketFolders() > 1 && absl::Now() < limit) sched_yield();
+  EXPECT_EQ(SocketFolders(), 1);
 }
 
 TEST_F(PluginHostTest, RequestsUnderWayAreAnsweredWhenThePluginDies) {
