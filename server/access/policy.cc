@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "server/access/policy_attributes.h"
 #include "server/base/text.h"
 
@@ -13,8 +12,23 @@ namespace {
 using hcl::Item;
 using hcl::Value;
 
+// As Go quotes a text: tools compare the errors that it is part of.
 std::string Quoted(std::string_view text) {
-  return Concat({"\"", absl::Utf8SafeCEscape(ToAbsl(text)), "\""});
+  constexpr std::string_view kSpecial = "\a\b\f\n\r\t\v\\\"";
+  constexpr std::string_view kNames = "abfnrtv\\\"";
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (const std::size_t at = kSpecial.find(c); at != std::string_view::npos) {
+      quoted += Concat({"\\", kNames.substr(at, 1)});
+    } else if (byte < 0x20 || byte == 0x7F) {
+      quoted += Concat({"\\x", kHex.substr(byte >> 4, 1), kHex.substr(byte & 15, 1)});
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
 }
 
 // The form in which Vault lists errors; its texts are compared by tools.
@@ -55,7 +69,7 @@ class RuleReader {
   absl::StatusOr<PathRule> Read() {
     for (const auto step :
          {&RuleReader::CheckItem, &RuleReader::ReadAttributes, &RuleReader::ReadPath,
-          &RuleReader::ReadCapabilities, &RuleReader::CheckBounds}) {
+          &RuleReader::ReadCapabilities, &RuleReader::ReadBounds}) {
       if (absl::Status status = (this->*step)(); !status.ok()) return status;
     }
     // A path that is denied has nothing else to say.
@@ -86,8 +100,7 @@ class RuleReader {
     for (const Item& item : item_.value.object) {
       const std::string& name = item.keys[0].text;
       if (name == "min_wrapping_ttl" || name == "max_wrapping_ttl") {
-        absl::Duration& bound = name[1] == 'i' ? rule_.min_wrapping_ttl : rule_.max_wrapping_ttl;
-        if (absl::Status status = ReadDuration(name, item, &bound); !status.ok()) return status;
+        bounds_.push_back(&item);
       } else if (absl::Status status = Prefixed(ReadAttribute(name, item)); !status.ok()) {
         return status;
       }
@@ -157,8 +170,14 @@ class RuleReader {
     return absl::OkStatus();
   }
 
-  absl::Status CheckBounds() {
+  absl::Status ReadBounds() {
     if (rule_.capabilities.Has(Capability::kDeny)) return absl::OkStatus();
+    for (const Item* item : bounds_) {
+      const std::string& name = item->keys[0].text;
+      absl::Duration& bound =
+          name == "min_wrapping_ttl" ? rule_.min_wrapping_ttl : rule_.max_wrapping_ttl;
+      if (absl::Status status = ReadDuration(name, *item, &bound); !status.ok()) return status;
+    }
     if (rule_.max_wrapping_ttl == absl::ZeroDuration() ||
         rule_.max_wrapping_ttl >= rule_.min_wrapping_ttl) {
       return absl::OkStatus();
@@ -181,6 +200,7 @@ class RuleReader {
   PathRule rule_;
   std::string shorthand_;
   std::vector<std::string> capabilities_;
+  std::vector<const Item*> bounds_;  // The attributes that say them.
 };
 
 absl::Status ReadItems(const std::vector<Item>& items, Policy* policy) {

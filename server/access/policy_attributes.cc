@@ -35,22 +35,23 @@ bool IsText(const hcl::Value& value) {
   return value.kind == Kind::kString || value.kind == Kind::kNumber;
 }
 
+// The whole text as a number.
+std::optional<std::int64_t> ToInteger(std::string_view text, int base) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  std::int64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value, base);
+  return error == std::errc() && rest == end ? std::optional(value) : std::nullopt;
+}
+
 // A whole number as HCL writes it: decimal, 0755 or 0x1f.
 std::optional<std::int64_t> ToInteger(std::string_view text) {
-  const bool negative = text.starts_with('-');
-  if (negative) text.remove_prefix(1);
-  int base = 10;
-  if (text.starts_with("0x") || text.starts_with("0X")) {
-    base = 16;
-    text.remove_prefix(2);
-  } else if (text.size() > 1 && text.starts_with('0')) {
-    base = 8;
+  const std::string_view sign = text.starts_with('-') ? "-" : "";
+  std::string_view digits = text.substr(sign.size());
+  if (digits.starts_with("0x") || digits.starts_with("0X")) {
+    return ToInteger(Concat({sign, digits.substr(2)}), 16);
   }
-  const std::string signed_text = Concat({negative ? "-" : "", text});
-  std::int64_t value = 0;
-  const char* const end = signed_text.data() + signed_text.size();
-  const auto [rest, error] = std::from_chars(signed_text.data(), end, value, base);
-  return error == std::errc() && rest == end ? std::optional(value) : std::nullopt;
+  return ToInteger(text, digits.size() > 1 && digits.starts_with('0') ? 8 : 10);
 }
 
 absl::StatusOr<boost::json::value> ToJson(const hcl::Value& value);
@@ -139,11 +140,10 @@ absl::Status ReadParameter(std::string_view name, const hcl::Item& item, std::si
 // Nothing when the text is no duration.
 std::optional<absl::Duration> ToDuration(std::string_view text) {
   if (text.empty()) return absl::ZeroDuration();
-  std::int64_t number = 0;
-  if (absl::SimpleAtoi(ToAbsl(text), &number)) return absl::Seconds(number);
+  if (const auto seconds = ToInteger(text, 10)) return absl::Seconds(*seconds);
   if (text.ends_with('d')) {
-    const bool valid = absl::SimpleAtoi(ToAbsl(text.substr(0, text.size() - 1)), &number);
-    return valid ? std::optional(absl::Hours(24) * number) : std::nullopt;
+    const auto days = ToInteger(text.substr(0, text.size() - 1), 10);
+    return days ? std::optional(absl::Hours(24) * *days) : std::nullopt;
   }
   absl::Duration duration;
   if (!absl::ParseDuration(ToAbsl(text), &duration)) return std::nullopt;
