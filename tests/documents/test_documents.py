@@ -1,0 +1,85 @@
+"""What README.md and docs/ show is compiled, tested and run as it stands there."""
+
+import os
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+from conftest import ROOT
+from document import read
+from terminal import Terminal
+
+sys.path.insert(0, str(ROOT / "tests/install"))
+import packaging_of_sdk as package
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Shown, and neither code of ours nor commands: drawings, messages, transcripts.
+SHOWN = {"", "text", "json", "proto"}
+
+
+@pytest.fixture
+def terminal(tmp_path_factory):
+    # Socket paths are limited to 107 bytes, and pytest's own folders are long.
+    folder = pathlib.Path(package.run(["mktemp", "-d", "/tmp/belfry-doc.XXXXXX"]).strip())
+    environment = package.environment()
+    environment.setdefault("CCACHE_DIR", os.path.expanduser("~/.cache/ccache"))
+    home = tmp_path_factory.mktemp("home")
+    (home / "belfry").symlink_to(package.installed())
+    opened = Terminal(folder, dict(environment, HOME=str(home)))
+    yield opened
+    opened.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def blocks_of(document):
+    return read(ROOT / document, ROOT)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_block_has_something_that_tries_it(document):
+    tried = {"README.md", "docs/plugin_guide.md"}
+    for block in read(document, ROOT):
+        if block.kind in SHOWN or block.not_run:
+            continue
+        assert block.kind in ("cpp", "cmake", "console"), f"{block.place}: nothing tries a {block.kind} block"
+        assert document.relative_to(ROOT).as_posix() in tried, f"{block.place}: nothing tries the blocks of this document"
+
+
+def test_the_guide_works_from_its_first_line_to_its_last(terminal):
+    for block in blocks_of("docs/plugin_guide.md"):
+        if block.file:
+            (terminal.folder / block.file).write_text(block.text)
+        elif block.kind == "console" and not block.not_run:
+            terminal.run(block)
+        else:
+            assert block.kind in SHOWN or block.not_run, f"{block.place}: a {block.kind} block that is no file"
+    terminal.await_expected()
+
+
+def test_the_plugin_of_the_readme_serves(terminal, start_server):
+    (program,) = [block for block in blocks_of("README.md") if block.kind == "cpp"]
+    (terminal.folder / "notes.cc").write_text(program.text)
+    (terminal.folder / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(notes LANGUAGES CXX)\nset(CMAKE_CXX_STANDARD 20)\n"
+        "find_package(belfry REQUIRED)\nadd_executable(readme notes.cc)\ntarget_link_libraries(readme belfry::sdk)\n"
+        "set_target_properties(readme PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)\n")
+    out = terminal.folder / "build"
+    package.build(terminal.folder, out)
+    server = start_server(plugin_dir=out / "plugins")
+    assert server.request("POST", "sys/mounts/n", {"type": "readme"}).status == 204
+    assert server.request("PUT", "n/notes/a", {"text": "hi"}).status == 204
+    assert server.request("GET", "n/notes/a").data == {"text": "hi"}
+
+
+def test_the_commands_of_the_readme_run(terminal):
+    terminal.start_server("belfry server -dev -dev-root-token-id=root")
+    terminal.environment |= {"VAULT_ADDR": terminal.address, "VAULT_TOKEN": "root"}
+    ran = 0
+    for block in blocks_of("README.md"):
+        if block.kind == "console" and not block.not_run:
+            terminal.run(block)
+            ran += 1
+    assert ran
+    terminal.await_expected()
