@@ -13,6 +13,7 @@ namespace belfry::kv {
 KvV1::KvV1(SecretsEngine& engine) : prefix_(std::string(engine.backend_uuid()) + "/v1/") {
   Route& secret = engine.Path("{path...}", "A secret: any JSON object.");
   const FieldKey<std::string> path = secret.Param("path");
+  secret.AcceptAnyField();
   secret.OnRead([this](Request& request) { return Read(request); })
       .OnWrite([this, path](Request& request) { return Write(request, request[path]); })
       .OnDelete([this, path](Request& request) { return Delete(request, request[path]); })

@@ -9,6 +9,7 @@
 namespace {
 
 using belfry::testing::EventIs;
+using belfry::testing::FailsWith;
 using belfry::testing::IsData;
 using belfry::testing::IsNoContent;
 using belfry::testing::IsNotFound;
@@ -27,6 +28,26 @@ TEST_P(Notes, AreReadBackAsTheyWereWritten) {
 
 TEST_P(Notes, ThatNobodyWroteAreNotFound) {
   EXPECT_THAT(host_->Read("notes/a"), IsNotFound());
+}
+
+TEST_P(Notes, NeedAText) {
+  EXPECT_THAT(host_->Write("notes/a", {}),
+              FailsWith(absl::StatusCode::kInvalidArgument, "missing required field \"text\""));
+  EXPECT_THAT(host_->Read("notes/a"), IsNotFound());
+}
+
+TEST_P(Notes, AreListedUpToALimit) {
+  for (const char* path : {"notes/a", "notes/b", "notes/c"})
+    ASSERT_THAT(host_->Write(path, {{"text", "hi"}}), IsNoContent());
+  EXPECT_THAT(host_->List("notes"), IsData(R"({"keys":["a","b","c"]})"));
+  EXPECT_THAT(host_->List("notes", {{"limit", "2"}}), IsData(R"({"keys":["a","b"]})"));
+  EXPECT_THAT(host_->List("notes", {{"limit", -1}}),
+              FailsWith(absl::StatusCode::kInvalidArgument, "must not be negative"));
+}
+
+TEST_P(Notes, ExplainThemselves) {
+  EXPECT_THAT(*host_->Help("notes/a")->data().at("help").if_string(),
+              testing::HasSubstr("text (string, required, sensitive)\n        What to keep."));
 }
 
 TEST_P(Notes, TellSubscribersWhereToRead) {

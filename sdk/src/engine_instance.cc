@@ -2,8 +2,9 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "sdk/src/help.h"
 #include "sdk/src/lending.h"
+#include "sdk/src/openapi.h"
 #include "sdk/src/path_pattern.h"
 #include "sdk/src/periodic_hooks.h"
 #include "sdk/src/request_impl.h"
@@ -66,13 +67,14 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
       if (mistake_.ok()) mistake_ = parsed.status();
       parsed = PathPattern();
     }
-    return Add(pattern, help, parsed->regex, std::move(parsed->parameters));
+    return Add(pattern, help, *std::move(parsed));
   }
   Route& PathRegex(std::string_view re2, std::string_view help) override {
-    const RE2 regex(re2::StringPiece(re2.data(), re2.size()), RE2::Quiet);
-    std::vector<std::string> names;
-    for (const auto& [name, index] : regex.NamedCapturingGroups()) names.push_back(name);
-    return Add(re2, help, std::string(re2), std::move(names));
+    return Add(re2, help, ParsePathRegex(re2));
+  }
+  SecretsEngine& Describe(std::string_view help) override {
+    description_ = help;
+    return *this;
   }
   SecretsEngine& OnInitialize(Hook hook) override {
     initialize_ = std::move(hook);
@@ -116,7 +118,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
 
   // EngineInstance
   OutgoingReply Handle(IncomingRequest request) override {
-    if (request.operation == "help") return Help(request.path);
+    if (request.operation == "help") return Help(request);
     if (request.operation == "rollback") return Rollback(request);
     if (Lending::Concerns(request.operation)) return lending_->Handle(request, context_);
     const auto [route, captures] = FindRoute(request);
@@ -156,10 +158,8 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
  private:
   using Captures = std::map<std::string, std::string>;
 
-  Route& Add(std::string_view pattern, std::string_view help, const std::string& regex,
-             std::vector<std::string> names) {
-    routes_.push_back(std::make_unique<RouteImpl>(std::string(pattern), std::string(help), regex,
-                                                  std::move(names)));
+  Route& Add(std::string_view pattern, std::string_view help, PathPattern parsed) {
+    routes_.push_back(std::make_unique<RouteImpl>(pattern, help, std::move(parsed)));
     return *routes_.back();
   }
   SecretsEngine& Extend(std::vector<std::string>& list, std::vector<std::string> more) {
@@ -168,7 +168,8 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   }
   void KeepAlive(std::shared_ptr<void> object) override { kept_.push_back(std::move(object)); }
 
-  // The first route that matches. A list may come with a trailing slash that its pattern lacks.
+  // The first route that matches. A list or a question may come with a trailing slash that its
+  // pattern lacks.
   std::pair<const RouteImpl*, Captures> FindRoute(const IncomingRequest& request) const {
     std::string_view path = request.path;
     for (int attempt = 0; attempt < 2; ++attempt) {
@@ -176,7 +177,8 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
         if (std::optional<Captures> captures = route->Match(path))
           return {route.get(), *std::move(captures)};
       }
-      if (request.operation != "list" || !path.ends_with('/')) break;
+      const bool tolerant = request.operation == "list" || request.operation == "help";
+      if (!tolerant || !path.ends_with('/')) break;
       path.remove_suffix(1);
     }
     return {nullptr, {}};
@@ -207,14 +209,22 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     return {.response = Response::NoContent(), .error = std::nullopt};
   }
 
-  OutgoingReply Help(const std::string& path) const {
+  OutgoingReply Help(const IncomingRequest& request) const {
+    std::vector<const RouteImpl*> routes;
     std::string text;
-    for (const auto& route : routes_) {
-      if (path.empty() || route->Match(path))
-        absl::StrAppend(&text, text.empty() ? "" : "\n", route->HelpText());
+    if (request.path.empty()) {
+      for (const auto& route : routes_) routes.push_back(route.get());
+      text = HelpOfEngine(routes, description_);
+    } else if (const RouteImpl* route = FindRoute(request).first) {
+      routes.push_back(route);
+      text = HelpOfPath(*route, request.path);
+    } else {
+      return UnsupportedPath();
     }
-    if (text.empty()) return UnsupportedPath();
-    return {.response = Response::Data({{"help", text}, {"see_also", Json()}, {"openapi", Json()}}),
+    return {.response = Response::Data(
+                {{"help", std::move(text)},
+                 {"see_also", Json()},
+                 {"openapi", OpenApiDocument(routes, description_, special_paths_)}}),
             .error = std::nullopt};
   }
 
@@ -225,6 +235,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   }
 
   const MountContext context_;
+  std::string description_;
   SpecialPaths special_paths_;
   absl::Status mistake_;
   std::vector<std::shared_ptr<void>> kept_;  // Shared: as KeepAlive says.

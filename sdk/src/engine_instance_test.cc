@@ -21,7 +21,7 @@ void DefineBook(SecretsEngine& engine) {
   const auto number = page.Param("number");
   const auto text = page.Field<std::string>("text", "What it says.");
   const auto copies = page.Field<std::int64_t>("copies", "How many.");
-  page.Require(text).Default(copies, std::int64_t{1});
+  page.Require(text).Default(copies, 1);
   page.OnCreate([=](Request& r) -> Result {
     return Response::Data(
         {{"did", "create " + r[number]}, {"copies", r[copies]}, {"given", r.Has(copies)}});
@@ -130,18 +130,6 @@ TEST(SecretsEngine, RefusesWhatIsDescribedWrongly) {
                 route.Field<bool>("f", "");
               })),
               HasSubstr("declares the field \"f\" twice"));
-}
-
-TEST(SecretsEngine, HelpTellsPathsAndFields) {
-  auto engine = internal::EngineInstance::Create(
-      DefineBook,
-      {.options = {}, .backend_uuid = "", .storage = nullptr, .events = nullptr, .now = nullptr});
-  internal::IncomingRequest request;
-  request.operation = "help";
-  request.path = "pages/7";
-  const std::string help = *(*engine)->Handle(request).response->data().at("help").if_string();
-  EXPECT_THAT(help, HasSubstr("One page."));
-  EXPECT_THAT(help, HasSubstr("text (string, required)"));
 }
 
 TEST(SecretsEngineDeathTest, AFieldOfAnotherRouteStopsTheProgramByName) {

@@ -225,6 +225,38 @@ std::any ZeroValue(FieldType type) {
   return {};
 }
 
+Json FieldToJson(const std::any& value, FieldType type) {
+  switch (type) {
+    case FieldType::kString:
+      return std::any_cast<const std::string&>(value);
+    case FieldType::kInt64:
+      return std::any_cast<std::int64_t>(value);
+    case FieldType::kDouble:
+      return std::any_cast<double>(value);
+    case FieldType::kBool:
+      return std::any_cast<bool>(value);
+    case FieldType::kDuration:
+      return absl::FormatDuration(std::any_cast<absl::Duration>(value));
+    case FieldType::kTime:
+      return absl::FormatTime(std::any_cast<absl::Time>(value), absl::UTCTimeZone());
+    case FieldType::kStringList: {
+      const auto& list = std::any_cast<const std::vector<std::string>&>(value);
+      return Json::Array(list.begin(), list.end());
+    }
+    case FieldType::kInt64List: {
+      const auto& list = std::any_cast<const std::vector<std::int64_t>&>(value);
+      return Json::Array(list.begin(), list.end());
+    }
+    case FieldType::kStringMap: {
+      const auto& map = std::any_cast<const std::map<std::string, std::string>&>(value);
+      return Json::Object(map.begin(), map.end());
+    }
+    case FieldType::kJson:
+      return std::any_cast<const Json&>(value);
+  }
+  return {};
+}
+
 absl::StatusOr<std::any> ConvertField(const Json& value, FieldType type) {
   switch (type) {
     case FieldType::kString:

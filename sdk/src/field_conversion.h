@@ -30,6 +30,9 @@ std::string_view FieldTypeName(FieldType type);
 // The value of a field that was not given and has no default.
 std::any ZeroValue(FieldType type);
 
+// A field's value as a client would write it. Durations are text such as "1h30m".
+Json FieldToJson(const std::any& value, FieldType type);
+
 // As Vault's framework converts, leniently: "5" is an integer, 5 a text, "24h" and 86400 are
 // durations, "a,b" is a list. InvalidArgument with the text that follows 'error converting input
 // for field "x": '.

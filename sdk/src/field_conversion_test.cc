@@ -81,6 +81,27 @@ TEST(ConvertField, TimesAreRfc3339OrSeconds) {
   Refusal<absl::Time>("\"noon\"");
 }
 
+TEST(FieldToJson, WritesWhatConvertsBack) {
+  const auto expect_back = [](FieldType type, std::any value, const char* text) {
+    const Json json = FieldToJson(value, type);
+    EXPECT_EQ(json.Dump(), text);
+    const absl::StatusOr<std::any> back = ConvertField(json, type);
+    ASSERT_TRUE(back.ok()) << text << back.status();
+    EXPECT_EQ(FieldToJson(*back, type).Dump(), text);
+  };
+  expect_back(FieldType::kString, std::string("a"), "\"a\"");
+  expect_back(FieldType::kInt64, std::int64_t{7}, "7");
+  expect_back(FieldType::kDouble, 1.5, "1.5");
+  expect_back(FieldType::kBool, true, "true");
+  expect_back(FieldType::kDuration, absl::Minutes(90), "\"1h30m\"");
+  expect_back(FieldType::kTime, absl::FromUnixSeconds(60), "\"1970-01-01T00:01:00+00:00\"");
+  expect_back(FieldType::kStringList, std::vector<std::string>{"a", "b"}, "[\"a\",\"b\"]");
+  expect_back(FieldType::kInt64List, std::vector<std::int64_t>{1, 2}, "[1,2]");
+  expect_back(FieldType::kStringMap, std::map<std::string, std::string>{{"a", "b"}},
+              "{\"a\":\"b\"}");
+  expect_back(FieldType::kJson, Json(Json::Array{nullptr}), "[null]");
+}
+
 TEST(ConvertField, JsonIsTakenAsItIs) {
   EXPECT_EQ(Converted<Json>("{\"a\":[1.50]}").Dump(), "{\"a\":[1.50]}");
 }

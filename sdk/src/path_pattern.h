@@ -12,10 +12,16 @@ namespace belfry::internal {
 struct PathPattern {
   std::string regex;
   std::vector<std::string> parameters;
+  // As OpenAPI writes it: "data/{path}".
+  std::string path_template;
 };
 
 // "notes/{name}", "data/{path...}". InvalidArgument when it does not parse: unbalanced braces, a
 // name that is no identifier or occurs twice, a {rest...} that is not at the end.
 absl::StatusOr<PathPattern> ParsePathPattern(std::string_view pattern);
+
+// The same for a regular expression with named groups; its template is empty when it matches more
+// than one can say. Whether it parses is for RE2 to tell.
+PathPattern ParsePathRegex(std::string_view regex);
 
 }  // namespace belfry::internal

@@ -30,6 +30,21 @@ TEST(PathPattern, LiteralTextHasNoSpecialCharacters) {
   EXPECT_FALSE(Matches("a.b+c", "aXbbc"));
 }
 
+TEST(PathPattern, ATemplateIsWhatOpenApiWrites) {
+  EXPECT_EQ(ParsePathPattern("a.b/{name}/c")->path_template, "a.b/{name}/c");
+  EXPECT_EQ(ParsePathPattern("data/{path...}")->path_template, "data/{path}");
+}
+
+TEST(PathPattern, ARegexHasATemplateWhereOneCanSayIt) {
+  const auto path_template = [](const char* regex) { return ParsePathRegex(regex).path_template; };
+  EXPECT_EQ(path_template("^roles/(?P<name>\\w(([\\w-.]+)?\\w)?)$"), "roles/{name}");
+  EXPECT_EQ(path_template("config/?"), "config");
+  EXPECT_EQ(path_template("a\\.b/(?P<x>(a|\\)b))/(?P<y>.+)"), "a.b/{x}/{y}");
+  for (const char* vague : {"a|b", "a.*", "(a)", "(?P<x>a", "a[bc]", "a\\d", "(?P<>a)"})
+    EXPECT_EQ(path_template(vague), "") << vague;
+  EXPECT_EQ(ParsePathRegex("(?P<b>.)/(?P<a>.)").parameters, (std::vector<std::string>{"b", "a"}));
+}
+
 TEST(PathPattern, MistakesAreRefusedByName) {
   for (const char* pattern :
        {"a/{", "a/}", "a/{}", "a/{b c}", "{a}/{a}", "{rest...}/x", "{a{b}}"}) {

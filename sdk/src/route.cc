@@ -4,14 +4,15 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "sdk/src/path_pattern.h"
+#include "server/base/text.h"
 
 namespace belfry {
 
-FieldKey<std::string> Route::Param(std::string_view name) {
-  return FieldKey<std::string>(AddParam(name));
+FieldKey<std::string> Route::Param(std::string_view name, std::string_view help) {
+  return FieldKey<std::string>(AddParam(name, help));
 }
 
 }  // namespace belfry
@@ -29,12 +30,11 @@ Json WithoutNulls(Json value) {
 
 }  // namespace
 
-RouteImpl::RouteImpl(std::string pattern, std::string help, const std::string& regex,
-                     std::vector<std::string> parameters)
-    : pattern_(std::move(pattern)),
-      help_(std::move(help)),
-      regex_(regex, RE2::Quiet),
-      parameters_(std::move(parameters)) {
+RouteImpl::RouteImpl(std::string_view pattern, std::string_view help, PathPattern parsed)
+    : pattern_(pattern),
+      help_(absl::StripAsciiWhitespace(ToAbsl(help))),
+      parsed_(std::move(parsed)),
+      regex_(parsed_.regex, RE2::Quiet) {
   if (!regex_.ok()) Mistake(absl::StrCat("does not parse: ", regex_.error()));
   if (pattern_.starts_with('/')) Mistake("must not begin with '/'");
 }
@@ -97,10 +97,8 @@ absl::StatusOr<std::any> RouteImpl::Convert(const DeclaredField& field, const Js
 std::vector<std::string> RouteImpl::WarningsAbout(const Json::Object& data) const {
   std::vector<std::string> unknown, replaced, warnings;
   for (const auto& [name, value] : data) {
-    const auto field =
-        std::find_if(fields_.begin(), fields_.end(),
-                     [&name = name](const DeclaredField& field) { return field.name == name; });
-    if (field == fields_.end()) {
+    const DeclaredField* field = FindField(name);
+    if (field == nullptr) {
       if (!accepts_any_field_) unknown.push_back(name);
     } else if (field->from_path) {
       replaced.push_back(name);
@@ -126,14 +124,14 @@ const Handler* RouteImpl::HandlerFor(Operation operation) const {
   return write && write_ ? &write_ : nullptr;
 }
 
-std::string RouteImpl::HelpText() const {
-  std::string text = absl::StrCat(pattern_, "\n\n", help_, "\n");
-  for (const DeclaredField& field : fields_) {
-    absl::StrAppend(&text, "\n    ", field.name, " (", std::string(FieldTypeName(field.type)),
-                    field.required ? ", required" : "", ")\n        ",
-                    field.from_path ? "Part of the path." : field.help, "\n");
-  }
-  return text;
+std::string_view RouteImpl::summary() const {
+  return std::string_view(help_).substr(0, help_.find('\n'));
+}
+
+std::string_view RouteImpl::details() const {
+  std::string_view rest(help_);
+  rest.remove_prefix(summary().size());
+  return ToStd(absl::StripLeadingAsciiWhitespace(ToAbsl(rest)));
 }
 
 Route& RouteImpl::OnWrite(Handler handler) {
@@ -172,13 +170,26 @@ void RouteImpl::Mistake(std::string text) {
     mistake_ = absl::InvalidArgumentError(absl::StrCat("path \"", pattern_, "\": ", text));
 }
 
-FieldId RouteImpl::AddParam(std::string_view name) {
+void RouteImpl::CheckNew(std::string_view name) {
+  if (FindField(name) == nullptr) return;
+  Mistake(absl::StrCat("declares the field \"", std::string(name), "\" twice"));
+}
+
+const DeclaredField* RouteImpl::FindField(std::string_view name) const {
+  const auto found =
+      std::find_if(fields_.begin(), fields_.end(),
+                   [name](const DeclaredField& field) { return field.name == name; });
+  return found == fields_.end() ? nullptr : &*found;
+}
+
+FieldId RouteImpl::AddParam(std::string_view name, std::string_view help) {
   CheckDescribing();
-  if (std::find(parameters_.begin(), parameters_.end(), name) == parameters_.end()) {
+  if (std::find(parameters().begin(), parameters().end(), name) == parameters().end()) {
     Mistake(absl::StrCat("has no parameter {", std::string(name), "}"));
   }
+  CheckNew(name);
   fields_.push_back({.name = std::string(name),
-                     .help = "",
+                     .help = std::string(help),
                      .type = FieldType::kString,
                      .from_path = true,
                      .required = false,
@@ -189,9 +200,7 @@ FieldId RouteImpl::AddParam(std::string_view name) {
 FieldId RouteImpl::AddField(std::string_view name, std::string_view help,
                             const std::type_info& type) {
   CheckDescribing();
-  const bool twice = std::any_of(fields_.begin(), fields_.end(),
-                                 [name](const DeclaredField& field) { return field.name == name; });
-  if (twice) Mistake(absl::StrCat("declares the field \"", std::string(name), "\" twice"));
+  CheckNew(name);
   const FieldType field_type = FieldTypeOf(type);
   fields_.push_back({.name = std::string(name),
                      .help = std::string(help),
@@ -207,7 +216,9 @@ void RouteImpl::MarkRequired(FieldId field) {
 }
 
 void RouteImpl::SetDefault(FieldId field, std::any value) {
-  Mine(field).initial = std::move(value);
+  DeclaredField& declared = Mine(field);
+  declared.initial = std::move(value);
+  declared.has_default = true;
 }
 
 void RouteImpl::MarkSensitive(FieldId field) {

@@ -11,6 +11,7 @@
 #include "re2/re2.h"
 #include "sdk/src/engine_instance.h"
 #include "sdk/src/field_conversion.h"
+#include "sdk/src/path_pattern.h"
 
 namespace belfry::internal {
 
@@ -22,6 +23,7 @@ struct DeclaredField {
   bool from_path = false;
   bool required = false;
   bool sensitive = false;
+  bool has_default = false;
   std::any initial;  // The default, or the type's zero.
 };
 
@@ -36,9 +38,8 @@ struct FieldValues {
 // afterwards const and thread-safe.
 class RouteImpl final : public Route {
  public:
-  // `parameters` are those that the pattern has.
-  RouteImpl(std::string pattern, std::string help, const std::string& regex,
-            std::vector<std::string> parameters);
+  // `pattern` is how the author wrote what `parsed` says.
+  RouteImpl(std::string_view pattern, std::string_view help, PathPattern parsed);
 
   // What was described wrongly, if anything.
   const absl::Status& mistake() const { return mistake_; }
@@ -56,8 +57,17 @@ class RouteImpl final : public Route {
     return HandlerFor(Operation::kCreate) != nullptr || HandlerFor(Operation::kUpdate) != nullptr;
   }
   const std::string& pattern() const { return pattern_; }
-  // One paragraph for people.
-  std::string HelpText() const;
+  // Empty when there is none. (path_pattern.h)
+  const std::string& path_template() const { return parsed_.path_template; }
+  // Those in the path, declared or not.
+  const std::vector<std::string>& parameters() const { return parsed_.parameters; }
+  const std::vector<DeclaredField>& fields() const { return fields_; }
+  // Null when it is not declared.
+  const DeclaredField* FindField(std::string_view name) const;
+  bool accepts_any_field() const { return accepts_any_field_; }
+  // The help's first line, and the rest.
+  std::string_view summary() const;
+  std::string_view details() const;
 
   Route& OnRead(Handler handler) override { return Set(Operation::kRead, std::move(handler)); }
   Route& OnWrite(Handler handler) override;
@@ -77,8 +87,9 @@ class RouteImpl final : public Route {
   std::vector<std::string> WarningsAbout(const Json::Object& data) const;
   Route& Set(Operation operation, Handler handler);
   void CheckDescribing() const;
+  void CheckNew(std::string_view name);
   void Mistake(std::string text);
-  FieldId AddParam(std::string_view name) override;
+  FieldId AddParam(std::string_view name, std::string_view help) override;
   FieldId AddField(std::string_view name, std::string_view help,
                    const std::type_info& type) override;
   void MarkRequired(FieldId field) override;
@@ -88,8 +99,8 @@ class RouteImpl final : public Route {
 
   const std::string pattern_;
   const std::string help_;
+  const PathPattern parsed_;
   const RE2 regex_;
-  const std::vector<std::string> parameters_;
   std::vector<DeclaredField> fields_;
   std::array<Handler, kOperations> handlers_;
   Handler write_;

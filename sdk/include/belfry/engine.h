@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -55,7 +56,7 @@ class Route {
   virtual ~Route() = default;
 
   // A part of the path; the name must occur in the pattern, else Serve refuses to start.
-  FieldKey<std::string> Param(std::string_view name);
+  FieldKey<std::string> Param(std::string_view name, std::string_view help = "");
   // A field of the body (or, for reads, of the query).
   template <typename T>
   FieldKey<T> Field(std::string_view name, std::string_view help);
@@ -67,7 +68,7 @@ class Route {
     return *this;
   }
   template <typename T>
-  Route& Default(const FieldKey<T>& field, T value) {
+  Route& Default(const FieldKey<T>& field, std::type_identity_t<T> value) {
     SetDefault(field.id_, std::any(std::move(value)));
     return *this;
   }
@@ -96,7 +97,7 @@ class Route {
   virtual Route& ExistsIf(ExistenceCheck check) = 0;
 
  private:
-  virtual internal::FieldId AddParam(std::string_view name) = 0;
+  virtual internal::FieldId AddParam(std::string_view name, std::string_view help) = 0;
   virtual internal::FieldId AddField(std::string_view name, std::string_view help,
                                      const std::type_info& type) = 0;
   virtual void MarkRequired(internal::FieldId field) = 0;
@@ -130,6 +131,8 @@ class SecretsEngine {
   // letter, digit or '_'), and at the end {name...} for the rest, slashes included. Of two routes
   // that match, the first wins.
   virtual Route& Path(std::string_view pattern, std::string_view help) = 0;
+  // What the engine is for, at the top of its help.
+  virtual SecretsEngine& Describe(std::string_view help) = 0;
   // An RE2 regular expression with named groups, anchored at both ends.
   virtual Route& PathRegex(std::string_view re2, std::string_view help) = 0;
 

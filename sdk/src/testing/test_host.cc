@@ -31,10 +31,10 @@ Result TestHost::Delete(std::string_view path, Json::Object query) {
   return Answer(Ask("delete", path, std::move(query)));
 }
 
-Result TestHost::List(std::string_view path) {
+Result TestHost::List(std::string_view path, Json::Object query) {
   // As a host sends it.
   const bool is_folder = path.empty() || path.ends_with('/');
-  return Answer(Ask("list", std::string(path) + (is_folder ? "" : "/"), {}));
+  return Answer(Ask("list", std::string(path) + (is_folder ? "" : "/"), std::move(query)));
 }
 
 Result TestHost::Help(std::string_view path) {

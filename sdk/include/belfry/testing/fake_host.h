@@ -49,7 +49,7 @@ class TestHost {
   Result Write(std::string_view path, Json::Object fields);
   Result Patch(std::string_view path, Json::Object fields);
   Result Delete(std::string_view path, Json::Object query = {});
-  Result List(std::string_view path);
+  Result List(std::string_view path, Json::Object query = {});
   // What `path-help` shows; an empty path is the whole engine. Data with `help` and `openapi`.
   Result Help(std::string_view path);
   // `lent` is what this host answered to a request of `path`: a Response::Secret or, to be renewed,
