@@ -19,7 +19,7 @@ MAY_USE = {
     "sdk/wire": {"proto", "server/base"},
     "sdk/src": {"proto", "server/base", "sdk/include", "sdk/wire"},
     "server/storage": {"server/base"},
-    "server/access": {"server/base"},
+    "server/access": {"server/base", "server/storage"},
     "server/encode": {"proto", "server/base"},
     "server/bus": {"proto", "server/base", "server/access", "server/encode"},
     "server/mounts": {"server/base", "server/storage"},

@@ -1,0 +1,170 @@
+#include "server/access/policy_store.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "server/base/text.h"
+
+namespace belfry::access {
+namespace {
+
+// More sets of policies than this are hardly alive at once; those in use come back by themselves.
+constexpr std::size_t kMaxAcls = 4096;
+
+// What a token may do with itself. (vault-api-and-events 8.6)
+constexpr std::string_view kDefaultPolicy = R"(# Every token has this unless it was made without.
+
+# Itself.
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/renew-self" { capabilities = ["update"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }
+path "sys/capabilities-self" { capabilities = ["update"] }
+path "sys/internal/ui/resultant-acl" { capabilities = ["read"] }
+
+# What it was lent.
+path "sys/renew" { capabilities = ["update"] }
+path "sys/leases/renew" { capabilities = ["update"] }
+path "sys/leases/lookup" { capabilities = ["update"] }
+
+# Its own drawer, and what was wrapped for it.
+path "cubbyhole/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+path "sys/wrapping/wrap" { capabilities = ["update"] }
+path "sys/wrapping/lookup" { capabilities = ["update"] }
+path "sys/wrapping/unwrap" { capabilities = ["update"] }
+
+path "sys/tools/hash" { capabilities = ["update"] }
+path "sys/tools/hash/*" { capabilities = ["update"] }
+)";
+
+bool IsImmutable(std::string_view name) {
+  return name == "root" || name == "response-wrapping" || name == "control-group";
+}
+
+absl::Status Invalid(std::initializer_list<std::string_view> parts) {
+  return absl::InvalidArgumentError(Concat(parts));
+}
+
+bool IsBase64(std::string_view text) {
+  const std::string_view body = text.substr(0, text.find_last_not_of('=') + 1);
+  return !text.empty() && text.size() % 4 == 0 && text.size() - body.size() <= 2 &&
+         body.find_first_not_of(
+             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") ==
+             std::string_view::npos;
+}
+
+std::string Decoded(std::string_view text) {
+  std::string decoded;
+  if (IsBase64(text) && absl::Base64Unescape(ToAbsl(text), &decoded)) return decoded;
+  return std::string(text);
+}
+
+}  // namespace
+
+std::string PolicyName(std::string_view name) {
+  return absl::AsciiStrToLower(absl::StripAsciiWhitespace(ToAbsl(name)));
+}
+
+PolicyStore::PolicyStore(storage::Storage* storage) : storage_(storage) {}
+
+absl::StatusOr<std::unique_ptr<PolicyStore>> PolicyStore::Open(storage::Storage* storage) {
+  std::unique_ptr<PolicyStore> store(new PolicyStore(storage));
+  if (absl::Status status = store->Load(); !status.ok()) return status;
+  if (store->Find("default") == nullptr) {
+    if (absl::Status status = store->Put("default", kDefaultPolicy); !status.ok()) return status;
+  }
+  return store;
+}
+
+absl::Status PolicyStore::Load() {
+  MutexLock lock(&mutex_);
+  policies_["root"] = std::make_shared<const Policy>(Policy{.name = "root"});
+  const absl::StatusOr<std::vector<std::string>> names = storage_->List("");
+  if (!names.ok()) return names.status();
+  for (const std::string& hex : *names) {
+    const absl::StatusOr<std::optional<std::string>> text = storage_->Get(hex);
+    if (!text.ok()) return text.status();
+    if (!*text) continue;
+    const std::string name = absl::HexStringToBytes(hex);
+    absl::StatusOr<Policy> policy = ParsePolicy(name, **text);
+    if (!policy.ok()) {
+      return absl::FailedPreconditionError(Concat(
+          {"the stored policy \"", name, "\" cannot be read: ", ToStd(policy.status().message())}));
+    }
+    policies_[name] = std::make_shared<const Policy>(*std::move(policy));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> PolicyStore::Names() const {
+  std::vector<std::string> names;
+  MutexLock lock(&mutex_);
+  for (const auto& [name, policy] : policies_) names.push_back(name);
+  return names;
+}
+
+std::shared_ptr<const Policy> PolicyStore::Find(std::string_view name) const {
+  const std::string key = PolicyName(name);
+  MutexLock lock(&mutex_);
+  const auto it = policies_.find(key);
+  return it == policies_.end() ? nullptr : it->second;
+}
+
+absl::Status PolicyStore::Put(std::string_view name, std::string_view text) {
+  const std::string key = PolicyName(name);
+  if (key.empty()) return Invalid({"policy name must be given"});
+  if (IsImmutable(key)) return Invalid({"cannot update \"", key, "\" policy"});
+  if (text.empty()) return Invalid({"'policy' parameter not supplied or empty"});
+  absl::StatusOr<Policy> policy = ParsePolicy(key, Decoded(text));
+  if (!policy.ok()) return policy.status();
+  return Store(*std::move(policy));
+}
+
+absl::Status PolicyStore::Store(Policy policy) {
+  MutexLock writing(&writing_);
+  // In hex: a name may hold what a storage key must not.
+  absl::Status status = storage_->Put(absl::BytesToHexString(policy.name), policy.text);
+  if (!status.ok()) return status;
+  {
+    MutexLock lock(&mutex_);
+    const std::string name = policy.name;
+    policies_[name] = std::make_shared<const Policy>(std::move(policy));
+    acls_.clear();
+  }
+  listener_();
+  return absl::OkStatus();
+}
+
+absl::Status PolicyStore::Delete(std::string_view name) {
+  const std::string key = PolicyName(name);
+  if (IsImmutable(key)) return Invalid({"cannot delete \"", key, "\" policy"});
+  if (key == "default") return Invalid({"cannot delete default policy"});
+  MutexLock writing(&writing_);
+  if (absl::Status status = storage_->Delete(absl::BytesToHexString(key)); !status.ok()) {
+    return status;
+  }
+  {
+    MutexLock lock(&mutex_);
+    policies_.erase(key);
+    acls_.clear();
+  }
+  listener_();
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& names) const {
+  MutexLock lock(&mutex_);
+  if (const auto it = acls_.find(names); it != acls_.end()) return it->second;
+  std::vector<std::shared_ptr<const Policy>> policies;
+  for (const std::string& name : names) {
+    if (const auto it = policies_.find(name); it != policies_.end()) policies.push_back(it->second);
+  }
+  if (acls_.size() >= kMaxAcls) acls_.clear();
+  return acls_[names] = std::make_shared<const Acl>(policies);
+}
+
+void PolicyStore::OnChange(std::function<void()> listener) {
+  listener_ = std::move(listener);
+}
+
+}  // namespace belfry::access

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/access/acl.h"
+#include "server/access/policy.h"
+#include "server/base/mutex.h"
+#include "server/storage/storage.h"
+
+namespace belfry::access {
+
+// The name as policies are stored under: without blanks around it, in lower case.
+std::string PolicyName(std::string_view name);
+
+// The policies of the server: those that are stored, and `root`, which stands for everything.
+// Thread-safe.
+class PolicyStore {
+ public:
+  // Reads what is stored; where there is no `default`, stores the one that every token gets.
+  // `storage` must outlive the store. FailedPrecondition when a stored policy cannot be read.
+  static absl::StatusOr<std::unique_ptr<PolicyStore>> Open(storage::Storage* storage);
+
+  // In lexical order, `root` among them.
+  std::vector<std::string> Names() const;
+  // nullptr when there is none. What was found stays as it was.
+  std::shared_ptr<const Policy> Find(std::string_view name) const;
+
+  // Writes a policy, given as text or as the base64 of one. InvalidArgument, in Vault's words, when
+  // it cannot be read or is not to be changed.
+  absl::Status Put(std::string_view name, std::string_view text);
+  // OK when there was none; InvalidArgument for those that must stay.
+  absl::Status Delete(std::string_view name);
+
+  // What these policies say together; names without a policy say nothing. The same object as long
+  // as no policy changes, so that whoever keeps answers can keep them beside it.
+  std::shared_ptr<const Acl> AclOf(const std::vector<std::string>& names) const;
+
+  // Has `listener` called after each change and before Put or Delete return, on their thread. It
+  // must not call back into the store. Only before the store is used by several threads.
+  void OnChange(std::function<void()> listener);
+
+ private:
+  explicit PolicyStore(storage::Storage* storage);
+  absl::Status Load();
+  absl::Status Store(Policy policy);
+
+  storage::Storage* const storage_;
+  std::function<void()> listener_ = [] {};
+  // Held while a change is written, so that what is stored and what is used agree.
+  Mutex writing_;
+  mutable Mutex mutex_;
+  std::map<std::string, std::shared_ptr<const Policy>, std::less<>> policies_
+      ABSL_GUARDED_BY(mutex_);
+  mutable std::map<std::vector<std::string>, std::shared_ptr<const Acl>> acls_
+      ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace belfry::access

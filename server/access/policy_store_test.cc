@@ -1,0 +1,105 @@
+#include "server/access/policy_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/escaping.h"
+
+namespace belfry::access {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class PolicyStoreTest : public ::testing::Test {
+ protected:
+  PolicyStoreTest() { Open(); }
+
+  void Open() {
+    absl::StatusOr<std::unique_ptr<PolicyStore>> opened = PolicyStore::Open(storage_.get());
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store_ = *std::move(opened);
+  }
+  bool MayRead(std::vector<std::string> policies, std::string_view path) {
+    return store_->AclOf(policies)->Allows({.capability = Capability::kRead, .path = path});
+  }
+
+  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  std::unique_ptr<PolicyStore> store_;
+};
+
+TEST_F(PolicyStoreTest, BeginsWithRootAndADefaultThatCanBeRead) {
+  EXPECT_THAT(store_->Names(), ElementsAre("default", "root"));
+  EXPECT_EQ(store_->Find("root")->text, "");
+  EXPECT_THAT(store_->Find("default")->text, HasSubstr("auth/token/lookup-self"));
+  EXPECT_TRUE(MayRead({"root"}, "anything"));
+  EXPECT_TRUE(MayRead({"default"}, "auth/token/lookup-self"));
+  EXPECT_FALSE(MayRead({"default"}, "secret/a"));
+}
+
+TEST_F(PolicyStoreTest, KeepsWhatWasWrittenAcrossARestart) {
+  ASSERT_EQ(store_->Put(" App../x ", "path \"a\" { policy = \"read\" }"), absl::OkStatus());
+  ASSERT_EQ(store_->Put("default", "path \"b\" { policy = \"read\" }"), absl::OkStatus());
+  Open();
+  EXPECT_THAT(store_->Names(), ElementsAre("app../x", "default", "root"));
+  EXPECT_EQ(store_->Find("APP../X")->text, "path \"a\" { policy = \"read\" }");
+  EXPECT_TRUE(MayRead({"app../x"}, "a"));
+  EXPECT_TRUE(MayRead({"default"}, "b"));
+  EXPECT_FALSE(MayRead({"default"}, "auth/token/lookup-self"));
+  ASSERT_EQ(store_->Delete("app../x"), absl::OkStatus());
+  Open();
+  EXPECT_EQ(store_->Find("app../x"), nullptr);
+}
+
+TEST_F(PolicyStoreTest, AChangeIsInForceAndToldWhenTheCallReturns) {
+  int changes = 0;
+  store_->OnChange([&changes] { ++changes; });
+  ASSERT_EQ(store_->Put("a", "path \"a\" { policy = \"read\" }"), absl::OkStatus());
+  EXPECT_EQ(changes, 1);
+  EXPECT_TRUE(MayRead({"a", "b"}, "a"));
+  ASSERT_EQ(store_->Put("b", "path \"a\" { policy = \"deny\" }"), absl::OkStatus());
+  EXPECT_EQ(changes, 2);
+  EXPECT_FALSE(MayRead({"a", "b"}, "a"));
+  ASSERT_EQ(store_->Delete("b"), absl::OkStatus());
+  EXPECT_EQ(changes, 3);
+  EXPECT_TRUE(MayRead({"a", "b"}, "a"));
+}
+
+TEST_F(PolicyStoreTest, AnAclStaysTheSameAsLongAsNothingChanges) {
+  const auto first = store_->AclOf({"default"});
+  EXPECT_EQ(store_->AclOf({"default"}), first);
+  ASSERT_EQ(store_->Put("a", "path \"a\" {}"), absl::OkStatus());
+  EXPECT_NE(store_->AclOf({"default"}), first);
+}
+
+TEST_F(PolicyStoreTest, RefusesInVaultsWords) {
+  const std::string_view text = "path \"a\" {}";
+  EXPECT_EQ(store_->Put("Root", text), absl::InvalidArgumentError("cannot update \"root\" policy"));
+  EXPECT_EQ(store_->Put("response-wrapping", text),
+            absl::InvalidArgumentError("cannot update \"response-wrapping\" policy"));
+  EXPECT_EQ(store_->Put("a", ""),
+            absl::InvalidArgumentError("'policy' parameter not supplied or empty"));
+  EXPECT_EQ(store_->Put("a", "path \"x\" { capabilities=[\"bogus\"] }"),
+            absl::InvalidArgumentError(
+                "failed to parse policy: path \"x\": invalid capability \"bogus\""));
+  EXPECT_EQ(store_->Find("a"), nullptr);
+  EXPECT_EQ(store_->Delete("root"), absl::InvalidArgumentError("cannot delete \"root\" policy"));
+  EXPECT_EQ(store_->Delete("default"), absl::InvalidArgumentError("cannot delete default policy"));
+  EXPECT_EQ(store_->Delete("nope"), absl::OkStatus());
+}
+
+TEST_F(PolicyStoreTest, TakesTheBase64OfAPolicy) {
+  const std::string text = "path \"a\" { policy = \"read\" }";
+  ASSERT_EQ(store_->Put("a", absl::Base64Escape(text)), absl::OkStatus());
+  EXPECT_EQ(store_->Find("a")->text, text);
+}
+
+TEST_F(PolicyStoreTest, DoesNotOpenOverAPolicyThatItCannotRead) {
+  ASSERT_EQ(storage_->Put(absl::BytesToHexString("bad"), "path {"), absl::OkStatus());
+  const auto opened = PolicyStore::Open(storage_.get());
+  EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(opened.status().message()), HasSubstr("the stored policy \"bad\""));
+}
+
+}  // namespace
+}  // namespace belfry::access
