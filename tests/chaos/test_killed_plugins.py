@@ -4,6 +4,7 @@ BELFRY_CHAOS_KILLS says how often: a share in `./dev test`, 1,000 in `./dev chao
 """
 
 import collections
+import contextlib
 import http.client
 import json
 import os
@@ -140,17 +141,28 @@ class Subscriber:
         self._thread.join(timeout=PATIENCE)
 
 
+def started(pid):
+    """When a process was started, in ticks: with its id it names it for good, while the id alone is used again."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return int(stat[stat.rindex(")") + 2:].split()[19])
+
+
 def kill_once_it_answers(server, name, clients, killed):
     """kill -9 of the plugin that runs, as soon as it has answered some request since its start."""
     def running():
-        return [pid for pid, comm in children(server.process.pid).items() if comm == name and pid not in killed]
+        found = []
+        for pid, comm in children(server.process.pid).items():
+            with contextlib.suppress(OSError):  # It was reaped meanwhile.
+                if comm == name and (pid, started(pid)) not in killed:
+                    found.append((pid, started(pid)))
+        return found
 
-    assert eventually(running), f"no {name} was started again"
+    assert eventually(running), f"no {name} was started again after {len(killed)} kills: {server.log_text()[-2000:]}"
     answered = sum(client.outcomes["answered"] for client in clients)
     assert eventually(lambda: sum(client.outcomes["answered"] for client in clients) > answered + len(killed) % 7), "no request is answered"
-    for pid in running():
-        os.kill(pid, signal.SIGKILL)
-        killed.add(pid)
+    for process in running():
+        os.kill(process[0], signal.SIGKILL)
+        killed.add(process)
 
 
 def test_a_plugin_killed_under_load_costs_no_answer_no_event_and_nothing_that_stays(server):

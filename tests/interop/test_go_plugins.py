@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import contextlib
+import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -20,16 +22,21 @@ VERSIONS = ["v0.25.0", "v0.26.2"]
 PROGRAM = "github.com/hashicorp/vault-plugin-secrets-kv/cmd/vault-plugin-secrets-kv"
 
 
-@pytest.fixture(scope="session", params=VERSIONS)
-def go_plugins(request):
+@functools.cache
+def built(version):
     """A folder with the plugin as `gokv`, built from the released module."""
     go = os.environ.get("BELFRY_GO") or shutil.which("go")
     if not go:
         pytest.skip("needs Go 1.26 (`./dev test` looks for it)")
-    folder = ROOT / "build/interop" / request.param
+    folder = ROOT / "build/interop" / version
     subprocess.run([go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", folder / "gokv", PROGRAM],
-                   cwd=ROOT / "tests/interop/kv" / request.param, check=True)
+                   cwd=ROOT / "tests/interop/kv" / version, check=True)
     return folder
+
+
+@pytest.fixture(params=VERSIONS)
+def go_plugins(request):
+    return built(request.param)
 
 
 @pytest.fixture
@@ -273,6 +280,121 @@ def test_B11_events_flow_again_after_a_kill(host):
             os.kill(gokvs(host)[0], signal.SIGKILL)
 
 
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def processes(host, plugin):
+    return [entry for entry in ask(host, "GET", "sys/plugins/processes").data["plugins"] if entry["name"] == plugin]
+
+
+def test_B2_a_program_with_another_sum_than_the_registered_one_is_never_started(start_server, go_plugins, tmp_path):
+    program = tmp_path / "changed"
+    shutil.copy(go_plugins / "gokv", program)
+    host = start_server(plugin_dir=tmp_path)
+    refused = ask(host, "PUT", "sys/plugins/catalog/secret/theirs", {"command": "changed", "sha256": "0" * 64}, status=[400])
+    assert "checksums did not match" in refused.text
+    ask(host, "PUT", "sys/plugins/catalog/secret/theirs", {"command": "changed", "sha256": sha256(program)})
+    ask(host, "POST", "sys/mounts/go", {"type": "theirs"})
+    (pid,) = [pid for pid, name in descendants(host.process.pid) if name == "changed"]
+    replacement = tmp_path / "replacement"
+    replacement.write_bytes(program.read_bytes() + b"x")  # It would run just as well.
+    replacement.chmod(0o755)
+    replacement.rename(program)
+    os.kill(pid, signal.SIGKILL)
+    assert "checksums did not match" in ask(host, "GET", "go/a", status=[500, 503]).text
+    ask(host, "POST", "sys/mounts/go2", {"type": "theirs"}, status=[400])
+    assert [name for _, name in descendants(host.process.pid) if name == "changed"] == []
+
+
+def test_B5_a_mount_with_data_becomes_version_2_and_keeps_it(host):
+    mount(host, "go", "1")
+    for n in range(100):
+        ask(host, "PUT", f"go/folder/k{n}", {"n": n})
+    with host.subscribe("kv-v2*") as subscriber:
+        tuned = ask(host, "POST", "sys/mounts/go/tune", {"options": {"version": "2"}})
+        assert tuned.json["warnings"] == ["Upgrading mount from version 1 to version 2. This mount will be unavailable for a brief "
+                                          "period and will resume service shortly."]
+
+        def upgraded():
+            answer = host.request("GET", "go/data/folder/k0")
+            if answer.status == 400:  # The plugin's own word while it moves the keys.
+                assert answer.json["errors"][0].startswith("Upgrading from non-versioned to versioned data.")
+            return answer.status == 200
+        assert eventually(upgraded)
+        for n in range(100):
+            assert ask(host, "GET", f"go/data/folder/k{n}").data["data"] == {"n": n}
+        assert len(ask(host, "LIST", "go/metadata/folder").data["keys"]) == 100
+        assert ask(host, "PUT", "go/data/folder/k0", {"data": {"n": "new"}}).data["version"] == 2
+        event = json.loads(subscriber.recv(timeout=PATIENCE))["data"]
+    assert event["event_type"] == "kv-v2/data-write" and event["plugin_info"]["version"] == "2"
+    assert ask(host, "GET", "sys/mounts/go").data["options"] == {"version": "2"}
+
+
+def test_B5_a_plugin_killed_in_the_upgrade_finishes_it(host):
+    mount(host, "go", "1")
+    for n in range(200):
+        ask(host, "PUT", f"go/k{n}", {"n": n})
+    ask(host, "POST", "sys/mounts/go/tune", {"options": {"version": "2"}})
+    os.kill(gokvs(host)[0], signal.SIGKILL)
+    assert eventually(lambda: host.request("GET", "go/data/k0").status == 200)
+    for n in range(200):
+        assert ask(host, "GET", f"go/data/k{n}").data["data"] == {"n": n}
+
+
+def test_B7_two_mounts_share_one_process(host):
+    for path, version in (("go-a", "1"), ("go-b", "2"), ("go-c", "2")):
+        mount(host, path, version)
+    (pid,) = gokvs(host)
+    (entry,) = processes(host, "gokv")
+    assert [(p["pid"], p["mounts"]) for p in entry["running"]] == [(pid, ["go-a/", "go-b/", "go-c/"])]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for request in [pool.submit(ask, host, "PUT", f"go-{m}/data/x{n}", {"data": {"of": m}}) for m in "bc" for n in range(20)]:
+            request.result(timeout=PATIENCE)
+    for m in "bc":
+        assert ask(host, "GET", f"go-{m}/data/x7").data["data"] == {"of": m}
+    os.kill(pid, signal.SIGKILL)
+    for m in "bc":
+        assert ask(host, "GET", f"go-{m}/data/x7").data["data"] == {"of": m}
+    assert len(gokvs(host)) == 1, "all went to the one new process"
+
+
+def test_B8_of_two_mounts_on_one_process_each_tells_its_own_events(host):
+    mount(host, "go-a", "2")
+    mount(host, "go-b", "2")
+    infos = {path: plugin_info(host, path) for path in ("go-a", "go-b")}
+    with host.subscribe("kv-v2/data-write") as subscriber:
+        for n in range(10):
+            for path in infos:
+                ask(host, "PUT", f"{path}/data/x{n}", {"data": {"n": n}})
+                event = json.loads(subscriber.recv(timeout=PATIENCE))["data"]
+                assert {k: v for k, v in event["plugin_info"].items() if v} == infos[path]
+                assert event["event"]["metadata"]["path"] == f"{path}/data/x{n}"
+
+
+def test_B9_help_is_the_plugins(host):
+    mount(host, "go", "2")
+    of_all = ask(host, "GET", "go?help=1").json
+    assert "This backend provides a versioned key-value store." in of_all["help"]
+    of_path = ask(host, "GET", "go/data/foo?help=1").json
+    assert "Write, Patch, Read, and Delete data in the Key-Value Store." in of_path["help"]
+    # It names the host's version, which it has asked for.
+    assert of_path["openapi"]["info"]["version"] == ask(host, "GET", "sys/health").json["version"]
+    assert "/data/{path}" in of_path["openapi"]["paths"]
+
+
+def test_B10_a_reload_gives_a_new_process_and_loses_nothing(host):
+    mount(host, "go", "2")
+    ask(host, "PUT", "go/data/a", {"data": {"n": 1}})
+    (before,) = gokvs(host)
+    with host.subscribe("kv-v2*") as subscriber:
+        ask(host, "PUT", "sys/plugins/reload/backend", {"plugin": "gokv"})
+        assert ask(host, "PUT", "go/data/a", {"data": {"n": 2}}).data["version"] == 2
+        assert json.loads(subscriber.recv(timeout=PATIENCE))["data"]["event"]["metadata"]["current_version"] == "2"
+    (after,) = gokvs(host)
+    assert after != before
+
+
 def test_B12_a_plugin_that_does_not_react_is_killed_with_the_host(start_server, go_plugins):
     host = start_server(plugin_dir=go_plugins)
     mount(host, "go", "2")
@@ -299,3 +421,24 @@ def test_B13_the_trace_of_a_go_runtime_reaches_the_log_and_the_next_request_is_s
     os.kill(gokvs(host)[0], signal.SIGQUIT)  # Go's runtime prints every goroutine and ends.
     assert ask(host, "GET", "go/data/a").data["data"] == {"n": 1}
     assert eventually(lambda: re.search(r"SIGQUIT: quit.*goroutine \d+", host.log_text(), re.DOTALL))
+
+
+def test_B16_a_mount_moves_from_one_release_to_the_next(start_server, tmp_path):
+    for version in VERSIONS:
+        shutil.copy(built(version) / "gokv", tmp_path / f"gokv-{version}")
+    host = start_server(plugin_dir=tmp_path)
+    for version in VERSIONS:
+        ask(host, "PUT", "sys/plugins/catalog/secret/theirs",
+            {"command": f"gokv-{version}", "sha256": sha256(tmp_path / f"gokv-{version}"), "version": version})
+    old, new = VERSIONS
+    ask(host, "POST", "sys/mounts/go", {"type": "theirs", "plugin_version": old, "options": {"version": "2"}})
+    ask(host, "PUT", "go/data/a", {"data": {"n": 1}})
+    assert ask(host, "GET", "sys/mounts/go").data["running_sha256"] == sha256(tmp_path / f"gokv-{old}")
+    ask(host, "POST", "sys/mounts/go/tune", {"plugin_version": new})
+    ask(host, "PUT", "sys/plugins/reload/backend", {"mounts": ["go/"]})
+    assert ask(host, "GET", "sys/mounts/go").data["running_sha256"] == sha256(tmp_path / f"gokv-{new}")
+    assert ask(host, "GET", "go/data/a").data["data"] == {"n": 1}
+    with host.subscribe("kv-v2*") as subscriber:
+        ask(host, "PUT", "go/data/a", {"data": {"n": 2}})
+        info = json.loads(subscriber.recv(timeout=PATIENCE))["data"]["plugin_info"]
+    assert (info["plugin"], info["plugin_version"]) == ("theirs", new)
