@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import re
 import shutil
 import sys
 
 import pytest
 
 from conftest import ROOT
+import messages
 from document import read
 from terminal import Terminal
 
@@ -83,3 +85,25 @@ def test_the_commands_of_the_readme_run(terminal):
             ran += 1
     assert ran
     terminal.await_expected()
+
+
+def test_the_protocols_appendix_is_what_the_proto_files_say():
+    _, written, _ = messages.split(messages.DOCUMENT.read_text())
+    assert written == messages.appendix(), "run build/venv/bin/python tests/documents/messages.py"
+
+
+def anchors(document):
+    """What a heading can be linked to by, as GitHub derives it."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_within_the_tree_leads_somewhere(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = document.parent / path if path else document
+        assert file.exists(), f"{document}: {target}"
+        assert not anchor or anchor in anchors(file), f"{document}: {target}"
