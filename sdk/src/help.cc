@@ -45,9 +45,9 @@ std::string OperationsText(const RouteImpl& route) {
 }  // namespace
 
 std::string HelpOfPath(const RouteImpl& route, std::string_view path) {
-  std::string text = Concat({"Request:        ", path, "\nMatching route: ", route.pattern(),
-                             "\nOperations:     ", OperationsText(route), "\n\n", route.summary(),
-                             "\n"});
+  std::string text =
+      Concat({"Request:        ", path, "\nMatching route: ", route.pattern(),
+              "\nOperations:     ", OperationsText(route), "\n\n", route.summary(), "\n"});
   if (const std::string fields = FieldsText(route); !fields.empty())
     text += Concat({"\n## PARAMETERS\n", fields});
   if (!route.details().empty()) text += Concat({"\n## DESCRIPTION\n\n", route.details(), "\n"});

@@ -9,14 +9,14 @@
 namespace belfry {
 namespace {
 
-using ::testing::Not;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 void DefineLibrary(SecretsEngine& engine) {
   engine.Describe("Lends books.").RootOnly({"shelves/*"}).Unauthenticated({"opening-hours"});
   const auto nothing = [](Request&) -> Result { return Response::NoContent(); };
-  Route& book = engine.Path("books/{title...}",
-                            "One book.\n\nIt is lent for a month, and late ones cost.\n");
+  Route& book =
+      engine.Path("books/{title...}", "One book.\n\nIt is lent for a month, and late ones cost.\n");
   const auto reader = book.Field<std::string>("reader", "Who wants it.");
   const auto days = book.Field<absl::Duration>("for", "How long.");
   const auto tags = book.Field<std::vector<std::int64_t>>("tags", "What it is about.");
@@ -128,10 +128,10 @@ TEST_P(HelpTest, OpenApiHasTheBodyOfAWrite) {
 
 TEST_P(HelpTest, OpenApiOfTheEngineHasEveryPathThatATemplateCanSay) {
   const Json paths = Paths("");
-  EXPECT_THAT(*paths.if_object(),
-              ::testing::ElementsAre(::testing::Key("/books/{title}"),
-                                     ::testing::Key("/opening-hours"),
-                                     ::testing::Key("/shelves/{row}/{number}")));
+  EXPECT_THAT(
+      *paths.if_object(),
+      ::testing::ElementsAre(::testing::Key("/books/{title}"), ::testing::Key("/opening-hours"),
+                             ::testing::Key("/shelves/{row}/{number}")));
 }
 
 TEST_P(HelpTest, OpenApiSaysHowToListAndWhoMay) {

@@ -73,9 +73,8 @@ Json PathParameters(const RouteImpl& route) {
   Json::Array parameters;
   for (const std::string& name : route.parameters()) {
     const DeclaredField* declared = route.FindField(name);
-    parameters.push_back(
-        Parameter(declared != nullptr ? *declared : DeclaredField{.name = name, .from_path = true},
-                  "path"));
+    parameters.push_back(Parameter(
+        declared != nullptr ? *declared : DeclaredField{.name = name, .from_path = true}, "path"));
   }
   return parameters;
 }
@@ -130,7 +129,8 @@ std::string OperationId(std::string_view verb, std::string_view path) {
 }
 
 Json::Object OperationObject(const RouteImpl& route, std::string_view verb, const char* status) {
-  const Json::Object outcome{{"description", std::string_view(status) == "204" ? "empty body" : "OK"}};
+  const Json::Object outcome{
+      {"description", std::string_view(status) == "204" ? "empty body" : "OK"}};
   return {{"summary", route.summary()},
           {"operationId", OperationId(verb, route.path_template())},
           {"responses", Json::Object{{status, outcome}}}};

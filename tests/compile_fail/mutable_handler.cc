@@ -1,0 +1,16 @@
+// A handler runs on several threads at once, so that it may not change what it captured by value.
+// EXPECT: cannot convert .*to .*Handler|no viable conversion.*to .*Handler
+#include "belfry/engine.h"
+
+void Define(belfry::SecretsEngine& engine) {
+  int reads = 0;
+#ifdef MISUSE
+  engine.Path("count", "").OnRead([reads](belfry::Request&) mutable -> belfry::Result {
+    return belfry::Response::Data({{"reads", ++reads}});
+  });
+#else
+  engine.Path("count", "").OnRead([reads](belfry::Request&) -> belfry::Result {
+    return belfry::Response::Data({{"reads", reads}});
+  });
+#endif
+}
