@@ -41,6 +41,11 @@ TEST_F(KvV1Test, AnEmptyWriteIsRefusedAndChangesNothing) {
   EXPECT_TRUE(host_->events().empty());
 }
 
+TEST_F(KvV1Test, AQuerysParametersAreNoMistake) {
+  ASSERT_THAT(host_->Write("a", {{"x", 1}}), IsNoContent());
+  EXPECT_TRUE(host_->Read("a", {{"version", "2"}})->warnings().empty());
+}
+
 TEST_F(KvV1Test, ADeleteIsToldEvenWhenThereWasNothing) {
   ASSERT_THAT(host_->Delete("never"), IsNoContent());
   EXPECT_THAT(host_->events(), ElementsAre(EventIs("kv-v1/delete", "never")));

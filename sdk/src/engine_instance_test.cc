@@ -179,6 +179,53 @@ TEST_P(HooksTest, AnInvalidationNamesTheKey) {
   EXPECT_EQ(*host_->storage().Get("invalidated"), "a/b");
 }
 
+int cleanups = 0;
+
+TEST(HooksOnBothHosts, CleanupRunsOnceWhenTheMountGoes) {
+  for (const auto new_host : {&testing::NewFakeHost, &testing::NewWireHost}) {
+    cleanups = 0;
+    new_host(
+        [](SecretsEngine& engine) {
+          engine.OnCleanup([](HookContext&) {
+            ++cleanups;
+            return absl::OkStatus();
+          });
+        },
+        {});
+    EXPECT_EQ(cleanups, 1);
+  }
+}
+
+// Takes what it is given, and says what of it its field holds.
+void DefineBag(SecretsEngine& engine) {
+  Route& bag = engine.Path("bag", "Takes anything.");
+  const auto weights = bag.Field<std::map<std::string, std::string>>("weights", "");
+  bag.AcceptAnyField();
+  const auto show = [weights](Request& request) -> Result {
+    Json::Object kept(request[weights].begin(), request[weights].end());
+    return Response::Data({{"weights", std::move(kept)}, {"all", request.data()}});
+  };
+  bag.OnWrite(show).OnPatch(show);
+}
+
+class BagTest : public testing::OnBothHosts {
+ protected:
+  const std::unique_ptr<testing::TestHost> host_ = NewHost(DefineBag);
+};
+BELFRY_RUN_ON_BOTH_HOSTS(BagTest);
+
+TEST_P(BagTest, WhatIsNotDeclaredComesWithoutAWarning) {
+  const Result result = host_->Write("bag", {{"x", 1}});
+  EXPECT_THAT(result, testing::IsData(R"({"all":{"x":1},"weights":{}})"));
+  EXPECT_THAT(result->warnings(), ElementsAre());
+}
+
+TEST_P(BagTest, InAPatchNullIsInTheDataAndNotInTheField) {
+  const Json::Object patch = *Json::Parse(R"({"weights":{"a":null,"b":2}})")->if_object();
+  EXPECT_THAT(host_->Patch("bag", patch),
+              testing::IsData(R"({"all":{"weights":{"a":null,"b":2}},"weights":{"b":"2"}})"));
+}
+
 TEST(HooksOnFakeHost, APeriodIsAMinimum) {
   const auto host = testing::NewFakeHost(DefineHooks);
   (void)host->Tick();

@@ -4,8 +4,6 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "sdk/src/socket_file.h"
-#include "sdk/src/testing/scratch_directory.h"
 
 namespace belfry::internal {
 namespace {
@@ -54,29 +52,6 @@ TEST(EnvironmentTest, TheSixFlagsOfVaultAreAcceptedInGosWays) {
   EXPECT_FALSE(Accepts({"-unknown"}));
   EXPECT_FALSE(Accepts({"-h"}));
   EXPECT_FALSE(Accepts({"-ca-cert"}));
-}
-
-TEST(SocketFileTest, IsFreshShortAndInItsDirectory) {
-  const belfry::testing::ScratchDirectory directory;
-  const auto first = SocketFile::In(directory.path());
-  const auto second = SocketFile::In(directory.path());
-  ASSERT_EQ(first.status(), absl::OkStatus());
-  ASSERT_EQ(second.status(), absl::OkStatus());
-  EXPECT_NE((*first)->path(), (*second)->path());
-  EXPECT_EQ((*first)->path().rfind(directory.path() + "/plugin", 0), 0u);
-}
-
-TEST(SocketFileTest, DirectoriesThatCannotHoldASocketAreRefused) {
-  EXPECT_EQ(SocketFile::In("/nonexistent").status().code(), absl::StatusCode::kNotFound);
-  const std::string slashes(100, '/');
-  EXPECT_EQ(SocketFile::In("/tmp" + slashes).status().code(), absl::StatusCode::kInvalidArgument);
-}
-
-TEST(SocketFileTest, AGroupThatDoesNotExistIsNotFound) {
-  const belfry::testing::ScratchDirectory directory;
-  const auto file = SocketFile::In(directory.path());
-  ASSERT_EQ(file.status(), absl::OkStatus());
-  EXPECT_EQ((*file)->GiveToGroup("no such group").code(), absl::StatusCode::kNotFound);
 }
 
 }  // namespace
