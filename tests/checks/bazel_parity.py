@@ -17,6 +17,7 @@ LEFT_OUT = {
     "base_test": "as base",
     "base_testing": "as base",
     "awkward_plugin_binary": "serve_test starts it from CMake's output folder",
+    "lending_plugin_binary": "tests/interop starts it from CMake's output folder",
     "sdk_plugin_process": "as awkward_plugin_binary",
     "serve_test": "as awkward_plugin_binary",
 }
