@@ -1,5 +1,5 @@
-// A request as a plugin gets it, through routing, fields and a handler to the reply: operation and
-// path on a line each, then `data`. (plugin-protocol 5.3, 5.6, 5.7)
+// A request as a plugin gets it, a serialized pb.Request, through routing, fields and a handler to
+// the reply. (plugin-protocol 5.3, 5.5, 5.6, 5.7)
 
 #include <cstdint>
 #include <map>
@@ -20,8 +20,26 @@ Result Echo(Request& request) {
   return Response::Data(request.data());
 }
 
+void DefineLoans(SecretsEngine& engine) {
+  SecretKind& loan = engine.Secret("loan");
+  loan.OnRenew(
+      [](Request&, const LentSecret& lent) -> absl::StatusOr<Lease> { return lent.lease; });
+  loan.OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
+  engine.Path("lend", "Lends.").OnRead([&loan](Request& request) -> Result {
+    return Response::Secret(loan, request.data(),
+                            {.ttl = absl::Hours(1), .internal = request.data()});
+  });
+  engine.OnRenewLogin(
+      [](Request&, const GivenGrant& given) -> absl::StatusOr<Grant> { return given.grant; });
+  engine.Path("login", "Logs in.").OnWrite([](Request& request) -> Result {
+    return Response::Login({.alias = request.caller().display_name,
+                            .lease = {.ttl = absl::Hours(1), .internal = request.data()}});
+  });
+}
+
 // One route of each kind, with a field of each type.
 void Define(SecretsEngine& engine) {
+  DefineLoans(engine);
   Route& item = engine.Path("items/{name}", "One item.");
   item.Param("name");
   const auto text = item.Field<std::string>("text", "A text.");
@@ -64,16 +82,32 @@ struct Mount {
        }});
 };
 
+void ExamineObject(std::string_view text) {
+  const absl::StatusOr<Json> object = Json::Parse(text);
+  BELFRY_CLAIM(object.ok() && object->if_object() != nullptr);
+}
+
+// Go hosts fail the whole request without the time. (plugin-protocol 5.4)
+void ExamineLease(bool has_options, const pb::LeaseOptions& options, std::string_view internal) {
+  BELFRY_CLAIM(!has_options || options.has_issue_time());
+  ExamineObject(internal);
+}
+
 // What hosts need of every reply: data that is an object or null, valid text, an error that they
-// know.
+// know, leases that are whole.
 void ExamineReply(const pb::HandleRequestReply& reply) {
   BELFRY_CLAIM(reply.err().err_type() <= 10);
   BELFRY_CLAIM(IsUtf8(reply.err().err_msg()));
   if (!reply.has_response()) return;
-  const absl::StatusOr<Json> data = Json::Parse(reply.response().data());
-  BELFRY_CLAIM(data.ok());
-  BELFRY_CLAIM(data->is_null() || data->if_object() != nullptr);
-  for (const std::string& warning : reply.response().warnings()) BELFRY_CLAIM(IsUtf8(warning));
+  const pb::Response& response = reply.response();
+  if (response.data() != "null") ExamineObject(response.data());
+  const pb::Secret& secret = response.secret();
+  if (response.has_secret())
+    ExamineLease(secret.has_lease_options(), secret.lease_options(), secret.internal_data());
+  const pb::Auth& auth = response.auth();
+  if (response.has_auth())
+    ExamineLease(auth.has_lease_options(), auth.lease_options(), auth.internal_data());
+  for (const std::string& warning : response.warnings()) BELFRY_CLAIM(IsUtf8(warning));
   pb::HandleRequestReply read;
   BELFRY_CLAIM(read.ParseFromString(reply.SerializeAsString()));
 }
@@ -88,7 +122,7 @@ void ExamineRequest(Mount& mount, const pb::Request& request) {
   incoming->events = &mount.events;
   const absl::StatusOr<std::optional<bool>> exists = mount.engine->CheckExistence(*incoming);
   BELFRY_CLAIM(!exists.ok() || !exists->value_or(false));
-  ExamineReply(ToReply(mount.engine->Handle(*incoming), request));
+  ExamineReply(ToReply(mount.engine->Handle(*incoming), request, absl::UnixEpoch()));
 }
 
 }  // namespace
@@ -98,11 +132,6 @@ void belfry::fuzz::Examine(std::string_view input) {
   // Shared by all inputs: nothing in it remembers a request.
   static auto* mount = new internal::Mount();
   pb::Request request;
-  request.set_id("00000000-0000-4000-8000-000000000000");
-  request.set_operation(std::string(TakeLine(input)));
-  request.set_path(std::string(TakeLine(input)));
-  request.set_data(std::string(input));
-  // No transport delivers other text.
-  if (!internal::IsUtf8(request.path()) || !internal::IsUtf8(request.data())) return;
+  if (!request.ParseFromArray(input.data(), static_cast<int>(input.size()))) return;
   internal::ExamineRequest(*mount, request);
 }
