@@ -1,0 +1,291 @@
+#include "server/access/token_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "server/access/token_record.h"
+
+namespace belfry::access {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+// A storage whose deletions can be made to fail, and which says what it holds.
+class FaultyStorage final : public storage::Storage {
+ public:
+  bool refuse_deletes = false;
+  bool refuse_puts = false;
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    return base_->Get(key);
+  }
+  absl::Status Put(std::string_view key, std::string_view value) override {
+    return refuse_puts ? absl::UnavailableError("no") : base_->Put(key, value);
+  }
+  absl::Status Delete(std::string_view key) override {
+    return refuse_deletes ? absl::UnavailableError("no") : base_->Delete(key);
+  }
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
+    return base_->List(prefix);
+  }
+  std::string Everything() const {
+    std::string all;
+    const auto ids = *base_->List("id/");
+    for (const std::string& id : ids) {
+      all += id;
+      all += **base_->Get("id/" + id);
+    }
+    return all;
+  }
+
+ private:
+  const std::unique_ptr<storage::Storage> base_ = storage::NewInMemoryStorage();
+};
+
+class TokenStoreTest : public ::testing::Test {
+ protected:
+  TokenStoreTest() {
+    Open();
+    root_ = store_->CreateRoot("root")->entry;
+  }
+
+  void Open() {
+    store_.reset();
+    auto opened = TokenStore::Open(&storage_, &clock_);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store_ = *std::move(opened);
+  }
+
+  // The secret of a new token.
+  std::string Create(const TokenEntry& creator, TokenRequest request = {}) {
+    if (request.policies.empty()) request.policies = {"a"};
+    absl::StatusOr<PlannedToken> planned = PlanToken(creator, CreatorRights::kSudo, request);
+    EXPECT_TRUE(planned.ok()) << planned.status();
+    if (!planned.ok()) return "";
+    const auto created = store_->Create(&*planned);
+    EXPECT_TRUE(created.ok()) << created.status();
+    return planned->secret;
+  }
+  TokenEntry EntryOf(const std::string& secret) {
+    const auto found = store_->Find(secret);
+    EXPECT_TRUE(found.has_value());
+    return found ? found->entry : TokenEntry{};
+  }
+  bool Lasts(const std::string& secret) { return store_->Find(secret).has_value(); }
+  std::shared_ptr<const void> Watch(const std::string& secret) {
+    return store_->Watch(EntryOf(secret).id,
+                         [this, secret](TokenEnd end) { ended_.emplace_back(secret, end); });
+  }
+
+  FaultyStorage storage_;
+  FakeClock clock_{absl::FromUnixSeconds(1'795'413'461)};
+  std::unique_ptr<TokenStore> store_;
+  TokenEntry root_;
+  std::vector<std::pair<std::string, TokenEnd>> ended_;
+};
+
+TEST_F(TokenStoreTest, FindsATokenByItsSecretAndByItsAccessor) {
+  const std::string secret = Create(root_, {.ttl = absl::Hours(1)});
+  EXPECT_TRUE(secret.starts_with("hvs."));
+  EXPECT_EQ(secret.size(), 95u);
+  const TokenEntry entry = EntryOf(secret);
+  EXPECT_EQ(entry.accessor.size(), 24u);
+  EXPECT_EQ(entry.created, clock_.Now());
+  EXPECT_EQ(entry.expires, clock_.Now() + absl::Hours(1));
+  ASSERT_TRUE(store_->FindByAccessor(entry.accessor).has_value());
+  EXPECT_EQ(store_->FindByAccessor(entry.accessor)->entry.id, entry.id);
+  EXPECT_FALSE(store_->FindByAccessor(secret).has_value());
+  EXPECT_FALSE(Lasts(entry.accessor));
+  EXPECT_FALSE(Lasts(entry.id));
+  EXPECT_FALSE(Lasts(""));
+  EXPECT_THAT(store_->Accessors(), UnorderedElementsAre(root_.accessor, entry.accessor));
+}
+
+TEST_F(TokenStoreTest, NoSecretIsStored) {
+  const std::string secret = Create(root_);
+  EXPECT_THAT(storage_.Everything(), ::testing::Not(::testing::HasSubstr(secret)));
+  EXPECT_THAT(storage_.Everything(), ::testing::Not(::testing::HasSubstr(secret.substr(4))));
+}
+
+TEST_F(TokenStoreTest, ASecretIsTakenOnce) {
+  Create(root_, {.id = "mine"});
+  auto planned = PlanToken(root_, CreatorRights::kSudo, {.id = "mine", .policies = {"a"}});
+  ASSERT_TRUE(planned.ok());
+  EXPECT_EQ(store_->Create(&*planned).status(),
+            absl::InvalidArgumentError("cannot create a token with a duplicate ID"));
+}
+
+TEST_F(TokenStoreTest, ATokenEndsWhenItsTimeIsOver) {
+  const std::string secret = Create(root_, {.ttl = absl::Hours(1)});
+  const auto watch = Watch(secret);
+  const auto life = store_->Find(secret)->life;
+  EXPECT_EQ(store_->ExpireDue(), clock_.Now() + absl::Hours(1));
+  clock_.Advance(absl::Hours(1) - absl::Nanoseconds(1));
+  EXPECT_TRUE(life->Lasts(clock_.Now()));
+  EXPECT_TRUE(Lasts(secret));
+  clock_.Advance(absl::Nanoseconds(1));
+  // Whoever asks its life need not wait until the store looks.
+  EXPECT_FALSE(life->Lasts(clock_.Now()));
+  EXPECT_THAT(ended_, IsEmpty());
+  EXPECT_EQ(store_->ExpireDue(), absl::InfiniteFuture());
+  EXPECT_THAT(ended_, ElementsAre(std::pair(secret, TokenEnd::kExpired)));
+  EXPECT_FALSE(Lasts(secret));
+  EXPECT_TRUE(Lasts("root"));
+}
+
+TEST_F(TokenStoreTest, RevocationTakesAllDescendantsAndTellsTheirWatchers) {
+  const std::string parent = Create(root_);
+  const std::string child = Create(EntryOf(parent));
+  const std::string grandchild = Create(EntryOf(child));
+  const std::string sibling = Create(root_);
+  const std::string orphan = Create(EntryOf(parent), {.orphan = true});
+  const auto watch = Watch(grandchild);
+  const auto other = Watch(sibling);
+  const auto life = store_->Find(grandchild)->life;
+  ASSERT_EQ(store_->Revoke(EntryOf(parent).id), absl::OkStatus());
+  EXPECT_THAT(ended_, ElementsAre(std::pair(grandchild, TokenEnd::kParentRevoked)));
+  EXPECT_FALSE(life->Lasts(clock_.Now()));
+  EXPECT_FALSE(Lasts(parent));
+  EXPECT_FALSE(Lasts(child));
+  EXPECT_FALSE(Lasts(grandchild));
+  EXPECT_TRUE(Lasts(sibling));
+  EXPECT_TRUE(Lasts(orphan));
+  EXPECT_EQ(store_->Revoke("gone"), absl::OkStatus());
+}
+
+TEST_F(TokenStoreTest, RevokingOnlyTheParentMakesOrphans) {
+  const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string child = Create(EntryOf(parent), {.ttl = absl::Hours(2)});
+  EXPECT_FALSE(EntryOf(child).orphan());
+  ASSERT_EQ(store_->RevokeOrphan(EntryOf(parent).id), absl::OkStatus());
+  EXPECT_FALSE(Lasts(parent));
+  EXPECT_TRUE(EntryOf(child).orphan());
+  clock_.Advance(absl::Minutes(90));
+  EXPECT_TRUE(Lasts(child));
+  Open();
+  EXPECT_TRUE(Lasts(child));
+}
+
+TEST_F(TokenStoreTest, AChildEndsWithItsParentAtTheLatest) {
+  const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string child = Create(EntryOf(parent), {.ttl = absl::Hours(9)});
+  const auto life = store_->Find(child)->life;
+  ASSERT_TRUE(store_->Renew(EntryOf(parent).id, absl::Hours(2)).ok());
+  clock_.Advance(absl::Minutes(90));
+  EXPECT_TRUE(life->Lasts(clock_.Now()));
+  clock_.Advance(absl::Minutes(30));
+  EXPECT_FALSE(life->Lasts(clock_.Now()));
+  EXPECT_FALSE(Lasts(child));
+}
+
+TEST_F(TokenStoreTest, AParentThatIsGoneHasNoMoreChildren) {
+  const std::string parent = Create(root_);
+  auto planned = PlanToken(EntryOf(parent), CreatorRights::kSudo, {.policies = {"a"}});
+  ASSERT_TRUE(planned.ok());
+  ASSERT_EQ(store_->Revoke(EntryOf(parent).id), absl::OkStatus());
+  EXPECT_EQ(store_->Create(&*planned).status(),
+            absl::InvalidArgumentError("parent token lookup failed: no parent found"));
+}
+
+TEST_F(TokenStoreTest, TheLastUseEndsIt) {
+  const std::string secret = Create(root_, {.num_uses = 2});
+  const auto watch = Watch(secret);
+  EXPECT_EQ((*store_->Use(secret))->entry.num_uses, 2);
+  EXPECT_EQ(EntryOf(secret).num_uses, 1);
+  Open();
+  const auto again = Watch(secret);
+  EXPECT_TRUE((*store_->Use(secret)).has_value());
+  EXPECT_THAT(ended_, ElementsAre(std::pair(secret, TokenEnd::kUsedUp)));
+  EXPECT_FALSE((*store_->Use(secret)).has_value());
+  EXPECT_TRUE((*store_->Use("root")).has_value());
+  EXPECT_TRUE((*store_->Use("root")).has_value());
+}
+
+TEST_F(TokenStoreTest, ARenewalIsKeptAcrossARestart) {
+  const std::string secret = Create(root_, {.ttl = absl::Hours(1)});
+  clock_.Advance(absl::Minutes(50));
+  const auto renewed = store_->Renew(EntryOf(secret).id, absl::ZeroDuration());
+  ASSERT_TRUE(renewed.ok());
+  EXPECT_EQ(renewed->entry.expires, clock_.Now() + absl::Hours(1));
+  EXPECT_EQ(renewed->entry.last_renewal, clock_.Now());
+  Open();
+  clock_.Advance(absl::Minutes(50));
+  EXPECT_TRUE(Lasts(secret));
+  clock_.Advance(absl::Minutes(10));
+  EXPECT_FALSE(Lasts(secret));
+  EXPECT_EQ(store_->Renew(root_.id, absl::ZeroDuration()).status(),
+            absl::InvalidArgumentError("lease is not renewable"));
+}
+
+TEST_F(TokenStoreTest, WhatExpiredWhileTheServerWasDownIsGone) {
+  const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string child = Create(EntryOf(parent), {.ttl = absl::Hours(2)});
+  clock_.Advance(absl::Hours(1));
+  Open();
+  EXPECT_FALSE(Lasts(parent));
+  EXPECT_FALSE(Lasts(child));
+  EXPECT_THAT(*storage_.List("id/"), ElementsAre(root_.id));
+}
+
+TEST_F(TokenStoreTest, ARevocationThatStorageRefusesChangesNothing) {
+  const std::string secret = Create(root_);
+  const auto watch = Watch(secret);
+  storage_.refuse_deletes = true;
+  EXPECT_EQ(store_->Revoke(EntryOf(secret).id).code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(Lasts(secret));
+  EXPECT_THAT(ended_, IsEmpty());
+}
+
+TEST_F(TokenStoreTest, AUseThatCannotBeCountedIsNone) {
+  const std::string secret = Create(root_, {.num_uses = 2});
+  storage_.refuse_puts = true;
+  EXPECT_EQ(store_->Use(secret).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(EntryOf(secret).num_uses, 2);
+}
+
+TEST_F(TokenStoreTest, AChildThatOutlivedItsParentOnStorageIsDroppedAtTheNextStart) {
+  const std::string parent = Create(root_);
+  const std::string child = Create(EntryOf(parent));
+  // As after a crash between the two deletions.
+  ASSERT_EQ(storage_.Delete("id/" + EntryOf(parent).id), absl::OkStatus());
+  Open();
+  EXPECT_FALSE(Lasts(child));
+  EXPECT_THAT(*storage_.List("id/"), ElementsAre(root_.id));
+}
+
+TEST_F(TokenStoreTest, AWatchThatWasDroppedHearsNothing) {
+  const std::string secret = Create(root_);
+  Watch(secret).reset();
+  const std::string id = EntryOf(secret).id;
+  ASSERT_EQ(store_->Revoke(id), absl::OkStatus());
+  EXPECT_THAT(ended_, IsEmpty());
+  EXPECT_EQ(store_->Watch(id, [](TokenEnd) {}), nullptr);
+}
+
+TEST_F(TokenStoreTest, TokensThatCannotBeReadKeepTheStoreShut) {
+  ASSERT_EQ(storage_.Put("id/x", "{}"), absl::OkStatus());
+  EXPECT_EQ(TokenStore::Open(&storage_, &clock_).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(TokenStoreTest, AnswersSeveralThreads) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this] {
+      for (int i = 0; i < 100; ++i) {
+        const std::string secret = Create(root_, {.num_uses = 2});
+        EXPECT_TRUE((*store_->Use(secret)).has_value());
+        EXPECT_EQ(store_->Revoke(EntryOf(secret).id), absl::OkStatus());
+        EXPECT_FALSE(Lasts(secret));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(store_->Accessors(), ElementsAre(root_.accessor));
+}
+
+}  // namespace
+}  // namespace belfry::access
