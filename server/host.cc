@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "server/access/authorizer.h"
+#include "server/access/policy_store.h"
+#include "server/access/token_store.h"
 #include "server/api/api.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
@@ -57,6 +59,7 @@ class HostImpl final : public Host {
 
   absl::Status Start() {
     if (absl::Status status = StartPlugins(); !status.ok()) return status;
+    if (absl::Status status = OpenAccess(); !status.ok()) return status;
     StartApi();
     if (absl::Status status = MountSecret(); !status.ok()) return status;
     return Listen();
@@ -86,9 +89,19 @@ class HostImpl final : public Host {
     return absl::OkStatus();
   }
 
+  absl::Status OpenAccess() {
+    auto policies = access::PolicyStore::Open(policy_storage_.get());
+    if (!policies.ok()) return policies.status();
+    policies_ = *std::move(policies);
+    auto tokens = access::TokenStore::Open(token_storage_.get(), &clock_);
+    if (!tokens.ok()) return tokens.status();
+    tokens_ = *std::move(tokens);
+    return tokens_->CreateRoot(config_.root_token).status();
+  }
+
   void StartApi() {
     mounts_ = mounts::MountTable::Create(storage_.get(), plugins_.get(), log_.Named("mounts"));
-    authorizer_ = access::NewDevAuthorizer(config_.root_token);
+    authorizer_ = access::NewAuthorizer(policies_.get(), tokens_.get(), &clock_);
     executor_ = NewThreadPool(kBlockingThreads);
     api_ = api::Api::Create({.authorizer = authorizer_.get(),
                              .mounts = mounts_.get(),
@@ -142,9 +155,15 @@ class HostImpl final : public Host {
   const SystemClock clock_;
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  const std::unique_ptr<storage::Storage> policy_storage_ =
+      storage::NewView(storage_.get(), "sys/policy/");
+  const std::unique_ptr<storage::Storage> token_storage_ =
+      storage::NewView(storage_.get(), "sys/token/");
   const std::unique_ptr<bus::Bus> bus_ = bus::Bus::Create(metrics_.get());
   std::unique_ptr<plugin_host::PluginHost> plugins_;
   std::unique_ptr<mounts::MountTable> mounts_;
+  std::unique_ptr<access::PolicyStore> policies_;
+  std::unique_ptr<access::TokenStore> tokens_;
   std::unique_ptr<access::Authorizer> authorizer_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<Executor> executor_;

@@ -1,53 +1,147 @@
 #include "server/access/authorizer.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
+#include <optional>
+#include <unordered_map>
+#include <utility>
 
-#include <array>
+#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {
 
-using Digest = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
+// More different events than this are seldom told to one subscriber over and over.
+constexpr std::size_t kMaxDecisions = 256;
 
-Digest Sha256(std::string_view text) {
-  Digest digest;
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  return digest;
+Identity IdentityOf(LiveToken token) {
+  TokenEntry& entry = token.entry;
+  const bool root = entry.root();
+  return {.accessor = std::move(entry.accessor),
+          .display_name = std::move(entry.display_name),
+          .policies = std::move(entry.policies),
+          .root = root,
+          .token_id = std::move(entry.id),
+          .life = std::move(token.life)};
 }
 
-class DevAuthorizer final : public Authorizer {
+absl::Status InvalidToken() {
+  return absl::UnauthenticatedError("invalid token");
+}
+
+// Asks the authorizer each time.
+class PlainJudge final : public EventJudge {
  public:
-  explicit DevAuthorizer(std::string_view root_token) : root_(Sha256(root_token)) {}
-
-  absl::StatusOr<Identity> Authenticate(std::string_view token) const override {
-    if (token.empty()) return absl::PermissionDeniedError("permission denied");
-    // Digests of one length, compared in constant time: how long it takes tells nothing of the
-    // token.
-    const Digest given = Sha256(token);
-    if (CRYPTO_memcmp(given.data(), root_.data(), root_.size()) != 0) {
-      return absl::UnauthenticatedError("invalid token");
-    }
-    return Identity{
-        .accessor = "root", .display_name = "token", .policies = {"root"}, .root = true};
-  }
-
-  bool Allows(const Identity& identity, Capability, std::string_view) const override {
-    return identity.root;
-  }
-
-  bool AllowsEvent(const Identity& identity, std::string_view, std::string_view) const override {
-    return identity.root;
+  PlainJudge(const Authorizer* authorizer, Identity identity)
+      : authorizer_(authorizer), identity_(std::move(identity)) {}
+  bool Allows(std::string_view path, std::string_view type) override {
+    return authorizer_->AllowsEvent(identity_, path, type);
   }
 
  private:
-  const Digest root_;
+  const Authorizer* const authorizer_;
+  const Identity identity_;
+};
+
+class CachingJudge final : public EventJudge {
+ public:
+  CachingJudge(const PolicyStore* policies, const Clock* clock, Identity identity)
+      : policies_(policies), clock_(clock), identity_(std::move(identity)) {}
+
+  bool Allows(std::string_view path, std::string_view type) override {
+    if (identity_.life != nullptr && !identity_.life->Lasts(clock_->Now())) return false;
+    if (identity_.root) return true;
+    Refresh();
+    key_.assign(path);
+    key_ += '\n';
+    key_ += type;
+    if (const auto known = decisions_.find(key_); known != decisions_.end()) return known->second;
+    if (decisions_.size() >= kMaxDecisions) decisions_.clear();
+    return decisions_[key_] = acl_->AllowsEvent(path, type);
+  }
+
+ private:
+  void Refresh() {
+    // Read before the policies are: a change in between is noticed the next time.
+    const std::uint64_t version = policies_->version();
+    if (version == version_) return;
+    acl_ = policies_->AclOf(identity_.policies);
+    decisions_.clear();
+    version_ = version;
+  }
+
+  const PolicyStore* const policies_;
+  const Clock* const clock_;
+  const Identity identity_;
+  std::uint64_t version_ = 0;
+  std::shared_ptr<const Acl> acl_;
+  std::unordered_map<std::string, bool> decisions_;
+  std::string key_;  // Kept for its memory.
+};
+
+class StoreAuthorizer final : public Authorizer {
+ public:
+  StoreAuthorizer(const PolicyStore* policies, TokenStore* tokens, const Clock* clock)
+      : policies_(policies), tokens_(tokens), clock_(clock) {}
+
+  absl::StatusOr<Identity> Authenticate(std::string_view token) const override {
+    if (token.empty()) return absl::PermissionDeniedError("permission denied");
+    std::optional<LiveToken> found = tokens_->Find(token);
+    if (!found) return InvalidToken();
+    return IdentityOf(*std::move(found));
+  }
+
+  absl::StatusOr<Identity> AuthenticateRequest(std::string_view token) const override {
+    if (token.empty()) return absl::PermissionDeniedError("permission denied");
+    absl::StatusOr<std::optional<LiveToken>> used = tokens_->Use(token);
+    if (!used.ok()) return used.status();
+    if (!*used) return InvalidToken();
+    return IdentityOf(**std::move(used));
+  }
+
+  bool Allows(const Identity& identity, const Question& question) const override {
+    return identity.root || policies_->AclOf(identity.policies)->Allows(question);
+  }
+
+  bool AllowsEvent(const Identity& identity, std::string_view path,
+                   std::string_view type) const override {
+    if (identity.life != nullptr && !identity.life->Lasts(clock_->Now())) return false;
+    return identity.root || policies_->AclOf(identity.policies)->AllowsEvent(path, type);
+  }
+
+  std::unique_ptr<EventJudge> JudgeOf(Identity identity) const override {
+    return std::make_unique<CachingJudge>(policies_, clock_, std::move(identity));
+  }
+
+  std::shared_ptr<const void> Watch(
+      const Identity& identity, std::function<void(std::string_view reason)> ended) const override {
+    return tokens_->Watch(identity.token_id,
+                          [ended = std::move(ended)](TokenEnd end) { ended(ReasonOf(end)); });
+  }
+
+ private:
+  const PolicyStore* const policies_;
+  TokenStore* const tokens_;
+  const Clock* const clock_;
 };
 
 }  // namespace
 
-std::unique_ptr<Authorizer> NewDevAuthorizer(std::string root_token) {
-  return std::make_unique<DevAuthorizer>(root_token);
+absl::StatusOr<Identity> Authorizer::AuthenticateRequest(std::string_view token) const {
+  return Authenticate(token);
+}
+
+std::unique_ptr<EventJudge> Authorizer::JudgeOf(Identity identity) const {
+  return std::make_unique<PlainJudge>(this, std::move(identity));
+}
+
+std::shared_ptr<const void> Authorizer::Watch(const Identity&,
+                                              std::function<void(std::string_view)>) const {
+  // Where tokens never end there is nothing to hear.
+  return std::make_shared<const int>(0);
+}
+
+std::unique_ptr<Authorizer> NewAuthorizer(const PolicyStore* policies, TokenStore* tokens,
+                                          const Clock* clock) {
+  return std::make_unique<StoreAuthorizer>(policies, tokens, clock);
 }
 
 }  // namespace belfry::access

@@ -1,15 +1,18 @@
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "server/access/acl.h"
 #include "server/access/capability.h"
+#include "server/access/policy_store.h"
+#include "server/access/token.h"
+#include "server/access/token_store.h"
+#include "server/base/clock.h"
 
 namespace belfry::access {
 
@@ -20,6 +23,19 @@ struct Identity {
   std::string entity_id;
   std::vector<std::string> policies;
   bool root = false;
+  std::string token_id;  // As in TokenStore.
+  // Shared: whoever holds the identity may ask whether the token still is one. nullptr: it is for
+  // ever.
+  std::shared_ptr<const TokenLife> life;
+};
+
+// Decides about the events of one subscription, and remembers what it decided until a policy
+// changes. One call at a time; the Authorizer must outlive it.
+class EventJudge {
+ public:
+  virtual ~EventJudge() = default;
+  // As Authorizer::AllowsEvent.
+  virtual bool Allows(std::string_view path, std::string_view type) = 0;
 };
 
 // Answers one question: may X do Y on Z. The only place where a rule of access is decided.
@@ -31,17 +47,32 @@ class Authorizer {
   // Who holds this token. PermissionDenied "permission denied" when it is empty; Unauthenticated
   // "invalid token" when it is unknown, expired or revoked.
   virtual absl::StatusOr<Identity> Authenticate(std::string_view token) const = 0;
+  // The same for a request, which spends one of the token's uses. With the last one the token ends,
+  // but the identity still stands for this request.
+  virtual absl::StatusOr<Identity> AuthenticateRequest(std::string_view token) const;
 
-  // Whether `identity` may do `capability` on `path` (with its mount, without "/v1/").
-  virtual bool Allows(const Identity& identity, Capability capability,
-                      std::string_view path) const = 0;
+  // Whether `identity` may do this. For a request under way it does not matter that its token has
+  // ended meanwhile.
+  virtual bool Allows(const Identity& identity, const Question& question) const = 0;
+  bool Allows(const Identity& identity, Capability capability, std::string_view path) const {
+    return Allows(identity, Question{.capability = capability, .path = path});
+  }
 
-  // Whether `identity` may be told of an event of `type` on `path` (with its mount).
+  // Whether `identity` may be told of an event of `type` on `path` (with its mount). Never when its
+  // token has ended.
   virtual bool AllowsEvent(const Identity& identity, std::string_view path,
                            std::string_view type) const = 0;
+  // The same question for many events.
+  virtual std::unique_ptr<EventJudge> JudgeOf(Identity identity) const;
+
+  // Has `ended` called once with a reason when the token ends, as TokenStore::Watch. nullptr when
+  // it has ended already.
+  virtual std::shared_ptr<const void> Watch(
+      const Identity& identity, std::function<void(std::string_view reason)> ended) const;
 };
 
-// Dev mode: one root token that may do everything; nobody else exists.
-std::unique_ptr<Authorizer> NewDevAuthorizer(std::string root_token);
+// Decides by these policies and tokens, which must outlive it, as must the clock.
+std::unique_ptr<Authorizer> NewAuthorizer(const PolicyStore* policies, TokenStore* tokens,
+                                          const Clock* clock);
 
 }  // namespace belfry::access

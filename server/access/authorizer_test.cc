@@ -1,35 +1,130 @@
 #include "server/access/authorizer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace belfry::access {
 namespace {
 
-TEST(DevAuthorizer, TheRootTokenMayDoEverything) {
-  const auto authorizer = NewDevAuthorizer("hvs.secret");
-  const absl::StatusOr<Identity> root = authorizer->Authenticate("hvs.secret");
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class AuthorizerTest : public ::testing::Test {
+ protected:
+  AuthorizerTest() {
+    EXPECT_TRUE(tokens_->CreateRoot("root").ok());
+    Write("app",
+          "path \"secret/data/*\" { capabilities = [\"read\", \"subscribe\"]\n"
+          "subscribe_event_types = [\"kv-v2/data-*\"] }");
+  }
+
+  void Write(std::string_view name, std::string_view text) {
+    EXPECT_EQ(policies_->Put(name, text), absl::OkStatus());
+  }
+  Identity Create(TokenRequest request = {}) {
+    request.policies = {"app"};
+    const TokenEntry root = tokens_->Find("root")->entry;
+    auto planned = PlanToken(root, CreatorRights::kSudo, request);
+    EXPECT_TRUE(planned.ok() && tokens_->Create(&*planned).ok());
+    secret_ = planned->secret;
+    return *authorizer_->Authenticate(secret_);
+  }
+
+  const std::unique_ptr<storage::Storage> policy_storage_ = storage::NewInMemoryStorage();
+  const std::unique_ptr<storage::Storage> token_storage_ = storage::NewInMemoryStorage();
+  FakeClock clock_{absl::FromUnixSeconds(1'795'413'461)};
+  const std::unique_ptr<PolicyStore> policies_ = *PolicyStore::Open(policy_storage_.get());
+  const std::unique_ptr<TokenStore> tokens_ = *TokenStore::Open(token_storage_.get(), &clock_);
+  const std::unique_ptr<Authorizer> authorizer_ =
+      NewAuthorizer(policies_.get(), tokens_.get(), &clock_);
+  std::string secret_;  // Of the last token.
+};
+
+TEST_F(AuthorizerTest, TheRootTokenMayDoEverything) {
+  const absl::StatusOr<Identity> root = authorizer_->Authenticate("root");
   ASSERT_TRUE(root.ok());
   EXPECT_TRUE(root->root);
   EXPECT_EQ(root->display_name, "token");
-  EXPECT_TRUE(authorizer->Allows(*root, Capability::kDelete, "secret/data/a"));
-  EXPECT_TRUE(authorizer->AllowsEvent(*root, "secret/data/a", "kv-v2/data-write"));
+  EXPECT_THAT(root->policies, ElementsAre("root"));
+  EXPECT_TRUE(authorizer_->Allows(*root, Capability::kDelete, "secret/data/a"));
+  EXPECT_TRUE(authorizer_->AllowsEvent(*root, "", "kv-v2/data-write"));
+  EXPECT_TRUE(authorizer_->JudgeOf(*root)->Allows("", "kv-v2/data-write"));
 }
 
-TEST(DevAuthorizer, NoTokenIsDeniedAndAnotherIsInvalid) {
-  const auto authorizer = NewDevAuthorizer("hvs.secret");
-  EXPECT_EQ(authorizer->Authenticate("").status(),
+TEST_F(AuthorizerTest, NoTokenIsDeniedAndAnotherIsInvalid) {
+  EXPECT_EQ(authorizer_->Authenticate("").status(),
             absl::PermissionDeniedError("permission denied"));
-  for (const char* token : {"hvs.secre", "hvs.secret ", "HVS.SECRET"}) {
-    EXPECT_EQ(authorizer->Authenticate(token).status(), absl::UnauthenticatedError("invalid token"))
-        << token;
+  EXPECT_EQ(authorizer_->AuthenticateRequest("").status(),
+            absl::PermissionDeniedError("permission denied"));
+  for (const char* token : {"roo", "root ", "ROOT"}) {
+    EXPECT_EQ(authorizer_->Authenticate(token).status(),
+              absl::UnauthenticatedError("invalid token"));
+    EXPECT_EQ(authorizer_->AuthenticateRequest(token).status(),
+              absl::UnauthenticatedError("invalid token"));
   }
 }
 
-TEST(DevAuthorizer, WhoIsNotRootMayDoNothing) {
-  const auto authorizer = NewDevAuthorizer("hvs.secret");
-  const Identity nobody;
-  EXPECT_FALSE(authorizer->Allows(nobody, Capability::kRead, "secret/data/a"));
-  EXPECT_FALSE(authorizer->AllowsEvent(nobody, "secret/data/a", "kv-v2/data-write"));
+TEST_F(AuthorizerTest, APolicyDecidesAboutRequestsAndEvents) {
+  const Identity app = Create();
+  EXPECT_TRUE(authorizer_->Allows(app, Capability::kRead, "secret/data/a"));
+  EXPECT_FALSE(authorizer_->Allows(app, Capability::kUpdate, "secret/data/a"));
+  EXPECT_TRUE(authorizer_->Allows(app, Capability::kRead, "auth/token/lookup-self"));
+  EXPECT_TRUE(authorizer_->AllowsEvent(app, "secret/data/a", "kv-v2/data-write"));
+  EXPECT_FALSE(authorizer_->AllowsEvent(app, "secret/data/a", "kv-v2/metadata-write"));
+}
+
+TEST_F(AuthorizerTest, APolicyChangeHoldsForTheNextEvent) {
+  const auto judge = authorizer_->JudgeOf(Create());
+  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  Write("app", "path \"secret/data/a\" { capabilities = [\"deny\"] }");
+  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  Write(
+      "app",
+      "path \"secret/data/a\" { capabilities = [\"subscribe\"] subscribe_event_types = [\"*\"] }");
+  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  ASSERT_EQ(policies_->Delete("app"), absl::OkStatus());
+  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+}
+
+TEST_F(AuthorizerTest, AJudgeForgetsRatherThanGrows) {
+  const auto judge = authorizer_->JudgeOf(Create());
+  for (int i = 0; i < 2000; ++i) {
+    EXPECT_TRUE(judge->Allows("secret/data/" + std::to_string(i), "kv-v2/data-write"));
+    EXPECT_FALSE(judge->Allows("secret/metadata/" + std::to_string(i), "kv-v2/data-write"));
+  }
+}
+
+TEST_F(AuthorizerTest, AnEndedTokenSeesNothingAndItsWatcherHearsWhy) {
+  std::vector<std::string> reasons;
+  const auto hear = [&reasons](std::string_view reason) { reasons.emplace_back(reason); };
+  const Identity revoked = Create();
+  const auto judge = authorizer_->JudgeOf(revoked);
+  const auto watch = authorizer_->Watch(revoked, hear);
+  ASSERT_EQ(tokens_->Revoke(revoked.token_id), absl::OkStatus());
+  EXPECT_THAT(reasons, ElementsAre("token revoked"));
+  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_FALSE(authorizer_->AllowsEvent(revoked, "secret/data/a", "kv-v2/data-write"));
+  EXPECT_EQ(authorizer_->Watch(revoked, hear), nullptr);
+}
+
+TEST_F(AuthorizerTest, AnExpiredTokenSeesNothingThoughNobodyHasLookedYet) {
+  const Identity app = Create({.ttl = absl::Minutes(1)});
+  const auto judge = authorizer_->JudgeOf(app);
+  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_FALSE(authorizer_->AllowsEvent(app, "secret/data/a", "kv-v2/data-write"));
+}
+
+TEST_F(AuthorizerTest, OnlyRequestsSpendUses) {
+  Create({.num_uses = 1});
+  EXPECT_TRUE(authorizer_->Authenticate(secret_).ok());
+  EXPECT_TRUE(authorizer_->Authenticate(secret_).ok());
+  const absl::StatusOr<Identity> last = authorizer_->AuthenticateRequest(secret_);
+  ASSERT_TRUE(last.ok());
+  EXPECT_TRUE(authorizer_->Allows(*last, Capability::kRead, "secret/data/a"));
+  EXPECT_FALSE(authorizer_->Authenticate(secret_).ok());
 }
 
 }  // namespace

@@ -130,6 +130,7 @@ absl::Status PolicyStore::Store(Policy policy) {
     const std::string name = policy.name;
     policies_[name] = std::make_shared<const Policy>(std::move(policy));
     acls_.clear();
+    version_.fetch_add(1, std::memory_order_release);
   }
   listener_();
   return absl::OkStatus();
@@ -147,6 +148,7 @@ absl::Status PolicyStore::Delete(std::string_view name) {
     MutexLock lock(&mutex_);
     policies_.erase(key);
     acls_.clear();
+    version_.fetch_add(1, std::memory_order_release);
   }
   listener_();
   return absl::OkStatus();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -42,6 +44,10 @@ class PolicyStore {
   // as no policy changes, so that whoever keeps answers can keep them beside it.
   std::shared_ptr<const Acl> AclOf(const std::vector<std::string>& names) const;
 
+  // Grows with each change, before Put or Delete return: what was decided at another version is to
+  // be decided again.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
   // Has `listener` called after each change and before Put or Delete return, on their thread. It
   // must not call back into the store. Only before the store is used by several threads.
   void OnChange(std::function<void()> listener);
@@ -52,6 +58,7 @@ class PolicyStore {
   absl::Status Store(Policy policy);
 
   storage::Storage* const storage_;
+  std::atomic<std::uint64_t> version_ = 1;
   std::function<void()> listener_ = [] {};
   // Held while a change is written, so that what is stored and what is used agree.
   Mutex writing_;

@@ -59,7 +59,7 @@ class ApiImpl final : public Api {
     const std::variant<mounts::Operation, HttpResponse> operation = OperationOf(request);
     if (const auto* refusal = std::get_if<HttpResponse>(&operation)) return *refusal;
     std::variant<Authenticated, HttpResponse> caller =
-        Authenticate(*dependencies_.authorizer, TokenOf(request));
+        AuthenticateRequest(*dependencies_.authorizer, TokenOf(request));
     Call call;
     if (auto* refusal = std::get_if<HttpResponse>(&caller)) {
       if (!IsOpenToEverybody(path)) return std::move(*refusal);

@@ -13,10 +13,10 @@ std::string_view TokenOf(const HttpRequest& request) {
   return token.empty() ? BearerToken(request) : token;
 }
 
-std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer& authorizer,
-                                                       std::string_view token) {
-  if (token.empty()) return ErrorAnswer(403, "permission denied");
-  absl::StatusOr<access::Identity> identity = authorizer.Authenticate(token);
+namespace {
+
+std::variant<Authenticated, HttpResponse> Answered(std::string_view token,
+                                                   absl::StatusOr<access::Identity> identity) {
   if (identity.ok()) return Authenticated{std::string(token), *std::move(identity)};
   switch (identity.status().code()) {
     case absl::StatusCode::kUnauthenticated:
@@ -26,6 +26,18 @@ std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer&
     default:
       return ErrorAnswer(500, "error validating token");
   }
+}
+
+}  // namespace
+
+std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer& authorizer,
+                                                       std::string_view token) {
+  return Answered(token, authorizer.Authenticate(token));
+}
+
+std::variant<Authenticated, HttpResponse> AuthenticateRequest(const access::Authorizer& authorizer,
+                                                              std::string_view token) {
+  return Answered(token, authorizer.AuthenticateRequest(token));
 }
 
 }  // namespace belfry::api

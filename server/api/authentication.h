@@ -22,5 +22,8 @@ std::string_view TokenOf(const HttpRequest& request);
 // is unknown: clients log in again when they read that.
 std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer& authorizer,
                                                        std::string_view token);
+// The same for a request, which spends one of the token's uses.
+std::variant<Authenticated, HttpResponse> AuthenticateRequest(const access::Authorizer& authorizer,
+                                                              std::string_view token);
 
 }  // namespace belfry::api

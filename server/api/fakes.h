@@ -42,9 +42,8 @@ class FakeAuthorizer final : public access::Authorizer {
     }
     return absl::UnauthenticatedError("invalid token");
   }
-  bool Allows(const access::Identity& identity, access::Capability capability,
-              std::string_view path) const override {
-    return identity.root || allowed(capability, path);
+  bool Allows(const access::Identity& identity, const access::Question& question) const override {
+    return identity.root || allowed(question.capability, question.path);
   }
   bool AllowsEvent(const access::Identity& identity, std::string_view path,
                    std::string_view type) const override {

@@ -204,9 +204,9 @@ std::variant<OpenedSubscription, HttpResponse> OpenSubscription(const Dependenci
   options.type_pattern = std::move(std::get<Wanted>(wanted).type_pattern);
   options.namespace_patterns = NamespacePatterns(request);
   options.format = std::get<Wanted>(wanted).format;
-  options.allow = [authorizer, identity = std::move(identity)](const bus::Event& event) {
-    return authorizer->AllowsEvent(identity, bus::MetadataText(event.message, "path"),
-                                   event.message.event_type());
+  const std::shared_ptr<access::EventJudge> judge = authorizer->JudgeOf(std::move(identity));
+  options.allow = [judge](const bus::Event& event) {
+    return judge->Allows(bus::MetadataText(event.message, "path"), event.message.event_type());
   };
   options.sink = std::move(sink);
   const bus::Format format = options.format;
