@@ -30,9 +30,8 @@ bool Matches(std::string_view pattern, std::string_view path) {
 }  // namespace
 
 bool PathSet::Contains(std::string_view path) const {
-  return std::any_of(patterns_.begin(), patterns_.end(), [path](const std::string& pattern) {
-    return Matches(pattern, path);
-  });
+  return std::any_of(patterns_.begin(), patterns_.end(),
+                     [path](const std::string& pattern) { return Matches(pattern, path); });
 }
 
 }  // namespace belfry::mounts

@@ -11,16 +11,15 @@ TEST(PathSetTest, APatternIsOnePathAPrefixOrHasSegmentsThatMayBeAny) {
     const char* path;
     bool contained;
   };
-  for (const Case& one : {Case{"login", "login", true}, Case{"login", "login/a", false},
-                          Case{"login", "logi", false}, Case{"login/*", "login/", true},
-                          Case{"login/*", "login/a/b", true}, Case{"login/*", "login", false},
-                          Case{"log*", "login", true}, Case{"*", "", true}, Case{"", "", true},
-                          Case{"", "a", false}, Case{"role/+/login", "role/a/login", true},
-                          Case{"role/+/login", "role/a/b/login", false},
-                          Case{"role/+/login", "role/a/logout", false},
-                          Case{"role/+/login", "role/a", false}, Case{"role/+", "role/a", true},
-                          Case{"role/+", "role/a/b", false}, Case{"role/+/x*", "role/a/xyz", true},
-                          Case{"role/+/*", "role/a/b/c", true}, Case{"role/+/*", "rol/a/b", false}}) {
+  for (const Case& one :
+       {Case{"login", "login", true}, Case{"login", "login/a", false}, Case{"login", "logi", false},
+        Case{"login/*", "login/", true}, Case{"login/*", "login/a/b", true},
+        Case{"login/*", "login", false}, Case{"log*", "login", true}, Case{"*", "", true},
+        Case{"", "", true}, Case{"", "a", false}, Case{"role/+/login", "role/a/login", true},
+        Case{"role/+/login", "role/a/b/login", false}, Case{"role/+/login", "role/a/logout", false},
+        Case{"role/+/login", "role/a", false}, Case{"role/+", "role/a", true},
+        Case{"role/+", "role/a/b", false}, Case{"role/+/x*", "role/a/xyz", true},
+        Case{"role/+/*", "role/a/b/c", true}, Case{"role/+/*", "rol/a/b", false}}) {
     EXPECT_EQ(PathSet({one.pattern}).Contains(one.path), one.contained)
         << one.pattern << " and " << one.path;
   }
