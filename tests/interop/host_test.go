@@ -25,6 +25,7 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/base62"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/helper/pluginutil"
+	"github.com/hashicorp/vault/sdk/helper/wrapping"
 	"github.com/hashicorp/vault/sdk/logical"
 	sdkplugin "github.com/hashicorp/vault/sdk/plugin"
 	"google.golang.org/grpc"
@@ -49,6 +50,9 @@ func binary(name string) string {
 var (
 	kv    = binary("plugins/belfry-kv")
 	notes = binary("plugins/belfry-notes")
+	// Says what the protocol can carry and those two have no use for; the second as an auth plugin.
+	everything = binary("test-plugins/belfry-everything")
+	login      = binary("test-plugins/belfry-everything-login")
 )
 
 // scratch makes the test's own temporary folder, where both sides put their sockets, and claims at the end that it is empty.
@@ -95,9 +99,9 @@ type host struct {
 	runner     *pluginutil.PluginRunner
 	log        *output
 	logger     hclog.Logger
-	stdout     *output
+	kind       consts.PluginType
 	configure  []pluginutil.RunOpt
-	versions   map[int]plugin.PluginSet
+	wrapped    *wrapping.ResponseWrapInfo
 	mutex      sync.Mutex
 	process    *plugin.Client
 	connection *plugin.GRPCClient
@@ -139,7 +143,7 @@ func newHost(t *testing.T, program string) *host {
 		t:      t,
 		runner: &pluginutil.PluginRunner{Name: "under-test", Type: consts.PluginTypeSecrets, Command: program, Sha256: sum(t, program)},
 		log:    log,
-		stdout: &output{},
+		kind:   consts.PluginTypeSecrets,
 		logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: log, JSONFormat: true}),
 	}
 	t.Cleanup(func() {
@@ -157,6 +161,11 @@ func (h *host) LookupPlugin(ctx context.Context, name string, kind consts.Plugin
 
 func (h *host) LookupPluginVersion(context.Context, string, consts.PluginType, string) (*pluginutil.PluginRunner, error) {
 	return h.runner, nil
+}
+
+// ResponseWrapData is how the old protocol versions hand over a TLS key.
+func (h *host) ResponseWrapData(context.Context, map[string]any, time.Duration, bool) (*wrapping.ResponseWrapInfo, error) {
+	return h.wrapped, nil
 }
 
 // start runs the plugin if it does not run yet.
@@ -387,7 +396,7 @@ func (h *host) prepare(options map[string]string) *mount {
 func (m *mount) run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	backend, err := sdkplugin.NewBackendV5(ctx, "under-test", consts.PluginTypeSecrets, "", m.host, m.config)
+	backend, err := sdkplugin.NewBackendV5(ctx, "under-test", m.host.kind, "", m.host, m.config)
 	if err != nil {
 		return err
 	}
@@ -396,7 +405,7 @@ func (m *mount) run() error {
 	if err := backend.Setup(ctx, m.config); err != nil {
 		return err
 	}
-	if kind := backend.Type(); kind != logical.TypeLogical {
+	if kind := backend.Type(); (kind == logical.TypeCredential) != (m.host.kind == consts.PluginTypeCredential) {
 		return fmt.Errorf("a plugin of type %v", kind)
 	}
 	m.storage.setReadOnly(nil)
@@ -412,10 +421,15 @@ func (h *host) mount(options map[string]string) *mount {
 	return m
 }
 
-// handle sends one request; when the process is found dead it starts it anew and sends the request once more, as Vault does.
+// handle sends one request.
 func (m *mount) handle(ctx context.Context, operation logical.Operation, path string, data map[string]any) (*logical.Response, error) {
 	m.t.Helper()
-	request := &logical.Request{ID: "request-" + path, Operation: operation, Path: path, Data: data, MountPoint: "mount/", MountType: "under-test"}
+	return m.send(ctx, &logical.Request{ID: "request-" + path, Operation: operation, Path: path, Data: data, MountPoint: "mount/", MountType: "under-test"})
+}
+
+// send starts the process anew when it is found dead, and sends the request once more, as Vault does.
+func (m *mount) send(ctx context.Context, request *logical.Request) (*logical.Response, error) {
+	m.t.Helper()
 	response, err := m.Backend.HandleRequest(ctx, request)
 	if errors.Is(err, sdkplugin.ErrPluginShutdown) {
 		m.Backend.Cleanup(ctx)
@@ -473,18 +487,23 @@ func (m *mount) exists(path string, data map[string]any) (checked, exists bool, 
 
 func (m *mount) kill() {
 	m.t.Helper()
-	pid := m.host.pid()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	m.host.mutex.Lock()
+	process := m.host.process
+	m.host.mutex.Unlock()
+	if err := syscall.Kill(m.host.pid(), syscall.SIGKILL); err != nil {
 		m.t.Fatal(err)
 	}
 	// Only then has go-plugin seen it.
-	eventually(m.t, "the plugin's end", m.host.process.Exited)
+	eventually(m.t, "the plugin's end", process.Exited)
+}
+
+func (h *host) discardSockets() {
+	h.stop()
+	discardSockets()
 }
 
 // discardSockets removes what a killed plugin and go-plugin's listeners for it left behind.
-func (h *host) discardSockets() {
-	h.t.Helper()
-	h.stop()
+func discardSockets() {
 	left, _ := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "plugin*"))
 	for _, socket := range left {
 		os.Remove(socket)

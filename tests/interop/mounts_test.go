@@ -43,13 +43,14 @@ type announced struct {
 	backend    pb.BackendClient
 	address    string
 	storage    *storage
+	server     *grpc.Server
 }
 
 func announce(t *testing.T, program string) *announced {
 	t.Helper()
 	folder := scratch(t)
-	a := &announced{t: t, rawPlugin: serveRaw(t, program), address: filepath.Join(folder, "host")}
-	a.storage = hostSide(t, a.address)
+	a := &announced{t: t, rawPlugin: serveRaw(t, program), address: filepath.Join(folder, "host"), storage: &storage{}}
+	a.server = hostSide(t, a.address, a.storage)
 	a.connection = a.connect(nil)
 	a.broker = stream(t, a.connection, "/plugin.GRPCBroker/StartStream")
 	a.backend = pb.NewBackendClient(a.connection)
@@ -124,6 +125,30 @@ func TestA8_AnAddressThatNobodyTookInFiveSecondsIsForgotten(t *testing.T) {
 	if err := a.setUp(2, "mount"); err != nil {
 		t.Errorf("the next one: %v", err)
 	}
+}
+
+func (a *announced) handle(operation, path, data string) (*pb.HandleRequestReply, error) {
+	a.t.Helper()
+	ctx, cancel := addressedTo("mount")
+	defer cancel()
+	return a.backend.HandleRequest(ctx, &pb.HandleRequestArgs{Request: &pb.Request{Operation: operation, Path: path, Data: data}})
+}
+
+func TestA8_AListenerThatComesBackAtItsAddressIsFoundAgain(t *testing.T) {
+	a := announce(t, kv)
+	a.tell(1)
+	if err := a.setUp(1, "mount"); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := a.handle("create", "a", `{"n":"1"}`); err != nil || reply.Err != nil {
+		t.Fatalf("%v, %v", reply, err)
+	}
+	a.server.Stop()
+	a.server = hostSide(t, a.address, a.storage)
+	eventually(t, "an answer over the new connection", func() bool {
+		reply, err := a.handle("read", "a", "null")
+		return err == nil && reply.Err == nil && reply.Response != nil && reply.Response.Data == `{"n":"1"}`
+	})
 }
 
 func TestA9_TheMultiplexIdMustBeOneThatWasSetUp(t *testing.T) {
@@ -265,7 +290,7 @@ func TestA21_ARequestInWhichThePluginIsKilledEndsAndTheNextIsServed(t *testing.T
 	h := newHost(t, kv)
 	m := h.mount(map[string]string{"version": "1"})
 	m.write("a", object{"n": "1"})
-	first := sync.Once{}
+	first, killed := sync.Once{}, h.process
 	m.storage.hook(func(context.Context, string) { first.Do(m.kill) })
 	begin := time.Now()
 	if response, err := m.try(logical.ReadOperation, "a", nil); err != nil {
@@ -278,7 +303,7 @@ func TestA21_ARequestInWhichThePluginIsKilledEndsAndTheNextIsServed(t *testing.T
 	if passed := time.Since(begin); passed > patience/2 {
 		t.Errorf("it took %v", passed)
 	}
-	eventually(t, "the plugin's end", h.process.Exited)
+	eventually(t, "the plugin's end", killed.Exited)
 	expect(t, "data", m.read("a"), object{"n": "1"})
 	h.discardSockets()
 }

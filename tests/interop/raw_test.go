@@ -246,10 +246,9 @@ func addressedTo(ids ...string) (context.Context, context.CancelFunc) {
 	return metadata.NewOutgoingContext(ctx, metadata.Pairs(pairs...)), cancel
 }
 
-// hostSide serves storage, system view and events on a socket of its own, as a host does for each Setup.
-func hostSide(t *testing.T, path string) *storage {
+// hostSide serves storage, system view and events on a socket of its own, as a host does for each Setup. It may be stopped.
+func hostSide(t *testing.T, path string, kept *storage) *grpc.Server {
 	t.Helper()
-	kept := &storage{}
 	server := grpc.NewServer()
 	pb.RegisterStorageServer(server, &storageService{kept: kept})
 	pb.RegisterEventsServer(server, pb.UnimplementedEventsServer{})
@@ -260,7 +259,7 @@ func hostSide(t *testing.T, path string) *storage {
 	}
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
-	return kept
+	return server
 }
 
 type storageService struct {
