@@ -104,6 +104,7 @@ class HostImpl final : public Host {
     authorizer_ = access::NewAuthorizer(policies_.get(), tokens_.get(), &clock_);
     executor_ = NewThreadPool(kBlockingThreads);
     api_ = api::Api::Create({.authorizer = authorizer_.get(),
+                             .policies = policies_.get(),
                              .mounts = mounts_.get(),
                              .catalog = plugins_.get(),
                              .bus = bus_.get(),

@@ -6,6 +6,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "server/access/authorizer.h"
+#include "server/access/policy_store.h"
 #include "server/api/http_message.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
@@ -21,6 +22,7 @@ namespace belfry::api {
 // What the handlers need; every pointer must outlive the Api.
 struct Dependencies {
   const access::Authorizer* authorizer = nullptr;
+  access::PolicyStore* policies = nullptr;
   mounts::MountTable* mounts = nullptr;
   mounts::PluginCatalog* catalog = nullptr;
   bus::Bus* bus = nullptr;

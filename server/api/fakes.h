@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/access/authorizer.h"
+#include "server/access/testing.h"
 #include "server/api/api.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
@@ -208,6 +209,7 @@ class InlineExecutor final : public Executor {
 // An Api on fakes, with secret/ and sys/ mounted.
 struct ApiFixture {
   FakeAuthorizer authorizer;
+  access::MemoryPolicies policies;
   FakeMountTable mounts;
   FakeCatalog catalog;
   FakeBus bus;
@@ -229,6 +231,7 @@ struct ApiFixture {
     mounts.AddOwn("sys/", "system");
     Dependencies dependencies;
     dependencies.authorizer = &authorizer;
+    dependencies.policies = policies.store.get();
     dependencies.mounts = &mounts;
     dependencies.catalog = &catalog;
     dependencies.bus = &bus;

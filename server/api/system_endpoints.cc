@@ -10,6 +10,7 @@
 #include "server/api/mount_entries.h"
 #include "server/api/mounts_endpoints.h"
 #include "server/api/plugin_endpoints.h"
+#include "server/api/policy_endpoints.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/ids.h"
@@ -154,6 +155,10 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
   }
   if (IsMountsPath(call.path)) {
     AnswerMounts(dependencies_, std::move(call), std::move(respond));
+    return;
+  }
+  if (IsPolicyPath(call.path)) {
+    AnswerPolicies(dependencies_, std::move(call), std::move(respond));
     return;
   }
   if (IsPluginsPath(call.path)) {
