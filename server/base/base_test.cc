@@ -4,6 +4,8 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "server/base/logging.h"
 #include "server/base/metrics.h"
 #include "server/base/mutex.h"
+#include "server/base/scheduler.h"
 #include "server/base/testing.h"
 
 namespace belfry {
@@ -40,6 +43,95 @@ TEST(SystemClock, DoesNotGoBack) {
   const absl::Time before = clock.Now();
   EXPECT_GT(before, absl::FromUnixSeconds(1'700'000'000));
   EXPECT_LE(before, clock.Now());
+}
+
+TEST(Scheduler, RunsWhatIsDueInOrderOfTime) {
+  const SystemClock clock;
+  const std::unique_ptr<Scheduler> scheduler = NewScheduler(&clock);
+  std::vector<int> ran;  // By the scheduler's one thread.
+  std::promise<void> done;
+  const absl::Time soon = clock.Now() + absl::Milliseconds(20);
+  const auto last = scheduler->At(soon + absl::Milliseconds(2), [&] {
+    ran.push_back(3);
+    done.set_value();
+  });
+  const auto second = scheduler->At(soon + absl::Milliseconds(1), [&ran] { ran.push_back(2); });
+  const auto first = scheduler->At(absl::InfinitePast(), [&ran] { ran.push_back(1); });
+  done.get_future().wait();
+  EXPECT_THAT(ran, ElementsAre(1, 2, 3));
+  EXPECT_GE(clock.Now(), soon);
+}
+
+TEST(Scheduler, WhatIsCalledOffNeverRuns) {
+  const SystemClock clock;
+  bool ran = false;
+  {
+    const std::unique_ptr<Scheduler> scheduler = NewScheduler(&clock);
+    scheduler->At(clock.Now() + absl::Milliseconds(5), [&ran] { ran = true; }).reset();
+    std::promise<void> later;
+    const auto timer =
+        scheduler->At(clock.Now() + absl::Milliseconds(10), [&later] { later.set_value(); });
+    later.get_future().wait();
+  }
+  EXPECT_FALSE(ran);
+}
+
+TEST(Scheduler, CallingOffWaitsForWorkThatRuns) {
+  const SystemClock clock;
+  const std::unique_ptr<Scheduler> scheduler = NewScheduler(&clock);
+  std::promise<void> running;
+  std::promise<void> go_on;
+  std::atomic<bool> ended = false;
+  std::unique_ptr<Timer> timer = scheduler->At(absl::InfinitePast(), [&] {
+    running.set_value();
+    go_on.get_future().wait();
+    ended = true;
+  });
+  running.get_future().wait();
+  std::thread other([&go_on] { go_on.set_value(); });
+  timer.reset();
+  EXPECT_TRUE(ended);
+  other.join();
+}
+
+TEST(Scheduler, WorkMayDestroyItsOwnTimerAndMakeAnother) {
+  const SystemClock clock;
+  const std::unique_ptr<Scheduler> scheduler = NewScheduler(&clock);
+  std::promise<void> done;
+  std::mutex mutex;
+  std::unique_ptr<Timer> timer;
+  {
+    std::lock_guard lock(mutex);
+    timer = scheduler->At(clock.Now(), [&] {
+      std::lock_guard inner(mutex);
+      timer = scheduler->At(clock.Now(), [&done] { done.set_value(); });
+    });
+  }
+  done.get_future().wait();
+}
+
+TEST(Scheduler, EndsWithWorkStillWaiting) {
+  const SystemClock clock;
+  const std::unique_ptr<Scheduler> scheduler = NewScheduler(&clock);
+  const auto never = scheduler->At(absl::InfiniteFuture(), [] { FAIL(); });
+}
+
+TEST(FakeScheduler, RunsWhatComesDueOnTheWayEachAtItsTime) {
+  FakeClock clock(absl::UnixEpoch());
+  FakeScheduler scheduler(&clock);
+  std::vector<absl::Time> ran;
+  std::unique_ptr<Timer> again;
+  const auto timer = scheduler.At(absl::FromUnixSeconds(2), [&] {
+    ran.push_back(clock.Now());
+    again = scheduler.At(absl::FromUnixSeconds(3), [&] { ran.push_back(clock.Now()); });
+  });
+  scheduler.At(absl::FromUnixSeconds(1), [] { FAIL(); }).reset();
+  scheduler.Advance(absl::Seconds(1));
+  EXPECT_TRUE(ran.empty());
+  EXPECT_EQ(scheduler.Next(), absl::FromUnixSeconds(2));
+  scheduler.Advance(absl::Seconds(9));
+  EXPECT_THAT(ran, ElementsAre(absl::FromUnixSeconds(2), absl::FromUnixSeconds(3)));
+  EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(10));
 }
 
 TEST(Ids, AUuidIsLowerCaseHexInFiveGroups) {
