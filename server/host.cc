@@ -15,9 +15,11 @@
 #include "server/base/limits.h"
 #include "server/base/logging.h"
 #include "server/base/metrics.h"
+#include "server/base/scheduler.h"
 #include "server/base/text.h"
 #include "server/bus/bus.h"
 #include "server/http/server.h"
+#include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_table.h"
 #include "server/plugin_host/plugin_host.h"
 #include "server/storage/storage.h"
@@ -28,6 +30,7 @@ namespace {
 // The Vault whose behaviour clients and plugins may count on.
 constexpr char kVaultVersion[] = "1.21.0";
 constexpr std::size_t kBlockingThreads = 4;
+constexpr std::size_t kLeaseThreads = 2;
 
 LogLevel LevelNamed(std::string_view name) {
   if (name == "trace") return LogLevel::kTrace;
@@ -53,6 +56,7 @@ class HostImpl final : public Host {
 
   ~HostImpl() override {
     http_.reset();
+    if (leases_) leases_->Stop();
     executor_.reset();
     StopMounts();
   }
@@ -60,6 +64,7 @@ class HostImpl final : public Host {
   absl::Status Start() {
     if (absl::Status status = StartPlugins(); !status.ok()) return status;
     if (absl::Status status = OpenAccess(); !status.ok()) return status;
+    if (absl::Status status = StartMounts(); !status.ok()) return status;
     StartApi();
     if (absl::Status status = MountSecret(); !status.ok()) return status;
     return Listen();
@@ -99,14 +104,28 @@ class HostImpl final : public Host {
     return tokens_->CreateRoot(config_.root_token).status();
   }
 
+  absl::Status StartMounts() {
+    leases_ = mounts::LeaseManager::Create({.storage = storage_.get(),
+                                            .clock = &clock_,
+                                            .scheduler = scheduler_.get(),
+                                            .executor = lease_executor_.get(),
+                                            .metrics = metrics_.get(),
+                                            .limits = limits_,
+                                            .logger = log_.Named("leases")});
+    mounts_ = mounts::MountTable::Create(
+        storage_.get(), plugins_.get(), log_.Named("mounts"),
+        [this](const mounts::Mount& mount) { return leases_->Leave(mount); });
+    return leases_->Start(mounts_.get());
+  }
+
   void StartApi() {
-    mounts_ = mounts::MountTable::Create(storage_.get(), plugins_.get(), log_.Named("mounts"));
     authorizer_ = access::NewAuthorizer(policies_.get(), tokens_.get(), &clock_);
     executor_ = NewThreadPool(kBlockingThreads);
     api_ = api::Api::Create({.authorizer = authorizer_.get(),
                              .policies = policies_.get(),
                              .mounts = mounts_.get(),
                              .catalog = plugins_.get(),
+                             .leases = leases_.get(),
                              .bus = bus_.get(),
                              .clock = &clock_,
                              .executor = executor_.get(),
@@ -162,6 +181,9 @@ class HostImpl final : public Host {
       storage::NewView(storage_.get(), "sys/token/");
   const std::unique_ptr<bus::Bus> bus_ = bus::Bus::Create(metrics_.get());
   std::unique_ptr<plugin_host::PluginHost> plugins_;
+  const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(&clock_);
+  const std::unique_ptr<Executor> lease_executor_ = NewThreadPool(kLeaseThreads);
+  std::unique_ptr<mounts::LeaseManager> leases_;
   std::unique_ptr<mounts::MountTable> mounts_;
   std::unique_ptr<access::PolicyStore> policies_;
   std::unique_ptr<access::TokenStore> tokens_;

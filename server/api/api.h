@@ -14,6 +14,7 @@
 #include "server/base/logging.h"
 #include "server/base/metrics.h"
 #include "server/bus/bus.h"
+#include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_table.h"
 #include "server/mounts/plugin_catalog.h"
 
@@ -25,6 +26,7 @@ struct Dependencies {
   access::PolicyStore* policies = nullptr;
   mounts::MountTable* mounts = nullptr;
   mounts::PluginCatalog* catalog = nullptr;
+  mounts::LeaseManager* leases = nullptr;
   bus::Bus* bus = nullptr;
   const Clock* clock = nullptr;
   Executor* executor = nullptr;  // For what may block: whatever starts or stops a plugin.

@@ -4,6 +4,7 @@
 #include "gtest/gtest.h"
 #include "server/api/fakes.h"
 #include "server/api/mount_endpoint.h"
+#include "server/mounts/salted_token.h"
 
 namespace belfry::api {
 namespace {
@@ -83,7 +84,7 @@ TEST_F(ApiTest, EnvelopeHasVaultsOrderAndThePluginsTextUnchanged) {
 TEST_F(ApiTest, WarningsAndLeaseAreInTheEnvelope) {
   mounts::Reply reply = WithData("{\"x\":\"1\"}");
   reply.response->warnings = {"be careful"};
-  reply.response->lease = mounts::Lease{absl::Seconds(2764800), false};
+  reply.response->lease = mounts::Lease{.ttl = absl::Seconds(2764800)};
   engine_.reply = reply;
   const HttpResponse answer = Get("/v1/secret/bar");
   EXPECT_THAT(answer.body, HasSubstr("\"lease_duration\":2764800,"));
@@ -116,8 +117,8 @@ TEST_F(ApiTest, EngineNeverSeesTheToken) {
   Get("/v1/secret/data/a");
   // sha1("5b725ae9-1322-42b5-f1ab-c42cdec65ac1root")
   EXPECT_EQ(engine_.handled.at(0).client_token,
-            SaltedToken("5b725ae9-1322-42b5-f1ab-c42cdec65ac1", "root"));
-  EXPECT_EQ(SaltedToken("a", "bc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+            mounts::SaltedToken("5b725ae9-1322-42b5-f1ab-c42cdec65ac1", "root"));
+  EXPECT_EQ(mounts::SaltedToken("a", "bc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
 }
 
 TEST_F(ApiTest, MethodNamesTheOperation) {

@@ -17,6 +17,7 @@
 #include "server/base/metrics.h"
 #include "server/bus/bus.h"
 #include "server/mounts/engine.h"
+#include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_table.h"
 #include "server/mounts/plugin_catalog.h"
 
@@ -180,6 +181,50 @@ class FakeCatalog final : public mounts::PluginCatalog {
   std::vector<mounts::PluginEntry> entries_;
 };
 
+// Gives every secret the same lease, and remembers what it was asked.
+class FakeLeases final : public mounts::LeaseManager {
+ public:
+  std::map<std::string, mounts::LeaseInfo> known;
+  absl::Status result;
+  std::vector<std::string> asked;  // "renew id 5s", "revoke id", "wait prefix" …
+
+  absl::Status Start(const mounts::MountTable*) override { return absl::OkStatus(); }
+  void Stop() override {}
+  void Register(std::shared_ptr<const mounts::Mount> mount, const mounts::Request& request,
+                const mounts::Response& response, Granted granted) override {
+    if (!result.ok()) return granted(result);
+    mounts::Lease lease = *response.lease;
+    lease.id = mount->entry.path + request.path + "/1";
+    granted(std::move(lease));
+  }
+  std::optional<mounts::LeaseInfo> LookUp(std::string_view id) const override {
+    const auto found = known.find(std::string(id));
+    return found == known.end() ? std::nullopt : std::optional(found->second);
+  }
+  std::vector<std::string> List(std::string_view prefix) const override {
+    std::vector<std::string> names;
+    for (const auto& [id, lease] : known) {
+      if (id.starts_with(prefix)) names.push_back(id.substr(prefix.size()));
+    }
+    return names;
+  }
+  void Renew(std::string_view id, absl::Duration increment, Renewed renewed) override {
+    asked.push_back("renew " + std::string(id) + " " + absl::FormatDuration(increment));
+    if (!result.ok()) return renewed(result);
+    mounts::Response response;
+    response.lease = mounts::Lease{.ttl = increment, .renewable = true, .id = std::string(id)};
+    renewed(std::move(response));
+  }
+  void Revoke(mounts::LeaseScope scope, mounts::RevokeMode mode, Done done) override {
+    const char* how = mode == mounts::RevokeMode::kWait    ? "wait"
+                      : mode == mounts::RevokeMode::kQueue ? "queue"
+                                                           : "force";
+    asked.push_back(std::string(how) + (scope.prefix ? " prefix " : " ") + scope.id_or_prefix);
+    done(result);
+  }
+  absl::Status Leave(const mounts::Mount&) override { return absl::OkStatus(); }
+};
+
 class FakeBus final : public bus::Bus {
  public:
   std::vector<bus::SubscribeOptions> subscribed;
@@ -212,6 +257,7 @@ struct ApiFixture {
   access::MemoryPolicies policies;
   FakeMountTable mounts;
   FakeCatalog catalog;
+  FakeLeases leases;
   FakeBus bus;
   FakeClock clock{absl::FromUnixSeconds(1795413511)};
   InlineExecutor executor;
@@ -234,6 +280,7 @@ struct ApiFixture {
     dependencies.policies = policies.store.get();
     dependencies.mounts = &mounts;
     dependencies.catalog = &catalog;
+    dependencies.leases = &leases;
     dependencies.bus = &bus;
     dependencies.clock = &clock;
     dependencies.executor = &executor;

@@ -127,7 +127,8 @@ mounts::Reply EngineReplyFor(const Exchange& exchange) {
   }
   response.data = json::serialize(body.at("data"));
   if (const std::int64_t ttl = body.at("lease_duration").as_int64(); ttl != 0) {
-    response.lease = mounts::Lease{absl::Seconds(ttl), body.at("renewable").as_bool()};
+    response.lease =
+        mounts::Lease{.ttl = absl::Seconds(ttl), .renewable = body.at("renewable").as_bool()};
   }
   return reply;
 }

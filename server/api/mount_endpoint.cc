@@ -1,8 +1,5 @@
 #include "server/api/mount_endpoint.h"
 
-#include <openssl/evp.h>
-
-#include <array>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -10,6 +7,8 @@
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/text.h"
+#include "server/mounts/lease_terms.h"
+#include "server/mounts/salted_token.h"
 
 namespace belfry::api {
 namespace {
@@ -29,6 +28,7 @@ struct MountCall {
   access::Identity identity;
   std::string full_path;
   const access::Authorizer* authorizer;
+  mounts::LeaseManager* leases;
   Respond respond;
 };
 
@@ -113,24 +113,34 @@ int StatusBesideResponse(int status) {
   return status == 403 || status == 404 || status == 405 ? status : 400;
 }
 
-std::int64_t LeaseSeconds(const mounts::Lease& lease, const mounts::MountEntry& entry) {
-  if (lease.ttl > absl::ZeroDuration()) return absl::ToInt64Seconds(lease.ttl);
-  const absl::Duration fallback = entry.default_lease_ttl > absl::ZeroDuration()
-                                      ? entry.default_lease_ttl
-                                      : mounts::kSystemLeaseTtl;
-  return absl::ToInt64Seconds(fallback);
-}
-
 HttpResponse AnswerForData(const mounts::Request& request, const mounts::MountEntry& entry,
                            mounts::Response response) {
   Envelope envelope{.request_id = request.id, .data = response.data};
   if (response.lease) {
-    envelope.lease_duration = LeaseSeconds(*response.lease, entry);
+    envelope.lease_id = response.lease->id;
+    envelope.lease_duration = absl::ToInt64Seconds(mounts::GrantedTtl(entry, *response.lease));
     envelope.renewable = response.lease->renewable;
   }
   envelope.warnings = std::move(response.warnings);
   envelope.mount_type = entry.type;
   return EnvelopeAnswer(envelope);
+}
+
+bool LendsASecret(const MountCall& call, const absl::StatusOr<mounts::Reply>& reply) {
+  return reply.ok() && !reply->error && reply->response && reply->response->lease &&
+         mounts::GivesLeases(call.mount->entry);
+}
+
+// Answers when the secret has its lease; without one it is not given out.
+void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply) {
+  auto kept = std::make_shared<mounts::Reply>(std::move(reply));
+  call->leases->Register(
+      call->mount, call->request, *kept->response,
+      [call, kept](absl::StatusOr<mounts::Lease> lease) {
+        if (!lease.ok()) return call->respond(EngineFailure(lease.status()));
+        kept->response->lease = *std::move(lease);
+        call->respond(AnswerForReply(call->request, call->mount->entry, std::move(*kept)));
+      });
 }
 
 void Ask(std::shared_ptr<MountCall> call) {
@@ -139,6 +149,7 @@ void Ask(std::shared_ptr<MountCall> call) {
   // The answer names the request, and needs none of its data.
   call->request.data.clear();
   engine->Handle(std::move(request), [call](absl::StatusOr<mounts::Reply> reply) {
+    if (LendsASecret(*call, reply)) return AnswerWithLease(call, *std::move(reply));
     call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply)));
   });
 }
@@ -195,7 +206,7 @@ mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::Mo
   request.mount_point = entry.path;
   request.mount_type = entry.type;
   request.mount_accessor = entry.accessor;
-  request.client_token = SaltedToken(entry.uuid, call.token);
+  request.client_token = mounts::SaltedToken(entry.uuid, call.token);
   request.client_token_accessor = call.identity.accessor;
   request.display_name = call.identity.display_name;
   request.entity_id = call.identity.entity_id;
@@ -206,15 +217,6 @@ mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::Mo
 }
 
 }  // namespace
-
-std::string SaltedToken(std::string_view mount_uuid, std::string_view token) {
-  const std::string text = Concat({mount_uuid, token});
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned int size = 0;
-  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr);
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest.data()), size));
-}
 
 HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
                             absl::StatusOr<mounts::Reply> reply) {
@@ -281,6 +283,7 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
   mount_call->identity = std::move(call.identity);
   mount_call->full_path = std::move(call.path);
   mount_call->authorizer = dependencies.authorizer;
+  mount_call->leases = dependencies.leases;
   mount_call->respond = std::move(respond);
   if (mount_call->request.operation == Operation::kUpdate) {
     CheckExistenceThenAsk(mount_call);

@@ -15,7 +15,4 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
 HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
                             absl::StatusOr<mounts::Reply> reply);
 
-// Hex SHA-1 of the mount's uuid and the token: what engines see instead of the token.
-std::string SaltedToken(std::string_view mount_uuid, std::string_view token);
-
 }  // namespace belfry::api

@@ -10,7 +10,7 @@ namespace {
 
 std::string EnvelopeText(const Envelope& envelope, ObjectText text) {
   return text.Text("request_id", envelope.request_id)
-      .Text("lease_id", "")
+      .Text("lease_id", envelope.lease_id)
       .Bool("renewable", envelope.renewable)
       .Number("lease_duration", envelope.lease_duration)
       .Raw("data", envelope.data)

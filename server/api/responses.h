@@ -35,6 +35,7 @@ HttpResponse Denied();
 // What surrounds an answer's data.
 struct Envelope {
   std::string request_id;
+  std::string lease_id;
   std::int64_t lease_duration = 0;  // Seconds.
   bool renewable = false;
   std::string_view data = "null";  // JSON; spliced in unchanged.

@@ -7,6 +7,7 @@
 
 #include "server/api/authentication.h"
 #include "server/api/json_text.h"
+#include "server/api/lease_endpoints.h"
 #include "server/api/mount_entries.h"
 #include "server/api/mounts_endpoints.h"
 #include "server/api/plugin_endpoints.h"
@@ -163,6 +164,10 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
   }
   if (IsPluginsPath(call.path)) {
     AnswerPlugins(dependencies_, std::move(call), std::move(respond));
+    return;
+  }
+  if (IsLeasesPath(call.path)) {
+    AnswerLeases(dependencies_, std::move(call), std::move(respond));
     return;
   }
   respond(AnswerKnown(call));

@@ -28,6 +28,12 @@ struct Limits {
   std::size_t max_request_header_bytes = 1024 * 1024;
   absl::Duration max_request_duration = absl::Seconds(90);
 
+  // Leases. Of one mount, so many are revoked at once; what fails is tried again after a delay that
+  // doubles from the one to the other.
+  int max_revocations_at_once = 8;
+  absl::Duration lease_min_retry_delay = absl::Seconds(5);
+  absl::Duration lease_max_retry_delay = absl::Minutes(15);
+
   // Plugins.
   absl::Duration plugin_start_timeout = absl::Seconds(60);
   absl::Duration plugin_stop_timeout = absl::Seconds(2);

@@ -30,6 +30,19 @@ enum class Operation {
 // Vault's word for it: "create", "read" …
 std::string_view OperationName(Operation operation);
 
+// A secret that the host must renew or revoke later. (plugin-protocol 5.5)
+struct Lease {
+  absl::Duration ttl;      // Zero: the mount's default.
+  absl::Duration max_ttl;  // Zero: the mount's; renewals end so long after the issue.
+  bool renewable = false;
+  // JSON that the engine wants back when it is to renew or revoke; clients never see it.
+  std::string internal_data;
+  // What the host adds.
+  std::string id;  // "": none yet.
+  absl::Time issued = absl::UnixEpoch();
+  absl::Duration increment;  // What a renewal asks for; zero: nothing in particular.
+};
+
 // One request to a mount, on its way to the engine behind it.
 struct Request {
   std::string id;
@@ -49,13 +62,8 @@ struct Request {
   std::string entity_id;
   std::string remote_address;
   bool unauthenticated = false;  // Nobody has checked who asks: the path is open to everybody.
+  std::optional<Lease> lease;    // What to renew or revoke.
   absl::Time deadline = absl::InfiniteFuture();
-};
-
-// Secrets that the host must renew or revoke later.
-struct Lease {
-  absl::Duration ttl;
-  bool renewable = false;
 };
 
 // What an engine answers.

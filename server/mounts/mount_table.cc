@@ -76,8 +76,12 @@ absl::Status NoSuchMount(std::string_view path) {
 
 class MountTableImpl final : public MountTable {
  public:
-  MountTableImpl(storage::Storage* storage, EngineFactory* factory, Logger logger)
-      : storage_(storage), factory_(factory), logger_(std::move(logger)) {
+  MountTableImpl(storage::Storage* storage, EngineFactory* factory, Logger logger,
+                 BeforeStop before_stop)
+      : storage_(storage),
+        factory_(factory),
+        logger_(std::move(logger)),
+        before_stop_(std::move(before_stop)) {
     AddOwn("cubbyhole/", "cubbyhole", "per-token private secret storage");
     AddOwn("identity/", "identity", "identity store");
     AddOwn("sys/", "system", "system endpoints used for control, policy and debugging");
@@ -111,6 +115,10 @@ class MountTableImpl final : public MountTable {
     // Requests and changes under way may still write: the data goes when they have ended and the
     // engine is gone.
     served->running->users.WaitUntilEmpty();
+    if (absl::Status refused = BeforeStopping(served->mount); !refused.ok()) {
+      PutBack(served);
+      return refused;
+    }
     served->running->engine.reset();
     const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(served->mount.entry));
     Release(mount_path);
@@ -347,6 +355,19 @@ class MountTableImpl final : public MountTable {
     table_ = std::move(table);
   }
 
+  absl::Status BeforeStopping(const Mount& mount) const {
+    return before_stop_ ? before_stop_(mount) : absl::OkStatus();
+  }
+
+  // What Remove has taken out.
+  void PutBack(const std::shared_ptr<const Served>& served) {
+    MutexLock lock(&table_mutex_);
+    auto table = std::make_shared<Table>(*table_);
+    table->insert_or_assign(served->mount.entry.path, served);
+    table_ = std::move(table);
+    reserved_.erase(served->mount.entry.path);
+  }
+
   // Its path stays reserved: the caller releases it.
   std::shared_ptr<const Served> Remove(const std::string& path) {
     MutexLock lock(&table_mutex_);
@@ -363,6 +384,7 @@ class MountTableImpl final : public MountTable {
   storage::Storage* const storage_;
   EngineFactory* const factory_;
   const Logger logger_;
+  const BeforeStop before_stop_;  // May be null.
   mutable Mutex table_mutex_;
   // Shared: whoever looks at it keeps it.
   std::shared_ptr<const Table> table_ ABSL_GUARDED_BY(table_mutex_) = std::make_shared<Table>();
@@ -373,8 +395,9 @@ class MountTableImpl final : public MountTable {
 }  // namespace
 
 std::unique_ptr<MountTable> MountTable::Create(storage::Storage* storage, EngineFactory* factory,
-                                               Logger logger) {
-  return std::make_unique<MountTableImpl>(storage, factory, std::move(logger));
+                                               Logger logger, BeforeStop before_stop) {
+  return std::make_unique<MountTableImpl>(storage, factory, std::move(logger),
+                                          std::move(before_stop));
 }
 
 }  // namespace belfry::mounts

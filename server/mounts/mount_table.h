@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -55,13 +56,17 @@ struct Route {
   std::string path;
 };
 
+// What is to be done with a mount that has been taken out of service, while its engine still runs.
+// May block. After an error the mount goes back into service.
+using BeforeStop = absl::AnyInvocable<absl::Status(const Mount&) const>;
+
 // Path → Engine. Thread-safe: Find and List never wait for a plugin; the others may, but not for
 // another mount's.
 class MountTable {
  public:
   // `storage` and `factory` must outlive the table. Mounts keep their data below "logical/<uuid>/".
   static std::unique_ptr<MountTable> Create(storage::Storage* storage, EngineFactory* factory,
-                                            Logger logger);
+                                            Logger logger, BeforeStop before_stop = nullptr);
   virtual ~MountTable() = default;
 
   // Fills in uuid, accessor and the rest, starts the engine and puts it in service. AlreadyExists
@@ -69,7 +74,7 @@ class MountTable {
   // protected path ("cannot mount \"sys/x/\""); else what the factory said.
   virtual absl::Status Enable(MountEntry entry) = 0;
   // Takes it out of service, stops the engine and deletes its data. OK when there was none;
-  // InvalidArgument for sys/ and its like.
+  // InvalidArgument for sys/ and its like; what BeforeStop said, and then nothing has changed.
   virtual absl::Status Disable(std::string_view path) = 0;
   // Applies the changes, sets the engine up anew when it is concerned, and returns warnings for
   // whoever asked. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount

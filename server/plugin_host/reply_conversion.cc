@@ -18,6 +18,13 @@ enum ErrorType {
   kUnrecoverable = 10
 };
 
+mounts::Lease FromProto(pb::Secret&& secret) {
+  return {.ttl = absl::Nanoseconds(secret.lease_options().ttl()),
+          .max_ttl = absl::Nanoseconds(secret.lease_options().maxttl()),
+          .renewable = secret.lease_options().renewable(),
+          .internal_data = std::move(*secret.mutable_internal_data())};
+}
+
 mounts::Response FromProto(pb::Response&& response) {
   mounts::Response result;
   result.data = std::move(*response.mutable_data());
@@ -26,11 +33,24 @@ mounts::Response FromProto(pb::Response&& response) {
   result.redirect = response.redirect();
   for (const auto& [name, header] : response.headers())
     result.headers[name].assign(header.header().begin(), header.header().end());
-  if (response.has_secret()) {
-    result.lease = mounts::Lease{.ttl = absl::Nanoseconds(response.secret().lease_options().ttl()),
-                                 .renewable = response.secret().lease_options().renewable()};
-  }
+  if (response.has_secret()) result.lease = FromProto(std::move(*response.mutable_secret()));
   return result;
+}
+
+// When it was issued is the host's to say: plugins fill in what they like.
+// (plugin-protocol 5.4, 5.5)
+void ToProto(mounts::Lease&& lease, pb::Secret& secret) {
+  pb::LeaseOptions& options = *secret.mutable_lease_options();
+  options.set_ttl(absl::ToInt64Nanoseconds(lease.ttl));
+  options.set_maxttl(absl::ToInt64Nanoseconds(lease.max_ttl));
+  options.set_renewable(lease.renewable);
+  options.set_increment(absl::ToInt64Nanoseconds(lease.increment));
+  const std::int64_t seconds = absl::ToUnixSeconds(lease.issued);
+  options.mutable_issue_time()->set_seconds(seconds);
+  options.mutable_issue_time()->set_nanos(static_cast<std::int32_t>(
+      absl::ToInt64Nanoseconds(lease.issued - absl::FromUnixSeconds(seconds))));
+  secret.set_internal_data(std::move(lease.internal_data));
+  secret.set_lease_id(std::move(lease.id));
 }
 
 }  // namespace
@@ -50,6 +70,7 @@ pb::Request ToProto(mounts::Request request) {
   proto.set_mount_accessor(std::move(request.mount_accessor));
   proto.set_unauthenticated(request.unauthenticated);
   proto.mutable_connection()->set_remote_addr(std::move(request.remote_address));
+  if (request.lease) ToProto(*std::move(request.lease), *proto.mutable_secret());
   return proto;
 }
 

@@ -1,0 +1,191 @@
+#include "server/api/lease_endpoints.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "server/api/json_text.h"
+#include "server/api/mount_entries.h"
+#include "server/api/request_parsing.h"
+#include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/base/text.h"
+
+namespace belfry::api {
+namespace {
+
+using mounts::LeaseInfo;
+using mounts::Operation;
+using mounts::RevokeMode;
+
+constexpr std::string_view kSystem = "system";
+constexpr std::string_view kLeases = "sys/leases/";
+
+// What is asked of which lease or leases: "lookup", "renew", "revoke", "revoke-prefix" or
+// "revoke-force", and what follows in the path.
+struct Asked {
+  std::string_view verb;
+  std::string_view rest;
+};
+
+Asked Parse(std::string_view path) {
+  path = WithoutPrefix(path, path.starts_with(kLeases) ? kLeases : "sys/");
+  const std::size_t slash = path.find('/');
+  if (slash == std::string_view::npos) return {path, ""};
+  return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+HttpResponse UnsupportedOperation() {
+  return ErrorAnswer(405, OneError("unsupported operation"));
+}
+
+// What the client can mend is 400.
+HttpResponse Failure(const absl::Status& status) {
+  const std::string_view text = ToStd(status.message());
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kInvalidArgument:
+      return ErrorAnswer(400, text);
+    case absl::StatusCode::kAborted:
+      return ErrorAnswer(503, text);
+    case absl::StatusCode::kDeadlineExceeded:
+      return ErrorAnswer(504, OneError(text));
+    default:
+      return ErrorAnswer(500, OneError(text));
+  }
+}
+
+// The path's, else the body's.
+std::string LeaseId(const Asked& asked, const Call& call) {
+  if (!asked.rest.empty()) return std::string(asked.rest);
+  std::map<std::string, Member> members = Members(call.data, {"lease_id"});
+  return members["lease_id"].is_string ? members["lease_id"].text : "";
+}
+
+HttpResponse MissingId() {
+  return ErrorAnswer(400, "lease_id must be specified");
+}
+
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime("\"%Y-%m-%d%ET%H:%M:%E*SZ\"", time, absl::UTCTimeZone());
+}
+
+// Null, unless revocations have failed.
+std::string FailureText(const LeaseInfo& lease) {
+  return ObjectText()
+      .Number("attempts", lease.failures)
+      .Text("error", lease.last_failure)
+      .Raw("next_attempt", TimeText(lease.next_attempt))
+      .Finish();
+}
+
+HttpResponse LookUp(const Dependencies& dependencies, const Call& call, const std::string& id) {
+  if (id.empty()) return MissingId();
+  const std::optional<LeaseInfo> lease = dependencies.leases->LookUp(id);
+  if (!lease) return ErrorAnswer(400, "invalid lease");
+  const absl::Duration left = lease->expires - dependencies.clock->Now();
+  ObjectText data;
+  data.Raw("expire_time", TimeText(lease->expires))
+      .Text("id", lease->id)
+      .Raw("issue_time", TimeText(lease->issued))
+      .Raw("last_renewal", lease->last_renewal ? TimeText(*lease->last_renewal) : "null")
+      .Bool("renewable", lease->renewable);
+  // No Vault has this member, and none has such leases for long.
+  if (lease->failures > 0) data.Raw("revocation", FailureText(*lease));
+  data.Number("ttl", std::max<std::int64_t>(0, absl::ToInt64Seconds(left)));
+  const std::string text = data.Finish();
+  return EnvelopeAnswer({.request_id = call.id, .data = text, .mount_type = std::string(kSystem)});
+}
+
+HttpResponse List(const Dependencies& dependencies, const Call& call, std::string_view prefix) {
+  const std::vector<std::string> keys = dependencies.leases->List(prefix);
+  if (keys.empty()) return EmptyErrorAnswer(404);
+  const std::string data = ObjectText().Raw("keys", ArrayText(keys)).Finish();
+  return EnvelopeAnswer({.request_id = call.id, .data = data, .mount_type = std::string(kSystem)});
+}
+
+HttpResponse AnswerForRenewal(const std::string& request_id,
+                              absl::StatusOr<mounts::Response> renewed) {
+  if (!renewed.ok()) return Failure(renewed.status());
+  return EnvelopeAnswer({.request_id = request_id,
+                         .lease_id = renewed->lease->id,
+                         .lease_duration = absl::ToInt64Seconds(renewed->lease->ttl),
+                         .renewable = renewed->lease->renewable,
+                         .data = renewed->data,
+                         .warnings = std::move(renewed->warnings),
+                         .mount_type = std::string(kSystem)});
+}
+
+void Renew(const Dependencies& dependencies, const Call& call, const std::string& id,
+           Respond respond) {
+  if (id.empty()) return respond(MissingId());
+  const absl::StatusOr<absl::Duration> increment =
+      ParseTtl(Members(call.data, {"increment"})["increment"].text);
+  if (!increment.ok()) return respond(Failure(increment.status()));
+  dependencies.leases->Renew(id, *increment,
+                             [id = call.id, respond = std::move(respond)](
+                                 absl::StatusOr<mounts::Response> renewed) mutable {
+                               respond(AnswerForRenewal(id, std::move(renewed)));
+                             });
+}
+
+// Whoever does not want to wait is told so with 202.
+bool Waits(const Call& call) {
+  const std::string sync = Members(call.data, {"sync"})["sync"].text;
+  return sync.empty() || ParseBool(sync).value_or(true);
+}
+
+void Revoke(const Dependencies& dependencies, mounts::LeaseScope scope, RevokeMode mode,
+            Respond respond) {
+  if (scope.id_or_prefix.empty()) return respond(MissingId());
+  dependencies.leases->Revoke(
+      std::move(scope), mode,
+      [mode, respond = std::move(respond)](const absl::Status& status) mutable {
+        if (!status.ok()) return respond(Failure(status));
+        respond(mode == RevokeMode::kQueue ? Answer(202, "application/json", "") : NoContent());
+      });
+}
+
+bool NeedsSudo(const Asked& asked, Operation operation) {
+  return asked.verb == "revoke-prefix" || asked.verb == "revoke-force" ||
+         (asked.verb == "lookup" && operation == Operation::kList);
+}
+
+void AnswerUpdate(const Dependencies& dependencies, const Asked& asked, const Call& call,
+                  Respond respond) {
+  const RevokeMode mode = Waits(call) ? RevokeMode::kWait : RevokeMode::kQueue;
+  if (asked.verb == "lookup") return respond(LookUp(dependencies, call, LeaseId(asked, call)));
+  if (asked.verb == "renew")
+    return Renew(dependencies, call, LeaseId(asked, call), std::move(respond));
+  if (asked.verb == "revoke")
+    return Revoke(dependencies, {.id_or_prefix = LeaseId(asked, call)}, mode, std::move(respond));
+  Revoke(dependencies, {.id_or_prefix = std::string(asked.rest), .prefix = true},
+         asked.verb == "revoke-force" ? RevokeMode::kForce : mode, std::move(respond));
+}
+
+}  // namespace
+
+bool IsLeasesPath(std::string_view path) {
+  const std::string_view verb = Parse(path).verb;
+  if (path.starts_with(kLeases) && verb == "lookup") return true;
+  return verb == "renew" || verb == "revoke" || verb == "revoke-prefix" || verb == "revoke-force";
+}
+
+void AnswerLeases(const Dependencies& dependencies, Call call, Respond respond) {
+  const Asked asked = Parse(call.path);
+  if (NeedsSudo(asked, call.operation) &&
+      !dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path)) {
+    respond(Denied());
+  } else if (asked.verb == "lookup" && call.operation == Operation::kList) {
+    respond(List(dependencies, call, asked.rest));
+  } else if (call.operation == Operation::kUpdate) {
+    AnswerUpdate(dependencies, asked, call, std::move(respond));
+  } else {
+    respond(UnsupportedOperation());
+  }
+}
+
+}  // namespace belfry::api

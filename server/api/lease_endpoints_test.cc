@@ -1,0 +1,120 @@
+// sys/leases/ and the leases in answers, on fakes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/api/fakes.h"
+
+namespace belfry::api {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class LeaseEndpointsTest : public ::testing::Test {
+ protected:
+  LeaseEndpointsTest() {
+    mounts::MountEntry entry;
+    entry.path = "db/";
+    entry.type = "lender";
+    engine_ = fixture_.mounts.Add(std::move(entry));
+    fixture_.leases.known["db/creds/a/1"] = {
+        .id = "db/creds/a/1",
+        .issued = fixture_.clock.Now() - absl::Milliseconds(2500),
+        .expires = fixture_.clock.Now() + absl::Seconds(60),
+        .renewable = true};
+  }
+  HttpResponse Send(std::string method, std::string path, std::string body = "",
+                    std::string token = "root") {
+    HttpRequest request = AsRoot(std::move(method), "/v1/" + path, std::move(body));
+    request.headers = {{"X-Vault-Token", std::move(token)}};
+    return fixture_.Send(std::move(request));
+  }
+  ApiFixture fixture_;
+  FakeEngine* engine_ = nullptr;
+};
+
+TEST_F(LeaseEndpointsTest, ALentSecretIsAnsweredWithItsLease) {
+  mounts::Reply reply;
+  reply.response.emplace().data = R"({"user":"u"})";
+  reply.response->lease = mounts::Lease{.ttl = absl::Hours(1), .renewable = true};
+  engine_->reply = reply;
+  EXPECT_THAT(Send("GET", "db/creds/a").body,
+              HasSubstr(R"("lease_id":"db/creds/a/1","renewable":true,"lease_duration":3600)"));
+  fixture_.leases.result = absl::UnavailableError("cannot be stored");
+  const HttpResponse failed = Send("GET", "db/creds/a");
+  EXPECT_EQ(failed.status, 500);
+  EXPECT_EQ(failed.body.find("user"), std::string::npos);
+}
+
+TEST_F(LeaseEndpointsTest, ALeaseIsLookedUp) {
+  EXPECT_THAT(Send("PUT", "sys/leases/lookup", R"({"lease_id":"db/creds/a/1"})").body,
+              HasSubstr(R"("data":{"expire_time":"2026-11-23T05:59:31Z","id":"db/creds/a/1",)"
+                        R"("issue_time":"2026-11-23T05:58:28.5Z","last_renewal":null,)"
+                        R"("renewable":true,"ttl":60})"));
+  const HttpResponse unknown = Send("POST", "sys/leases/lookup", R"({"lease_id":"x"})");
+  EXPECT_EQ(unknown.status, 400);
+  EXPECT_EQ(unknown.body, "{\"errors\":[\"invalid lease\"]}\n");
+  EXPECT_EQ(Send("POST", "sys/leases/lookup", "{}").status, 400);
+}
+
+TEST_F(LeaseEndpointsTest, ALeaseThatCannotBeRevokedSaysWhy) {
+  mounts::LeaseInfo& lease = fixture_.leases.known["db/creds/a/1"];
+  lease.failures = 2;
+  lease.last_failure = "away";
+  lease.next_attempt = fixture_.clock.Now();
+  EXPECT_THAT(Send("PUT", "sys/leases/lookup", R"({"lease_id":"db/creds/a/1"})").body,
+              HasSubstr(R"("revocation":{"attempts":2,"error":"away","next_attempt":")"));
+}
+
+TEST_F(LeaseEndpointsTest, RenewalsNameTheLeaseInThePathOrTheBody) {
+  for (const std::string path : {"sys/leases/renew", "sys/renew"}) {
+    EXPECT_THAT(Send("PUT", path, R"({"lease_id":"db/creds/a/1","increment":30})").body,
+                HasSubstr(R"("lease_id":"db/creds/a/1","renewable":true,"lease_duration":30)"));
+    EXPECT_EQ(Send("POST", path + "/db/creds/a/1", R"({"increment":"1m"})").status, 200);
+    EXPECT_EQ(Send("PUT", path, "{}").status, 400);
+  }
+  EXPECT_THAT(fixture_.leases.asked,
+              ElementsAre("renew db/creds/a/1 30s", "renew db/creds/a/1 1m",
+                          "renew db/creds/a/1 30s", "renew db/creds/a/1 1m"));
+  fixture_.leases.result = absl::NotFoundError("lease not found");
+  const HttpResponse unknown = Send("PUT", "sys/leases/renew/x");
+  EXPECT_EQ(unknown.status, 400);
+  EXPECT_EQ(unknown.body, "{\"errors\":[\"lease not found\"]}\n");
+}
+
+TEST_F(LeaseEndpointsTest, RevocationsAreWaitedForUnlessToldOtherwise) {
+  EXPECT_EQ(Send("PUT", "sys/leases/revoke", R"({"lease_id":"a/1"})").status, 204);
+  EXPECT_EQ(Send("PUT", "sys/leases/revoke/a/1", R"({"sync":false})").status, 202);
+  EXPECT_EQ(Send("PUT", "sys/revoke/a/1").status, 204);
+  EXPECT_EQ(Send("PUT", "sys/leases/revoke-prefix/a").status, 204);
+  EXPECT_EQ(Send("PUT", "sys/revoke-prefix/a", R"({"sync":false})").status, 202);
+  EXPECT_EQ(Send("PUT", "sys/leases/revoke-force/a").status, 204);
+  EXPECT_THAT(fixture_.leases.asked,
+              ElementsAre("wait a/1", "queue a/1", "wait a/1", "wait prefix a", "queue prefix a",
+                          "force prefix a"));
+  fixture_.leases.result = absl::InvalidArgumentError("the database is away");
+  const HttpResponse failed = Send("PUT", "sys/leases/revoke/a/1");
+  EXPECT_EQ(failed.status, 400);
+  EXPECT_EQ(failed.body, "{\"errors\":[\"the database is away\"]}\n");
+  EXPECT_EQ(Send("GET", "sys/leases/revoke/a/1").status, 405);
+}
+
+TEST_F(LeaseEndpointsTest, SeeingAndRevokingManyNeedsSudo) {
+  bool sudo = false;
+  fixture_.authorizer.allowed = [&sudo](access::Capability capability, std::string_view) {
+    return capability != access::Capability::kSudo || sudo;
+  };
+  EXPECT_EQ(Send("LIST", "sys/leases/lookup/db/creds/a", "", "reader").status, 403);
+  EXPECT_EQ(Send("PUT", "sys/leases/revoke-prefix/db", "", "reader").status, 403);
+  EXPECT_EQ(Send("PUT", "sys/revoke-force/db", "", "reader").status, 403);
+  EXPECT_THAT(fixture_.leases.asked, IsEmpty());
+  EXPECT_EQ(Send("PUT", "sys/leases/revoke/db/creds/a/1", "", "reader").status, 204);
+  sudo = true;
+  EXPECT_THAT(Send("LIST", "sys/leases/lookup/db/creds/a", "", "reader").body,
+              HasSubstr(R"("data":{"keys":["1"]})"));
+  EXPECT_EQ(Send("LIST", "sys/leases/lookup/none", "", "reader").status, 404);
+}
+
+}  // namespace
+}  // namespace belfry::api

@@ -1,0 +1,631 @@
+#include "server/mounts/lease_manager.h"
+
+#include <algorithm>
+#include <future>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "server/base/gate.h"
+#include "server/base/ids.h"
+#include "server/base/mutex.h"
+#include "server/base/text.h"
+#include "server/mounts/lease_record.h"
+#include "server/mounts/lease_requests.h"
+#include "server/mounts/lease_terms.h"
+
+namespace belfry::mounts {
+namespace {
+
+constexpr std::size_t kIdLength = 24;
+
+// The part of a lease's id that no other has.
+std::string_view KeyOf(std::string_view id) {
+  return id.substr(id.rfind('/') + 1);
+}
+
+std::string NewId(const Mount& mount, std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return Concat({mount.entry.path, path, path.empty() ? "" : "/", RandomBase62(kIdLength)});
+}
+
+absl::Status Stopping() {
+  return absl::UnavailableError("the server is stopping");
+}
+
+// Tells when all of several things are done, or the first has failed. Thread-safe.
+class Countdown {
+ public:
+  Countdown(std::size_t count, LeaseManager::Done done) : left_(count), done_(std::move(done)) {}
+
+  void Note(const absl::Status& status) {
+    LeaseManager::Done done;
+    {
+      MutexLock lock(&mutex_);
+      --left_;
+      if (left_ > 0 && status.ok()) return;
+      done = std::exchange(done_, nullptr);
+    }
+    if (done) done(status);
+  }
+
+ private:
+  Mutex mutex_;
+  std::size_t left_ ABSL_GUARDED_BY(mutex_);
+  LeaseManager::Done done_ ABSL_GUARDED_BY(mutex_);  // Null once it has run.
+};
+
+class LeaseManagerImpl final : public LeaseManager {
+ public:
+  explicit LeaseManagerImpl(Dependencies dependencies)
+      : view_(storage::NewView(dependencies.storage, "sys/expire/id/")),
+        clock_(dependencies.clock),
+        scheduler_(dependencies.scheduler),
+        executor_(dependencies.executor),
+        limits_(dependencies.limits),
+        logger_(std::move(dependencies.logger)),
+        active_(GaugeOf(*dependencies.metrics, "active")),
+        revoking_(GaugeOf(*dependencies.metrics, "revoking")),
+        failed_(GaugeOf(*dependencies.metrics, "failed")),
+        failures_(dependencies.metrics->GetCounter("belfry_lease_revocation_failures_total",
+                                                   "Revocations that are to be tried again.")) {}
+
+  ~LeaseManagerImpl() override { Stop(); }
+
+  absl::Status Start(const MountTable* mounts) override {
+    mounts_ = mounts;
+    const absl::StatusOr<std::vector<std::string>> keys = view_->List("");
+    if (!keys.ok()) return keys.status();
+    for (const std::string& key : *keys) {
+      const absl::StatusOr<LeaseRecord> record = Load(key);
+      if (record.ok()) {
+        MutexLock lock(&mutex_);
+        Adopt(*record);
+      } else {
+        logger_.Error("cannot take a lease over", {{"lease", key}, {"error", Text(record)}});
+      }
+    }
+    Arm();
+    return absl::OkStatus();
+  }
+
+  void Stop() override {
+    std::unique_ptr<Timer> timer;
+    {
+      MutexLock lock(&mutex_);
+      stopped_ = true;
+      timer = std::move(timer_);
+    }
+    timer.reset();
+    work_.WaitUntilEmpty();
+    std::vector<Done> waiting;
+    {
+      MutexLock lock(&mutex_);
+      for (auto& [id, entry] : entries_) {
+        for (Done& done : entry.waiting) waiting.push_back(std::move(done));
+        entry.waiting.clear();
+      }
+    }
+    for (Done& done : waiting) done(Stopping());
+  }
+
+  void Register(std::shared_ptr<const Mount> mount, const Request& request,
+                const Response& response, Granted granted) override {
+    LeaseRecord record;
+    record.mount = mount->entry.path;
+    record.path = request.path;
+    record.data = response.data;
+    record.lease = *response.lease;
+    record.lease.id = NewId(*mount, request.path);
+    record.lease.issued = clock_->Now();
+    record.lease.ttl = GrantedTtl(mount->entry, record.lease);
+    record.expires = record.lease.issued + record.lease.ttl;
+    Run([this, mount = std::move(mount), record = std::move(record),
+         granted = std::move(granted)]() mutable {
+      Keep(std::move(mount), std::move(record), std::move(granted));
+    });
+  }
+
+  std::optional<LeaseInfo> LookUp(std::string_view id) const override {
+    MutexLock lock(&mutex_);
+    const auto it = entries_.find(id);
+    if (it == entries_.end()) return std::nullopt;
+    const Entry& entry = it->second;
+    LeaseInfo info{.id = it->first,
+                   .issued = entry.issued,
+                   .expires = entry.expires,
+                   .last_renewal = entry.last_renewal,
+                   .renewable = entry.renewable && !entry.condemned,
+                   .failures = entry.failures,
+                   .last_failure = entry.last_failure};
+    if (entry.failures > 0) info.next_attempt = entry.due;
+    return info;
+  }
+
+  std::vector<std::string> List(std::string_view prefix) const override {
+    std::vector<std::string> names;
+    MutexLock lock(&mutex_);
+    auto it = entries_.lower_bound(prefix);
+    while (it != entries_.end() && it->first.starts_with(prefix)) {
+      const std::string_view rest = std::string_view(it->first).substr(prefix.size());
+      const std::size_t slash = rest.find('/');
+      if (slash == std::string_view::npos) {
+        names.emplace_back(rest);
+        ++it;
+      } else {
+        names.emplace_back(rest.substr(0, slash + 1));
+        // '0' follows '/': skips everything else in the folder.
+        it = entries_.lower_bound(Concat({prefix, rest.substr(0, slash), "0"}));
+      }
+    }
+    return names;
+  }
+
+  void Renew(std::string_view id, absl::Duration increment, Renewed renewed) override {
+    if (absl::Status refused = BeginRenewal(id); !refused.ok()) return renewed(refused);
+    Run([this, id = std::string(id), increment, renewed = std::move(renewed)]() mutable {
+      absl::StatusOr<LeaseRecord> record = Load(id);
+      if (!record.ok()) return EndRenewal(id, record.status(), std::move(renewed));
+      record->lease.increment = increment;
+      AskToRenew(*std::move(record), std::move(renewed));
+    });
+  }
+
+  void Revoke(LeaseScope scope, RevokeMode mode, Done done) override {
+    Run([this, scope = std::move(scope), mode, done = std::move(done)]() mutable {
+      const std::vector<std::string> ids = Matching(scope);
+      if (ids.empty()) return done(absl::OkStatus());
+      if (mode != RevokeMode::kQueue) return Condemn(ids, mode, std::move(done));
+      for (const std::string& id : ids) {
+        if (const absl::Status status = NoteEnd(id); !status.ok()) return done(status);
+      }
+      Condemn(ids, mode, [](const absl::Status&) {});
+      done(absl::OkStatus());
+    });
+  }
+
+  absl::Status Leave(const Mount& mount) override {
+    Gate calls;
+    calls.Enter();
+    std::shared_ptr<const Mount> leaving(&mount, [&calls](const Mount*) { calls.Leave(); });
+    {
+      MutexLock lock(&mutex_);
+      if (stopped_) {
+        leaving.reset();
+        return absl::OkStatus();
+      }
+      groups_[mount.entry.path].leaving = leaving;
+    }
+    if (const absl::Status status = RollBack(*leaving, Deadline()); !status.ok()) {
+      logger_.Warn("an engine could not roll back",
+                   {{"path", mount.entry.path}, {"error", std::string(status.message())}});
+    }
+    // Shared: whoever sets the value may still be at it when the value has been got.
+    auto ended = std::make_shared<std::promise<absl::Status>>();
+    Revoke({.id_or_prefix = mount.entry.path, .prefix = true}, RevokeMode::kWait,
+           [ended](absl::Status status) { ended->set_value(std::move(status)); });
+    const absl::Status status = ended->get_future().get();
+    {
+      MutexLock lock(&mutex_);
+      groups_[mount.entry.path].leaving = nullptr;
+    }
+    leaving.reset();
+    calls.WaitUntilEmpty();
+    if (status.ok()) return status;
+    return absl::FailedPreconditionError(
+        Concat({"a lease of ", mount.entry.path, " could not be revoked: ", ToStd(status.message()),
+                "; mend the cause and try again, or forget its leases with "
+                "sys/leases/revoke-force/",
+                mount.entry.path}));
+  }
+
+ private:
+  // The leases of one mount, which hold up no other's.
+  struct Group {
+    std::set<std::pair<absl::Time, std::string>> due;  // Those in State::kWaiting, by Entry::due.
+    int revoking = 0;
+    std::shared_ptr<const Mount> leaving;  // Null while the mount table has it.
+  };
+  enum class State { kWaiting, kRenewing, kRevoking };
+  struct Entry {
+    Group* group = nullptr;
+    Gauge* gauge = nullptr;  // That counts it.
+    absl::Time issued;
+    absl::Time expires;
+    std::optional<absl::Time> last_renewal;
+    bool renewable = false;
+    State state = State::kWaiting;
+    absl::Time due;          // When it is to be revoked, or to be tried again.
+    bool condemned = false;  // To be revoked, come what may.
+    bool force = false;
+    int failures = 0;
+    std::string last_failure;
+    std::vector<Done> waiting;  // For the end of its revocation.
+  };
+
+  static Gauge& GaugeOf(Metrics& metrics, const char* state) {
+    return metrics.GetGauge("belfry_leases", "Secrets that are lent, by state.",
+                            {{"state", state}});
+  }
+
+  static std::string Text(const absl::StatusOr<LeaseRecord>& record) {
+    return std::string(ToStd(record.status().message()));
+  }
+
+  static void Count(Entry& entry, Gauge* gauge) {
+    if (entry.gauge != nullptr) entry.gauge->Add(-1);
+    entry.gauge = gauge;
+    if (gauge != nullptr) gauge->Add(1);
+  }
+
+  // On the executor, or here when it takes no more. Stop waits for it.
+  void Run(absl::AnyInvocable<void()> work) {
+    work_.Enter();
+    absl::AnyInvocable<void()> task = [this, work = std::move(work)]() mutable {
+      work();
+      work = nullptr;
+      work_.Leave();
+    };
+    if (!executor_->Post(std::move(task))) task();
+  }
+
+  absl::StatusOr<LeaseRecord> Load(std::string_view id) const {
+    const absl::StatusOr<std::optional<std::string>> text = view_->Get(KeyOf(id));
+    if (!text.ok()) return text.status();
+    if (!*text) return absl::DataLossError("the lease is missing in storage");
+    return FromStoredText(**text);
+  }
+
+  absl::Status Store(const LeaseRecord& record) {
+    return view_->Put(KeyOf(record.lease.id), StoredText(record));
+  }
+
+  bool Stopped() const {
+    MutexLock lock(&mutex_);
+    return stopped_;
+  }
+
+  void Keep(std::shared_ptr<const Mount> mount, LeaseRecord record, Granted granted) {
+    const absl::Status stored = Stopped() ? Stopping() : Store(record);
+    if (!stored.ok()) {
+      // Nobody would ever revoke it.
+      logger_.Error("cannot keep a lease; its secret is revoked",
+                    {{"lease", record.lease.id}, {"error", std::string(stored.message())}});
+      AskToRevoke(
+          std::move(mount), std::move(record),
+          [stored, granted = std::move(granted)](const absl::Status&) mutable { granted(stored); });
+      return;
+    }
+    {
+      MutexLock lock(&mutex_);
+      Adopt(record);
+    }
+    Arm();
+    granted(std::move(record.lease));
+  }
+
+  void Adopt(const LeaseRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto it = entries_.try_emplace(record.lease.id).first;
+    Entry& entry = it->second;
+    entry.group = &groups_[record.mount];
+    entry.issued = record.lease.issued;
+    TakeOver(record, entry);
+    Count(entry, &active_);
+    WaitFor(entry.expires, *it);
+  }
+
+  static void TakeOver(const LeaseRecord& record, Entry& entry) {
+    entry.expires = record.expires;
+    entry.last_renewal = record.last_renewal;
+    entry.renewable = record.lease.renewable;
+  }
+
+  void WaitFor(absl::Time due, std::pair<const std::string, Entry>& lease)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    lease.second.state = State::kWaiting;
+    lease.second.due = due;
+    lease.second.group->due.emplace(due, lease.first);
+  }
+
+  static void WaitNoMore(const std::string& id, Entry& entry, State state) {
+    entry.group->due.erase({entry.due, id});
+    entry.state = state;
+  }
+
+  // Wakes up when the next lease is due.
+  void Arm() {
+    std::unique_ptr<Timer> old;  // Called off without the lock.
+    MutexLock lock(&mutex_);
+    if (stopped_) return;
+    absl::Time next = absl::InfiniteFuture();
+    for (const auto& [mount, group] : groups_) {
+      if (!group.due.empty() && group.revoking < limits_.max_revocations_at_once)
+        next = std::min(next, group.due.begin()->first);
+    }
+    if (next == armed_for_) return;
+    armed_for_ = next;
+    old = std::move(timer_);
+    if (next == absl::InfiniteFuture()) return;
+    timer_ = scheduler_->At(next, [this] { Run([this] { Tick(); }); });
+  }
+
+  // Revokes what is due, of each mount no more at once than it may.
+  void Tick() {
+    std::vector<std::string> due;
+    {
+      MutexLock lock(&mutex_);
+      armed_for_ = absl::InfiniteFuture();
+      if (stopped_) return;
+      const absl::Time now = clock_->Now();
+      for (auto& [mount, group] : groups_) TakeDue(now, group, due);
+    }
+    for (const std::string& id : due) StartRevocation(id);
+    Arm();
+  }
+
+  void TakeDue(absl::Time now, Group& group, std::vector<std::string>& ids)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    while (group.revoking < limits_.max_revocations_at_once && !group.due.empty() &&
+           group.due.begin()->first <= now) {
+      const std::string id = group.due.begin()->second;
+      Entry& entry = entries_.at(id);
+      WaitNoMore(id, entry, State::kRevoking);
+      entry.condemned = true;
+      Count(entry, &revoking_);
+      ++group.revoking;
+      ids.push_back(id);
+    }
+  }
+
+  void StartRevocation(const std::string& id) {
+    absl::StatusOr<LeaseRecord> record = Load(id);
+    absl::Status status = record.status();
+    if (status.ok()) status = NoteEnd(*record);
+    if (!status.ok()) return EndRevocation(id, status);
+    std::shared_ptr<const Mount> mount = MountOf(record->mount);
+    if (mount == nullptr)
+      return EndRevocation(id, absl::UnavailableError(Concat({"no mount at ", record->mount})));
+    AskToRevoke(std::move(mount), *std::move(record),
+                [this, id](const absl::Status& result) { EndRevocation(id, result); });
+  }
+
+  // So that another start of the host knows that the lease is over.
+  absl::Status NoteEnd(LeaseRecord& record) {
+    const absl::Time now = clock_->Now();
+    if (record.expires <= now) return absl::OkStatus();
+    record.expires = now;
+    return Store(record);
+  }
+
+  absl::Status NoteEnd(const std::string& id) {
+    absl::StatusOr<LeaseRecord> record = Load(id);
+    return record.ok() ? NoteEnd(*record) : record.status();
+  }
+
+  void EndRevocation(const std::string& id, absl::Status status) {
+    if (!status.ok() && Forced(id)) {
+      logger_.Warn("forgot a lease that could not be revoked",
+                   {{"lease", id}, {"error", std::string(status.message())}});
+      status = absl::OkStatus();
+    }
+    if (status.ok()) status = view_->Delete(KeyOf(id));
+    std::vector<Done> waiting;
+    {
+      MutexLock lock(&mutex_);
+      const auto it = entries_.find(id);
+      --it->second.group->revoking;
+      it->second.waiting.swap(waiting);
+      if (status.ok()) {
+        Count(it->second, nullptr);
+        entries_.erase(it);
+      } else {
+        NoteFailure(status, *it);
+      }
+    }
+    if (!status.ok()) {
+      failures_.Increment();
+      logger_.Warn("could not revoke a lease; it will be tried again",
+                   {{"lease", id}, {"error", std::string(status.message())}});
+    }
+    for (Done& done : waiting) done(status);
+    Arm();
+  }
+
+  bool Forced(const std::string& id) const {
+    MutexLock lock(&mutex_);
+    return entries_.find(id)->second.force;
+  }
+
+  void NoteFailure(const absl::Status& status, std::pair<const std::string, Entry>& lease)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Entry& entry = lease.second;
+    absl::Duration delay = limits_.lease_min_retry_delay;
+    for (int i = 0; i < entry.failures && delay < limits_.lease_max_retry_delay; ++i) delay *= 2;
+    ++entry.failures;
+    entry.last_failure = std::string(status.message());
+    Count(entry, &failed_);
+    WaitFor(clock_->Now() + std::min(delay, limits_.lease_max_retry_delay), lease);
+  }
+
+  std::vector<std::string> Matching(const LeaseScope& scope) const {
+    std::vector<std::string> ids;
+    MutexLock lock(&mutex_);
+    if (entries_.contains(scope.id_or_prefix)) return {scope.id_or_prefix};
+    if (!scope.prefix) return ids;
+    const std::string folder =
+        Concat({scope.id_or_prefix, scope.id_or_prefix.ends_with('/') ? "" : "/"});
+    for (auto it = entries_.lower_bound(folder);
+         it != entries_.end() && it->first.starts_with(folder); ++it) {
+      ids.push_back(it->first);
+    }
+    return ids;
+  }
+
+  // Has them revoked as soon as their mounts may; those of a failure before at once, too.
+  void Condemn(const std::vector<std::string>& ids, RevokeMode mode, Done done) {
+    auto countdown = std::make_shared<Countdown>(ids.size(), std::move(done));
+    std::size_t gone = 0;
+    bool stopped = false;
+    {
+      MutexLock lock(&mutex_);
+      stopped = stopped_;
+      for (const std::string& id : ids) {
+        const auto it = entries_.find(id);
+        if (stopped || it == entries_.end()) {
+          ++gone;
+          continue;
+        }
+        it->second.waiting.emplace_back(
+            [countdown](const absl::Status& status) { countdown->Note(status); });
+        it->second.force |= mode == RevokeMode::kForce;
+        CondemnOne(*it);
+      }
+    }
+    for (; gone > 0; --gone) countdown->Note(stopped ? Stopping() : absl::OkStatus());
+    Arm();
+  }
+
+  void CondemnOne(std::pair<const std::string, Entry>& lease)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Entry& entry = lease.second;
+    entry.condemned = true;
+    entry.expires = std::min(entry.expires, clock_->Now());
+    if (entry.state != State::kWaiting) return;
+    Count(entry, &revoking_);
+    WaitNoMore(lease.first, entry, State::kWaiting);
+    WaitFor(absl::InfinitePast(), lease);
+  }
+
+  absl::Status BeginRenewal(std::string_view id) {
+    MutexLock lock(&mutex_);
+    if (stopped_) return Stopping();
+    const auto it = entries_.find(id);
+    if (it == entries_.end()) return absl::NotFoundError("lease not found");
+    Entry& entry = it->second;
+    if (!entry.renewable) return absl::FailedPreconditionError("lease is not renewable");
+    if (entry.condemned || entry.expires <= clock_->Now())
+      return absl::FailedPreconditionError("lease expired");
+    if (entry.state == State::kRenewing)
+      return absl::AbortedError("another renewal of the lease is under way; try again");
+    WaitNoMore(it->first, entry, State::kRenewing);
+    return absl::OkStatus();
+  }
+
+  void AskToRenew(LeaseRecord record, Renewed renewed) {
+    std::shared_ptr<const Mount> mount = MountOf(record.mount);
+    if (mount == nullptr) {
+      return EndRenewal(record.lease.id,
+                        absl::UnavailableError(Concat({"no mount at ", record.mount})),
+                        std::move(renewed));
+    }
+    Request request = LeaseRequest(mount->entry, record, Operation::kRenew, Deadline());
+    Ask(std::move(mount), std::move(request),
+        [this, record = std::move(record), renewed = std::move(renewed)](
+            const Mount& asked, absl::StatusOr<Reply> reply) mutable {
+          const std::string id = record.lease.id;
+          EndRenewal(id, Extend(asked.entry, std::move(record), std::move(reply)),
+                     std::move(renewed));
+        });
+  }
+
+  // What the engine has answered, with the lease as it is from now on.
+  absl::StatusOr<Response> Extend(const MountEntry& entry, LeaseRecord record,
+                                  absl::StatusOr<Reply> reply) {
+    if (absl::Status refused = Outcome(reply); !refused.ok()) return refused;
+    Response response = std::move(reply->response).value_or(Response());
+    const absl::Time now = clock_->Now();
+    if (response.lease) {
+      const absl::StatusOr<absl::Duration> ttl =
+          RenewedTtl(entry, *response.lease, record.lease.increment, record.lease.issued, now);
+      if (!ttl.ok()) return ttl.status();
+      record.lease.ttl = *ttl;
+      record.lease.max_ttl = response.lease->max_ttl;
+      record.lease.renewable = response.lease->renewable;
+      if (!response.lease->internal_data.empty())
+        record.lease.internal_data = std::move(response.lease->internal_data);
+      record.expires = now + *ttl;
+      record.last_renewal = now;
+      if (absl::Status stored = Store(record); !stored.ok()) return stored;
+      MutexLock lock(&mutex_);
+      TakeOver(record, entries_.find(record.lease.id)->second);
+    }
+    response.lease = std::move(record.lease);
+    response.lease->ttl = record.expires - now;
+    return response;
+  }
+
+  void EndRenewal(const std::string& id, absl::StatusOr<Response> result, Renewed renewed) {
+    {
+      MutexLock lock(&mutex_);
+      const auto it = entries_.find(id);
+      const bool condemned = it->second.condemned;
+      if (condemned) Count(it->second, &revoking_);
+      WaitFor(condemned ? absl::InfinitePast() : it->second.expires, *it);
+    }
+    Arm();
+    renewed(std::move(result));
+  }
+
+  // Null while there is none.
+  std::shared_ptr<const Mount> MountOf(const std::string& path) const {
+    {
+      MutexLock lock(&mutex_);
+      const auto group = groups_.find(path);
+      if (group != groups_.end() && group->second.leaving != nullptr) return group->second.leaving;
+    }
+    std::optional<Route> route = mounts_->Find(path);
+    const bool found = route && route->mount->engine != nullptr && route->mount->entry.path == path;
+    return found ? std::move(route->mount) : nullptr;
+  }
+
+  absl::Time Deadline() const { return clock_->Now() + limits_.max_request_duration; }
+
+  // Any thread; `done` runs on the executor.
+  void Ask(std::shared_ptr<const Mount> mount, Request request,
+           absl::AnyInvocable<void(const Mount&, absl::StatusOr<Reply>)> done) {
+    work_.Enter();
+    Engine* const engine = mount->engine;
+    engine->Handle(std::move(request), [this, mount = std::move(mount), done = std::move(done)](
+                                           absl::StatusOr<Reply> reply) mutable {
+      Run([mount = std::move(mount), done = std::move(done), reply = std::move(reply)]() mutable {
+        done(*mount, std::move(reply));
+      });
+      work_.Leave();
+    });
+  }
+
+  void AskToRevoke(std::shared_ptr<const Mount> mount, LeaseRecord record, Done done) {
+    Request request = LeaseRequest(mount->entry, record, Operation::kRevoke, Deadline());
+    Ask(std::move(mount), std::move(request),
+        [done = std::move(done)](const Mount&, const absl::StatusOr<Reply>& reply) mutable {
+          done(Outcome(reply));
+        });
+  }
+
+  const std::unique_ptr<storage::Storage> view_;
+  const Clock* const clock_;
+  Scheduler* const scheduler_;
+  Executor* const executor_;
+  const Limits limits_;
+  const Logger logger_;
+  Gauge& active_;
+  Gauge& revoking_;
+  Gauge& failed_;
+  Counter& failures_;
+  const MountTable* mounts_ = nullptr;
+  Gate work_;  // What runs on the executor, and what engines have been asked.
+  mutable Mutex mutex_;
+  std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Group, std::less<>> groups_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Timer> timer_ ABSL_GUARDED_BY(mutex_);
+  absl::Time armed_for_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+std::unique_ptr<LeaseManager> LeaseManager::Create(Dependencies dependencies) {
+  return std::make_unique<LeaseManagerImpl>(std::move(dependencies));
+}
+
+}  // namespace belfry::mounts

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/base/clock.h"
+#include "server/base/executor.h"
+#include "server/base/limits.h"
+#include "server/base/logging.h"
+#include "server/base/metrics.h"
+#include "server/base/scheduler.h"
+#include "server/mounts/engine.h"
+#include "server/mounts/mount_table.h"
+#include "server/storage/storage.h"
+
+namespace belfry::mounts {
+
+// What can be told of a lease.
+struct LeaseInfo {
+  std::string id;
+  absl::Time issued;
+  absl::Time expires;
+  std::optional<absl::Time> last_renewal;
+  bool renewable = false;
+  // Revocations that have failed, what the last one said and when the next follows. Zero: none has.
+  int failures = 0;
+  std::string last_failure;
+  absl::Time next_attempt = absl::InfinitePast();
+};
+
+// Which leases: one, or all below a path.
+struct LeaseScope {
+  std::string id_or_prefix;
+  bool prefix = false;
+};
+
+enum class RevokeMode {
+  kWait,   // The answer comes when the engine has revoked them.
+  kQueue,  // It comes when they are bound to be revoked.
+  kForce   // As kWait, but what the engine cannot revoke is forgotten.
+};
+
+// The secrets that engines have lent, until they are revoked: because somebody says so, because
+// their time is over, or because their mount goes. A revocation that fails is tried again for as
+// long as it takes, after growing delays. (plugin-protocol 5.5)
+//
+// Thread-safe. Callbacks run exactly once, on any thread, possibly before the call returns, and
+// must not block. What is stored survives the host; what is in memory for each lease is its id and
+// its times.
+class LeaseManager {
+ public:
+  struct Dependencies {
+    storage::Storage* storage = nullptr;  // Leases lie below "sys/expire/id/".
+    const Clock* clock = nullptr;
+    Scheduler* scheduler = nullptr;
+    // For storage, which may block. Nothing that waits for leases may run on it.
+    Executor* executor = nullptr;
+    Metrics* metrics = nullptr;
+    Limits limits;
+    Logger logger;
+  };
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+  using Granted = absl::AnyInvocable<void(absl::StatusOr<Lease>)>;
+  using Renewed = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
+
+  // Every pointer must outlive the manager.
+  static std::unique_ptr<LeaseManager> Create(Dependencies dependencies);
+  virtual ~LeaseManager() = default;
+
+  // Takes over what is stored, before any other call. `mounts` must outlive the manager's work,
+  // which ends with Stop. What storage said when it cannot be read.
+  virtual absl::Status Start(const MountTable* mounts) = 0;
+  // Asks engines for nothing more and waits for what is under way. Leases stay as they are.
+  virtual void Stop() = 0;
+
+  // A new lease for the secret in `response`, which answers `request`. The lease comes with its id
+  // and time; or a secret that cannot be kept is revoked at once, and the error says why.
+  virtual void Register(std::shared_ptr<const Mount> mount, const Request& request,
+                        const Response& response, Granted granted) = 0;
+
+  // nullopt: no such lease.
+  virtual std::optional<LeaseInfo> LookUp(std::string_view id) const = 0;
+  // What is directly below `prefix` (empty, or ending in '/'), without it, in order; folders end in
+  // '/'.
+  virtual std::vector<std::string> List(std::string_view prefix) const = 0;
+
+  // Asks the engine for `increment` more from now; zero: for whatever it gives. The response has
+  // the lease as it is then. NotFound "lease not found"; FailedPrecondition "lease is not
+  // renewable", "lease expired"; Aborted while another renewal is under way; InvalidArgument: the
+  // engine refused, and nothing has changed.
+  virtual void Renew(std::string_view id, absl::Duration increment, Renewed renewed) = 0;
+
+  // OK also when there is none. InvalidArgument: the engine refused one; that is tried again later.
+  virtual void Revoke(LeaseScope scope, RevokeMode mode, Done done) = 0;
+
+  // For a mount that has been taken out of service, as MountTable::Create wants it: has its engine
+  // roll back what it left half done and revokes its leases. Blocks. The first failure, after which
+  // the mount should go on serving.
+  virtual absl::Status Leave(const Mount& mount) = 0;
+};
+
+}  // namespace belfry::mounts

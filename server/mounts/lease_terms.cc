@@ -1,0 +1,42 @@
+#include "server/mounts/lease_terms.h"
+
+#include <algorithm>
+
+namespace belfry::mounts {
+namespace {
+
+absl::Duration SetOr(absl::Duration ttl, absl::Duration otherwise) {
+  return ttl > absl::ZeroDuration() ? ttl : otherwise;
+}
+
+absl::Duration LongestTtl(const MountEntry& entry, const Lease& lease) {
+  const absl::Duration mounts = SetOr(entry.max_lease_ttl, kSystemLeaseTtl);
+  return std::min(SetOr(lease.max_ttl, mounts), mounts);
+}
+
+absl::Duration DefaultTtl(const MountEntry& entry) {
+  return SetOr(entry.default_lease_ttl, kSystemLeaseTtl);
+}
+
+}  // namespace
+
+bool GivesLeases(const MountEntry& entry) {
+  if (entry.type != "kv") return true;
+  const auto option = entry.options.find("leased_passthrough");
+  return option != entry.options.end() && option->second == "true";
+}
+
+absl::Duration GrantedTtl(const MountEntry& entry, const Lease& lease) {
+  return std::min(SetOr(lease.ttl, DefaultTtl(entry)), LongestTtl(entry, lease));
+}
+
+absl::StatusOr<absl::Duration> RenewedTtl(const MountEntry& entry, const Lease& lease,
+                                          absl::Duration increment, absl::Time issued,
+                                          absl::Time now) {
+  const absl::Duration left = issued + LongestTtl(entry, lease) - now;
+  if (left <= absl::ZeroDuration())
+    return absl::FailedPreconditionError("past the max TTL, cannot renew");
+  return std::min(SetOr(lease.ttl, SetOr(increment, DefaultTtl(entry))), left);
+}
+
+}  // namespace belfry::mounts

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/mounts/engine.h"
+#include "server/mounts/mount_entry.h"
+
+namespace belfry::mounts {
+
+// For how long secrets are lent. Pure functions.
+
+// Whether a secret of this mount gets a lease. Those of kv only say how long to keep them, unless
+// the mount has the option leased_passthrough=true.
+bool GivesLeases(const MountEntry& entry);
+
+// What a new lease gets: the engine's time, else the mount's default, never above the longest.
+absl::Duration GrantedTtl(const MountEntry& entry, const Lease& lease);
+
+// What a renewal gets from now on, when the engine has answered `lease`: its time, else what was
+// asked for, else the mount's default; never beyond the longest from when the secret was issued.
+// FailedPrecondition when that is past.
+absl::StatusOr<absl::Duration> RenewedTtl(const MountEntry& entry, const Lease& lease,
+                                          absl::Duration increment, absl::Time issued,
+                                          absl::Time now);
+
+}  // namespace belfry::mounts
