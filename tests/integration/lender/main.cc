@@ -1,0 +1,77 @@
+// A plugin that lends secrets, and tells what became of them.
+//
+// GET creds/NAME?ttl=… lends a user; GET log lists what was renewed and revoked, in order; PUT
+// trouble {"refuse": true} makes it refuse to revoke, until it is told otherwise.
+
+#include <belfry/plugin.h>
+
+#include <string>
+
+namespace {
+
+using belfry::Json;
+
+constexpr char kTrouble[] = "trouble";
+
+// One key for each thing that happened: keys are listed in order.
+absl::Status Note(belfry::Storage& storage, const std::string& what) {
+  BELFRY_ASSIGN_OR_RETURN(const std::vector<std::string> before, storage.List("log/"));
+  return storage.Put("log/" + std::to_string(1000 + before.size()), what);
+}
+
+std::string UserOf(const belfry::LentSecret& secret) {
+  const auto user = secret.lease.internal.find("user");
+  if (user == secret.lease.internal.end() || user->second.if_string() == nullptr) return "nobody";
+  return *user->second.if_string();
+}
+
+absl::StatusOr<belfry::Lease> Renew(belfry::Request& req, const belfry::LentSecret& secret) {
+  BELFRY_RETURN_IF_ERROR(Note(req.storage(), "renewed " + UserOf(secret)));
+  belfry::Lease lease = secret.lease;
+  if (secret.increment > absl::ZeroDuration()) lease.ttl = secret.increment;
+  return lease;
+}
+
+absl::Status Revoke(belfry::Request& req, const belfry::LentSecret& secret) {
+  BELFRY_ASSIGN_OR_RETURN(const auto trouble, req.storage().Get(kTrouble));
+  if (trouble) return absl::FailedPreconditionError("the database is away");
+  return Note(req.storage(), "revoked " + UserOf(secret) + " " + secret.lease_id);
+}
+
+void DefineLender(belfry::SecretsEngine& engine) {
+  belfry::SecretKind& user = engine.Secret("user");
+  user.OnRenew(Renew);
+  user.OnRevoke(Revoke);
+
+  belfry::Route& creds = engine.Path("creds/{name}", "A new user.");
+  const auto name = creds.Param("name");
+  const auto ttl = creds.Field<absl::Duration>("ttl", "For how long; none: the mount's default.");
+  creds.OnRead([&user, name, ttl](belfry::Request& req) -> belfry::Result {
+    return belfry::Response::Secret(user, {{"user", req[name]}},
+                                    {.ttl = req[ttl], .internal = {{"user", req[name]}}});
+  });
+
+  engine.Path("log", "What happened.").OnRead([](belfry::Request& req) -> belfry::Result {
+    BELFRY_ASSIGN_OR_RETURN(const std::vector<std::string> keys, req.storage().List("log/"));
+    Json::Array log;
+    for (const std::string& key : keys) {
+      BELFRY_ASSIGN_OR_RETURN(const auto what, req.storage().Get("log/" + key));
+      log.emplace_back(what.value_or(""));
+    }
+    return belfry::Response::Data({{"log", std::move(log)}});
+  });
+
+  belfry::Route& trouble = engine.Path("trouble", "Whether revocations are refused.");
+  const auto refuse = trouble.Field<bool>("refuse", "Refuse from now on.");
+  trouble.OnWrite([refuse](belfry::Request& req) -> belfry::Result {
+    BELFRY_RETURN_IF_ERROR(req[refuse] ? req.storage().Put(kTrouble, "yes")
+                                       : req.storage().Delete(kTrouble));
+    return belfry::Response::NoContent();
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return belfry::Serve({.name = "lender", .version = "v0.1.0", .define = DefineLender}, argc, argv);
+}
