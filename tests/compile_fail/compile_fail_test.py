@@ -26,7 +26,7 @@ class CompileFail(unittest.TestCase):
         self.assertEqual(self.fault("// EXPECT: x\nint x;\n"), "the misuse compiles")
 
     def test_other_words_are_a_fault(self):
-        self.assertIn("nothing in this matches", self.fault("// EXPECT: x\n#ifdef MISUSE\n#error y\n#endif\n"))
+        self.assertIn("nothing in this matches", self.fault("// EXPECT: these words\n#ifdef MISUSE\n#error other ones\n#endif\n"))
 
     def test_a_twin_that_does_not_compile_is_a_fault(self):
         self.assertIn("correct twin does not compile", self.fault("// EXPECT: x\n#error x\n"))

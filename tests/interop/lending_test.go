@@ -24,7 +24,7 @@ func (m *mount) ask(request *logical.Request) *logical.Response {
 	return response
 }
 
-func TestA14_ASecretIsLentRenewedAndRevoked(t *testing.T) {
+func TestA14_TheEndOfALoanTellsThePluginWhatItLent(t *testing.T) {
 	m := newHost(t, lending).mount(nil)
 	lent := m.must(logical.ReadOperation, "room", nil)
 	expect(t, "the secret", lent.Data, map[string]any{"key": 7})
