@@ -647,5 +647,18 @@ TEST_F(ApiTest, APathThatIsOpenToEverybodyNeedsNoTokenAndNoPolicy) {
   }
 }
 
+TEST_F(ApiTest, AParameterThatThePolicyDeniesIsNotPassedOn) {
+  fixture_.authorizer.allowed = [](access::Capability, std::string_view) { return true; };
+  fixture_.authorizer.denied_parameter = "ttl";
+  HttpRequest request = AsRoot("PUT", "/v1/secret/data/a", R"({"k":1,"ttl":"5m"})");
+  request.headers = {{"X-Vault-Token", "reader"}};
+  EXPECT_EQ(fixture_.Send(request).status, 403);
+  EXPECT_TRUE(engine_.handled.empty() && engine_.checked.empty());
+  request.body = R"({"k":1})";
+  EXPECT_EQ(fixture_.Send(request).status, 204);
+  // As root, whom no policy binds.
+  EXPECT_EQ(fixture_.Send(AsRoot("PUT", "/v1/secret/data/a", R"({"ttl":1})")).status, 204);
+}
+
 }  // namespace
 }  // namespace belfry::api

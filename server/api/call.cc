@@ -1,9 +1,12 @@
 #include "server/api/call.h"
 
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 #include <memory>
 #include <utility>
 
 #include "server/api/api.h"
+#include "server/api/json_text.h"
 #include "server/api/responses.h"
 
 namespace belfry::api {
@@ -31,6 +34,21 @@ access::Capability CapabilityFor(Operation operation) {
       break;
   }
   return Capability::kRead;
+}
+
+bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identity,
+            Capability capability, std::string_view path, std::string_view parameters) {
+  access::Question question{.capability = capability, .path = path};
+  // Whoever may do everything need not wait for a parser.
+  if (identity.root || parameters == "null") return authorizer.Allows(identity, question);
+  boost::json::parse_options options;
+  options.max_depth = kMaxRequestJsonDepth;
+  boost::system::error_code error;
+  const boost::json::value value =
+      boost::json::parse({parameters.data(), parameters.size()}, error, {}, options);
+  if (error || !value.is_object()) return false;
+  question.parameters = &value.get_object();
+  return authorizer.Allows(identity, question);
 }
 
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,

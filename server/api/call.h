@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "absl/functional/any_invocable.h"
 #include "server/access/authorizer.h"
@@ -26,6 +27,11 @@ struct Call {
 
 // The capability that an operation needs.
 access::Capability CapabilityFor(mounts::Operation operation);
+
+// Whether the policies allow a request with these parameters (a JSON object or "null", as text).
+// False when they cannot be read.
+bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identity,
+            access::Capability capability, std::string_view path, std::string_view parameters);
 
 struct Dependencies;
 

@@ -30,6 +30,8 @@ class FakeAuthorizer final : public access::Authorizer {
  public:
   std::function<bool(access::Capability, std::string_view)> allowed =
       [](access::Capability, std::string_view) { return false; };
+  // A request that has it is refused.
+  std::string denied_parameter;
   std::function<bool(std::string_view, std::string_view)> allowed_event =
       [](std::string_view, std::string_view) { return false; };
 
@@ -45,7 +47,9 @@ class FakeAuthorizer final : public access::Authorizer {
     return absl::UnauthenticatedError("invalid token");
   }
   bool Allows(const access::Identity& identity, const access::Question& question) const override {
-    return identity.root || allowed(question.capability, question.path);
+    const bool denied =
+        question.parameters != nullptr && question.parameters->contains(denied_parameter);
+    return identity.root || (!denied && allowed(question.capability, question.path));
   }
   bool AllowsEvent(const access::Identity& identity, std::string_view path,
                    std::string_view type) const override {

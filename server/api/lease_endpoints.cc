@@ -177,7 +177,8 @@ bool IsLeasesPath(std::string_view path) {
 void AnswerLeases(const Dependencies& dependencies, Call call, Respond respond) {
   const Asked asked = Parse(call.path);
   if (NeedsSudo(asked, call.operation) &&
-      !dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path)) {
+      !MayAsk(*dependencies.authorizer, call.identity, access::Capability::kSudo, call.path,
+              call.data)) {
     respond(Denied());
   } else if (asked.verb == "lookup" && call.operation == Operation::kList) {
     respond(List(dependencies, call, asked.rest));

@@ -155,11 +155,11 @@ void Ask(std::shared_ptr<MountCall> call) {
 }
 
 bool Allows(const MountCall& call, access::Capability capability) {
-  return call.authorizer->Allows(call.identity, capability, call.full_path);
+  return MayAsk(*call.authorizer, call.identity, capability, call.full_path, call.request.data);
 }
 
 // Help is for everybody who has a token.
-bool MayAsk(const MountCall& call) {
+bool MayAskEngine(const MountCall& call) {
   const std::shared_ptr<const mounts::SpecialPaths> special = call.mount->engine->Special();
   if (special->unauthenticated.Contains(call.request.path)) return true;
   if (call.request.unauthenticated) return false;
@@ -170,7 +170,7 @@ bool MayAsk(const MountCall& call) {
 
 // Asks the engine once the caller is known to be allowed.
 void AskIfAllowed(const std::shared_ptr<MountCall>& call) {
-  if (!MayAsk(*call)) {
+  if (!MayAskEngine(*call)) {
     call->respond(Denied());
     return;
   }
@@ -179,7 +179,7 @@ void AskIfAllowed(const std::shared_ptr<MountCall>& call) {
 
 void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call) {
   // Whoever may not write at all is not told whether there is something.
-  if (!MayAsk(*call) && !Allows(*call, access::Capability::kCreate)) {
+  if (!MayAskEngine(*call) && !Allows(*call, access::Capability::kCreate)) {
     call->respond(Denied());
     return;
   }
@@ -265,8 +265,8 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
   std::optional<mounts::Route> route = dependencies.mounts->Find(call.path);
   if (!route) {
     // Whoever may not use the path is not told whether it is one.
-    const bool allowed =
-        dependencies.authorizer->Allows(call.identity, CapabilityFor(call.operation), call.path);
+    const bool allowed = MayAsk(*dependencies.authorizer, call.identity,
+                                CapabilityFor(call.operation), call.path, call.data);
     respond(allowed ? ErrorAnswer(404, Concat({"no handler for route \"", call.path,
                                                "\". route entry not found."}))
                     : Denied());

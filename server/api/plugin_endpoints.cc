@@ -303,8 +303,8 @@ bool IsPluginsPath(std::string_view path) {
 
 void AnswerPlugins(const Dependencies& dependencies, Call call, Respond respond) {
   // Whoever can register a program can run it as the server's user.
-  if (!call.path.starts_with(kReload) &&
-      !dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path)) {
+  if (!call.path.starts_with(kReload) && !MayAsk(*dependencies.authorizer, call.identity,
+                                                 access::Capability::kSudo, call.path, call.data)) {
     respond(Denied());
     return;
   }

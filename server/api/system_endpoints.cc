@@ -150,7 +150,8 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(MountForUi(call));
     return;
   }
-  if (!dependencies_.authorizer->Allows(call.identity, CapabilityFor(call.operation), call.path)) {
+  if (!MayAsk(*dependencies_.authorizer, call.identity, CapabilityFor(call.operation), call.path,
+              call.data)) {
     respond(Denied());
     return;
   }
