@@ -109,20 +109,26 @@ class PluginEngine::Call {
  private:
   static void Send(std::unique_ptr<Call> call) {
     Call* const self = call.get();
-    self->context_ = std::make_unique<grpc::ClientContext>();
-    self->instance_->Address(*self->context_);
+    PluginEngine* const engine = self->engine_;
+    // This thread's own shares: it may still be within gRPC when the answer has come and the call
+    // is over, and with it perhaps the instance or the engine.
+    engine->calls_.Enter();
+    std::shared_ptr<PluginInstance> instance = self->instance_;
+    const auto context = std::make_shared<grpc::ClientContext>();
+    self->context_ = context;
+    instance->Address(*context);
     if (self->deadline_ != absl::InfiniteFuture())
-      self->context_->set_deadline(absl::ToChronoTime(self->deadline_));
-    pb::Backend::Stub& backend = self->instance_->backend();
-    grpc::ClientContext* const context = self->context_.get();
+      context->set_deadline(absl::ToChronoTime(self->deadline_));
     // std::function must be copyable: the callback, which gRPC runs exactly once, takes the
     // ownership back. Nothing of the call is read from here on.
     Call* const released = call.release();
     released->handed_over_.store(true, std::memory_order_release);
-    Traits::Start(backend, context, &released->args_, &released->reply_,
+    Traits::Start(instance->backend(), context.get(), &released->args_, &released->reply_,
                   [released](const grpc::Status& status) {
                     OnReply(std::unique_ptr<Call>(released), status);
                   });
+    engine->Release(std::move(instance));
+    engine->calls_.Leave();
   }
 
   static void OnReply(std::unique_ptr<Call> call, const grpc::Status& status) {
@@ -180,7 +186,8 @@ class PluginEngine::Call {
   typename Traits::Args args_;
   typename Traits::Reply reply_;
   std::shared_ptr<PluginInstance> instance_;
-  std::unique_ptr<grpc::ClientContext> context_;
+  // Shared with the thread that sends.
+  std::shared_ptr<grpc::ClientContext> context_;
   bool retried_ = false;
   // gRPC orders the sending thread before the callback's. ThreadSanitizer cannot see into gRPC, but
   // it sees this.

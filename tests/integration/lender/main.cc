@@ -5,6 +5,7 @@
 
 #include <belfry/plugin.h>
 
+#include <mutex>
 #include <string>
 
 namespace {
@@ -15,6 +16,9 @@ constexpr char kTrouble[] = "trouble";
 
 // One key for each thing that happened: keys are listed in order.
 absl::Status Note(belfry::Storage& storage, const std::string& what) {
+  // Revocations come several at a time, and each line needs a number of its own.
+  static std::mutex one_at_a_time;
+  const std::lock_guard<std::mutex> lock(one_at_a_time);
   BELFRY_ASSIGN_OR_RETURN(const std::vector<std::string> before, storage.List("log/"));
   return storage.Put("log/" + std::to_string(1000 + before.size()), what);
 }
