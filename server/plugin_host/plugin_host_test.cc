@@ -454,9 +454,9 @@ TEST_F(PluginHostTest, ARegisteredPluginGetsItsArgumentsAndEnvironment) {
 }
 
 TEST_F(PluginHostTest, APluginHasNoMoreMemoryAndFilesThanItMay) {
-  Script("limited", "[ \"$(ulimit -d) $(ulimit -n)\" = '1073741824 99' ] || exit 5; exit 6");
+  Script("limited", "[ \"$(ulimit -d) $(ulimit -n)\" = '68719476736 99' ] || exit 5; exit 6");
   // Room for the address space that sanitizers reserve.
-  StartHost({.max_plugin_memory_bytes = std::size_t{1} << 40, .max_plugin_open_files = 99});
+  StartHost({.max_plugin_memory_bytes = std::size_t{1} << 46, .max_plugin_open_files = 99});
   EXPECT_THAT(Sentence("limited"), HasSubstr("exited with code 6"));
 }
 
