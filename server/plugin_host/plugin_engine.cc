@@ -159,7 +159,7 @@ class PluginEngine::Call {
 
   static void Retry(std::unique_ptr<Call> call, const grpc::Status& status,
                     absl::StatusOr<std::shared_ptr<PluginInstance>> instance) {
-    if (!instance.ok()) return Finish(std::move(call), instance.status());
+    if (!instance.ok()) return Finish(std::move(call), std::move(instance).status());
     if (*instance == call->instance_) {
       instance->reset();
       return Finish(std::move(call), Traits::Refused(status));
