@@ -232,7 +232,7 @@ class FakeLeases final : public mounts::LeaseManager {
 class FakeBus final : public bus::Bus {
  public:
   std::vector<bus::SubscribeOptions> subscribed;
-  void Publish(std::vector<bus::Event>) override {}
+  void Publish(std::span<const bus::Event>) override {}
   std::unique_ptr<bus::Subscription> Subscribe(bus::SubscribeOptions options) override {
     subscribed.push_back(std::move(options));
     return std::make_unique<bus::Subscription>();

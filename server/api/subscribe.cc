@@ -206,7 +206,7 @@ std::variant<OpenedSubscription, HttpResponse> OpenSubscription(const Dependenci
   options.format = std::get<Wanted>(wanted).format;
   const std::shared_ptr<access::EventJudge> judge = authorizer->JudgeOf(std::move(identity));
   options.allow = [judge](const bus::Event& event) {
-    return judge->Allows(bus::MetadataText(event.message, "path"), event.message.event_type());
+    return judge->Allows(bus::MetadataText(*event.message, "path"), event.message->event_type());
   };
   options.sink = std::move(sink);
   const bus::Format format = options.format;

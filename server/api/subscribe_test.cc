@@ -100,9 +100,10 @@ TEST_F(SubscribeTest, EventsAreShownToThoseWhoMaySeeThem) {
   HttpRequest request = Upgrade();
   SetHeader(request, "X-Vault-Token", "reader");
   ASSERT_EQ(Subscribe(request).status, 101);
-  bus::Event event;
-  event.message.set_event_type("kv-v2/data-write");
-  auto& fields = *event.message.mutable_event()->mutable_metadata()->mutable_fields();
+  logical::EventReceived message;
+  const bus::Event event{.message = &message, .accepted = absl::UnixEpoch()};
+  message.set_event_type("kv-v2/data-write");
+  auto& fields = *message.mutable_event()->mutable_metadata()->mutable_fields();
   fields["path"].set_string_value("secret/data/a");
   EXPECT_TRUE(fixture_.bus.subscribed[0].allow(event));
   fields["path"].set_string_value("secret/data/b");

@@ -28,12 +28,12 @@ struct Pattern {
   auto operator<=>(const Pattern&) const = default;
 
   bool Matches(const Event& event) const {
-    const std::string_view space = TrimSlashes(event.message.namespace_());
+    const std::string_view space = TrimSlashes(event.message->namespace_());
     const auto matches = [space](const std::string& pattern) {
       return GlobMatches(pattern, space);
     };
     return std::any_of(namespaces.begin(), namespaces.end(), matches) &&
-           GlobMatches(type, event.message.event_type());
+           GlobMatches(type, event.message->event_type());
   }
 };
 
@@ -72,8 +72,8 @@ class Prepared {
     if (!frame) {
       frame = std::make_shared<const std::string>(
           format == Format::kCloudEventsJson
-              ? encode::CloudEventJson(event_.message, event_.accepted)
-              : encode::Protobuf(event_.message));
+              ? encode::CloudEventJson(*event_.message, event_.accepted)
+              : encode::Protobuf(*event_.message));
     }
     return frame;
   }
@@ -113,7 +113,7 @@ class BusImpl final : public Bus {
                                        "Events whose subscriber had left in the meantime.")),
         subscriptions_(metrics->GetGauge("belfry_events_subscriptions", "Subscriptions open.")) {}
 
-  void Publish(std::vector<Event> events) override;
+  void Publish(std::span<const Event> events) override;
   std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) override;
 
   // Takes the subscribers out of the index; those that are not in it any more are passed over.
@@ -216,21 +216,24 @@ void BusImpl::Remove(const Pattern& pattern, std::span<const SubscriberPtr> gone
   subscriptions_.Add(-removed);
 }
 
-void BusImpl::Publish(std::vector<Event> events) {
+void BusImpl::Publish(std::span<const Event> events) {
   if (events.empty()) return;
   for (const Ended& ended : PublishInOrder(events)) Remove(ended.pattern, ended.members);
 }
 
 std::vector<BusImpl::Ended> BusImpl::PublishInOrder(std::span<const Event> events) {
-  std::vector<Prepared> prepared(events.begin(), events.end());
+  std::vector<Prepared> prepared;
   std::vector<Prepared*> wanted;
-  wanted.reserve(prepared.size());
   std::vector<Ended> ended;
   Tally tally;
   std::shared_ptr<const Index> index;  // Destroyed after the lock.
   {
     MutexLock lock(&publish_mutex_);
     index = CurrentIndex();
+    if (index->empty()) return ended;
+    prepared.reserve(events.size());
+    for (const Event& event : events) prepared.emplace_back(event);
+    wanted.reserve(events.size());
     for (const auto& [pattern, group] : *index) {
       wanted.clear();
       for (Prepared& event : prepared) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,9 +14,10 @@
 
 namespace belfry::bus {
 
-// One event that the host has accepted and validated; its paths carry the mount.
+// One event that the host has accepted and validated; its paths carry the mount. A view: the
+// message stays the publisher's, who may have parsed it into memory of a batch.
 struct Event {
-  logical::EventReceived message;
+  const logical::EventReceived* message = nullptr;
   absl::Time accepted;
 };
 
@@ -49,8 +51,8 @@ class Publisher {
   virtual ~Publisher() = default;
   // Offers the events, in this order, to every subscription. Never waits for a subscriber. Events
   // of one call stay in order, and so do those of two calls of which one returned before the other
-  // began.
-  virtual void Publish(std::vector<Event> events) = 0;
+  // began. The messages are not used any more when it has returned.
+  virtual void Publish(std::span<const Event> events) = 0;
 };
 
 struct SubscribeOptions {

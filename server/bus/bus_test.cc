@@ -50,12 +50,12 @@ class RecordingSink final : public Sink {
   std::vector<Frame> frames_ ABSL_GUARDED_BY(mutex_);
 };
 
-Event MakeEvent(std::string id, std::string type = "kv-v2/data-write",
-                std::string event_namespace = "") {
-  Event event{.message = {}, .accepted = absl::UnixEpoch()};
-  event.message.mutable_event()->set_id(std::move(id));
-  event.message.set_event_type(std::move(type));
-  event.message.set_namespace_(std::move(event_namespace));
+logical::EventReceived MakeEvent(std::string id, std::string type = "kv-v2/data-write",
+                                 std::string event_namespace = "") {
+  logical::EventReceived event;
+  event.mutable_event()->set_id(std::move(id));
+  event.set_event_type(std::move(type));
+  event.set_namespace_(std::move(event_namespace));
   return event;
 }
 
@@ -68,6 +68,13 @@ class BusTest : public ::testing::Test {
             .allow = [](const Event&) { return true; },
             .sink = std::move(sink)};
   }
+  void Publish(const std::vector<logical::EventReceived>& messages) {
+    std::vector<Event> events;
+    for (const logical::EventReceived& message : messages) {
+      events.push_back({.message = &message, .accepted = absl::UnixEpoch()});
+    }
+    bus_->Publish(events);
+  }
   std::uint64_t Count(std::string_view name) { return metrics_->GetCounter(name, "").Value(); }
 
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
@@ -79,8 +86,8 @@ TEST_F(BusTest, EverySubscriberGetsEachEventOnceInOrder) {
   const auto second = std::make_shared<RecordingSink>();
   const auto a = bus_->Subscribe(Options(first));
   const auto b = bus_->Subscribe(Options(second));
-  bus_->Publish({MakeEvent("1"), MakeEvent("2")});
-  bus_->Publish({MakeEvent("3")});
+  Publish({MakeEvent("1"), MakeEvent("2")});
+  Publish({MakeEvent("3")});
   EXPECT_THAT(first->ids(), ElementsAre("1", "2", "3"));
   EXPECT_THAT(second->ids(), ElementsAre("1", "2", "3"));
 }
@@ -90,7 +97,7 @@ TEST_F(BusTest, SubscribersOfOneFormatShareTheBytes) {
   const auto second = std::make_shared<RecordingSink>();
   const auto a = bus_->Subscribe(Options(first));
   const auto b = bus_->Subscribe(Options(second));
-  bus_->Publish({MakeEvent("1")});
+  Publish({MakeEvent("1")});
   EXPECT_EQ(first->frames().at(0).get(), second->frames().at(0).get());
 }
 
@@ -99,21 +106,21 @@ TEST_F(BusTest, EachFormatGetsItsOwnBytes) {
   SubscribeOptions options = Options(sink);
   options.format = Format::kCloudEventsJson;
   const auto subscription = bus_->Subscribe(std::move(options));
-  bus_->Publish({MakeEvent("1")});
+  Publish({MakeEvent("1")});
   EXPECT_TRUE(sink->frames().at(0)->starts_with(R"({"id":"1",)"));
 }
 
 TEST_F(BusTest, OnlyTypesThatMatchAreOffered) {
   const auto sink = std::make_shared<RecordingSink>();
   const auto subscription = bus_->Subscribe(Options(sink, "kv-v1*"));
-  bus_->Publish({MakeEvent("1", "kv-v2/data-write"), MakeEvent("2", "kv-v1/write")});
+  Publish({MakeEvent("1", "kv-v2/data-write"), MakeEvent("2", "kv-v1/write")});
   EXPECT_THAT(sink->ids(), ElementsAre("2"));
 }
 
 TEST_F(BusTest, WithoutPatternsOnlyTheRootNamespaceIsOffered) {
   const auto sink = std::make_shared<RecordingSink>();
   const auto subscription = bus_->Subscribe(Options(sink));
-  bus_->Publish({MakeEvent("1", "t", "ns1/"), MakeEvent("2", "t", "")});
+  Publish({MakeEvent("1", "t", "ns1/"), MakeEvent("2", "t", "")});
   EXPECT_THAT(sink->ids(), ElementsAre("2"));
 }
 
@@ -122,17 +129,16 @@ TEST_F(BusTest, NamespacePatternsIgnoreTheTrailingSlash) {
   SubscribeOptions options = Options(sink);
   options.namespace_patterns = {"", "ns*"};
   const auto subscription = bus_->Subscribe(std::move(options));
-  bus_->Publish(
-      {MakeEvent("1", "t", "ns1/"), MakeEvent("2", "t", ""), MakeEvent("3", "t", "other/")});
+  Publish({MakeEvent("1", "t", "ns1/"), MakeEvent("2", "t", ""), MakeEvent("3", "t", "other/")});
   EXPECT_THAT(sink->ids(), ElementsAre("1", "2"));
 }
 
 TEST_F(BusTest, WhatMayNotBeSeenIsNotOfferedAndCounted) {
   const auto sink = std::make_shared<RecordingSink>();
   SubscribeOptions options = Options(sink);
-  options.allow = [](const Event& event) { return event.message.event().id() != "2"; };
+  options.allow = [](const Event& event) { return event.message->event().id() != "2"; };
   const auto subscription = bus_->Subscribe(std::move(options));
-  bus_->Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3")});
+  Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3")});
   EXPECT_THAT(sink->ids(), ElementsAre("1", "3"));
   EXPECT_EQ(Count("belfry_events_denied_total"), 1u);
 }
@@ -142,7 +148,7 @@ TEST_F(BusTest, AFullSubscriberGetsNothingMoreAndOthersGetEverything) {
   const auto fast = std::make_shared<RecordingSink>();
   const auto a = bus_->Subscribe(Options(slow));
   const auto b = bus_->Subscribe(Options(fast));
-  for (int i = 0; i < 5; ++i) bus_->Publish({MakeEvent(std::to_string(i))});
+  for (int i = 0; i < 5; ++i) Publish({MakeEvent(std::to_string(i))});
   EXPECT_THAT(slow->ids(), ElementsAre("0", "1"));
   EXPECT_THAT(fast->ids(), ElementsAre("0", "1", "2", "3", "4"));
   EXPECT_EQ(Count("belfry_events_missed_total"), 1u);
@@ -152,7 +158,7 @@ TEST_F(BusTest, AClosedSubscriberIsNotAskedAgain) {
   const auto sink = std::make_shared<RecordingSink>();
   const auto subscription = bus_->Subscribe(Options(sink));
   sink->Close();
-  bus_->Publish({MakeEvent("1"), MakeEvent("2")});
+  Publish({MakeEvent("1"), MakeEvent("2")});
   EXPECT_THAT(sink->ids(), IsEmpty());
   EXPECT_EQ(Count("belfry_events_published_total"), 2u);
   EXPECT_EQ(Count("belfry_events_abandoned_total"), 2u);
@@ -161,10 +167,10 @@ TEST_F(BusTest, AClosedSubscriberIsNotAskedAgain) {
 TEST_F(BusTest, NothingIsOfferedAfterTheSubscriptionIsDropped) {
   const auto sink = std::make_shared<RecordingSink>();
   auto subscription = bus_->Subscribe(Options(sink));
-  bus_->Publish({MakeEvent("1")});
+  Publish({MakeEvent("1")});
   EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 1);
   subscription.reset();
-  bus_->Publish({MakeEvent("2")});
+  Publish({MakeEvent("2")});
   EXPECT_THAT(sink->ids(), ElementsAre("1"));
   EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 0);
 }
@@ -174,11 +180,11 @@ TEST_F(BusTest, EventsOfOneCallStayInOrderForEveryPatternAndFormat) {
   const auto some = std::make_shared<RecordingSink>();
   const auto a = bus_->Subscribe(Options(all));
   const auto b = bus_->Subscribe(Options(some, "kv*"));
-  std::vector<Event> events;
+  std::vector<logical::EventReceived> events;
   for (int i = 0; i < 6; ++i) {
     events.push_back(MakeEvent(std::to_string(i), i % 2 == 0 ? "kv-v1/write" : "notes/write"));
   }
-  bus_->Publish(std::move(events));
+  Publish(events);
   EXPECT_THAT(all->ids(), ElementsAre("0", "1", "2", "3", "4", "5"));
   EXPECT_THAT(some->ids(), ElementsAre("0", "2", "4"));
 }
@@ -193,7 +199,7 @@ TEST_F(BusTest, ASinkIsLetGoOfOnceItIsFullOrClosed) {
   auto a = bus_->Subscribe(Options(std::move(full)));
   auto b = bus_->Subscribe(Options(std::move(closed)));
   EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 3);
-  bus_->Publish({MakeEvent("1")});
+  Publish({MakeEvent("1")});
   EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 1);
   a.reset();
   b.reset();
@@ -226,7 +232,7 @@ TEST_F(BusTest, TheCountersAddUp) {
   SubscribeOptions denied = Options(std::make_shared<RecordingSink>());
   denied.allow = [](const Event&) { return false; };
   const auto c = bus_->Subscribe(std::move(denied));
-  for (int i = 0; i < 10; ++i) bus_->Publish({MakeEvent(std::to_string(i))});
+  for (int i = 0; i < 10; ++i) Publish({MakeEvent(std::to_string(i))});
   EXPECT_EQ(Count("belfry_events_delivered_total"), 1u);
   EXPECT_EQ(Count("belfry_events_missed_total"), 1u);
   EXPECT_EQ(Count("belfry_events_filtered_total"), 10u);
@@ -237,7 +243,7 @@ TEST_F(BusTest, TheCountersAddUp) {
 TEST_F(BusTest, TheRestOfABatchIsMissedToo) {
   const auto slow = std::make_shared<RecordingSink>(1);
   const auto subscription = bus_->Subscribe(Options(slow, "kv*"));
-  bus_->Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3", "other/x"), MakeEvent("4")});
+  Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3", "other/x"), MakeEvent("4")});
   EXPECT_EQ(Count("belfry_events_published_total"), 4u);
   EXPECT_EQ(Count("belfry_events_delivered_total"), 1u);
   EXPECT_EQ(Count("belfry_events_filtered_total"), 1u);
@@ -251,7 +257,7 @@ TEST_F(BusTest, SubscribersMayComeAndGoWhileSeveralPublish) {
   std::vector<std::thread> threads;
   for (const char* name : {"a", "b"}) {
     threads.emplace_back([this, name, &publishing] {
-      for (int i = 0; i < 500; ++i) bus_->Publish({MakeEvent(name + std::to_string(i))});
+      for (int i = 0; i < 500; ++i) Publish({MakeEvent(name + std::to_string(i))});
       --publishing;
     });
   }

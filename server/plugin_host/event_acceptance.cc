@@ -54,22 +54,64 @@ absl::Status CheckValue(const Value& value) {
   }
 }
 
+absl::Status CheckEntry(std::string_view key, const Value& value) {
+  if (key.empty()) return absl::InvalidArgumentError("a metadata key of the event is empty");
+  return CheckValue(value);
+}
+
 // As deep as a message may nest, which the parser of messages has limited.
 absl::Status CheckStruct(const Struct& object) {
   for (const auto& [key, value] : object.fields()) {
-    if (key.empty()) return absl::InvalidArgumentError("a metadata key of the event is empty");
-    if (absl::Status status = CheckValue(value); !status.ok()) return status;
+    if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckMetadata(const Struct& metadata, const Limits& limits) {
+bool IsInMount(std::string_view mount_path, std::string_view path) {
+  if (mount_path.ends_with('/')) mount_path.remove_suffix(1);
+  return path == mount_path ||
+         (path.starts_with(mount_path) && path.substr(mount_path.size()).starts_with('/'));
+}
+
+absl::Status PrefixPath(std::string_view mount_path, std::string_view key, Value& path) {
+  if (path.kind_case() != Value::kStringValue) {
+    return absl::InvalidArgumentError(Concat({"the event's ", key, " must be a text"}));
+  }
+  std::string joined = JoinPath(mount_path, path.string_value());
+  if (!IsInMount(mount_path, joined)) {
+    return absl::PermissionDeniedError(Concat({"the event's ", key, " leaves its mount"}));
+  }
+  path.set_string_value(std::move(joined));
+  return absl::OkStatus();
+}
+
+// Whether there is nothing to clean: no empty, "." or ".." part, thus no '/' at either end.
+bool IsClean(std::string_view path) {
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::size_t length = end - begin;
+    if (length == 0 ||
+        (path[begin] == '.' && (length == 1 || (length == 2 && path[begin + 1] == '.')))) {
+      return false;
+    }
+    begin = end + 1;
+  }
+  return true;
+}
+
+// Checks all values and puts the mount in front of those that are paths.
+absl::Status AcceptMetadata(std::string_view mount_path, const Limits& limits, Struct& metadata) {
   if (static_cast<std::size_t>(metadata.fields_size()) > limits.max_event_metadata_entries) {
     return absl::ResourceExhaustedError(
         Concat({"the event has more than ", std::to_string(limits.max_event_metadata_entries),
                 " metadata entries"}));
   }
-  return CheckStruct(metadata);
+  for (auto& [key, value] : *metadata.mutable_fields()) {
+    if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
+    if (std::find(std::begin(kPathKeys), std::end(kPathKeys), key) == std::end(kPathKeys)) continue;
+    if (absl::Status status = PrefixPath(mount_path, key, value); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 bool Same(const logical::EventPluginInfo& a, const logical::EventPluginInfo& b) {
@@ -95,40 +137,17 @@ absl::Status GiveIdentity(const logical::EventPluginInfo& mount, logical::EventR
   return absl::OkStatus();
 }
 
-bool IsInMount(std::string_view mount_path, std::string_view path) {
-  if (mount_path.ends_with('/')) mount_path.remove_suffix(1);
-  return path == mount_path ||
-         (path.starts_with(mount_path) && path.substr(mount_path.size()).starts_with('/'));
-}
-
-absl::Status PrefixPaths(std::string_view mount_path, Struct* metadata) {
-  for (const std::string_view key : kPathKeys) {
-    const auto found = metadata->mutable_fields()->find(std::string(key));
-    if (found == metadata->mutable_fields()->end()) continue;
-    if (found->second.kind_case() != Value::kStringValue) {
-      return absl::InvalidArgumentError(Concat({"the event's ", key, " must be a text"}));
-    }
-    std::string joined = JoinPath(mount_path, found->second.string_value());
-    if (!IsInMount(mount_path, joined)) {
-      return absl::PermissionDeniedError(Concat({"the event's ", key, " leaves its mount"}));
-    }
-    found->second.set_string_value(std::move(joined));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status AcceptEvent(const logical::EventPluginInfo& mount, const Limits& limits,
                          logical::EventReceived* event) {
   absl::Status status = CheckType(event->event_type(), limits);
   if (!status.ok()) return status;
-  status = CheckMetadata(event->event().metadata(), limits);
-  if (!status.ok()) return status;
   status = GiveIdentity(mount, event);
   if (!status.ok()) return status;
   if (event->event().has_metadata()) {
-    status = PrefixPaths(mount.mount_path(), event->mutable_event()->mutable_metadata());
+    status =
+        AcceptMetadata(mount.mount_path(), limits, *event->mutable_event()->mutable_metadata());
     if (!status.ok()) return status;
   }
   if (event->ByteSizeLong() > limits.max_event_bytes) {
@@ -139,6 +158,10 @@ absl::Status AcceptEvent(const logical::EventPluginInfo& mount, const Limits& li
 }
 
 std::string JoinPath(std::string_view mount_path, std::string_view path) {
+  if (mount_path.ends_with('/') && IsClean(mount_path.substr(0, mount_path.size() - 1)) &&
+      IsClean(path)) {
+    return Concat({mount_path, path});
+  }
   const std::string whole = Concat({mount_path, "/", path});
   std::vector<std::string_view> parts;
   for (std::size_t begin = 0; begin <= whole.size();) {

@@ -106,7 +106,7 @@ TEST_F(HostServicesTest, AForgedEventIsRefusedAndItsNeighboursGoThrough) {
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
 
-  const std::vector<bus::Event> events = publisher_.Take(2);
+  const std::vector<PublishedEvent> events = publisher_.Take(2);
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(events[0].message.event_type(), "forger/first");
   EXPECT_EQ(events[1].message.event_type(), "forger/third");
@@ -129,6 +129,30 @@ TEST_F(HostServicesTest, AWhollyRefusedBatchIsOneLogLine) {
   ASSERT_TRUE(stream->Read(&reply));
   EXPECT_EQ(reply.rejected_size(), 100);
   EXPECT_EQ(log_->Lines().size(), 1u);
+}
+
+TEST_F(HostServicesTest, NothingOfABatchIsLeftInTheNext) {
+  grpc::ClientContext context;
+  const auto stub = v1::EventProducer::NewStub(channel_);
+  const auto stream = stub->Publish(&context);
+  v1::PublishReply reply;
+  v1::PublishRequest large;
+  for (int i = 0; i < 200; ++i) *large.add_events() = Event("forger/large");
+  (*large.mutable_events(0)->mutable_event()->mutable_metadata()->mutable_fields())["more"]
+      .set_string_value(std::string(20'000, 'x'));
+  ASSERT_TRUE(stream->Write(large));
+  ASSERT_TRUE(stream->Read(&reply));
+  publisher_.Take(200);
+  v1::PublishRequest small;
+  small.add_events()->set_event_type("forger/small");
+  ASSERT_TRUE(stream->Write(small));
+  ASSERT_TRUE(stream->Read(&reply));
+  EXPECT_EQ(reply.rejected_size(), 0);
+  const std::vector<PublishedEvent> events = publisher_.Take(1);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].message.event_type(), "forger/small");
+  EXPECT_FALSE(events[0].message.event().has_metadata());
+  EXPECT_FALSE(events[0].message.event().id().empty());
 }
 
 TEST_F(HostServicesTest, VaultsOwnWayToSendAnEventIsServedToo) {

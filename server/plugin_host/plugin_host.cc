@@ -1,5 +1,6 @@
 #include "server/plugin_host/plugin_host.h"
 
+#include <span>
 #include <utility>
 
 #include "server/base/executor.h"
@@ -34,7 +35,7 @@ logical::EventPluginInfo PluginInfoOf(const mounts::MountEntry& entry) {
 // For a plugin that is only looked at: what it sends is nobody's.
 class NoPublisher final : public bus::Publisher {
  public:
-  void Publish(std::vector<bus::Event>) override {}
+  void Publish(std::span<const bus::Event>) override {}
 };
 
 class PluginHostImpl final : public PluginHost {
@@ -150,11 +151,10 @@ class PluginHostImpl final : public PluginHost {
   // For operators who watch: `sys/plugin-crash`, an event of the host itself.
   void TellOfCrash(const mounts::PluginEntry& plugin, const ExitStatus& end) {
     crashes_.Increment();
-    bus::Event event;
-    event.accepted = clock_->Now();
-    event.message.set_event_type("sys/plugin-crash");
-    event.message.mutable_event()->set_id(NewUuid());
-    auto& metadata = *event.message.mutable_event()->mutable_metadata()->mutable_fields();
+    logical::EventReceived message;
+    message.set_event_type("sys/plugin-crash");
+    message.mutable_event()->set_id(NewUuid());
+    auto& metadata = *message.mutable_event()->mutable_metadata()->mutable_fields();
     const auto set = [&metadata](const char* name, const std::string& value) {
       metadata[name].set_string_value(value);
     };
@@ -164,7 +164,8 @@ class PluginHostImpl final : public PluginHost {
     set("path", "sys/plugins/catalog/secret/" + plugin.name);
     set("plugin", plugin.name);
     set("plugin_version", plugin.version);
-    publisher_->Publish({std::move(event)});
+    const bus::Event event{.message = &message, .accepted = clock_->Now()};
+    publisher_->Publish({&event, 1});
   }
 
   MountServices ServicesOf(const mounts::MountEntry& entry, storage::Storage* view) const {

@@ -174,7 +174,7 @@ TEST_F(PluginHostTest, APluginWritesReadsAndTellsOfItAsItsMount) {
   const absl::StatusOr<mounts::Reply> read = Read(**engine);
   ASSERT_TRUE(read.ok() && read->response);
   EXPECT_EQ(read->response->data, R"({"text":"hi"})");
-  const std::vector<bus::Event> events = publisher_.Take(1);
+  const std::vector<PublishedEvent> events = publisher_.Take(1);
   ASSERT_THAT(events, SizeIs(1));
   const logical::EventReceived& event = events[0].message;
   EXPECT_EQ(event.event_type(), "notes/write");
@@ -372,7 +372,7 @@ TEST_F(PluginHostTest, ARestartGoesOnWithTheNewEntryAndTheSameData) {
   // A crash starts what the restart has left.
   kill(Plugins()[0], SIGKILL);
   EXPECT_TRUE(Write(**engine, "newer").ok());
-  std::vector<bus::Event> events = publisher_.Take(2);
+  std::vector<PublishedEvent> events = publisher_.Take(2);
   EXPECT_EQ(events.back().message.plugin_info().version(), "7");
 }
 

@@ -2,7 +2,6 @@
 // the reply. (plugin-protocol 5.3, 5.5, 5.6, 5.7)
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -66,8 +65,8 @@ void Define(SecretsEngine& engine) {
 }
 
 class NoEvents final : public EventSender {
-  absl::Status DoSend(std::string_view, std::map<std::string, std::string>) override {
-    return absl::OkStatus();
+  std::vector<absl::Status> DoSend(const OutgoingEvents& events) override {
+    return std::vector<absl::Status>(events.size());
   }
   void LogFailure(std::string_view, const absl::Status&) override {}
 };
