@@ -2,8 +2,9 @@
 
 #include <utility>
 
+#include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
-#include "sdk/src/publish_call.h"
+#include "sdk/src/random.h"
 
 namespace belfry::internal {
 namespace {
@@ -11,12 +12,39 @@ namespace {
 // A stream may break between being chosen and being used; more often than that it is the host.
 constexpr int kMaxAttempts = 3;
 
+constexpr char kTooSlow[] = "the host is too slow to take more events";
+constexpr char kUnsent[] = "the event stream to the host broke before the event was sent";
+constexpr char kNoAnswer[] =
+    "the host did not answer in time; the event may or may not have been accepted";
+
+// Takes as many of the open events as make a batch. Those that must not be sent get their answer.
+EventChunk NextChunk(const OutgoingEvents& events, EventAnswers& answers,
+                     std::span<const std::size_t>* open) {
+  EventChunk chunk;
+  while (!open->empty() && chunk.events.size() < kMaxBatchEvents &&
+         chunk.wire.size() < kMaxBatchBytes / 2) {
+    const std::size_t event = open->front();
+    *open = open->subspan(1);
+    const auto metadata = events.Metadata(event);
+    if (metadata.ok()) {
+      AppendEvent(events.type(event), NewUuid(), *metadata, &chunk.wire);
+      chunk.events.push_back(event);
+    } else {
+      answers.AnswerOne(event, metadata.status());
+    }
+  }
+  return chunk;
+}
+
+// Whether later events would fare no better.
+bool HostIsGone(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
 }  // namespace
 
 EventStream::EventStream(std::shared_ptr<grpc::Channel> channel, absl::Duration limit)
-    : limit_(limit),
-      producer_(v1::EventProducer::NewStub(channel)),
-      events_(pb::Events::NewStub(channel)) {}
+    : limit_(limit), publish_(channel), events_(pb::Events::NewStub(channel)) {}
 
 EventStream::~EventStream() {
   std::vector<std::shared_ptr<PublishCall>> calls;
@@ -28,17 +56,59 @@ EventStream::~EventStream() {
   for (const std::shared_ptr<PublishCall>& call : calls) call->CancelAndWait();
 }
 
-absl::Status EventStream::Send(logical::EventReceived event) {
-  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(limit_);
-  SendOutcome outcome{.unsent = true};
-  for (int attempt = 0; outcome.unsent && attempt < kMaxAttempts; ++attempt) {
+std::vector<absl::Status> EventStream::Send(const OutgoingEvents& events) {
+  // Shared with the stream's batches: this may give up first.
+  const auto answers = std::make_shared<EventAnswers>(events.size());
+  absl::Status rest = absl::UnavailableError(kUnsent);
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    const std::vector<std::size_t> open = answers->Open();
+    if (open.empty()) break;
     const std::shared_ptr<PublishCall> call = CurrentCall();
-    if (!call) return SendUnary(std::move(event));
-    outcome = call->Send(event, deadline);
+    const absl::Status status =
+        call ? SendOver(*call, events, open, answers) : SendUnary(events, open, *answers);
+    if (!status.ok()) {
+      rest = status;
+      break;
+    }
   }
-  if (!outcome.unimplemented) return std::move(outcome.status);
-  UseUnaryCalls();
-  return SendUnary(std::move(event));
+  return answers->TakeAll(rest);
+}
+
+absl::Status EventStream::SendOver(PublishCall& call, const OutgoingEvents& events,
+                                   std::span<const std::size_t> open,
+                                   const std::shared_ptr<EventAnswers>& answers) {
+  EventChunk chunk = NextChunk(events, *answers, &open);
+  while (!chunk.events.empty()) {
+    // Asked before, for they may be answered as soon as the stream has said that it is full.
+    const bool under_way = answers->AnyUnderWay();
+    const AddResult result = call.Add(chunk, answers);
+    if (result == AddResult::kBroken) break;
+    if (result == AddResult::kTaken) {
+      chunk = NextChunk(events, *answers, &open);
+    } else if (!under_way) {
+      return absl::ResourceExhaustedError(kTooSlow);
+    } else if (!answers->WaitForAnswer(Deadline())) {
+      return absl::DeadlineExceededError(kNoAnswer);
+    }
+  }
+  if (absl::Status status = WaitForAnswers(*answers); !status.ok()) return status;
+  // Why the stream broke is known when gRPC is done with it: a host without the stream ends it as
+  // soon as it is opened, before anything was sent.
+  if (!call.broken()) return absl::OkStatus();
+  if (!call.WaitUntilDone(Deadline())) return absl::UnavailableError(kUnsent);
+  if (call.unimplemented()) UseUnaryCalls();
+  return absl::OkStatus();
+}
+
+absl::Status EventStream::WaitForAnswers(EventAnswers& answers) {
+  while (answers.AnyUnderWay()) {
+    if (!answers.WaitForAnswer(Deadline())) return absl::DeadlineExceededError(kNoAnswer);
+  }
+  return absl::OkStatus();
+}
+
+std::chrono::steady_clock::time_point EventStream::Deadline() const {
+  return std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(limit_);
 }
 
 std::shared_ptr<PublishCall> EventStream::CurrentCall() {
@@ -47,7 +117,7 @@ std::shared_ptr<PublishCall> EventStream::CurrentCall() {
   if (call_ && !call_->broken()) return call_;
   std::erase_if(ended_, [](const std::shared_ptr<PublishCall>& call) { return call->done(); });
   if (call_) ended_.push_back(std::move(call_));
-  call_ = PublishCall::Start(producer_.get());
+  call_ = PublishCall::Start(&publish_);
   return call_;
 }
 
@@ -56,14 +126,23 @@ void EventStream::UseUnaryCalls() {
   unary_ = true;
 }
 
-absl::Status EventStream::SendUnary(logical::EventReceived event) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit_));
-  pb::SendEventRequest request;
-  request.set_event_type(std::move(*event.mutable_event_type()));
-  *request.mutable_event() = std::move(*event.mutable_event());
-  pb::Empty reply;
-  return FromGrpc(events_->SendEvent(&context, request, &reply));
+absl::Status EventStream::SendUnary(const OutgoingEvents& events, std::span<const std::size_t> open,
+                                    EventAnswers& answers) {
+  for (const std::size_t i : open) {
+    const auto metadata = events.Metadata(i);
+    if (!metadata.ok()) {
+      answers.AnswerOne(i, metadata.status());
+      continue;
+    }
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit_));
+    pb::Empty reply;
+    const absl::Status status = FromGrpc(events_->SendEvent(
+        &context, ToSendEventRequest(events.type(i), NewUuid(), *metadata), &reply));
+    answers.AnswerOne(i, status);
+    if (HostIsGone(status)) return status;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace belfry::internal

@@ -1,28 +1,31 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "belfry/events.h"
 #include "grpcpp/channel.h"
-#include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
+#include "sdk/src/event_answers.h"
+#include "sdk/src/publish_call.h"
 #include "server/base/mutex.h"
 
 namespace belfry::internal {
 
-class PublishCall;
-
 // Carries one mount's events to its host: over one open EventProducer/Publish stream, or, for good
 // once the host has answered UNIMPLEMENTED, by pb.Events/SendEvent, an event a call.
 //
-// Threads: safe. What is sent at once leaves as one batch; Send returns when the host has
-// acknowledged it. The stream opens at the first Send, and again at the first Send after it broke.
-// Limits: 8,192 events or 16 MiB that the host has not acknowledged, then ResourceExhausted; 256
-// events or 1 MiB a batch; two batches on the way. Errors: as EventSender says; DeadlineExceeded
-// when the host takes longer than `limit`: the event may or may not have been accepted.
+// Threads: safe. What is sent at once leaves as one batch; Send returns when the host has answered
+// for each event. The stream opens at the first Send, and again at the first Send after it broke.
+// Limits: 8,192 events or 16 MiB that the host has not acknowledged: a Send that has some among
+// them waits for them, any other is refused with ResourceExhausted; 256 events or 1 MiB a batch;
+// two batches on the way. Errors: as EventSender says; DeadlineExceeded when the host answers
+// nothing for `limit`: the event may or may not have been accepted.
 class EventStream final {
  public:
   EventStream(std::shared_ptr<grpc::Channel> channel, absl::Duration limit);
@@ -31,16 +34,24 @@ class EventStream final {
   EventStream(const EventStream&) = delete;
   EventStream& operator=(const EventStream&) = delete;
 
-  absl::Status Send(logical::EventReceived event);
+  // One status for each event.
+  std::vector<absl::Status> Send(const OutgoingEvents& events);
 
  private:
   // Null once the host is known to have no such stream.
   std::shared_ptr<PublishCall> CurrentCall();
   void UseUnaryCalls();
-  absl::Status SendUnary(logical::EventReceived event);
+  // OK when every event is answered, or another call may do for those that are not.
+  absl::Status SendOver(PublishCall& call, const OutgoingEvents& events,
+                        std::span<const std::size_t> open,
+                        const std::shared_ptr<EventAnswers>& answers);
+  absl::Status WaitForAnswers(EventAnswers& answers);
+  absl::Status SendUnary(const OutgoingEvents& events, std::span<const std::size_t> open,
+                         EventAnswers& answers);
+  std::chrono::steady_clock::time_point Deadline() const;
 
   const absl::Duration limit_;
-  const std::unique_ptr<v1::EventProducer::Stub> producer_;
+  PublishCall::Stub publish_;
   const std::unique_ptr<pb::Events::Stub> events_;
   Mutex mutex_;
   std::shared_ptr<PublishCall> call_ ABSL_GUARDED_BY(mutex_);  // Shared with the Sends that use it.

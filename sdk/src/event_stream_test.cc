@@ -1,16 +1,17 @@
 #include "sdk/src/event_stream.h"
 
+#include <atomic>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "sdk/src/mount_events.h"
-#include "sdk/src/storage_client.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/host_server.h"
 #include "sdk/src/testing/scratch_directory.h"
@@ -21,8 +22,12 @@ namespace {
 
 using ::belfry::testing::EventServices;
 using ::belfry::testing::HostServer;
+using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::Pair;
+using ::testing::Property;
 
 class EventStreamTest : public ::testing::TestWithParam<EventServices> {
  protected:
@@ -78,6 +83,28 @@ TEST_P(EventStreamTest, ConcurrentSendsAllArriveOnceAndEachSendersInOrder) {
   EXPECT_EQ(recorded_.All().size(), static_cast<std::size_t>(kThreads * kEach));
 }
 
+TEST_P(EventStreamTest, ManyAtOnceArriveInOrderAndEachHasItsAnswer) {
+  StartHost();
+  // More than may be under way at once.
+  std::vector<Event> many;
+  for (int i = 0; i < (GetParam() == EventServices::kUnaryOnly ? 300 : 20'000); ++i) {
+    many.push_back({"t/x", {.path = std::to_string(i)}});
+  }
+  many[7].type = "no type";
+  const std::vector<absl::Status> told = events_.SendAll(many);
+  ASSERT_EQ(told.size(), many.size());
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    EXPECT_EQ(told[i].code(), i == 7 ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kOk);
+  }
+  std::vector<std::string> paths;
+  for (const auto& event : recorded_.All()) paths.push_back(event.metadata.at("path"));
+  ASSERT_EQ(paths.size(), many.size() - 1);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    EXPECT_EQ(paths[i], std::to_string(i < 7 ? i : i + 1));
+  }
+  EXPECT_TRUE(events_.SendAll({}).empty());
+}
+
 TEST_P(EventStreamTest, WithoutAHostItIsUnavailableAndAHostThatComesBackIsFound) {
   EXPECT_EQ(events_.Send("notes/write", {.path = "a"}).code(), absl::StatusCode::kUnavailable);
   StartHost();
@@ -105,6 +132,28 @@ INSTANTIATE_TEST_SUITE_P(Host, EventStreamTest,
                            return info.param == EventServices::kUnaryOnly ? "Vault" : "Belfry";
                          });
 
+// A server of one service on a unix socket; ends calls when it goes.
+class ServerOf final {
+ public:
+  ServerOf(const std::string& path, grpc::Service* service) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("unix:" + path, wire::ServerCredentials(std::nullopt));
+    builder.RegisterService(service);
+    builder.SetMaxReceiveMessageSize(-1);
+    server_ = builder.BuildAndStart();
+  }
+  ~ServerOf() { server_->Shutdown(std::chrono::system_clock::now()); }
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+};
+
+std::vector<Event> Numbered(int count) {
+  std::vector<Event> events;
+  for (int i = 0; i < count; ++i) events.push_back({"t/x", {.path = std::to_string(i)}});
+  return events;
+}
+
 // Takes batches and never answers.
 class SilentProducer final : public v1::EventProducer::Service {
   grpc::Status Publish(
@@ -120,59 +169,108 @@ class SilentProducer final : public v1::EventProducer::Service {
 TEST(SilentHostTest, ASendEndsAtItsLimitAndTheQueueIsBounded) {
   const belfry::testing::ScratchDirectory directory;
   SilentProducer producer;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("unix:" + directory.path() + "/host",
-                           wire::ServerCredentials(std::nullopt));
-  builder.RegisterService(&producer);
-  builder.SetMaxReceiveMessageSize(-1);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  {
-    EventStream stream(wire::Connect("unix", directory.path() + "/host", std::nullopt),
-                       absl::Milliseconds(20));
-    logical::EventReceived large;
-    large.mutable_event()->set_note(std::string(6 << 20, 'x'));
-    EXPECT_EQ(stream.Send(large).code(), absl::StatusCode::kDeadlineExceeded);
-    EXPECT_EQ(stream.Send(large).code(), absl::StatusCode::kDeadlineExceeded);
-    EXPECT_EQ(stream.Send(large).code(), absl::StatusCode::kResourceExhausted);
-  }
-  server->Shutdown(std::chrono::system_clock::now());
+  const ServerOf server(directory.path() + "/host", &producer);
+  EventStream stream(wire::Connect("unix", directory.path() + "/host", std::nullopt),
+                     absl::Milliseconds(20));
+  const PluginLog log{2};
+  MountEvents events(&stream, &log);
+  EXPECT_THAT(events.SendAll(Numbered(8192)),
+              Each(Property(&absl::Status::code, absl::StatusCode::kDeadlineExceeded)));
+  EXPECT_EQ(events.Send("t/x", {.path = "a"}).code(), absl::StatusCode::kResourceExhausted);
 }
 
-class StorageClientTest : public ::testing::Test {
- protected:
-  const belfry::testing::ScratchDirectory directory_;
-  const std::string path_ = directory_.path() + "/host";
-  belfry::testing::InMemoryFakeStorage fake_;
-  belfry::testing::RecordedEvents recorded_;
-  std::optional<HostServer> host_{
-      std::in_place, path_, std::nullopt, EventServices::kStreamAndUnary, &fake_, &recorded_};
-  const std::unique_ptr<pb::Storage::Stub> stub_ =
-      pb::Storage::NewStub(wire::Connect("unix", path_, std::nullopt));
-  StorageClient storage_{stub_.get(), absl::Seconds(30)};
+// Records what it takes. Ends every stream after a few batches, the last of them taken but not
+// answered.
+class RestlessProducer final : public v1::EventProducer::Service {
+ public:
+  std::map<std::string, int> Taken() const {
+    MutexLock lock(&mutex_);
+    return taken_;
+  }
+  int streams() const { return streams_; }
+
+ private:
+  grpc::Status Publish(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::PublishReply, v1::PublishRequest>* stream) override {
+    ++streams_;
+    v1::PublishRequest request;
+    v1::PublishReply reply;
+    for (int batch = 0; stream->Read(&request); ++batch) {
+      Take(request);
+      if (batch == 3) return {grpc::StatusCode::UNAVAILABLE, "the host starts anew"};
+      reply.set_batch(request.batch());
+      stream->Write(reply);
+    }
+    return grpc::Status::OK;
+  }
+  void Take(const v1::PublishRequest& request) {
+    MutexLock lock(&mutex_);
+    for (const logical::EventReceived& event : request.events()) {
+      ++taken_[event.event().metadata().fields().at("path").string_value()];
+    }
+  }
+
+  std::atomic<int> streams_ = 0;
+  mutable Mutex mutex_;
+  std::map<std::string, int> taken_ ABSL_GUARDED_BY(mutex_);
 };
 
-TEST_F(StorageClientTest, KeepsListsAndForgetsBytesOfAnySize) {
-  const std::string value = std::string(5 << 20, '\0') + "\xff";
-  EXPECT_EQ(storage_.Put("a/b", value), absl::OkStatus());
-  EXPECT_EQ(**storage_.Get("a/b"), value);
-  EXPECT_EQ(*storage_.Get("missing"), std::nullopt);
-  EXPECT_THAT(*storage_.List(""), ElementsAre("a/"));
-  EXPECT_EQ(storage_.Delete("a/b"), absl::OkStatus());
-  EXPECT_EQ(storage_.Delete("a/b"), absl::OkStatus());
-  EXPECT_THAT(*storage_.List(""), ElementsAre());
+// What a sender was told of its events is what happened to them.
+void ExpectToldTruly(const std::map<std::string, int>& taken, const std::string& path,
+                     const absl::Status& status) {
+  const auto found = taken.find(path);
+  const int times = found == taken.end() ? 0 : found->second;
+  if (status.ok()) {
+    EXPECT_EQ(times, 1) << path;
+  } else {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+    EXPECT_LE(times, 1) << path;
+  }
 }
 
-TEST_F(StorageClientTest, AReadOnlyHostIsAFailedPreconditionWithTheHostsWords) {
-  fake_.ReadOnly();
-  EXPECT_EQ(storage_.Put("a", "b"),
-            absl::FailedPreconditionError("cannot write to readonly storage"));
+class RestlessHostTest : public ::testing::Test {
+ protected:
+  const belfry::testing::ScratchDirectory directory_;
+  RestlessProducer producer_;
+  const ServerOf server_{directory_.path() + "/host", &producer_};
+  EventStream stream_{wire::Connect("unix", directory_.path() + "/host", std::nullopt),
+                      absl::Seconds(30)};
+  const PluginLog log_{2};
+  MountEvents events_{&stream_, &log_};
+};
+
+TEST_F(RestlessHostTest, NoAcceptedEventIsLostOrRepeatedWhenTheStreamStartsAnew) {
+  constexpr int kThreads = 8, kEach = 100;
+  std::vector<std::vector<absl::Status>> told(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([this, t, &told] {
+      for (int i = 0; i < kEach; ++i) {
+        told[t].push_back(events_.Send("t/x", {.path = absl::StrCat(t, "-", i)}));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(producer_.streams(), 1);
+  const std::map<std::string, int> taken = producer_.Taken();
+  int accepted = 0;
+  for (int t = 0; t < kThreads; ++t) {
+    for (int i = 0; i < kEach; ++i) {
+      ExpectToldTruly(taken, absl::StrCat(t, "-", i), told[t][i]);
+      accepted += told[t][i].ok() ? 1 : 0;
+    }
+  }
+  EXPECT_GT(accepted, kThreads * kEach / 4);
 }
 
-TEST_F(StorageClientTest, OtherFailuresKeepTheirCodeAndADeadHostIsUnavailable) {
-  fake_.FailNext(absl::ResourceExhaustedError("full"));
-  EXPECT_EQ(storage_.Put("a", "b"), absl::ResourceExhaustedError("full"));
-  host_.reset();
-  EXPECT_EQ(storage_.Get("a").status().code(), absl::StatusCode::kUnavailable);
+TEST_F(RestlessHostTest, WhatWasNotSentWhenTheStreamBrokeGoesOverTheNext) {
+  // Eight batches: four end the first stream, of which one or two are in doubt.
+  const std::vector<absl::Status> told = events_.SendAll(Numbered(2048));
+  const std::map<std::string, int> taken = producer_.Taken();
+  for (int i = 0; i < 2048; ++i) ExpectToldTruly(taken, std::to_string(i), told[i]);
+  EXPECT_GT(producer_.streams(), 1);
+  EXPECT_THAT(told, Contains(absl::OkStatus()).Times(Ge(1024)));
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 #include "belfry/events.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
 namespace belfry {
 namespace {
 
-// The host's own limits, so that a mistake shows before it travels.
+// Within the host's own limits, so that a mistake shows before it travels.
 constexpr std::size_t kMaxTypeBytes = 256;
 constexpr std::size_t kMaxEntries = 64;
 constexpr std::size_t kMaxMetadataBytes = 28 * 1024;
@@ -58,11 +60,22 @@ std::map<std::string, std::string> Completed(std::string_view type, const EventM
 
 }  // namespace
 
-absl::Status EventSender::Send(std::string_view type, const EventMetadata& metadata) {
-  if (absl::Status status = CheckType(type); !status.ok()) return status;
-  std::map<std::string, std::string> entries = Completed(type, metadata);
+absl::StatusOr<std::map<std::string, std::string>> internal::OutgoingEvents::Metadata(
+    std::size_t index) const {
+  const Event& event = events_[index];
+  if (absl::Status status = CheckType(event.type); !status.ok()) return status;
+  std::map<std::string, std::string> entries = Completed(event.type, event.metadata);
   if (absl::Status status = CheckMetadata(entries); !status.ok()) return status;
-  return DoSend(type, std::move(entries));
+  return entries;
+}
+
+absl::Status EventSender::Send(std::string_view type, const EventMetadata& metadata) {
+  const Event event{std::string(type), metadata};
+  return std::move(DoSend(internal::OutgoingEvents({&event, 1})).front());
+}
+
+std::vector<absl::Status> EventSender::SendAll(absl::Span<const Event> events) {
+  return DoSend(internal::OutgoingEvents(events));
 }
 
 void EventSender::SendOrLog(std::string_view type, const EventMetadata& metadata) {

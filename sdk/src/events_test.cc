@@ -19,9 +19,14 @@ class RecordingSender final : public EventSender {
   std::vector<std::string> logged;
 
  private:
-  absl::Status DoSend(std::string_view type, std::map<std::string, std::string> metadata) override {
-    sent.emplace_back(type, std::move(metadata));
-    return answer;
+  std::vector<absl::Status> DoSend(const internal::OutgoingEvents& events) override {
+    std::vector<absl::Status> answers;
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      auto metadata = events.Metadata(i);
+      answers.push_back(metadata.ok() ? answer : metadata.status());
+      if (metadata.ok()) sent.emplace_back(events.type(i), *std::move(metadata));
+    }
+    return answers;
   }
   void LogFailure(std::string_view type, const absl::Status&) override {
     logged.emplace_back(type);

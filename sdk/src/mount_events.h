@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "belfry/events.h"
@@ -11,18 +12,17 @@
 
 namespace belfry::internal {
 
-// A version-4 UUID.
-std::string NewEventId();
-
-// One mount's EventSender: makes the message, with a fresh id, and sends it. The host fills in
-// which mount it was: a plugin is never asked. Threads: safe.
+// One mount's EventSender. The host fills in which mount it was: a plugin is never asked. Threads:
+// safe.
 class MountEvents final : public EventSender {
  public:
   // Both must outlive this.
   MountEvents(EventStream* stream, const PluginLog* log) : stream_(stream), log_(log) {}
 
  private:
-  absl::Status DoSend(std::string_view type, std::map<std::string, std::string> metadata) override;
+  std::vector<absl::Status> DoSend(const OutgoingEvents& events) override {
+    return stream_->Send(events);
+  }
   // At most once a minute for each type; of more than 256 failing types only the first are told
   // apart.
   void LogFailure(std::string_view type, const absl::Status& status) override;

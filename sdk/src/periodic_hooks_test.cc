@@ -19,8 +19,9 @@ constexpr absl::Time kStart = absl::FromUnixSeconds(1'700'000'000);
 
 class NoEvents final : public EventSender {
  private:
-  absl::Status DoSend(std::string_view, std::map<std::string, std::string>) override {
-    return absl::FailedPreconditionError("no events here");
+  std::vector<absl::Status> DoSend(const OutgoingEvents& events) override {
+    return std::vector<absl::Status>(events.size(),
+                                     absl::FailedPreconditionError("no events here"));
   }
   void LogFailure(std::string_view, const absl::Status&) override {}
 };

@@ -1,35 +1,37 @@
 #include "sdk/src/publish_call.h"
 
+#include <map>
 #include <utility>
 
+#include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
 
 namespace belfry::internal {
 namespace {
 
+constexpr char kMethod[] = "/belfry.v1.EventProducer/Publish";
 constexpr std::size_t kMaxPendingEvents = 8192;
 constexpr std::size_t kMaxPendingBytes = 16 << 20;
-constexpr std::size_t kMaxBatchEvents = 256;
-constexpr std::size_t kMaxBatchBytes = 1 << 20;
 // One on the way while the next gathers: more would make batches smaller, not the stream faster.
 constexpr std::size_t kMaxUnacknowledgedBatches = 2;
 
-constexpr char kTooSlow[] = "the host is too slow to take more events";
 constexpr char kBroken[] =
     "the event stream to the host broke; the event may or may not have been accepted";
-constexpr char kUnsent[] = "the event stream to the host broke before the event was sent";
-constexpr char kNoAnswer[] =
-    "the host did not answer in time; the event may or may not have been accepted";
 
 absl::Status ToStatus(const v1::RejectedEvent& rejected) {
   return absl::Status(static_cast<absl::StatusCode>(rejected.code()), rejected.reason());
 }
 
+grpc::ByteBuffer ToBuffer(const std::string& wire) {
+  const grpc::Slice slice(wire);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
 }  // namespace
 
-std::shared_ptr<PublishCall> PublishCall::Start(v1::EventProducer::Stub* stub) {
+std::shared_ptr<PublishCall> PublishCall::Start(Stub* stub) {
   std::shared_ptr<PublishCall> call(new PublishCall);
-  stub->async()->Publish(&call->context_, call.get());
+  stub->PrepareBidiStreamingCall(&call->context_, kMethod, {}, call.get());
   // Sends write from threads that are not gRPC's; the hold lets them until the stream has broken.
   call->AddHold();
   call->StartRead(&call->reply_);
@@ -37,42 +39,40 @@ std::shared_ptr<PublishCall> PublishCall::Start(v1::EventProducer::Stub* stub) {
   return call;
 }
 
-SendOutcome PublishCall::Send(logical::EventReceived& event,
-                              std::chrono::steady_clock::time_point deadline) {
-  const std::size_t bytes = event.ByteSizeLong();
-  const auto pending = std::make_shared<Pending>();
+AddResult PublishCall::Add(EventChunk& chunk, const std::shared_ptr<EventAnswers>& answers) {
   bool write = false;
   {
     MutexLock lock(&mutex_);
-    if (broken_) return OutcomeOfBroken(deadline);
-    if (pending_events_ >= kMaxPendingEvents || pending_bytes_ + bytes > kMaxPendingBytes) {
-      return {absl::ResourceExhaustedError(kTooSlow)};
+    if (broken_) return AddResult::kBroken;
+    const bool first = pending_events_ == 0;  // However large.
+    if (!first && (pending_events_ + chunk.events.size() > kMaxPendingEvents ||
+                   pending_bytes_ + chunk.wire.size() > kMaxPendingBytes)) {
+      return AddResult::kFull;
     }
-    pending->event = std::move(event);
-    pending->bytes = bytes;
-    ++pending_events_;
+    pending_events_ += chunk.events.size();
+    const std::size_t bytes = chunk.wire.size();
     pending_bytes_ += bytes;
-    queue_.push_back(pending);
+    answers->HandOver(chunk.events.size());
+    Batch& batch = BatchFor(chunk);
+    if (batch.wire.empty()) {
+      batch.wire = std::move(chunk.wire);
+    } else {
+      batch.wire += chunk.wire;
+    }
+    batch.bytes += bytes;
+    batch.events += chunk.events.size();
+    batch.claims.push_back({answers, std::move(chunk.events)});
     write = PrepareWrite();
   }
   if (write) StartWrite(&request_);
-
-  MutexLock lock(&mutex_);
-  while (!pending->outcome) {
-    if (!pending->answered.WaitUntil(&mutex_, deadline) && !pending->outcome) {
-      return {absl::DeadlineExceededError(kNoAnswer)};
-    }
-  }
-  if (pending->outcome->unimplemented) event = std::move(pending->event);
-  return *pending->outcome;
+  return AddResult::kTaken;
 }
 
-SendOutcome PublishCall::OutcomeOfBroken(std::chrono::steady_clock::time_point deadline) {
-  while (!done_ && done_changed_.WaitUntil(&mutex_, deadline)) {
-  }
-  return {.status = absl::UnavailableError(kUnsent),
-          .unimplemented = unimplemented_,
-          .unsent = !unimplemented_};
+PublishCall::Batch& PublishCall::BatchFor(const EventChunk& chunk) {
+  const bool fits = !queue_.empty() &&
+                    queue_.back().events + chunk.events.size() <= kMaxBatchEvents &&
+                    queue_.back().bytes + chunk.wire.size() <= kMaxBatchBytes;
+  return fits ? queue_.back() : queue_.emplace_back();
 }
 
 bool PublishCall::broken() const {
@@ -83,6 +83,18 @@ bool PublishCall::broken() const {
 bool PublishCall::done() const {
   MutexLock lock(&mutex_);
   return done_;
+}
+
+bool PublishCall::WaitUntilDone(std::chrono::steady_clock::time_point deadline) {
+  MutexLock lock(&mutex_);
+  while (!done_ && done_changed_.WaitUntil(&mutex_, deadline)) {
+  }
+  return done_;
+}
+
+bool PublishCall::unimplemented() const {
+  MutexLock lock(&mutex_);
+  return unimplemented_;
 }
 
 void PublishCall::CancelAndWait() {
@@ -97,24 +109,12 @@ bool PublishCall::PrepareWrite() {
     return false;
   }
   writing_ = true;
-  Batch& batch = unacknowledged_.emplace_back();
+  Batch& batch = unacknowledged_.emplace_back(std::move(queue_.front()));
+  queue_.pop_front();
   batch.number = next_batch_++;
-  request_.Clear();
-  request_.set_batch(batch.number);
-  std::size_t bytes = 0;
-  while (!queue_.empty() && batch.events.size() < kMaxBatchEvents &&
-         (batch.events.empty() || bytes + queue_.front()->bytes <= kMaxBatchBytes)) {
-    bytes += queue_.front()->bytes;
-    logical::EventReceived* event = request_.add_events();
-    // A copy until the host has shown that it knows the stream: if not, the event goes another way.
-    if (confirmed_) {
-      *event = std::move(queue_.front()->event);
-    } else {
-      *event = queue_.front()->event;
-    }
-    batch.events.push_back(std::move(queue_.front()));
-    queue_.pop_front();
-  }
+  AppendBatchNumber(batch.number, &batch.wire);
+  request_ = ToBuffer(batch.wire);
+  batch.wire = std::string();
   return true;
 }
 
@@ -123,29 +123,40 @@ bool PublishCall::Acknowledge(const v1::PublishReply& reply) {
   confirmed_ = true;
   const Batch batch = std::move(unacknowledged_.front());
   unacknowledged_.pop_front();
-  for (const v1::RejectedEvent& rejected : reply.rejected()) {
-    if (rejected.index() >= batch.events.size()) continue;
-    Pending& pending = *batch.events[rejected.index()];
-    if (!pending.outcome) Finish(pending, {ToStatus(rejected)});
-  }
-  for (const PendingPtr& pending : batch.events) {
-    if (!pending->outcome) Finish(*pending, {absl::OkStatus()});
+  pending_events_ -= batch.events;
+  pending_bytes_ -= batch.bytes;
+  std::map<std::size_t, const v1::RejectedEvent*> rejected;
+  for (const v1::RejectedEvent& event : reply.rejected()) rejected.emplace(event.index(), &event);
+  std::size_t position = 0;
+  for (const Claim& claim : batch.claims) {
+    std::vector<std::size_t> accepted;
+    accepted.reserve(claim.events.size());
+    for (const std::size_t event : claim.events) {
+      const auto found = rejected.find(position++);
+      if (found == rejected.end()) {
+        accepted.push_back(event);
+      } else {
+        claim.answers->Answer({event}, ToStatus(*found->second));
+      }
+    }
+    claim.answers->Answer(accepted, absl::OkStatus());
   }
   return true;
 }
 
-void PublishCall::Finish(Pending& pending, SendOutcome outcome) {
-  --pending_events_;
-  pending_bytes_ -= pending.bytes;
-  pending.outcome = std::move(outcome);
-  pending.answered.NotifyAll();
-}
-
-void PublishCall::FailAll(const SendOutcome& outcome) {
+void PublishCall::EndAll(const absl::Status& status) {
   for (const Batch& batch : unacknowledged_) {
-    for (const PendingPtr& pending : batch.events) Finish(*pending, outcome);
+    for (const Claim& claim : batch.claims) {
+      if (unimplemented_) {
+        claim.answers->HandBack(claim.events.size());
+      } else {
+        claim.answers->Answer(claim.events, status);
+      }
+    }
   }
-  for (const PendingPtr& pending : queue_) Finish(*pending, outcome);
+  for (const Batch& batch : queue_) {
+    for (const Claim& claim : batch.claims) claim.answers->HandBack(claim.events.size());
+  }
   unacknowledged_.clear();
   queue_.clear();
 }
@@ -188,14 +199,10 @@ void PublishCall::OnWriteDone(bool ok) {
 }
 
 void PublishCall::OnDone(const grpc::Status& status) {
-  const bool unimplemented = status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
-  const SendOutcome outcome{
-      .status = status.ok() ? absl::UnavailableError(kBroken) : FromGrpc(status),
-      .unimplemented = unimplemented};
   MutexLock lock(&mutex_);
   broken_ = true;
-  unimplemented_ = unimplemented;
-  FailAll(outcome);
+  unimplemented_ = !confirmed_ && status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
+  EndAll(status.ok() ? absl::UnavailableError(kBroken) : FromGrpc(status));
   done_ = true;
   // Under the lock and last: whoever waits may destroy this as soon as it can take it.
   done_changed_.NotifyAll();

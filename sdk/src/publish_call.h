@@ -5,42 +5,59 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "grpcpp/client_context.h"
-#include "proto/belfry/v1/event_producer.grpc.pb.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "proto/belfry/v1/event_producer.grpc.pb.h"  // With how gRPC reads the reply.
+#include "sdk/src/event_answers.h"
 #include "server/base/mutex.h"
 
 namespace belfry::internal {
 
-// How a Send over one stream ended.
-struct SendOutcome {
-  absl::Status status;
-  // The host does not know the stream: nothing was accepted, use the other way.
-  bool unimplemented = false;
-  // The stream had broken before: nothing left the plugin, a new stream may do.
-  bool unsent = false;
+// Events of one SendAll that leave together.
+struct EventChunk {
+  std::string wire;                 // As AppendEvent makes it.
+  std::vector<std::size_t> events;  // Their positions in the SendAll.
+};
+
+// No chunk is larger, but for a single event that is.
+constexpr std::size_t kMaxBatchEvents = 256;
+constexpr std::size_t kMaxBatchBytes = 1 << 20;
+
+enum class AddResult {
+  kTaken,  // Its answers will be in the EventAnswers.
+  kFull,
+  kBroken,  // A new stream may do.
 };
 
 // One life of the Publish stream. (belfry.v1.EventProducer)
 //
-// Threads: Send, broken and done from any; the On… functions are gRPC's.
+// Threads: Add, broken and done from any; the On… functions are gRPC's.
 // Lifetime: made by Start only; must outlive done(), and must not be destroyed by a callback of
 // gRPC. Its context holds the channel, and gRPC 1.51 frees what its callback threads run on when
 // the last channel goes: on such a thread that would be under its own feet.
-class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1::PublishReply> {
+class PublishCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, v1::PublishReply> {
  public:
-  static std::shared_ptr<PublishCall> Start(v1::EventProducer::Stub* stub);
+  // Takes the messages in their encoded form.
+  using Stub = grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::PublishReply>;
+  static std::shared_ptr<PublishCall> Start(Stub* stub);
 
-  // Waits for the host's answer, until `deadline`. `event` is unchanged when the outcome is
-  // `unimplemented` or `unsent`, and taken otherwise.
-  SendOutcome Send(logical::EventReceived& event, std::chrono::steady_clock::time_point deadline);
+  // Sends the chunk as soon as it is its turn, with what waits beside it. `chunk` is taken, and its
+  // events are handed over to `answers`, only when the result says so. Does not wait.
+  AddResult Add(EventChunk& chunk, const std::shared_ptr<EventAnswers>& answers);
   // Whether the stream has ended or is about to.
   bool broken() const;
   // Whether gRPC has let go of it.
   bool done() const;
+  // Waits for done(); false when that is not by then.
+  bool WaitUntilDone(std::chrono::steady_clock::time_point deadline);
+  // Whether the host does not know the stream; known when done(). Nothing was accepted, and all
+  // events were handed back.
+  bool unimplemented() const;
   void CancelAndWait();
 
   void OnReadDone(bool ok) override;
@@ -48,40 +65,37 @@ class PublishCall final : public grpc::ClientBidiReactor<v1::PublishRequest, v1:
   void OnDone(const grpc::Status& status) override;
 
  private:
-  // One event that a Send waits for. Shared by the Send and the batch it left in: the Send may give
-  // up first.
-  struct Pending {
-    logical::EventReceived event;
-    std::size_t bytes = 0;
-    std::optional<SendOutcome> outcome;
-    CondVar answered;
+  struct Claim {
+    std::shared_ptr<EventAnswers> answers;  // Shared with the SendAll, which may give up first.
+    std::vector<std::size_t> events;
   };
-  using PendingPtr = std::shared_ptr<Pending>;
   struct Batch {
     std::uint64_t number = 0;
-    std::vector<PendingPtr> events;
+    std::string wire;
+    std::size_t bytes = 0;
+    std::size_t events = 0;
+    std::vector<Claim> claims;
   };
 
   PublishCall() = default;
-  // Why the stream broke is known when gRPC is done with it: a host without the stream ends it as
-  // soon as it is opened, before anything was sent.
-  SendOutcome OutcomeOfBroken(std::chrono::steady_clock::time_point deadline)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The last batch that waits if the chunk fits in, else a new one.
+  Batch& BatchFor(const EventChunk& chunk) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Fills `request_` from the queue; false when there is nothing to write or may not be now. After
   // true the caller must StartWrite, without the lock.
   bool PrepareWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // False when the reply does not fit what was sent.
   bool Acknowledge(const v1::PublishReply& reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Finish(Pending& pending, SendOutcome outcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FailAll(const SendOutcome& outcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends all that is pending: what was not written is handed back, and so is everything when the
+  // host does not know the stream; the rest gets `status`.
+  void EndAll(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   grpc::ClientContext context_;
-  v1::PublishReply reply_;      // gRPC's between StartRead and OnReadDone.
-  v1::PublishRequest request_;  // gRPC's while writing_.
+  v1::PublishReply reply_;    // gRPC's between StartRead and OnReadDone.
+  grpc::ByteBuffer request_;  // gRPC's while writing_.
 
   mutable Mutex mutex_;
   CondVar done_changed_;
-  std::deque<PendingPtr> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Batch> queue_ ABSL_GUARDED_BY(mutex_);
   std::deque<Batch> unacknowledged_ ABSL_GUARDED_BY(mutex_);
   std::size_t pending_events_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t pending_bytes_ ABSL_GUARDED_BY(mutex_) = 0;

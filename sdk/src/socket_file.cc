@@ -1,17 +1,18 @@
 #include "sdk/src/socket_file.h"
 
 #include <grp.h>
-#include <openssl/rand.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <optional>
 
+#include "sdk/src/random.h"
 #include "server/base/text.h"
 
 namespace belfry::internal {
@@ -22,9 +23,9 @@ constexpr mode_t kGroupMode = 0660;
 constexpr std::size_t kGroupBufferBytes = 16 * 1024;
 
 std::string RandomDigits() {
-  std::uint32_t number = 0;
-  RAND_bytes(reinterpret_cast<unsigned char*>(&number), sizeof(number));
-  return std::to_string(number);
+  std::array<unsigned char, sizeof(std::uint32_t)> bytes;
+  FillRandom(bytes);
+  return std::to_string(std::bit_cast<std::uint32_t>(bytes));
 }
 
 std::optional<gid_t> FindGroup(const std::string& group) {

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
 
 namespace belfry {
 
@@ -23,16 +27,44 @@ struct EventMetadata {
   std::map<std::string, std::string> extra = {};
 };
 
+// One of many events.
+struct Event {
+  // "<plugin>/<what happened>", for example "notes/write".
+  std::string type;
+  EventMetadata metadata = {};
+};
+
+namespace internal {
+
+// What an EventSender is asked to send. Checked and completed one by one when they are taken, so
+// that many need no memory of their own. Lives during the call.
+class OutgoingEvents {
+ public:
+  explicit OutgoingEvents(absl::Span<const Event> events) : events_(events) {}
+  std::size_t size() const { return events_.size(); }
+  const std::string& type(std::size_t index) const { return events_[index].type; }
+  // Keys and values as they travel; InvalidArgument when the event must not be sent.
+  absl::StatusOr<std::map<std::string, std::string>> Metadata(std::size_t index) const;
+
+ private:
+  absl::Span<const Event> events_;
+};
+
+}  // namespace internal
+
 // Tells the host's subscribers that something happened.
 //
 // **Never put a secret in an event.**
-// Threads: safe to use from several at once. Events of one mount reach every subscriber in the
-// order in which the host accepted them; an event sent after another Send has returned comes after
-// it. Returns when the host has accepted the event, not when a subscriber has it. Each call makes a
-// fresh id. Errors: InvalidArgument for a malformed type or metadata over the limits (30 KiB an
-// event, 64 entries, 256 bytes of type); PermissionDenied when the host refused it;
+// Threads: safe to use from several at once; every call waits for the host. Events of one mount
+// reach every subscriber in the order in which the host accepted them: those of one SendAll in
+// theirs, and what is sent after another call has returned comes after it. Accepted is not
+// received: no call waits for a subscriber. Each event gets a fresh id.
+// Errors, for each event: InvalidArgument for a malformed type or metadata over the limits (28 KiB
+// of metadata, 64 entries, 256 bytes of type); PermissionDenied when the host refused it;
 // FailedPrecondition when the host has no events; ResourceExhausted when it is too slow to take
-// more; Unavailable when it is gone: the event may or may not have been accepted.
+// more, and the event was not sent: 8,192 events or 16 MiB may be under way for a mount;
+// Unavailable when the host is gone and DeadlineExceeded when it has answered nothing for 30
+// seconds: the event may or may not have been accepted.
 class EventSender {
  public:
   virtual ~EventSender() = default;
@@ -40,14 +72,19 @@ class EventSender {
   // `type` is "<plugin>/<what happened>", for example "notes/write".
   [[nodiscard]] absl::Status Send(std::string_view type, const EventMetadata& metadata);
 
+  // Any number of events, in this order, much faster than one by one: the host takes some while
+  // others are on their way. Returns when all are answered, with one status for each. When the
+  // connection breaks, those that had left are Unavailable, never sent again, and those that had
+  // not go over the next. Once the host is gone, or too slow, all others have that status.
+  [[nodiscard]] std::vector<absl::Status> SendAll(absl::Span<const Event> events);
+
   // The same for events that must not fail what caused them: errors are logged, at most once a
   // minute for each type; that the host has no events at all is not logged.
   void SendOrLog(std::string_view type, const EventMetadata& metadata);
 
  private:
-  // The metadata has been checked and completed: keys and values as they travel.
-  virtual absl::Status DoSend(std::string_view type,
-                              std::map<std::string, std::string> metadata) = 0;
+  // One status for each event.
+  virtual std::vector<absl::Status> DoSend(const internal::OutgoingEvents& events) = 0;
   virtual void LogFailure(std::string_view type, const absl::Status& status) = 0;
 };
 

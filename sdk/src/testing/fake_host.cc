@@ -17,8 +17,14 @@ class RecordingSender final : public EventSender {
   explicit RecordingSender(RecordedEvents* events) : events_(events) {}
 
  private:
-  absl::Status DoSend(std::string_view type, std::map<std::string, std::string> metadata) override {
-    return events_->Accept({std::string(type), std::move(metadata)});
+  std::vector<absl::Status> DoSend(const internal::OutgoingEvents& events) override {
+    std::vector<absl::Status> answers;
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      auto metadata = events.Metadata(i);
+      answers.push_back(metadata.ok() ? events_->Accept({events.type(i), *std::move(metadata)})
+                                      : metadata.status());
+    }
+    return answers;
   }
   void LogFailure(std::string_view, const absl::Status&) override {}
 

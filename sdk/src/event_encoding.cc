@@ -1,0 +1,107 @@
+#include "sdk/src/event_encoding.h"
+
+#include "sdk/src/utf8.h"
+#include "sdk/src/valid_utf8.h"
+
+namespace belfry::internal {
+namespace {
+
+// Fields of the messages, with the wire type in the low bits: 0 a number, 2 bytes with their
+// length before them.
+constexpr char kRequestBatch = 1 << 3 | 0;
+constexpr char kRequestEvent = 2 << 3 | 2;
+constexpr char kReceivedEvent = 1 << 3 | 2;
+constexpr char kReceivedType = 3 << 3 | 2;
+constexpr char kDataId = 1 << 3 | 2;
+constexpr char kDataMetadata = 2 << 3 | 2;
+constexpr char kStructField = 1 << 3 | 2;
+constexpr char kEntryKey = 1 << 3 | 2;
+constexpr char kEntryValue = 2 << 3 | 2;
+constexpr char kValueText = 3 << 3 | 2;
+
+std::size_t VarintSize(std::uint64_t number) {
+  std::size_t size = 1;
+  while (number >>= 7) ++size;
+  return size;
+}
+
+// How many bytes a field with `length` bytes has, tag and length included.
+std::size_t FieldSize(std::size_t length) {
+  return 1 + VarintSize(length) + length;
+}
+
+void AppendVarint(std::uint64_t number, std::string* wire) {
+  for (; number >= 0x80; number >>= 7) wire->push_back(static_cast<char>(number | 0x80));
+  wire->push_back(static_cast<char>(number));
+}
+
+// The beginning of a field whose `length` bytes follow.
+void AppendHead(char tag, std::size_t length, std::string* wire) {
+  wire->push_back(tag);
+  AppendVarint(length, wire);
+}
+
+void AppendText(char tag, std::string_view text, std::string* wire) {
+  AppendHead(tag, text.size(), wire);
+  wire->append(text);
+}
+
+std::size_t EntrySize(std::string_view key, std::string_view value) {
+  return FieldSize(key.size()) + FieldSize(FieldSize(value.size()));
+}
+
+bool IsUtf8(const std::map<std::string, std::string>& metadata) {
+  for (const auto& [key, value] : metadata) {
+    if (!internal::IsUtf8(key) || !internal::IsUtf8(value)) return false;
+  }
+  return true;
+}
+
+std::map<std::string, std::string> ValidUtf8(const std::map<std::string, std::string>& metadata) {
+  std::map<std::string, std::string> valid;
+  for (const auto& [key, value] : metadata) {
+    valid[internal::ValidUtf8(key)] = internal::ValidUtf8(value);
+  }
+  return valid;
+}
+
+}  // namespace
+
+void AppendEvent(std::string_view type, std::string_view id,
+                 const std::map<std::string, std::string>& metadata, std::string* wire) {
+  if (!IsUtf8(metadata)) return AppendEvent(type, id, ValidUtf8(metadata), wire);
+  if (!internal::IsUtf8(type)) return AppendEvent(internal::ValidUtf8(type), id, metadata, wire);
+  std::size_t fields = 0;
+  for (const auto& [key, value] : metadata) fields += FieldSize(EntrySize(key, value));
+  const std::size_t data = FieldSize(id.size()) + FieldSize(fields);
+  AppendHead(kRequestEvent, FieldSize(data) + FieldSize(type.size()), wire);
+  AppendHead(kReceivedEvent, data, wire);
+  AppendText(kDataId, id, wire);
+  AppendHead(kDataMetadata, fields, wire);
+  for (const auto& [key, value] : metadata) {
+    AppendHead(kStructField, EntrySize(key, value), wire);
+    AppendText(kEntryKey, key, wire);
+    AppendHead(kEntryValue, FieldSize(value.size()), wire);
+    AppendText(kValueText, value, wire);
+  }
+  AppendText(kReceivedType, type, wire);
+}
+
+void AppendBatchNumber(std::uint64_t number, std::string* wire) {
+  wire->push_back(kRequestBatch);
+  AppendVarint(number, wire);
+}
+
+pb::SendEventRequest ToSendEventRequest(std::string_view type, std::string_view id,
+                                        const std::map<std::string, std::string>& metadata) {
+  pb::SendEventRequest request;
+  request.set_event_type(internal::ValidUtf8(type));
+  request.mutable_event()->set_id(std::string(id));
+  auto& fields = *request.mutable_event()->mutable_metadata()->mutable_fields();
+  for (const auto& [key, value] : metadata) {
+    fields[internal::ValidUtf8(key)].set_string_value(internal::ValidUtf8(value));
+  }
+  return request;
+}
+
+}  // namespace belfry::internal
