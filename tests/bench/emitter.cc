@@ -17,9 +17,19 @@ const belfry::EventMetadata kMetadata = {
     .extra = {{"current_version", "7"}, {"oldest_version", "0"}},
 };
 
-absl::Status SendAll(belfry::EventSender& events, std::int64_t count) {
+constexpr char kType[] = "kv-v2/data-write";
+
+absl::Status SendOneByOne(belfry::EventSender& events, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
-    BELFRY_RETURN_IF_ERROR(events.Send("kv-v2/data-write", kMetadata));
+    BELFRY_RETURN_IF_ERROR(events.Send(kType, kMetadata));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SendTogether(belfry::EventSender& events, std::int64_t count, std::int64_t at_once) {
+  const std::vector<belfry::Event> batch(at_once, {kType, kMetadata});
+  for (std::int64_t sent = 0; sent < count; sent += at_once) {
+    for (const absl::Status& status : events.SendAll(batch)) BELFRY_RETURN_IF_ERROR(status);
   }
   return absl::OkStatus();
 }
@@ -29,13 +39,19 @@ void DefineEmitter(belfry::SecretsEngine& engine) {
       "emit", "Sends `count` events from `senders` threads and answers when all are accepted.");
   const auto count = emit.Field<std::int64_t>("count", "How many events.");
   const auto senders = emit.Field<std::int64_t>("senders", "From how many threads.");
+  const auto at_once = emit.Field<std::int64_t>("at_once", "How many in one call.");
   emit.Default(senders, std::int64_t{1});
-  emit.OnWrite([count, senders](belfry::Request& request) -> belfry::Result {
+  emit.Default(at_once, std::int64_t{1});
+  emit.OnWrite([count, senders, at_once](belfry::Request& request) -> belfry::Result {
     std::vector<std::thread> threads;
     std::vector<absl::Status> results(request[senders]);
     for (std::size_t i = 0; i < results.size(); ++i) {
-      threads.emplace_back(
-          [&, i] { results[i] = SendAll(request.events(), request[count] / request[senders]); });
+      threads.emplace_back([&, i] {
+        const std::int64_t share = request[count] / request[senders];
+        results[i] = request[at_once] == 1
+                         ? SendOneByOne(request.events(), share)
+                         : SendTogether(request.events(), share, request[at_once]);
+      });
     }
     for (std::thread& thread : threads) thread.join();
     for (const absl::Status& result : results) BELFRY_RETURN_IF_ERROR(result);

@@ -1,11 +1,9 @@
 // `./dev bench`: events from a plugin to the bus, and deliveries to WebSocket subscribers beside
 // NATS core with the same payload, read by the same reader, in the same run. Prints medians of
-// several rounds; says nothing about pass or fail.
+// several rounds; ends with 2 when a ratio that the project promises was missed.
 
 #include <nats/nats.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,10 +19,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tests/bench/child.h"
 #include "tests/bench/drain.h"
+#include "tests/bench/event_peer.h"
 #include "tests/bench/sockets.h"
-
-extern char** environ;
 
 namespace belfry::bench {
 namespace {
@@ -34,49 +32,8 @@ constexpr int kRounds = 5;
 // closed, and nothing would be measured.
 constexpr std::int64_t kBurst = 4096;
 constexpr std::int64_t kSenders = 64;
-
-// A child process whose standard output we read line by line; ended when it goes out of scope.
-class Child {
- public:
-  explicit Child(const std::vector<std::string>& command) {
-    int ends[2];
-    if (pipe(ends) != 0) Die("no pipe");
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    std::vector<char*> argv;
-    for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    if (posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ) != 0) {
-      Die(absl::StrCat("cannot start ", command[0]));
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    output_ = fdopen(ends[0], "r");
-  }
-  ~Child() {
-    kill(pid_, SIGTERM);
-    waitpid(pid_, nullptr, 0);
-    fclose(output_);
-  }
-  // What follows `marker` in the first line that has it.
-  std::string LineAfter(const std::string& marker) {
-    char line[4096];
-    while (fgets(line, sizeof line, output_) != nullptr) {
-      const std::string_view text = line;
-      if (const std::size_t at = text.find(marker); at != std::string_view::npos) {
-        return std::string(text.substr(at + marker.size()));
-      }
-    }
-    Die(absl::StrCat("a server ended without saying \"", marker, "\""));
-  }
-
- private:
-  pid_t pid_ = 0;
-  FILE* output_ = nullptr;
-};
+// Events of one SendAll.
+constexpr std::int64_t kAtOnce = 1 << 15;
 
 std::uint16_t PortIn(const std::string& text) {
   std::uint32_t port = 0;
@@ -108,6 +65,37 @@ double Rate(std::int64_t amount, const std::function<void()>& round) {
   return Median(rates);
 }
 
+struct Comparison {
+  double ours = 0;
+  double theirs = 0;
+  double ratio = 0;
+};
+
+// Two contenders in turn: what disturbs the machine disturbs them both, and the ratio is the median
+// of those of the rounds.
+Comparison Compare(std::int64_t amount, const std::function<void()>& ours,
+                   const std::function<void()>& theirs) {
+  ours();
+  theirs();
+  std::vector<double> our_rates, their_rates, ratios;
+  for (int i = 0; i < kRounds; ++i) {
+    our_rates.push_back(static_cast<double>(amount) / Seconds(ours));
+    their_rates.push_back(static_cast<double>(amount) / Seconds(theirs));
+    ratios.push_back(our_rates.back() / their_rates.back());
+  }
+  return {Median(std::move(our_rates)), Median(std::move(their_rates)), Median(std::move(ratios))};
+}
+
+// Prints a comparison beside the least ratio that the project promises; false when it is not held.
+bool Hold(const char* what, const char* peer, const Comparison& rates, double bar) {
+  const bool held = rates.ratio >= bar;
+  std::cout << absl::StrFormat("  %-20s %10.0f events/s   %s %10.0f/s   ratio %.2f   bar %.2f %s\n",
+                               what, rates.ours, peer, rates.theirs, rates.ratio, bar,
+                               held ? "held" : "MISSED")
+            << std::flush;
+  return held;
+}
+
 // A Belfry server with the emitter plugin mounted at bench/.
 class Belfry {
  public:
@@ -122,9 +110,11 @@ class Belfry {
   }
   ~Belfry() { close(control_); }
 
-  void Emit(std::int64_t count, std::int64_t senders) {
+  // `at_once` events to a call of the SDK's SendAll; 1: by Send.
+  void Emit(std::int64_t count, std::int64_t senders, std::int64_t at_once = 1) {
     Call(control_, "PUT", "bench/emit",
-         absl::StrCat("{\"count\":", count, ",\"senders\":", senders, "}"));
+         absl::StrCat("{\"count\":", count, ",\"senders\":", senders, ",\"at_once\":", at_once,
+                      "}"));
   }
   // Subscribes and hands the connection to the reader.
   void Subscribe(Drain& drain) {
@@ -200,19 +190,32 @@ double FanOut(Server& server, int subscribers, const std::function<void(std::int
   });
 }
 
-int Main(const std::string& bin) {
-  signal(SIGPIPE, SIG_IGN);
-  std::cout << absl::StrFormat("Medians of %d rounds on %d cores.\n\n", kRounds,
-                               static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
-  Belfry belfry(bin);
+// How fast events reach the bus, beside gRPC that parses the same messages and does nothing else.
+// The number of bars that were missed.
+int MeasureEvents(const std::string& bin, Belfry& belfry) {
+  constexpr std::int64_t kStreamed = 1 << 18, kCalled = 1 << 14;
+  constexpr int kCallers = 16;
   std::cout << "plugin -> bus, no subscriber\n";
   for (const std::int64_t senders : {std::int64_t{1}, kSenders}) {
     const std::int64_t count = senders == 1 ? 4096 : 65536;
-    std::cout << absl::StrFormat("  %2d threads sending  %10.0f events/s\n", senders,
+    std::cout << absl::StrFormat("  Send, %2d threads     %10.0f events/s\n", senders,
                                  Rate(count, [&] { belfry.Emit(count, senders); }))
               << std::flush;
   }
+  const std::string peer = bin + "/bench/belfry-bench-peer";
+  EventPeer bare(peer, PeerKind::kBare);
+  int missed = 0;
+  const Comparison streamed = Compare(
+      kStreamed, [&] { belfry.Emit(kStreamed, 1, kAtOnce); }, [&] { bare.Stream(kStreamed); });
+  if (!Hold("SendAll, 1 thread", "bare gRPC stream", streamed, 0.9)) ++missed;
+  EventPeer host(peer, PeerKind::kHost);
+  const Comparison called = Compare(
+      kCalled, [&] { host.Call(kCalled, kCallers); }, [&] { bare.Call(kCalled, kCallers); });
+  if (!Hold("SendEvent, 16 calls", "bare gRPC calls ", called, 0.9)) ++missed;
+  return missed;
+}
 
+void MeasureDeliveries(Belfry& belfry) {
   // The size of the frames that Belfry sends for the same event.
   const std::string payload(530, 'x');
   Nats nats;
@@ -227,19 +230,33 @@ int Main(const std::string& bin) {
                      subscribers, ours, theirs, ours / theirs)
               << std::flush;
   }
-  return 0;
+}
+
+// `only` is "events", "deliveries", or empty for both. The number of bars that were missed.
+int Main(const std::string& bin, std::string_view only) {
+  signal(SIGPIPE, SIG_IGN);
+  std::cout << absl::StrFormat("Medians of %d rounds on %d cores.\n\n", kRounds,
+                               static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+  Belfry belfry(bin);
+  const int missed = only == "deliveries" ? 0 : MeasureEvents(bin, belfry);
+  if (only != "events") MeasureDeliveries(belfry);
+  return missed;
 }
 
 }  // namespace
 }  // namespace belfry::bench
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::cerr << "usage: belfry-bench BIN  (the folder with belfry and test-plugins)\n";
+  const std::string_view only = argc > 2 ? argv[2] : "";
+  if (argc < 2 || argc > 3 || (!only.empty() && only != "events" && only != "deliveries")) {
+    std::cerr << "usage: belfry-bench BIN [events|deliveries]\n"
+                 "  (BIN: the folder with belfry and test-plugins)\n";
     return 1;
   }
   try {
-    return belfry::bench::Main(argv[1]);
+    const int missed = belfry::bench::Main(argv[1], only);
+    if (missed > 0) std::cerr << "bench: " << missed << " bars were missed" << std::endl;
+    return missed > 0 ? 2 : 0;
   } catch (const std::exception& failure) {
     // Thrown, not exited, so that the servers under test have been stopped by now.
     std::cerr << "bench: " << failure.what() << std::endl;
