@@ -1,5 +1,8 @@
 #include "sdk/src/event_encoding.h"
 
+#include <algorithm>
+#include <map>
+
 #include "sdk/src/utf8.h"
 #include "sdk/src/valid_utf8.h"
 
@@ -50,35 +53,34 @@ std::size_t EntrySize(std::string_view key, std::string_view value) {
   return FieldSize(key.size()) + FieldSize(FieldSize(value.size()));
 }
 
-bool IsUtf8(const std::map<std::string, std::string>& metadata) {
-  for (const auto& [key, value] : metadata) {
-    if (!internal::IsUtf8(key) || !internal::IsUtf8(value)) return false;
-  }
-  return true;
+bool IsUtf8(const EventFields& fields) {
+  return std::all_of(fields.begin(), fields.end(), [](const auto& field) {
+    return internal::IsUtf8(field.first) && internal::IsUtf8(field.second);
+  });
 }
 
-std::map<std::string, std::string> ValidUtf8(const std::map<std::string, std::string>& metadata) {
+// For what a plugin should not send: no need to be quick.
+void AppendValid(std::string_view type, std::string_view id, const EventFields& fields,
+                 std::string* wire) {
   std::map<std::string, std::string> valid;
-  for (const auto& [key, value] : metadata) {
+  for (const auto& [key, value] : fields)
     valid[internal::ValidUtf8(key)] = internal::ValidUtf8(value);
-  }
-  return valid;
+  AppendEvent(internal::ValidUtf8(type), id, EventFields(valid.begin(), valid.end()), wire);
 }
 
 }  // namespace
 
-void AppendEvent(std::string_view type, std::string_view id,
-                 const std::map<std::string, std::string>& metadata, std::string* wire) {
-  if (!IsUtf8(metadata)) return AppendEvent(type, id, ValidUtf8(metadata), wire);
-  if (!internal::IsUtf8(type)) return AppendEvent(internal::ValidUtf8(type), id, metadata, wire);
-  std::size_t fields = 0;
-  for (const auto& [key, value] : metadata) fields += FieldSize(EntrySize(key, value));
-  const std::size_t data = FieldSize(id.size()) + FieldSize(fields);
+void AppendEvent(std::string_view type, std::string_view id, const EventFields& fields,
+                 std::string* wire) {
+  if (!internal::IsUtf8(type) || !IsUtf8(fields)) return AppendValid(type, id, fields, wire);
+  std::size_t metadata = 0;
+  for (const auto& [key, value] : fields) metadata += FieldSize(EntrySize(key, value));
+  const std::size_t data = FieldSize(id.size()) + FieldSize(metadata);
   AppendHead(kRequestEvent, FieldSize(data) + FieldSize(type.size()), wire);
   AppendHead(kReceivedEvent, data, wire);
   AppendText(kDataId, id, wire);
-  AppendHead(kDataMetadata, fields, wire);
-  for (const auto& [key, value] : metadata) {
+  AppendHead(kDataMetadata, metadata, wire);
+  for (const auto& [key, value] : fields) {
     AppendHead(kStructField, EntrySize(key, value), wire);
     AppendText(kEntryKey, key, wire);
     AppendHead(kEntryValue, FieldSize(value.size()), wire);
@@ -92,16 +94,17 @@ void AppendBatchNumber(std::uint64_t number, std::string* wire) {
   AppendVarint(number, wire);
 }
 
-pb::SendEventRequest ToSendEventRequest(std::string_view type, std::string_view id,
-                                        const std::map<std::string, std::string>& metadata) {
-  pb::SendEventRequest request;
-  request.set_event_type(internal::ValidUtf8(type));
-  request.mutable_event()->set_id(std::string(id));
-  auto& fields = *request.mutable_event()->mutable_metadata()->mutable_fields();
-  for (const auto& [key, value] : metadata) {
-    fields[internal::ValidUtf8(key)].set_string_value(internal::ValidUtf8(value));
-  }
-  return request;
+void ToProto(std::string_view type, std::string_view id, const EventFields& fields,
+             logical::EventReceived* event) {
+  event->set_event_type(internal::ValidUtf8(type));
+  event->mutable_event()->set_id(std::string(id));
+  auto& metadata = *event->mutable_event()->mutable_metadata()->mutable_fields();
+  for (const auto& [key, value] : fields)
+    metadata[internal::ValidUtf8(key)].set_string_value(internal::ValidUtf8(value));
+}
+
+absl::Status ToStatus(const v1::RejectedEvent& rejected) {
+  return absl::Status(static_cast<absl::StatusCode>(rejected.code()), rejected.reason());
 }
 
 }  // namespace belfry::internal

@@ -6,8 +6,6 @@
 namespace belfry::internal {
 namespace {
 
-using Metadata = std::map<std::string, std::string>;
-
 // What the host reads.
 v1::PublishRequest Parsed(const std::string& wire) {
   v1::PublishRequest request;
@@ -16,23 +14,21 @@ v1::PublishRequest Parsed(const std::string& wire) {
 }
 
 TEST(EventEncoding, ABatchIsWhatProtobufWouldHaveWritten) {
-  const Metadata metadata = {{"path", "a"},
-                             {"empty", ""},
-                             {"long", std::string(300, 'x')},
-                             {"longer", std::string(20'000, 'y')}};
+  const std::string long_value(300, 'x'), longer_value(20'000, 'y');
+  const EventFields fields = {
+      {"path", "a"}, {"empty", ""}, {"long", long_value}, {"longer", longer_value}};
   std::string wire;
-  AppendEvent("notes/write", "id-1", metadata, &wire);
+  AppendEvent("notes/write", "id-1", fields, &wire);
   AppendEvent("notes/delete", "id-2", {}, &wire);
   AppendBatchNumber(300, &wire);
   const v1::PublishRequest request = Parsed(wire);
   EXPECT_EQ(request.batch(), 300u);
   ASSERT_EQ(request.events_size(), 2);
   for (int i = 0; i < 2; ++i) {
-    const pb::SendEventRequest expected =
-        ToSendEventRequest(i == 0 ? "notes/write" : "notes/delete", i == 0 ? "id-1" : "id-2",
-                           i == 0 ? metadata : Metadata());
-    EXPECT_EQ(request.events(i).event_type(), expected.event_type());
-    EXPECT_EQ(request.events(i).event().DebugString(), expected.event().DebugString());
+    logical::EventReceived expected;
+    ToProto(i == 0 ? "notes/write" : "notes/delete", i == 0 ? "id-1" : "id-2",
+            i == 0 ? fields : EventFields(), &expected);
+    EXPECT_EQ(request.events(i).DebugString(), expected.DebugString());
     EXPECT_FALSE(request.events(i).has_plugin_info());
   }
   EXPECT_EQ(request.ByteSizeLong(), wire.size());

@@ -18,19 +18,19 @@ constexpr char kNoAnswer[] =
     "the host did not answer in time; the event may or may not have been accepted";
 
 // Takes as many of the open events as make a batch. Those that must not be sent get their answer.
-EventChunk NextChunk(const OutgoingEvents& events, EventAnswers& answers,
+EventChunk NextChunk(absl::Span<const Event> events, EventAnswers& answers,
                      std::span<const std::size_t>* open) {
   EventChunk chunk;
+  EventFields fields;
   while (!open->empty() && chunk.events.size() < kMaxBatchEvents &&
          chunk.wire.size() < kMaxBatchBytes / 2) {
     const std::size_t event = open->front();
     *open = open->subspan(1);
-    const auto metadata = events.Metadata(event);
-    if (metadata.ok()) {
-      AppendEvent(events.type(event), NewUuid(), *metadata, &chunk.wire);
+    if (absl::Status status = CompleteEvent(events[event], &fields); status.ok()) {
+      AppendEvent(events[event].type, NewUuid(), fields, &chunk.wire);
       chunk.events.push_back(event);
     } else {
-      answers.AnswerOne(event, metadata.status());
+      answers.AnswerOne(event, std::move(status));
     }
   }
   return chunk;
@@ -56,7 +56,7 @@ EventStream::~EventStream() {
   for (const std::shared_ptr<PublishCall>& call : calls) call->CancelAndWait();
 }
 
-std::vector<absl::Status> EventStream::Send(const OutgoingEvents& events) {
+std::vector<absl::Status> EventStream::Send(absl::Span<const Event> events) {
   // Shared with the stream's batches: this may give up first.
   const auto answers = std::make_shared<EventAnswers>(events.size());
   absl::Status rest = absl::UnavailableError(kUnsent);
@@ -74,7 +74,7 @@ std::vector<absl::Status> EventStream::Send(const OutgoingEvents& events) {
   return answers->TakeAll(rest);
 }
 
-absl::Status EventStream::SendOver(PublishCall& call, const OutgoingEvents& events,
+absl::Status EventStream::SendOver(PublishCall& call, absl::Span<const Event> events,
                                    std::span<const std::size_t> open,
                                    const std::shared_ptr<EventAnswers>& answers) {
   EventChunk chunk = NextChunk(events, *answers, &open);
@@ -126,23 +126,28 @@ void EventStream::UseUnaryCalls() {
   unary_ = true;
 }
 
-absl::Status EventStream::SendUnary(const OutgoingEvents& events, std::span<const std::size_t> open,
-                                    EventAnswers& answers) {
+absl::Status EventStream::SendUnary(absl::Span<const Event> events,
+                                    std::span<const std::size_t> open, EventAnswers& answers) {
+  EventFields fields;
   for (const std::size_t i : open) {
-    const auto metadata = events.Metadata(i);
-    if (!metadata.ok()) {
-      answers.AnswerOne(i, metadata.status());
-      continue;
-    }
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit_));
-    pb::Empty reply;
-    const absl::Status status = FromGrpc(events_->SendEvent(
-        &context, ToSendEventRequest(events.type(i), NewUuid(), *metadata), &reply));
+    absl::Status status = CompleteEvent(events[i], &fields);
+    if (status.ok()) status = CallHost(events[i].type, fields);
     answers.AnswerOne(i, status);
     if (HostIsGone(status)) return status;
   }
   return absl::OkStatus();
+}
+
+absl::Status EventStream::CallHost(std::string_view type, const EventFields& fields) {
+  logical::EventReceived event;
+  ToProto(type, NewUuid(), fields, &event);
+  pb::SendEventRequest request;
+  request.set_event_type(std::move(*event.mutable_event_type()));
+  *request.mutable_event() = std::move(*event.mutable_event());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit_));
+  pb::Empty reply;
+  return FromGrpc(events_->SendEvent(&context, request, &reply));
 }
 
 }  // namespace belfry::internal

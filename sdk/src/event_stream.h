@@ -23,7 +23,7 @@ namespace belfry::internal {
 // Threads: safe. What is sent at once leaves as one batch; Send returns when the host has answered
 // for each event. The stream opens at the first Send, and again at the first Send after it broke.
 // Limits: 8,192 events or 16 MiB that the host has not acknowledged: a Send that has some among
-// them waits for them, any other is refused with ResourceExhausted; 256 events or 1 MiB a batch;
+// them waits for them, any other is refused with ResourceExhausted; 1,024 events or 1 MiB a batch;
 // two batches on the way. Errors: as EventSender says; DeadlineExceeded when the host answers
 // nothing for `limit`: the event may or may not have been accepted.
 class EventStream final {
@@ -35,19 +35,20 @@ class EventStream final {
   EventStream& operator=(const EventStream&) = delete;
 
   // One status for each event.
-  std::vector<absl::Status> Send(const OutgoingEvents& events);
+  std::vector<absl::Status> Send(absl::Span<const Event> events);
 
  private:
   // Null once the host is known to have no such stream.
   std::shared_ptr<PublishCall> CurrentCall();
   void UseUnaryCalls();
   // OK when every event is answered, or another call may do for those that are not.
-  absl::Status SendOver(PublishCall& call, const OutgoingEvents& events,
+  absl::Status SendOver(PublishCall& call, absl::Span<const Event> events,
                         std::span<const std::size_t> open,
                         const std::shared_ptr<EventAnswers>& answers);
   absl::Status WaitForAnswers(EventAnswers& answers);
-  absl::Status SendUnary(const OutgoingEvents& events, std::span<const std::size_t> open,
+  absl::Status SendUnary(absl::Span<const Event> events, std::span<const std::size_t> open,
                          EventAnswers& answers);
+  absl::Status CallHost(std::string_view type, const EventFields& fields);
   std::chrono::steady_clock::time_point Deadline() const;
 
   const absl::Duration limit_;

@@ -1,5 +1,6 @@
 #include "belfry/events.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -34,13 +35,13 @@ absl::Status CheckType(std::string_view type) {
   return absl::OkStatus();
 }
 
-absl::Status CheckMetadata(const std::map<std::string, std::string>& metadata) {
-  if (metadata.size() > kMaxEntries) {
+absl::Status CheckSize(const internal::EventFields& fields) {
+  if (fields.size() > kMaxEntries) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "an event may have ", kMaxEntries, " metadata entries, this one has ", metadata.size()));
+        "an event may have ", kMaxEntries, " metadata entries, this one has ", fields.size()));
   }
   std::size_t bytes = 0;
-  for (const auto& [key, value] : metadata) bytes += key.size() + value.size();
+  for (const auto& [key, value] : fields) bytes += key.size() + value.size();
   if (bytes > kMaxMetadataBytes) {
     return absl::InvalidArgumentError(absl::StrCat("an event may have ", kMaxMetadataBytes,
                                                    " bytes of metadata, this one has ", bytes));
@@ -48,34 +49,36 @@ absl::Status CheckMetadata(const std::map<std::string, std::string>& metadata) {
   return absl::OkStatus();
 }
 
-std::map<std::string, std::string> Completed(std::string_view type, const EventMetadata& metadata) {
-  std::map<std::string, std::string> entries = metadata.extra;
-  entries["path"] = metadata.path;
-  if (!metadata.data_path.empty()) entries["data_path"] = metadata.data_path;
-  entries["operation"] = metadata.operation.empty() ? std::string(type.substr(type.rfind('/') + 1))
-                                                    : metadata.operation;
-  entries["modified"] = metadata.modified ? "true" : "false";
-  return entries;
-}
-
 }  // namespace
 
-absl::StatusOr<std::map<std::string, std::string>> internal::OutgoingEvents::Metadata(
-    std::size_t index) const {
-  const Event& event = events_[index];
+absl::Status internal::CompleteEvent(const Event& event, EventFields* fields) {
   if (absl::Status status = CheckType(event.type); !status.ok()) return status;
-  std::map<std::string, std::string> entries = Completed(event.type, event.metadata);
-  if (absl::Status status = CheckMetadata(entries); !status.ok()) return status;
-  return entries;
+  const std::string_view type = event.type;
+  const EventMetadata& metadata = event.metadata;
+  fields->clear();
+  fields->emplace_back("path", metadata.path);
+  if (!metadata.data_path.empty()) fields->emplace_back("data_path", metadata.data_path);
+  fields->emplace_back("operation", metadata.operation.empty()
+                                        ? type.substr(type.rfind('/') + 1)
+                                        : std::string_view(metadata.operation));
+  fields->emplace_back("modified", metadata.modified ? "true" : "false");
+  const std::size_t named = fields->size();
+  for (const auto& [key, value] : metadata.extra) {
+    const auto end = fields->begin() + named;
+    const bool taken =
+        std::any_of(fields->begin(), end, [&key](const auto& field) { return field.first == key; });
+    if (!taken) fields->emplace_back(key, value);
+  }
+  return CheckSize(*fields);
 }
 
 absl::Status EventSender::Send(std::string_view type, const EventMetadata& metadata) {
   const Event event{std::string(type), metadata};
-  return std::move(DoSend(internal::OutgoingEvents({&event, 1})).front());
+  return std::move(DoSend({&event, 1}).front());
 }
 
 std::vector<absl::Status> EventSender::SendAll(absl::Span<const Event> events) {
-  return DoSend(internal::OutgoingEvents(events));
+  return DoSend(events);
 }
 
 void EventSender::SendOrLog(std::string_view type, const EventMetadata& metadata) {

@@ -19,12 +19,16 @@ class RecordingSender final : public EventSender {
   std::vector<std::string> logged;
 
  private:
-  std::vector<absl::Status> DoSend(const internal::OutgoingEvents& events) override {
+  std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {
     std::vector<absl::Status> answers;
-    for (std::size_t i = 0; i < events.size(); ++i) {
-      auto metadata = events.Metadata(i);
-      answers.push_back(metadata.ok() ? answer : metadata.status());
-      if (metadata.ok()) sent.emplace_back(events.type(i), *std::move(metadata));
+    internal::EventFields fields;
+    for (const Event& event : events) {
+      const absl::Status status = internal::CompleteEvent(event, &fields);
+      answers.push_back(status.ok() ? answer : status);
+      if (!status.ok()) continue;
+      sent.emplace_back(event.type,
+                        std::map<std::string, std::string>(fields.begin(), fields.end()));
+      EXPECT_EQ(sent.back().second.size(), fields.size());  // Each key once.
     }
     return answers;
   }
@@ -45,6 +49,18 @@ TEST(EventSender, CompletesTheMetadataAsItTravels) {
   EXPECT_THAT(sender.sent.at(0).second,
               ElementsAre(Pair("data_path", "notes/a"), Pair("k", "v"), Pair("modified", "true"),
                           Pair("operation", "write"), Pair("path", "notes/a")));
+}
+
+TEST(EventSender, WhatIsNamedWinsOverTheSameKeyAmongTheOthers) {
+  RecordingSender sender;
+  const std::map<std::string, std::string> extra = {
+      {"data_path", "x"}, {"modified", "x"}, {"operation", "x"}, {"path", "x"}};
+  ASSERT_TRUE(sender.Send("a/b", {.path = "p", .data_path = "d", .extra = extra}).ok());
+  ASSERT_TRUE(sender.Send("a/b", {.path = "p", .extra = extra}).ok());
+  EXPECT_THAT(sender.sent.at(0).second,
+              ElementsAre(Pair("data_path", "d"), Pair("modified", "false"), Pair("operation", "b"),
+                          Pair("path", "p")));
+  EXPECT_EQ(sender.sent.at(1).second.at("data_path"), "x");
 }
 
 TEST(EventSender, LeavesOutAnEmptyDataPath) {

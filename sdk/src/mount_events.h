@@ -19,8 +19,11 @@ class MountEvents final : public EventSender {
   // Both must outlive this.
   MountEvents(EventStream* stream, const PluginLog* log) : stream_(stream), log_(log) {}
 
+  // What SendOrLog does when an event was not sent.
+  void NoteFailure(std::string_view type, const absl::Status& status) { LogFailure(type, status); }
+
  private:
-  std::vector<absl::Status> DoSend(const OutgoingEvents& events) override {
+  std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {
     return stream_->Send(events);
   }
   // At most once a minute for each type; of more than 256 failing types only the first are told

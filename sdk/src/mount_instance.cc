@@ -25,10 +25,10 @@ OutgoingReply Refuse(const absl::Status& status) {
 }  // namespace
 
 MountInstance::MountInstance(std::shared_ptr<grpc::Channel> channel, const PluginLog* log)
-    : storage_stub_(pb::Storage::NewStub(channel)),
-      hook_storage_(storage_stub_.get(), kHookCallLimit),
-      event_stream_(channel, kEventLimit),
-      events_(&event_stream_, log) {}
+    : event_stream_(channel, kEventLimit),
+      events_(&event_stream_, log),
+      storage_(channel, &events_),
+      hook_storage_(&storage_, kHookCallLimit) {}
 
 absl::StatusOr<std::shared_ptr<MountInstance>> MountInstance::Create(
     void (*define)(SecretsEngine&), Mount mount, std::shared_ptr<grpc::Channel> channel,
@@ -59,7 +59,7 @@ pb::HandleRequestReply MountInstance::Handle(const grpc::ServerContext& context,
                                              const pb::Request& request) {
   absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
   if (!incoming.ok()) return ToReply(Refuse(incoming.status()), request, absl::Now());
-  StorageClient storage(storage_stub_.get(), &context);
+  StorageClient storage(&storage_, &context);
   const OutgoingReply reply = engine_->Handle(Bound(*std::move(incoming), context, storage));
   return ToReply(reply, request, absl::Now());
 }
@@ -72,7 +72,7 @@ pb::HandleExistenceCheckReply MountInstance::CheckExistence(const grpc::ServerCo
   }
   absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
   if (!incoming.ok()) return ToReply(incoming.status());
-  StorageClient storage(storage_stub_.get(), &context);
+  StorageClient storage(&storage_, &context);
   return ToReply(engine_->CheckExistence(Bound(*std::move(incoming), context, storage)));
 }
 

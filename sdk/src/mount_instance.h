@@ -40,10 +40,10 @@ class MountInstance final {
   IncomingRequest Bound(IncomingRequest incoming, const grpc::ServerContext& context,
                         StorageClient& storage);
 
-  const std::unique_ptr<pb::Storage::Stub> storage_stub_;
-  StorageClient hook_storage_;
   EventStream event_stream_;
   MountEvents events_;
+  HostStorage storage_;
+  StorageClient hook_storage_;
   std::unique_ptr<EngineInstance> engine_;  // Last: it uses all of the above until it is gone.
 };
 

@@ -19,7 +19,7 @@ constexpr absl::Time kStart = absl::FromUnixSeconds(1'700'000'000);
 
 class NoEvents final : public EventSender {
  private:
-  std::vector<absl::Status> DoSend(const OutgoingEvents& events) override {
+  std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {
     return std::vector<absl::Status>(events.size(),
                                      absl::FailedPreconditionError("no events here"));
   }

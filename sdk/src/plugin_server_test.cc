@@ -82,8 +82,8 @@ class PluginServerTest : public ::testing::Test {
   }
 
   void StartHost() {
-    host_.emplace(host_path_, std::nullopt, belfry::testing::EventServices::kStreamAndUnary,
-                  &storage_, &recorded_);
+    host_.emplace(host_path_, std::nullopt, belfry::testing::HostKind::kBelfry, &storage_,
+                  &recorded_);
   }
   void Announce(std::uint32_t id) {
     plugin::ConnInfo info;

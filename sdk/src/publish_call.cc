@@ -18,12 +18,12 @@ constexpr std::size_t kMaxUnacknowledgedBatches = 2;
 constexpr char kBroken[] =
     "the event stream to the host broke; the event may or may not have been accepted";
 
-absl::Status ToStatus(const v1::RejectedEvent& rejected) {
-  return absl::Status(static_cast<absl::StatusCode>(rejected.code()), rejected.reason());
-}
-
-grpc::ByteBuffer ToBuffer(const std::string& wire) {
-  const grpc::Slice slice(wire);
+// Takes the text over, rather than copy it.
+grpc::ByteBuffer ToBuffer(std::string wire) {
+  auto* const owned = new std::string(std::move(wire));
+  const grpc::Slice slice(
+      owned->data(), owned->size(), [](void* text) { delete static_cast<std::string*>(text); },
+      owned);
   return grpc::ByteBuffer(&slice, 1);
 }
 
@@ -113,8 +113,7 @@ bool PublishCall::PrepareWrite() {
   queue_.pop_front();
   batch.number = next_batch_++;
   AppendBatchNumber(batch.number, &batch.wire);
-  request_ = ToBuffer(batch.wire);
-  batch.wire = std::string();
+  request_ = ToBuffer(std::exchange(batch.wire, std::string()));
   return true;
 }
 

@@ -25,7 +25,7 @@ struct EventChunk {
 };
 
 // No chunk is larger, but for a single event that is.
-constexpr std::size_t kMaxBatchEvents = 256;
+constexpr std::size_t kMaxBatchEvents = 1024;
 constexpr std::size_t kMaxBatchBytes = 1 << 20;
 
 enum class AddResult {

@@ -1,6 +1,8 @@
 #include "sdk/src/storage_client.h"
 
+#include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
+#include "sdk/src/random.h"
 #include "sdk/wire/handshake.h"
 
 namespace belfry::internal {
@@ -18,6 +20,30 @@ absl::Status FromText(const std::string& text) {
   }
   if (contains("relative paths not supported")) return absl::InvalidArgumentError(text);
   return absl::InternalError(text);
+}
+
+v1::ApplyRequest ToProto(const StorageBatch& batch, std::vector<const Event*>* sent,
+                         MountEvents* events) {
+  v1::ApplyRequest request;
+  for (const StorageBatch::Operation& operation : batch.operations()) {
+    v1::StorageOperation& added = *request.add_operations();
+    if (!operation.value) {
+      added.set_delete_(operation.key);
+      continue;
+    }
+    added.mutable_put()->set_key(operation.key);
+    added.mutable_put()->set_value(*operation.value);
+  }
+  EventFields fields;
+  for (const Event& event : batch.events()) {
+    if (absl::Status status = CompleteEvent(event, &fields); !status.ok()) {
+      events->NoteFailure(event.type, status);
+      continue;
+    }
+    internal::ToProto(event.type, NewUuid(), fields, request.add_events());
+    sent->push_back(&event);
+  }
+  return request;
 }
 
 absl::Status Outcome(const grpc::Status& status, const std::string& error_text) {
@@ -39,7 +65,7 @@ absl::StatusOr<std::optional<std::string>> StorageClient::Get(std::string_view k
   arguments.set_key(std::string(key));
   pb::StorageGetReply reply;
   const auto context = NewContext();
-  const grpc::Status status = stub_->Get(context.get(), arguments, &reply);
+  const grpc::Status status = host_->keys->Get(context.get(), arguments, &reply);
   if (absl::Status outcome = Outcome(status, reply.err()); !outcome.ok()) return outcome;
   if (!reply.has_entry()) return std::nullopt;
   return std::optional<std::string>(std::move(*reply.mutable_entry()->mutable_value()));
@@ -51,7 +77,7 @@ absl::Status StorageClient::Put(std::string_view key, std::string_view value) {
   arguments.mutable_entry()->set_value(std::string(value));
   pb::StoragePutReply reply;
   const auto context = NewContext();
-  const grpc::Status status = stub_->Put(context.get(), arguments, &reply);
+  const grpc::Status status = host_->keys->Put(context.get(), arguments, &reply);
   return Outcome(status, reply.err());
 }
 
@@ -60,8 +86,41 @@ absl::Status StorageClient::Delete(std::string_view key) {
   arguments.set_key(std::string(key));
   pb::StorageDeleteReply reply;
   const auto context = NewContext();
-  const grpc::Status status = stub_->Delete(context.get(), arguments, &reply);
+  const grpc::Status status = host_->keys->Delete(context.get(), arguments, &reply);
   return Outcome(status, reply.err());
+}
+
+absl::Status StorageClient::Apply(const StorageBatch& batch) {
+  if (host_->one_by_one) return ApplyOneByOne(batch);
+  // The events in it by their position in the batch: what is wrong with one is seen here.
+  std::vector<const Event*> sent;
+  v1::ApplyRequest request = ToProto(batch, &sent, host_->events);
+  v1::ApplyReply reply;
+  const auto context = NewContext();
+  const grpc::Status status = host_->batches->Apply(context.get(), request, &reply);
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    host_->one_by_one = true;
+    return ApplyOneByOne(batch);
+  }
+  if (!status.ok()) return FromGrpc(status);
+  for (const v1::RejectedEvent& rejected : reply.rejected()) {
+    if (rejected.index() < sent.size())
+      host_->events->NoteFailure(sent[rejected.index()]->type, ToStatus(rejected));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StorageClient::ApplyOneByOne(const StorageBatch& batch) {
+  absl::Status deleted;
+  for (const StorageBatch::Operation& operation : batch.operations()) {
+    if (!operation.value) {
+      deleted.Update(Delete(operation.key));
+    } else if (absl::Status status = Put(operation.key, *operation.value); !status.ok()) {
+      return status;
+    }
+  }
+  for (const Event& event : batch.events()) host_->events->SendOrLog(event.type, event.metadata);
+  return deleted.ok() ? deleted : absl::AbortedError(deleted.message());
 }
 
 absl::StatusOr<std::vector<std::string>> StorageClient::List(std::string_view prefix) {
@@ -69,7 +128,7 @@ absl::StatusOr<std::vector<std::string>> StorageClient::List(std::string_view pr
   arguments.set_prefix(std::string(prefix));
   pb::StorageListReply reply;
   const auto context = NewContext();
-  const grpc::Status status = stub_->List(context.get(), arguments, &reply);
+  const grpc::Status status = host_->keys->List(context.get(), arguments, &reply);
   if (absl::Status outcome = Outcome(status, reply.err()); !outcome.ok()) return outcome;
   return std::vector<std::string>(reply.keys().begin(), reply.keys().end());
 }

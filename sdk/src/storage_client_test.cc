@@ -10,6 +10,8 @@
 #include "gtest/gtest.h"
 #include "sdk/src/grpc_status.h"
 #include "sdk/src/stop_signal.h"
+#include "sdk/src/testing/fake_storage.h"
+#include "sdk/src/testing/host_server.h"
 #include "sdk/src/testing/scratch_directory.h"
 #include "sdk/wire/credentials.h"
 #include "server/base/mutex.h"
@@ -48,11 +50,11 @@ class SilentStorage final : public pb::Storage::Service {
 // A plugin whose only request reads from storage.
 class ReadingPlugin final : public pb::Backend::Service {
  public:
-  explicit ReadingPlugin(std::shared_ptr<grpc::Channel> host) : stub_(pb::Storage::NewStub(host)) {}
+  explicit ReadingPlugin(const std::shared_ptr<grpc::Channel>& host) : storage_(host, nullptr) {}
 
   grpc::Status HandleRequest(grpc::ServerContext* context, const pb::HandleRequestArgs*,
                              pb::HandleRequestReply*) override {
-    outcome_ = StorageClient(stub_.get(), context).Get("key").status();
+    outcome_ = StorageClient(&storage_, context).Get("key").status();
     done_.Request();
     return ToGrpc(outcome_);
   }
@@ -63,7 +65,7 @@ class ReadingPlugin final : public pb::Backend::Service {
   }
 
  private:
-  const std::unique_ptr<pb::Storage::Stub> stub_;
+  HostStorage storage_;
   StopSignal done_;
   absl::Status outcome_;
 };
@@ -111,6 +113,56 @@ TEST_F(StorageOfARequestTest, EndsWhenTheClientGoesAway) {
   storage_.WaitUntilGivenUp();
   EXPECT_EQ(plugin_.Outcome().code(), absl::StatusCode::kCancelled);
   caller.join();
+}
+
+// A mount's storage at a host that serves what Vault does.
+class StorageAtVaultTest : public ::testing::Test {
+ protected:
+  const belfry::testing::ScratchDirectory directory_;
+  belfry::testing::InMemoryFakeStorage storage_;
+  belfry::testing::RecordedEvents events_;
+  const belfry::testing::HostServer host_{directory_.path() + "/host", std::nullopt,
+                                          belfry::testing::HostKind::kVault, &storage_, &events_};
+  const std::shared_ptr<grpc::Channel> channel_ =
+      wire::Connect("unix", directory_.path() + "/host", std::nullopt);
+  const PluginLog log_{2};
+  EventStream stream_{channel_, absl::Seconds(30)};
+  MountEvents mount_events_{&stream_, &log_};
+  HostStorage at_host_{channel_, &mount_events_};
+  StorageClient client_{&at_host_, absl::Seconds(30)};
+};
+
+TEST_F(StorageAtVaultTest, ABatchIsDoneOneByOneAndThenTold) {
+  ASSERT_EQ(storage_.Put("old", "o"), absl::OkStatus());
+  for (const char* value : {"1", "2"}) {
+    StorageBatch batch;
+    batch.Put("a", value).Delete("old").Tell("t/write", {.path = value});
+    EXPECT_EQ(client_.Apply(batch), absl::OkStatus());
+    EXPECT_EQ(**storage_.Get("a"), value);
+    EXPECT_EQ(*storage_.Get("old"), std::nullopt);
+    EXPECT_EQ(events_.All().back().metadata.at("path"), value);
+    EXPECT_TRUE(at_host_.one_by_one);  // The second time nobody asks.
+  }
+}
+
+TEST_F(StorageAtVaultTest, ADeleteThatFailsHoldsUpNothingAndIsSaid) {
+  ASSERT_EQ(storage_.Put("old", "o"), absl::OkStatus());
+  StorageBatch batch;
+  batch.Put("a", "1").Delete("old").Put("b", "2").Tell("t/write", {.path = "p"});
+  storage_.FailAfter(1, absl::UnavailableError("down"));
+  EXPECT_EQ(client_.Apply(batch), absl::AbortedError("down"));
+  EXPECT_EQ(**storage_.Get("b"), "2");
+  EXPECT_EQ(**storage_.Get("old"), "o");
+  EXPECT_EQ(events_.All().size(), 1u);
+}
+
+TEST_F(StorageAtVaultTest, APutThatFailsEndsItAndNobodyIsTold) {
+  StorageBatch batch;
+  batch.Put("a", "1").Put("b", "2").Tell("t/write", {.path = "p"});
+  storage_.FailAfter(1, absl::UnavailableError("down"));
+  EXPECT_EQ(client_.Apply(batch), absl::UnavailableError("down"));
+  EXPECT_EQ(*storage_.Get("b"), std::nullopt);
+  EXPECT_TRUE(events_.All().empty());
 }
 
 }  // namespace

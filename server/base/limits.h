@@ -15,6 +15,8 @@ struct Limits {
   // still fit.
   std::size_t max_event_bytes = 30 * 1024;
   std::size_t max_events_per_batch = 4096;
+  // What a plugin may change in its storage at once.
+  std::size_t max_operations_per_batch = 4096;
 
   // Subscribers. A queue that is full in either unit closes its subscriber with 1013.
   std::size_t max_queued_frames = 8192;

@@ -67,24 +67,6 @@ absl::Status CheckStruct(const Struct& object) {
   return absl::OkStatus();
 }
 
-bool IsInMount(std::string_view mount_path, std::string_view path) {
-  if (mount_path.ends_with('/')) mount_path.remove_suffix(1);
-  return path == mount_path ||
-         (path.starts_with(mount_path) && path.substr(mount_path.size()).starts_with('/'));
-}
-
-absl::Status PrefixPath(std::string_view mount_path, std::string_view key, Value& path) {
-  if (path.kind_case() != Value::kStringValue) {
-    return absl::InvalidArgumentError(Concat({"the event's ", key, " must be a text"}));
-  }
-  std::string joined = JoinPath(mount_path, path.string_value());
-  if (!IsInMount(mount_path, joined)) {
-    return absl::PermissionDeniedError(Concat({"the event's ", key, " leaves its mount"}));
-  }
-  path.set_string_value(std::move(joined));
-  return absl::OkStatus();
-}
-
 // Whether there is nothing to clean: no empty, "." or ".." part, thus no '/' at either end.
 bool IsClean(std::string_view path) {
   for (std::size_t begin = 0; begin <= path.size();) {
@@ -97,6 +79,28 @@ bool IsClean(std::string_view path) {
     begin = end + 1;
   }
   return true;
+}
+
+bool IsInMount(std::string_view mount_path, std::string_view path) {
+  if (mount_path.ends_with('/')) mount_path.remove_suffix(1);
+  return path == mount_path ||
+         (path.starts_with(mount_path) && path.substr(mount_path.size()).starts_with('/'));
+}
+
+absl::Status PrefixPath(std::string_view mount_path, std::string_view key, Value& path) {
+  if (path.kind_case() != Value::kStringValue) {
+    return absl::InvalidArgumentError(Concat({"the event's ", key, " must be a text"}));
+  }
+  if (IsClean(path.string_value()) && mount_path.ends_with('/')) {
+    path.mutable_string_value()->insert(0, mount_path);
+    return absl::OkStatus();
+  }
+  std::string joined = JoinPath(mount_path, path.string_value());
+  if (!IsInMount(mount_path, joined)) {
+    return absl::PermissionDeniedError(Concat({"the event's ", key, " leaves its mount"}));
+  }
+  path.set_string_value(std::move(joined));
+  return absl::OkStatus();
 }
 
 // Checks all values and puts the mount in front of those that are paths.
@@ -114,6 +118,15 @@ absl::Status AcceptMetadata(std::string_view mount_path, const Limits& limits, S
   return absl::OkStatus();
 }
 
+// No less than what an event of so many bytes has when the host has put in its part: an id, who the
+// mount is, and the mount's path in front of two others.
+std::size_t SizeWithMount(const logical::EventPluginInfo& mount, std::size_t sent_bytes) {
+  constexpr std::size_t kIdAndLengths = 64;
+  return sent_bytes + kIdAndLengths + mount.mount_class().size() + mount.mount_accessor().size() +
+         3 * mount.mount_path().size() + mount.plugin().size() + mount.plugin_version().size() +
+         mount.version().size();
+}
+
 bool Same(const logical::EventPluginInfo& a, const logical::EventPluginInfo& b) {
   return a.mount_class() == b.mount_class() && a.mount_accessor() == b.mount_accessor() &&
          a.mount_path() == b.mount_path() && a.plugin() == b.plugin() &&
@@ -121,8 +134,8 @@ bool Same(const logical::EventPluginInfo& a, const logical::EventPluginInfo& b) 
          a.is_local() == b.is_local();
 }
 
-absl::Status GiveIdentity(const logical::EventPluginInfo& mount, logical::EventReceived* event) {
-  if (event->has_plugin_info() && !Same(event->plugin_info(), mount)) {
+absl::Status GiveIdentity(logical::EventPluginInfo* mount, logical::EventReceived* event) {
+  if (event->has_plugin_info() && !Same(event->plugin_info(), *mount)) {
     return absl::PermissionDeniedError(
         "the event's plugin info is not that of its mount; leave it out, the host fills it in");
   }
@@ -132,36 +145,29 @@ absl::Status GiveIdentity(const logical::EventPluginInfo& mount, logical::EventR
     return absl::PermissionDeniedError("the event claims a namespace that is not its mount's");
   }
   event->clear_namespace_();
-  *event->mutable_plugin_info() = mount;
+  event->unsafe_arena_set_allocated_plugin_info(mount);
   if (event->event().id().empty()) event->mutable_event()->set_id(NewUuid());
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status AcceptEvent(const logical::EventPluginInfo& mount, const Limits& limits,
-                         logical::EventReceived* event) {
-  absl::Status status = CheckType(event->event_type(), limits);
+absl::Status AcceptEvent(logical::EventPluginInfo* mount, const Limits& limits,
+                         const SentEvent& sent) {
+  logical::EventReceived& event = *sent.event;
+  absl::Status status = CheckType(event.event_type(), limits);
   if (!status.ok()) return status;
-  status = GiveIdentity(mount, event);
-  if (!status.ok()) return status;
-  if (event->event().has_metadata()) {
-    status =
-        AcceptMetadata(mount.mount_path(), limits, *event->mutable_event()->mutable_metadata());
-    if (!status.ok()) return status;
-  }
-  if (event->ByteSizeLong() > limits.max_event_bytes) {
+  if (SizeWithMount(*mount, sent.bytes) > limits.max_event_bytes) {
     return absl::ResourceExhaustedError(
         Concat({"the event is larger than ", std::to_string(limits.max_event_bytes), " bytes"}));
   }
-  return absl::OkStatus();
+  status = GiveIdentity(mount, &event);
+  if (!status.ok()) return status;
+  if (!event.event().has_metadata()) return absl::OkStatus();
+  return AcceptMetadata(mount->mount_path(), limits, *event.mutable_event()->mutable_metadata());
 }
 
 std::string JoinPath(std::string_view mount_path, std::string_view path) {
-  if (mount_path.ends_with('/') && IsClean(mount_path.substr(0, mount_path.size() - 1)) &&
-      IsClean(path)) {
-    return Concat({mount_path, path});
-  }
   const std::string whole = Concat({mount_path, "/", path});
   std::vector<std::string_view> parts;
   for (std::size_t begin = 0; begin <= whole.size();) {

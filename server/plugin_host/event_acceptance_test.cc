@@ -28,10 +28,17 @@ logical::EventReceived MakeEvent() {
   return event;
 }
 
-absl::StatusOr<logical::EventReceived> Accept(logical::EventReceived event) {
-  if (absl::Status status = AcceptEvent(SecretMount(), Limits(), &event); !status.ok())
+absl::StatusOr<logical::EventReceived> Accept(const logical::EventReceived& sent) {
+  google::protobuf::Arena arena;
+  auto* const mount = google::protobuf::Arena::CreateMessage<logical::EventPluginInfo>(&arena);
+  *mount = SecretMount();
+  auto* const event = google::protobuf::Arena::CreateMessage<logical::EventReceived>(&arena);
+  *event = sent;
+  if (absl::Status status = AcceptEvent(mount, Limits(), {event, sent.ByteSizeLong()});
+      !status.ok()) {
     return status;
-  return event;
+  }
+  return *event;
 }
 
 std::string Text(const logical::EventReceived& event, const char* key) {
@@ -118,6 +125,19 @@ TEST(AcceptEvent, WhatIsOverALimitIsExhausted) {
   logical::EventReceived long_type = MakeEvent();
   long_type.set_event_type(std::string(300, 'x'));
   EXPECT_EQ(Accept(long_type).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(AcceptEvent, WhatTheHostAddsStillFitsWithinTheLimit) {
+  logical::EventReceived event = MakeEvent();
+  int accepted = 0;
+  for (std::size_t note = Limits().max_event_bytes - 600; note < Limits().max_event_bytes; ++note) {
+    event.mutable_event()->set_note(std::string(note, 'x'));
+    const absl::StatusOr<logical::EventReceived> whole = Accept(event);
+    if (!whole.ok()) continue;
+    EXPECT_LE(whole->ByteSizeLong(), Limits().max_event_bytes);
+    ++accepted;
+  }
+  EXPECT_GT(accepted, 100);
 }
 
 TEST(AcceptEvent, AMissingIdIsMade) {

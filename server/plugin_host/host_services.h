@@ -1,37 +1,14 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "sdk/wire/credentials.h"
-#include "server/base/clock.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/metrics.h"
-#include "server/bus/bus.h"
-#include "server/mounts/mount_table.h"
-#include "server/storage/storage.h"
+#include "server/plugin_host/mount_services.h"
 
 namespace belfry::plugin_host {
-
-// What one mount of one plugin process may use of the host. The pointers must outlive HostServices.
-struct MountServices {
-  logical::EventPluginInfo plugin_info;
-  storage::Storage* storage = nullptr;  // Null while a plugin is registered: its calls fail.
-  bus::Publisher* publisher = nullptr;
-  const Clock* clock = nullptr;
-  Metrics* metrics = nullptr;
-  Logger logger;
-  Limits limits;
-  bool local = false;
-  bool caching_disabled = false;
-  absl::Duration default_lease_ttl;
-  absl::Duration max_lease_ttl;
-  std::string vault_version;
-};
 
 // A listener of its own for one mount, which serves storage, system view, events and observations
 // to its plugin. Whoever calls here is that mount: nobody else was told of the socket or holds the

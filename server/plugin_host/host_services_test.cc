@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
+#include "proto/belfry/v1/storage.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "server/base/testing.h"
 #include "server/plugin_host/testing.h"
@@ -64,6 +65,11 @@ class HostServicesTest : public ::testing::Test {
     pb::StorageGetReply reply;
     EXPECT_TRUE(pb::Storage::NewStub(channel_)->Get(&context, args, &reply).ok());
     return reply;
+  }
+
+  grpc::Status Apply(const v1::ApplyRequest& request, v1::ApplyReply* reply) {
+    grpc::ClientContext context;
+    return v1::Storage::NewStub(channel_)->Apply(&context, request, reply);
   }
 
   std::string folder_;
@@ -177,6 +183,53 @@ TEST_F(HostServicesTest, StorageIsReadOnlyUntilSetupIsOver) {
   EXPECT_FALSE(Get("b").has_entry());
   EXPECT_EQ(Get("b").err(), "");
   EXPECT_EQ(Put("../b", "1"), "relative paths not supported");
+}
+
+TEST_F(HostServicesTest, ABatchIsStoredThenTold) {
+  services_->AllowWrites();
+  ASSERT_EQ(Put("old", "1"), "");
+  v1::ApplyRequest request;
+  request.add_operations()->mutable_put()->set_key("new");
+  request.mutable_operations(0)->mutable_put()->set_value("2");
+  request.add_operations()->set_delete_("old");
+  *request.add_events() = Event("forger/first");
+  *request.add_events() = Event("forger/forged");
+  request.mutable_events(1)->mutable_plugin_info()->set_mount_path("secret/");
+  v1::ApplyReply reply;
+  ASSERT_TRUE(Apply(request, &reply).ok());
+  EXPECT_EQ(Get("new").entry().value(), "2");
+  EXPECT_FALSE(Get("old").has_entry());
+  ASSERT_EQ(reply.rejected_size(), 1);
+  EXPECT_EQ(reply.rejected(0).index(), 1u);
+  EXPECT_EQ(reply.rejected(0).code(), grpc::StatusCode::PERMISSION_DENIED);
+  const std::vector<PublishedEvent> events = publisher_.Take(1);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].message.event_type(), "forger/first");
+  EXPECT_EQ(events[0].message.plugin_info().mount_path(), "honest/");
+}
+
+TEST_F(HostServicesTest, ABatchThatCannotBeStoredChangesAndTellsNothing) {
+  v1::ApplyRequest request;
+  request.add_operations()->mutable_put()->set_key("a");
+  *request.add_events() = Event("forger/first");
+  v1::ApplyReply reply;
+  const grpc::Status read_only = Apply(request, &reply);
+  EXPECT_EQ(read_only.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(read_only.error_message(), "cannot write to storage during setup");
+  services_->AllowWrites();
+  request.add_operations();
+  EXPECT_EQ(Apply(request, &reply).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.mutable_operations(1)->set_delete_("../b");
+  const grpc::Status bad_key = Apply(request, &reply);
+  EXPECT_EQ(bad_key.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(bad_key.error_message(), "relative paths not supported");
+  EXPECT_FALSE(Get("a").has_entry());
+  for (int i = 0; i < 5000; ++i) request.add_operations()->set_delete_("b");
+  EXPECT_EQ(Apply(request, &reply).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  // Only this one: nothing was published before it.
+  request.clear_operations();
+  ASSERT_TRUE(Apply(request, &reply).ok());
+  EXPECT_EQ(publisher_.Take(1).size(), 1u);
 }
 
 TEST_F(HostServicesTest, TheSystemViewIsThatOfAVaultWithoutEnterprise) {

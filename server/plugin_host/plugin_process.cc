@@ -178,12 +178,8 @@ absl::Status PluginProcess::Connect(const wire::Handshake& handshake) {
                 healthy.error_message(), ")"}));
   }
   AskMultiplexing();
-  stdio_stub_ = plugin::GRPCStdio::NewStub(channel_);
-  broker_stub_ = plugin::GRPCBroker::NewStub(channel_);
-  broker_ = broker_stub_->StartStream(&broker_context_);
-  // Both end with the streams, which the destructor cancels before it joins.
-  stdio_thread_ = std::thread([this] { DrainStdio(); });
-  broker_thread_ = std::thread([this] { DrainBroker(); });
+  stdio_ = std::make_unique<StdioStream>(channel_, logger_, limits_.max_plugin_log_line_bytes);
+  broker_ = std::make_unique<BrokerStream>(channel_);
   return absl::OkStatus();
 }
 
@@ -214,32 +210,12 @@ bool PluginProcess::Answers() const {
   return code != grpc::StatusCode::UNAVAILABLE && code != grpc::StatusCode::DEADLINE_EXCEEDED;
 }
 
-void PluginProcess::DrainStdio() {
-  const auto stream = stdio_stub_->StreamStdio(&stdio_context_, google::protobuf::Empty());
-  PluginLog output(logger_, limits_.max_plugin_log_line_bytes);
-  PluginLog error(logger_, limits_.max_plugin_log_line_bytes);
-  plugin::StdioData data;
-  while (stream->Read(&data))
-    (data.channel() == plugin::StdioData::STDERR ? error : output).Append(data.data());
-  output.Finish();
-  error.Finish();
-  (void)stream->Finish();
-}
-
-// Plugins announce nothing to the host in this protocol; reading notices the stream's end.
-void PluginProcess::DrainBroker() {
-  plugin::ConnInfo info;
-  while (broker_->Read(&info)) {
-  }
-}
-
 bool PluginProcess::Announce(std::uint32_t id, const std::string& socket) {
   plugin::ConnInfo info;
   info.set_service_id(id);
   info.set_network("unix");
   info.set_address(socket);
-  MutexLock lock(&broker_mutex_);
-  return broker_->Write(info);
+  return broker_->Announce(info);
 }
 
 void PluginProcess::AskToStop() {
@@ -259,11 +235,8 @@ PluginProcess::~PluginProcess() {
     logger_.Warn("the plugin did not stop when it was asked to and was killed");
   }
   if (process_ != nullptr) process_->Kill();
-  broker_context_.TryCancel();
-  stdio_context_.TryCancel();
-  if (stdio_thread_.joinable()) stdio_thread_.join();
-  if (broker_thread_.joinable()) broker_thread_.join();
-  if (broker_ != nullptr) (void)broker_->Finish();
+  broker_.reset();
+  stdio_.reset();
   process_.reset();
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);

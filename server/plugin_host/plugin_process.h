@@ -15,19 +15,18 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/channel.h"
-#include "grpcpp/client_context.h"
-#include "proto/vault/grpc_broker.grpc.pb.h"
-#include "proto/vault/grpc_stdio.grpc.pb.h"
 #include "sdk/wire/credentials.h"
 #include "sdk/wire/handshake.h"
 #include "server/base/limits.h"
 #include "server/base/logging.h"
 #include "server/base/mutex.h"
 #include "server/mounts/plugin_catalog.h"
+#include "server/plugin_host/broker_stream.h"
 #include "server/plugin_host/handshake_reader.h"
 #include "server/plugin_host/plugin_program.h"
 #include "server/plugin_host/process.h"
 #include "server/plugin_host/socket_directory.h"
+#include "server/plugin_host/stdio_stream.h"
 
 namespace belfry::plugin_host {
 
@@ -89,8 +88,6 @@ class PluginProcess {
   void AskMultiplexing();
   void OnExit(const ExitStatus& status);
   grpc::Status AskHealth(std::chrono::seconds limit) const;
-  void DrainStdio();
-  void DrainBroker();
   void AskToStop();
 
   const std::string folder_;
@@ -111,14 +108,8 @@ class PluginProcess {
   HandshakeReader reader_;
   std::unique_ptr<Process> process_;
   std::shared_ptr<grpc::Channel> channel_;  // Shared: gRPC's own type.
-  std::unique_ptr<plugin::GRPCBroker::Stub> broker_stub_;
-  std::unique_ptr<plugin::GRPCStdio::Stub> stdio_stub_;
-  grpc::ClientContext broker_context_;
-  grpc::ClientContext stdio_context_;
-  Mutex broker_mutex_;
-  std::unique_ptr<grpc::ClientReaderWriter<plugin::ConnInfo, plugin::ConnInfo>> broker_;
-  std::thread stdio_thread_;
-  std::thread broker_thread_;
+  std::unique_ptr<StdioStream> stdio_;
+  std::unique_ptr<BrokerStream> broker_;
 };
 
 }  // namespace belfry::plugin_host

@@ -39,6 +39,21 @@ class InMemoryStorage final : public Storage {
     return absl::OkStatus();
   }
 
+  absl::Status Apply(std::span<const Operation> operations) override {
+    for (const Operation& operation : operations) {
+      if (absl::Status status = CheckKey(operation.key); !status.ok()) return status;
+    }
+    MutexLock lock(&mutex_);
+    for (const Operation& operation : operations) {
+      if (operation.value) {
+        values_.insert_or_assign(std::string(operation.key), std::string(*operation.value));
+      } else if (const auto it = values_.find(operation.key); it != values_.end()) {
+        values_.erase(it);
+      }
+    }
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
     if (absl::Status status = CheckKey(prefix); !status.ok()) return status;
     std::vector<std::string> names;
@@ -76,6 +91,17 @@ class View final : public Storage {
   }
   absl::Status Delete(std::string_view key) override {
     return base_->Delete(Concat({prefix_, key}));
+  }
+  absl::Status Apply(std::span<const Operation> operations) override {
+    std::vector<std::string> keys;
+    keys.reserve(operations.size());
+    std::vector<Operation> below;
+    below.reserve(operations.size());
+    for (const Operation& operation : operations) {
+      keys.push_back(Concat({prefix_, operation.key}));
+      below.push_back({keys.back(), operation.value});
+    }
+    return base_->Apply(below);
   }
   absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
     return base_->List(Concat({prefix_, prefix}));

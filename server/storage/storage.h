@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,12 @@
 #include "absl/status/statusor.h"
 
 namespace belfry::storage {
+
+// A change: a value for a key, or, without one, its end. The views must live while it is used.
+struct Operation {
+  std::string_view key;
+  std::optional<std::string_view> value;
+};
 
 // Keys and values, as bytes. Thread-safe; a Put that has returned OK is seen by every later Get.
 // Keys are '/'-separated paths; a key that contains ".." is InvalidArgument "relative paths not
@@ -22,6 +29,8 @@ class Storage {
   virtual absl::Status Put(std::string_view key, std::string_view value) = 0;
   // OK when there was none.
   virtual absl::Status Delete(std::string_view key) = 0;
+  // All of them, in this order, or none; no Get or List sees a part.
+  virtual absl::Status Apply(std::span<const Operation> operations) = 0;
   // What is directly below `prefix` (empty, or ending in '/'), without it, in lexical order, each
   // name once; folders end in '/'.
   virtual absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const = 0;

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
 namespace belfry::storage {
 namespace {
 
@@ -46,6 +51,46 @@ TEST_F(StorageTest, RelativePathsAreRefusedWithTheTextThatPluginsCompare) {
   EXPECT_EQ(storage_->Get("..").status(), refused);
   EXPECT_EQ(storage_->Delete("../a"), refused);
   EXPECT_EQ(storage_->List("../").status(), refused);
+}
+
+TEST_F(StorageTest, WhatIsAppliedTogetherIsDoneInOrder) {
+  Put("a");
+  ASSERT_TRUE(
+      storage_->Apply(std::vector<Operation>{{"b", "1"}, {"a", {}}, {"b", "2"}, {"c", {}}}).ok());
+  EXPECT_EQ(*storage_->Get("a"), std::nullopt);
+  EXPECT_EQ(**storage_->Get("b"), "2");
+}
+
+TEST_F(StorageTest, OneBadKeyAmongThemChangesNothing) {
+  Put("a");
+  EXPECT_EQ(storage_->Apply(std::vector<Operation>{{"b", "1"}, {"a", {}}, {"../c", "2"}}),
+            absl::InvalidArgumentError("relative paths not supported"));
+  EXPECT_EQ(**storage_->Get("a"), "v");
+  EXPECT_EQ(*storage_->Get("b"), std::nullopt);
+}
+
+TEST_F(StorageTest, WhoReadsMeanwhileSeesAllOrNothing) {
+  std::atomic<bool> stop = false;
+  std::thread writer([&] {
+    for (int i = 0; !stop; ++i) {
+      const std::string value = std::to_string(i);
+      ASSERT_TRUE(storage_->Apply(std::vector<Operation>{{"x", value}, {"y", value}}).ok());
+    }
+  });
+  for (int i = 0; i < 2000; ++i) {
+    const std::optional<std::string> x = *storage_->Get("x");
+    const std::optional<std::string> y = *storage_->Get("y");
+    if (x) EXPECT_GE(std::stoi(y.value_or("-1")), std::stoi(*x));
+  }
+  stop = true;
+  writer.join();
+}
+
+TEST_F(StorageTest, AViewAppliesBelowItsPrefix) {
+  const std::unique_ptr<Storage> view = NewView(storage_.get(), "p/");
+  Put("p/a");
+  ASSERT_TRUE(view->Apply(std::vector<Operation>{{"a", {}}, {"b", "1"}}).ok());
+  EXPECT_THAT(*storage_->List("p/"), ElementsAre("b"));
 }
 
 TEST_F(StorageTest, AViewSeesOnlyWhatIsBelowItsPrefix) {

@@ -18,7 +18,7 @@ namespace belfry::bench {
 namespace {
 
 // The SDK's.
-constexpr int kBatch = 256;
+constexpr int kBatch = 1024;
 
 std::string NewFolder() {
   std::string path = (std::filesystem::temp_directory_path() / "bench-XXXXXX").string();

@@ -1,11 +1,13 @@
-// An event as a plugin sends it, a serialized logical.EventReceived: what the host accepts of it,
-// and what subscribers then get. (plugin-protocol 5.10, 6.5)
+// A batch of events as a plugin sends it, a serialized belfry.v1.PublishRequest: what the host
+// accepts of it, and what subscribers then get. (plugin-protocol 5.10, 6.5)
 
 #include <string>
 
 #include "belfry/json.h"
+#include "proto/belfry/v1/event_producer.pb.h"
 #include "server/encode/encode.h"
 #include "server/plugin_host/event_acceptance.h"
+#include "server/plugin_host/event_batch.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry::plugin_host {
@@ -76,15 +78,27 @@ void ExamineFrames(const logical::EventReceived& event) {
 }  // namespace belfry::plugin_host
 
 void belfry::fuzz::Examine(std::string_view input) {
-  logical::EventReceived event;
-  if (!event.ParseFromArray(input.data(), static_cast<int>(input.size()))) return;
-  static const logical::EventPluginInfo mount = plugin_host::Mount();
+  using google::protobuf::Arena;
   static const Limits limits = plugin_host::SmallLimits();
-  if (const absl::Status status = plugin_host::AcceptEvent(mount, limits, &event); !status.ok()) {
-    plugin_host::ExamineRefusal(status);
-    return;
+  Arena arena;
+  const auto batch = plugin_host::ParseEventBatch(input, limits.max_events_per_batch, &arena);
+  v1::PublishRequest request;
+  if (request.ParseFromArray(input.data(), static_cast<int>(input.size()))) {
+    BELFRY_CLAIM(batch.ok() || absl::IsResourceExhausted(batch.status()));
+    BELFRY_CLAIM(!batch.ok() || batch->number == request.batch());
+    BELFRY_CLAIM(!batch.ok() || static_cast<int>(batch->events.size()) == request.events_size());
   }
-  plugin_host::ExamineIdentity(event);
-  plugin_host::ExamineLimits(event, limits);
-  plugin_host::ExamineFrames(event);
+  // Protobuf counts the batch among the levels of nesting, and allows a hundred.
+  if (!batch.ok()) return;
+  auto* const mount = Arena::CreateMessage<logical::EventPluginInfo>(&arena);
+  *mount = plugin_host::Mount();
+  for (const plugin_host::SentEvent& sent : batch->events) {
+    if (const absl::Status status = plugin_host::AcceptEvent(mount, limits, sent); !status.ok()) {
+      plugin_host::ExamineRefusal(status);
+      continue;
+    }
+    plugin_host::ExamineIdentity(*sent.event);
+    plugin_host::ExamineLimits(*sent.event, limits);
+    plugin_host::ExamineFrames(*sent.event);
+  }
 }

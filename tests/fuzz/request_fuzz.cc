@@ -65,7 +65,7 @@ void Define(SecretsEngine& engine) {
 }
 
 class NoEvents final : public EventSender {
-  std::vector<absl::Status> DoSend(const OutgoingEvents& events) override {
+  std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {
     return std::vector<absl::Status>(events.size());
   }
   void LogFailure(std::string_view, const absl::Status&) override {}

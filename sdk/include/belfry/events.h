@@ -1,13 +1,12 @@
 #pragma once
 
-#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
 namespace belfry {
@@ -36,19 +35,10 @@ struct Event {
 
 namespace internal {
 
-// What an EventSender is asked to send. Checked and completed one by one when they are taken, so
-// that many need no memory of their own. Lives during the call.
-class OutgoingEvents {
- public:
-  explicit OutgoingEvents(absl::Span<const Event> events) : events_(events) {}
-  std::size_t size() const { return events_.size(); }
-  const std::string& type(std::size_t index) const { return events_[index].type; }
-  // Keys and values as they travel; InvalidArgument when the event must not be sent.
-  absl::StatusOr<std::map<std::string, std::string>> Metadata(std::size_t index) const;
-
- private:
-  absl::Span<const Event> events_;
-};
+// An event's metadata as it travels: views of the event, each key once.
+using EventFields = std::vector<std::pair<std::string_view, std::string_view>>;
+// Completes the metadata; InvalidArgument when the event must not be sent.
+absl::Status CompleteEvent(const Event& event, EventFields* fields);
 
 }  // namespace internal
 
@@ -83,8 +73,8 @@ class EventSender {
   void SendOrLog(std::string_view type, const EventMetadata& metadata);
 
  private:
-  // One status for each event.
-  virtual std::vector<absl::Status> DoSend(const internal::OutgoingEvents& events) = 0;
+  // One status for each event. They have yet to be completed.
+  virtual std::vector<absl::Status> DoSend(absl::Span<const Event> events) = 0;
   virtual void LogFailure(std::string_view type, const absl::Status& status) = 0;
 };
 

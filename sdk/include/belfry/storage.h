@@ -7,8 +7,30 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "belfry/events.h"
 
 namespace belfry {
+
+// Changes that belong together, and the events that tell of them. A value.
+class StorageBatch {
+ public:
+  struct Operation {
+    std::string key;
+    std::optional<std::string> value;  // nullopt: the key is to go.
+  };
+
+  StorageBatch& Put(std::string key, std::string value);
+  StorageBatch& Delete(std::string key);
+  // As EventSender::SendOrLog, once the changes are stored.
+  StorageBatch& Tell(std::string type, EventMetadata metadata);
+
+  const std::vector<Operation>& operations() const { return operations_; }
+  const std::vector<Event>& events() const { return events_; }
+
+ private:
+  std::vector<Operation> operations_;
+  std::vector<Event> events_;
+};
 
 // The mount's own keys; nobody else's. They live in the host, behind its encryption.
 //
@@ -28,6 +50,14 @@ class Storage {
   [[nodiscard]] virtual absl::Status Put(std::string_view key, std::string_view value) = 0;
   // OK when there was none.
   [[nodiscard]] virtual absl::Status Delete(std::string_view key) = 0;
+  // All of the batch in one round trip: a reader sees everything of it or nothing, and so does who
+  // comes after a crash. Its events are accepted, in their order, before this returns; one that is
+  // refused is logged and undoes nothing. After an error nothing has changed and nobody was told.
+  //
+  // Hosts other than Belfry do it one by one, in order: put last what makes the rest visible.
+  // There, a Put that fails ends it; after a Delete that fails the rest is done and told, and the
+  // status is Aborted.
+  [[nodiscard]] virtual absl::Status Apply(const StorageBatch& batch) = 0;
   // What is directly below `prefix` (empty, or ending in '/'), without it; folders end in '/'. In
   // lexical order.
   virtual absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) = 0;

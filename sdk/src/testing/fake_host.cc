@@ -17,13 +17,9 @@ class RecordingSender final : public EventSender {
   explicit RecordingSender(RecordedEvents* events) : events_(events) {}
 
  private:
-  std::vector<absl::Status> DoSend(const internal::OutgoingEvents& events) override {
+  std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {
     std::vector<absl::Status> answers;
-    for (std::size_t i = 0; i < events.size(); ++i) {
-      auto metadata = events.Metadata(i);
-      answers.push_back(metadata.ok() ? events_->Accept({events.type(i), *std::move(metadata)})
-                                      : metadata.status());
-    }
+    for (const Event& event : events) answers.push_back(events_->Accept(event));
     return answers;
   }
   void LogFailure(std::string_view, const absl::Status&) override {}
@@ -106,8 +102,8 @@ class FakeHost final : public TestHost {
     return request;
   }
 
-  InMemoryFakeStorage storage_;
   RecordedEvents events_;
+  InMemoryFakeStorage storage_{&events_};
   RecordingSender sender_{&events_};
   HandClock clock_;
   std::unique_ptr<internal::EngineInstance> engine_;

@@ -15,14 +15,14 @@ absl::StatusOr<std::optional<std::string>> InMemoryFakeStorage::Get(std::string_
 absl::Status InMemoryFakeStorage::Put(std::string_view key, std::string_view value) {
   MutexLock lock(&mutex_);
   if (absl::Status status = CheckWrite(key); !status.ok()) return status;
-  values_.insert_or_assign(std::string(key), std::string(value));
+  Change({std::string(key), std::string(value)});
   return absl::OkStatus();
 }
 
 absl::Status InMemoryFakeStorage::Delete(std::string_view key) {
   MutexLock lock(&mutex_);
   if (absl::Status status = CheckWrite(key); !status.ok()) return status;
-  if (const auto it = values_.find(key); it != values_.end()) values_.erase(it);
+  Change({std::string(key), std::nullopt});
   return absl::OkStatus();
 }
 
@@ -40,9 +40,50 @@ absl::StatusOr<std::vector<std::string>> InMemoryFakeStorage::List(std::string_v
   return names;
 }
 
-void InMemoryFakeStorage::FailNext(absl::Status status) {
+absl::Status InMemoryFakeStorage::Apply(const StorageBatch& batch) {
+  {
+    MutexLock lock(&mutex_);
+    if (failure_ && until_failure_ > 0) return ApplyOneByOne(batch);
+    if (absl::Status status = CheckWrites(batch); !status.ok()) return status;
+    for (const StorageBatch::Operation& operation : batch.operations()) Change(operation);
+  }
+  for (const Event& event : batch.events()) {
+    if (events_ != nullptr) (void)events_->Accept(event);
+  }
+  return absl::OkStatus();
+}
+
+// As a host without batches, whose crash or failure this is.
+absl::Status InMemoryFakeStorage::ApplyOneByOne(const StorageBatch& batch) {
+  for (const StorageBatch::Operation& operation : batch.operations()) {
+    if (absl::Status status = CheckWrite(operation.key); !status.ok()) return status;
+    Change(operation);
+  }
+  for (const Event& event : batch.events()) {
+    if (events_ != nullptr) (void)events_->Accept(event);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InMemoryFakeStorage::CheckWrites(const StorageBatch& batch) {
+  for (const StorageBatch::Operation& operation : batch.operations()) {
+    if (absl::Status status = CheckWrite(operation.key); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void InMemoryFakeStorage::Change(const StorageBatch::Operation& operation) {
+  if (operation.value) {
+    values_.insert_or_assign(operation.key, *operation.value);
+  } else {
+    values_.erase(operation.key);
+  }
+}
+
+void InMemoryFakeStorage::FailAfter(int operations, absl::Status status) {
   MutexLock lock(&mutex_);
-  fail_next_ = std::move(status);
+  until_failure_ = operations;
+  failure_ = std::move(status);
 }
 
 void InMemoryFakeStorage::ReadOnly() {
@@ -56,7 +97,7 @@ void InMemoryFakeStorage::Writable() {
 }
 
 absl::Status InMemoryFakeStorage::Check(std::string_view key) {
-  if (fail_next_) return *std::exchange(fail_next_, std::nullopt);
+  if (failure_ && until_failure_-- == 0) return *std::exchange(failure_, std::nullopt);
   if (key.find("..") != std::string_view::npos)
     return absl::InvalidArgumentError("relative paths not supported");
   return absl::OkStatus();

@@ -32,10 +32,25 @@ SentEvent ToSentEvent(const std::string& type, const logical::EventData& data) {
   return event;
 }
 
+using google::protobuf::RepeatedPtrField;
+
+void AcceptAll(const RepeatedPtrField<logical::EventReceived>& events, RecordedEvents& record,
+               RepeatedPtrField<v1::RejectedEvent>* rejected) {
+  for (int i = 0; i < events.size(); ++i) {
+    const absl::Status status =
+        record.Accept(ToSentEvent(events[i].event_type(), events[i].event()));
+    if (status.ok()) continue;
+    v1::RejectedEvent& refusal = *rejected->Add();
+    refusal.set_index(static_cast<std::uint32_t>(i));
+    refusal.set_code(static_cast<int>(status.code()));
+    refusal.set_reason(std::string(status.message()));
+  }
+}
+
 }  // namespace
 
-grpc::Status HostStorage::Get(grpc::ServerContext*, const pb::StorageGetArgs* arguments,
-                              pb::StorageGetReply* reply) {
+grpc::Status HostKeys::Get(grpc::ServerContext*, const pb::StorageGetArgs* arguments,
+                           pb::StorageGetReply* reply) {
   const auto value = storage_->Get(arguments->key());
   if (!value.ok()) return Outcome(value.status(), reply->mutable_err());
   if (*value) {
@@ -45,22 +60,37 @@ grpc::Status HostStorage::Get(grpc::ServerContext*, const pb::StorageGetArgs* ar
   return grpc::Status::OK;
 }
 
-grpc::Status HostStorage::Put(grpc::ServerContext*, const pb::StoragePutArgs* arguments,
-                              pb::StoragePutReply* reply) {
+grpc::Status HostKeys::Put(grpc::ServerContext*, const pb::StoragePutArgs* arguments,
+                           pb::StoragePutReply* reply) {
   return Outcome(storage_->Put(arguments->entry().key(), arguments->entry().value()),
                  reply->mutable_err());
 }
 
-grpc::Status HostStorage::Delete(grpc::ServerContext*, const pb::StorageDeleteArgs* arguments,
-                                 pb::StorageDeleteReply* reply) {
+grpc::Status HostKeys::Delete(grpc::ServerContext*, const pb::StorageDeleteArgs* arguments,
+                              pb::StorageDeleteReply* reply) {
   return Outcome(storage_->Delete(arguments->key()), reply->mutable_err());
 }
 
-grpc::Status HostStorage::List(grpc::ServerContext*, const pb::StorageListArgs* arguments,
-                               pb::StorageListReply* reply) {
+grpc::Status HostKeys::List(grpc::ServerContext*, const pb::StorageListArgs* arguments,
+                            pb::StorageListReply* reply) {
   const auto keys = storage_->List(arguments->prefix());
   if (!keys.ok()) return Outcome(keys.status(), reply->mutable_err());
   for (const std::string& key : *keys) reply->add_keys(key);
+  return grpc::Status::OK;
+}
+
+grpc::Status HostBatches::Apply(grpc::ServerContext*, const v1::ApplyRequest* request,
+                                v1::ApplyReply* reply) {
+  StorageBatch batch;
+  for (const v1::StorageOperation& operation : request->operations()) {
+    if (operation.has_put()) {
+      batch.Put(operation.put().key(), operation.put().value());
+    } else {
+      batch.Delete(operation.delete_());
+    }
+  }
+  if (absl::Status status = storage_->Apply(batch); !status.ok()) return ToGrpc(status);
+  AcceptAll(request->events(), *events_, reply->mutable_rejected());
   return grpc::Status::OK;
 }
 
@@ -86,23 +116,15 @@ grpc::Status HostProducer::Publish(
   while (stream->Read(&request)) {
     v1::PublishReply reply;
     reply.set_batch(request.batch());
-    for (int i = 0; i < request.events_size(); ++i) {
-      const logical::EventReceived& event = request.events(i);
-      const absl::Status status = events_->Accept(ToSentEvent(event.event_type(), event.event()));
-      if (status.ok()) continue;
-      v1::RejectedEvent& rejected = *reply.add_rejected();
-      rejected.set_index(static_cast<std::uint32_t>(i));
-      rejected.set_code(static_cast<int>(status.code()));
-      rejected.set_reason(std::string(status.message()));
-    }
+    AcceptAll(request.events(), *events_, reply.mutable_rejected());
     if (!stream->Write(reply)) break;
   }
   return grpc::Status::OK;
 }
 
 HostServer::HostServer(const std::string& socket_path, const std::optional<wire::Trust>& trust,
-                       EventServices services, FakeStorage* storage, RecordedEvents* events)
-    : storage_(storage), events_(events), producer_(events) {
+                       HostKind kind, FakeStorage* storage, RecordedEvents* events)
+    : storage_(storage), batches_(storage, events), events_(events), producer_(events) {
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kUnlimited);
   builder.SetMaxSendMessageSize(kUnlimited);
@@ -110,7 +132,10 @@ HostServer::HostServer(const std::string& socket_path, const std::optional<wire:
   builder.RegisterService(&storage_);
   builder.RegisterService(&system_view_);
   builder.RegisterService(&events_);
-  if (services == EventServices::kStreamAndUnary) builder.RegisterService(&producer_);
+  if (kind == HostKind::kBelfry) {
+    builder.RegisterService(&batches_);
+    builder.RegisterService(&producer_);
+  }
   server_ = builder.BuildAndStart();
   if (!server_) {
     std::fprintf(stderr, "belfry: the test host cannot listen on %s\n", socket_path.c_str());

@@ -7,6 +7,7 @@
 #include "belfry/testing/fake_host.h"
 #include "grpcpp/server.h"
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
+#include "proto/belfry/v1/storage.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/src/testing/recorded_events.h"
 #include "sdk/wire/credentials.h"
@@ -15,9 +16,9 @@ namespace belfry::testing {
 
 // pb.Storage over a FakeStorage: a read-only storage answers with the text that plugins know, other
 // failures travel as gRPC statuses.
-class HostStorage final : public pb::Storage::Service {
+class HostKeys final : public pb::Storage::Service {
  public:
-  explicit HostStorage(FakeStorage* storage) : storage_(storage) {}
+  explicit HostKeys(FakeStorage* storage) : storage_(storage) {}
   grpc::Status Get(grpc::ServerContext*, const pb::StorageGetArgs*, pb::StorageGetReply*) override;
   grpc::Status Put(grpc::ServerContext*, const pb::StoragePutArgs*, pb::StoragePutReply*) override;
   grpc::Status Delete(grpc::ServerContext*, const pb::StorageDeleteArgs*,
@@ -35,6 +36,17 @@ class HostSystemView final : public pb::SystemView::Service {
   grpc::Status ReplicationState(grpc::ServerContext*, const pb::Empty*,
                                 pb::ReplicationStateReply*) override;
   grpc::Status LocalMount(grpc::ServerContext*, const pb::Empty*, pb::LocalMountReply*) override;
+};
+
+// belfry.v1.Storage over a FakeStorage.
+class HostBatches final : public v1::Storage::Service {
+ public:
+  HostBatches(FakeStorage* storage, RecordedEvents* events) : storage_(storage), events_(events) {}
+  grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest*, v1::ApplyReply*) override;
+
+ private:
+  FakeStorage* const storage_;
+  RecordedEvents* const events_;
 };
 
 // pb.Events: an event a call.
@@ -58,19 +70,21 @@ class HostProducer final : public v1::EventProducer::Service {
   RecordedEvents* const events_;
 };
 
-enum class EventServices { kStreamAndUnary, kUnaryOnly };
+// What it serves: all of it, or what a Vault does.
+enum class HostKind { kBelfry, kVault };
 
 // A host's side of one mount, on a unix socket. Threads: safe.
 class HostServer final {
  public:
   // `storage` and `events` must outlive it. Stops the program when it cannot listen.
-  HostServer(const std::string& socket_path, const std::optional<wire::Trust>& trust,
-             EventServices services, FakeStorage* storage, RecordedEvents* events);
+  HostServer(const std::string& socket_path, const std::optional<wire::Trust>& trust, HostKind kind,
+             FakeStorage* storage, RecordedEvents* events);
   ~HostServer();
 
  private:
-  HostStorage storage_;
+  HostKeys storage_;
   HostSystemView system_view_;
+  HostBatches batches_;
   HostEvents events_;
   HostProducer producer_;
   std::unique_ptr<grpc::Server> server_;

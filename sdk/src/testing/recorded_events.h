@@ -10,6 +10,12 @@ namespace belfry::testing {
 // The events a test host has accepted, and whether it accepts more. Thread-safe.
 class RecordedEvents {
  public:
+  // Completes and records it; InvalidArgument when it must not be sent.
+  absl::Status Accept(const Event& event) {
+    internal::EventFields fields;
+    if (absl::Status status = internal::CompleteEvent(event, &fields); !status.ok()) return status;
+    return Accept(SentEvent{event.type, {fields.begin(), fields.end()}});
+  }
   // Records it, or answers with the refusal that was asked for.
   absl::Status Accept(SentEvent event) {
     MutexLock lock(&mutex_);

@@ -59,7 +59,7 @@ class WireHost final : public TestHost {
   WireHost(void (*define)(SecretsEngine&), MountOptions options)
       : plugin_certificate_(ValueOrDie(wire::NewCertificate())),
         host_certificate_(ValueOrDie(wire::NewCertificate())),
-        host_(host_path(), HostTrust(), EventServices::kStreamAndUnary, &storage_, &events_),
+        host_(host_path(), HostTrust(), HostKind::kBelfry, &storage_, &events_),
         plugin_(ValueOrDie(internal::PluginServer::Start(PluginOptions(define)))),
         channel_(wire::Connect("unix", plugin_path(), HostTrust())),
         backend_(pb::Backend::NewStub(channel_)),

@@ -24,6 +24,9 @@ class FakeStorage : public Storage {
  public:
   // The next call fails with this status.
   virtual void FailNext(absl::Status status) = 0;
+  // So many operations go well and the next fails. Meanwhile batches are done one by one, as by
+  // hosts that know none.
+  virtual void FailAfter(int operations, absl::Status status) = 0;
   // Writes fail with FailedPrecondition until Writable.
   virtual void ReadOnly() = 0;
   virtual void Writable() = 0;

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "proto/vault/event.pb.h"
+#include "server/base/clock.h"
+#include "server/base/limits.h"
+#include "server/base/logging.h"
+#include "server/base/metrics.h"
+#include "server/bus/bus.h"
+#include "server/storage/storage.h"
+
+namespace belfry::plugin_host {
+
+// What one mount of one plugin process may use of the host. The pointers must outlive HostServices.
+struct MountServices {
+  logical::EventPluginInfo plugin_info;
+  storage::Storage* storage = nullptr;  // Null while a plugin is registered: its calls fail.
+  bus::Publisher* publisher = nullptr;
+  const Clock* clock = nullptr;
+  Metrics* metrics = nullptr;
+  Logger logger;
+  Limits limits;
+  bool local = false;
+  bool caching_disabled = false;
+  absl::Duration default_lease_ttl;
+  absl::Duration max_lease_ttl;
+  std::string vault_version;
+};
+
+}  // namespace belfry::plugin_host

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "grpcpp/impl/codegen/service_type.h"
+#include "server/base/limits.h"
+#include "server/plugin_host/event_acceptor.h"
+#include "server/storage/storage.h"
+
+namespace belfry::plugin_host {
+
+// A mount's storage and whether it may be written yet. Thread-safe.
+struct GuardedStorage {
+  storage::Storage* const storage = nullptr;  // Null while a plugin is registered: calls fail.
+  std::atomic<bool> writable = false;
+};
+
+// The ways to a mount's storage, for its plugin, served on gRPC's own thread. The pointers must
+// outlive the services.
+
+// A key a call. (plugin-protocol 5.8)
+std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded);
+// Several changes at once, and the events that tell of them. (belfry.v1.Storage)
+std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
+                                               const EventAcceptor* acceptor,
+                                               const Limits* limits);
+
+}  // namespace belfry::plugin_host
