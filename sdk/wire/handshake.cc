@@ -45,17 +45,6 @@ absl::Status Wrong(std::string_view what, std::string_view value, std::string_vi
       Concat({"the plugin's handshake line ", what, " ", Quoted(value), ": ", advice}));
 }
 
-// The values that Go's strconv.ParseBool takes. (plugin-protocol 1.3)
-std::optional<bool> ParseGoBool(std::string_view text) {
-  for (std::string_view word : {"1", "t", "T", "TRUE", "true", "True"}) {
-    if (text == word) return true;
-  }
-  for (std::string_view word : {"0", "f", "F", "FALSE", "false", "False"}) {
-    if (text == word) return false;
-  }
-  return std::nullopt;
-}
-
 absl::Status CheckTransport(const Handshake& handshake, std::string_view protocol) {
   if (handshake.network != "unix" && handshake.network != "tcp") {
     return Wrong("names the network", handshake.network, "only unix and tcp are known");
@@ -83,7 +72,7 @@ absl::Status ParseOptionalParts(const std::vector<std::string_view>& parts, Hand
     handshake.certificate_pem = *std::move(pem);
   }
   if (parts.size() > 6) {
-    handshake.multiplexed = ParseGoBool(parts[6]);
+    handshake.multiplexed = ParseBool(parts[6]);
     if (!handshake.multiplexed) {
       return Wrong("ends with", parts[6], "the seventh part must be true or false");
     }

@@ -47,9 +47,6 @@ class Cursor {
   std::optional<absl::Status> error_;
 };
 
-// Appends a character as UTF-8; what is no character becomes U+FFFD.
-void AppendUtf8(char32_t character, std::string* text);
-
 // The value of a digit up to 'f', or 16.
 int DigitValue(char32_t character);
 

@@ -6,6 +6,7 @@
 
 #include "server/access/hcl_cursor.h"
 #include "server/base/text.h"
+#include "server/base/utf8.h"
 
 namespace belfry::access::hcl {
 namespace {

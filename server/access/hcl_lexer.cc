@@ -1,5 +1,7 @@
 #include "server/access/hcl_lexer.h"
 
+#include "server/base/utf8.h"
+
 namespace belfry::access::hcl {
 namespace {
 

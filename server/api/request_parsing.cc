@@ -9,6 +9,7 @@
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/text.h"
+#include "server/base/utf8.h"
 #include "server/encode/encode.h"
 
 namespace belfry::api {
@@ -16,33 +17,12 @@ namespace {
 
 using mounts::Operation;
 
-constexpr char32_t kInvalid = 0xFFFFFFFF;
-
-// Takes one code point off the front of `text`; kInvalid when it is not UTF-8.
-char32_t TakeCodePoint(std::string_view& text) {
-  const unsigned char first = static_cast<unsigned char>(text.front());
-  text.remove_prefix(1);
-  if (first < 0x80) return first;
-  const int more = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : 1;
-  if (first < 0xC2 || first > 0xF4 || text.size() < static_cast<std::size_t>(more)) return kInvalid;
-  char32_t point = first & (0x3F >> more);
-  for (int i = 0; i < more; ++i) {
-    const unsigned char next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xC0) != 0x80) return kInvalid;
-    point = (point << 6) | (next & 0x3F);
-  }
-  text.remove_prefix(more);
-  constexpr char32_t kSmallest[] = {0, 0x80, 0x800, 0x10000};
-  const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
-  return point < kSmallest[more] || surrogate || point > 0x10FFFF ? kInvalid : point;
-}
-
 // Controls, spaces other than ' ', format characters and private use.
 bool Printable(char32_t point) {
   static constexpr std::pair<char32_t, char32_t> kUnprintable[] = {
       {0x00, 0x1F},     {0x7F, 0xA0},       {0xAD, 0xAD},       {0x2000, 0x200F}, {0x2028, 0x202F},
       {0x205F, 0x206F}, {0x3000, 0x3000},   {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
-      {0xFFFE, 0xFFFF}, {0xE0000, 0xE0FFF}, {0xF0000, kInvalid}};
+      {0xFFFE, 0xFFFF}, {0xE0000, 0xE0FFF}, {0xF0000, 0x10FFFF}};
   for (const auto& [first, last] : kUnprintable) {
     if (point >= first && point <= last) return false;
   }
@@ -143,10 +123,11 @@ std::string FormText(std::string_view body) {
 
 std::optional<HttpResponse> RefusePath(std::string_view path) {
   for (std::string_view rest = path; !rest.empty();) {
-    const char32_t point = TakeCodePoint(rest);
-    if (point == kInvalid || !Printable(point)) {
+    const Utf8Character character = FirstCharacter(rest);
+    if (!character.valid || !Printable(character.code)) {
       return ErrorAnswer(400, "the path has a character that cannot be printed");
     }
+    rest.remove_prefix(character.size);
   }
   for (std::string_view segment : Split(path, '/')) {
     if (segment == "." || segment == "..") {
@@ -178,16 +159,6 @@ std::variant<std::string, HttpResponse> DataOf(HttpRequest& request, Operation o
   const absl::StatusOr<ObjectSummary> summary = Summarize(request.body, kMaxRequestJsonDepth);
   if (!summary.ok()) return ErrorAnswer(400, ToStd(summary.status().message()));
   return std::move(request.body);
-}
-
-std::optional<bool> ParseBool(std::string_view text) {
-  for (std::string_view yes : {"1", "t", "T", "TRUE", "true", "True"}) {
-    if (text == yes) return true;
-  }
-  for (std::string_view no : {"0", "f", "F", "FALSE", "false", "False"}) {
-    if (text == no) return false;
-  }
-  return std::nullopt;
 }
 
 std::string_view BearerToken(const HttpRequest& request) {

@@ -25,9 +25,6 @@ std::variant<mounts::Operation, HttpResponse> OperationOf(const HttpRequest& req
 // the body of what writes. 400 when the body is no JSON object.
 std::variant<std::string, HttpResponse> DataOf(HttpRequest& request, mounts::Operation operation);
 
-// Go's idea of a boolean: 1 t T TRUE true True 0 f F FALSE false False.
-std::optional<bool> ParseBool(std::string_view text);
-
 // What follows "Bearer " in an Authorization header, or "".
 std::string_view BearerToken(const HttpRequest& request);
 

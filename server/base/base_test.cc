@@ -20,6 +20,8 @@
 #include "server/base/mutex.h"
 #include "server/base/scheduler.h"
 #include "server/base/testing.h"
+#include "server/base/text.h"
+#include "server/base/utf8.h"
 
 namespace belfry {
 namespace {
@@ -323,6 +325,40 @@ TEST(GlobMatches, OnlyTheStarIsSpecial) {
                                                    {"KV*", "kv", false}}) {
     EXPECT_EQ(GlobMatches(c.pattern, c.text), c.matches) << c.pattern << " " << c.text;
   }
+}
+
+TEST(ParseBool, TakesWhatGoTakesAndNothingElse) {
+  for (const char* yes : {"1", "t", "T", "TRUE", "true", "True"}) EXPECT_EQ(ParseBool(yes), true);
+  for (const char* no : {"0", "f", "F", "FALSE", "false", "False"}) EXPECT_EQ(ParseBool(no), false);
+  for (const char* neither : {"", "tRUE", "yes", " true", "2"}) {
+    EXPECT_EQ(ParseBool(neither), std::nullopt) << neither;
+  }
+}
+
+TEST(Utf8, EveryCharacterComesBackAsItWent) {
+  for (const char32_t code : {U'a', U'\x7f', U'\x80', U'\u07ff', U'\u0800', U'\ud7ff', U'\ue000',
+                              U'\uffff', U'\U00010000', U'\U0010ffff'}) {
+    std::string text;
+    AppendUtf8(code, &text);
+    const Utf8Character first = FirstCharacter(text + "x");
+    EXPECT_EQ(first.code, code);
+    EXPECT_EQ(first.size, text.size());
+    EXPECT_TRUE(first.valid);
+  }
+}
+
+TEST(Utf8, WhatIsNoCharacterIsOneByteAndReplaced) {
+  for (const char* text : {"\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf", "\xed\xa0\x80",
+                           "\xf5\x80\x80\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+    const Utf8Character first = FirstCharacter(text);
+    EXPECT_FALSE(first.valid) << text;
+    EXPECT_EQ(first.size, 1u) << text;
+    EXPECT_EQ(first.code, U'\ufffd') << text;
+  }
+  std::string text;
+  AppendUtf8(0xD800, &text);
+  AppendUtf8(0x110000, &text);
+  EXPECT_EQ(text, "\ufffd\ufffd");
 }
 
 }  // namespace
