@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/time/time.h"
 
@@ -22,6 +23,12 @@ struct Limits {
   std::size_t max_queued_frames = 8192;
   std::size_t max_queued_bytes = 8 * 1024 * 1024;
   absl::Duration ping_interval = absl::Seconds(30);
+
+  // A subscriber's filter. Each regular expression may be compiled to that much memory.
+  std::size_t max_filter_bytes = 16 * 1024;
+  int max_filter_depth = 100;  // Of parentheses and "not".
+  int max_filter_regexes = 16;
+  std::int64_t max_filter_regex_memory_bytes = 256 * 1024;
 
   // HTTP.
   std::size_t max_request_body_bytes = 32 * 1024 * 1024;

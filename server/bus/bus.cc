@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "server/base/glob.h"
 #include "server/base/mutex.h"
+#include "server/bus/event_fields.h"
 #include "server/encode/encode.h"
 
 namespace belfry::bus {
@@ -20,21 +23,59 @@ std::string_view TrimSlashes(std::string_view text) {
   return text;
 }
 
-// What a subscription asks of type and namespace. Subscriptions that ask the same are matched once
-// for all.
+// One event on its way, with what someone has wanted of it so far.
+class Prepared {
+ public:
+  explicit Prepared(const Event& event) : event_(event) {}
+  const Event& event() const { return event_; }
+
+  const EventFields& Fields() {
+    if (!fields_) fields_ = FieldsOf(*event_.message);
+    return *fields_;
+  }
+
+  const Frame& As(Format format) {
+    Frame& frame = format == Format::kCloudEventsJson ? json_ : protobuf_;
+    if (!frame) {
+      frame = std::make_shared<const std::string>(
+          format == Format::kCloudEventsJson
+              ? encode::CloudEventJson(*event_.message, event_.accepted)
+              : encode::Protobuf(*event_.message));
+    }
+    return frame;
+  }
+
+ private:
+  const Event& event_;
+  std::optional<EventFields> fields_;
+  Frame json_;
+  Frame protobuf_;
+};
+
+// What a subscription asks of events. Subscriptions that ask the same are matched once for all.
 struct Pattern {
   std::string type;
   std::vector<std::string> namespaces;
-  auto operator<=>(const Pattern&) const = default;
+  // Shared with the subscriptions that ask the same, and by the indexes before and after a change.
+  std::shared_ptr<const Filter> filter;
 
-  bool Matches(const Event& event) const {
-    const std::string_view space = TrimSlashes(event.message->namespace_());
+  bool operator<(const Pattern& other) const {
+    return std::forward_as_tuple(type, namespaces, FilterText()) <
+           std::forward_as_tuple(other.type, other.namespaces, other.FilterText());
+  }
+
+  bool Matches(Prepared& event) const {
+    const logical::EventReceived& message = *event.event().message;
+    const std::string_view space = TrimSlashes(message.namespace_());
     const auto matches = [space](const std::string& pattern) {
       return GlobMatches(pattern, space);
     };
     return std::any_of(namespaces.begin(), namespaces.end(), matches) &&
-           GlobMatches(type, event.message->event_type());
+           GlobMatches(type, message.event_type()) && (!filter || filter->Matches(event.Fields()));
   }
+
+ private:
+  std::string_view FilterText() const { return filter ? filter->text() : std::string_view(); }
 };
 
 struct Subscriber {
@@ -61,29 +102,6 @@ struct Group {
 // Immutable; groups are shared by the indexes before and after a change elsewhere.
 using Index = std::map<Pattern, std::shared_ptr<const Group>>;
 
-// One event on its way, with the frames that someone has wanted so far.
-class Prepared {
- public:
-  explicit Prepared(const Event& event) : event_(event) {}
-  const Event& event() const { return event_; }
-
-  const Frame& As(Format format) {
-    Frame& frame = format == Format::kCloudEventsJson ? json_ : protobuf_;
-    if (!frame) {
-      frame = std::make_shared<const std::string>(
-          format == Format::kCloudEventsJson
-              ? encode::CloudEventJson(*event_.message, event_.accepted)
-              : encode::Protobuf(*event_.message));
-    }
-    return frame;
-  }
-
- private:
-  const Event& event_;
-  Frame json_;
-  Frame protobuf_;
-};
-
 // What became of the pairs of event and subscriber that were considered.
 struct Tally {
   std::uint64_t delivered = 0;
@@ -101,9 +119,9 @@ class BusImpl final : public Bus {
                                        "Accepted events times the subscriptions of that moment.")),
         delivered_(metrics->GetCounter("belfry_events_delivered_total",
                                        "Events that a subscriber's queue accepted.")),
-        filtered_(
-            metrics->GetCounter("belfry_events_filtered_total",
-                                "Events that a subscriber did not ask for, by type or namespace.")),
+        filtered_(metrics->GetCounter(
+            "belfry_events_filtered_total",
+            "Events that a subscriber did not ask for, by type, namespace or filter.")),
         denied_(metrics->GetCounter("belfry_events_denied_total",
                                     "Events that a subscriber may not see.")),
         missed_(metrics->GetCounter(
@@ -171,7 +189,7 @@ class SubscriptionImpl final : public Subscription {
 };
 
 std::unique_ptr<Subscription> BusImpl::Subscribe(SubscribeOptions options) {
-  Pattern pattern{.type = std::move(options.type_pattern)};
+  Pattern pattern{.type = std::move(options.type_pattern), .filter = std::move(options.filter)};
   for (const std::string& space : options.namespace_patterns) {
     pattern.namespaces.emplace_back(TrimSlashes(space));
   }
@@ -182,7 +200,9 @@ std::unique_ptr<Subscription> BusImpl::Subscribe(SubscribeOptions options) {
   {
     MutexLock lock(&index_mutex_);
     auto index = std::make_shared<Index>(*index_);
-    std::shared_ptr<const Group>& group = (*index)[pattern];
+    const auto entry = index->try_emplace(pattern).first;
+    pattern.filter = entry->first.filter;  // One filter for all who ask the same.
+    std::shared_ptr<const Group>& group = entry->second;
     auto grown = group ? std::make_shared<Group>(*group) : std::make_shared<Group>();
     grown->pattern = pattern;
     grown->members.push_back(subscriber);
@@ -237,7 +257,7 @@ std::vector<BusImpl::Ended> BusImpl::PublishInOrder(std::span<const Event> event
     for (const auto& [pattern, group] : *index) {
       wanted.clear();
       for (Prepared& event : prepared) {
-        if (pattern.Matches(event.event())) wanted.push_back(&event);
+        if (pattern.Matches(event)) wanted.push_back(&event);
       }
       tally.published += prepared.size() * group->members.size();
       tally.filtered += (prepared.size() - wanted.size()) * group->members.size();
@@ -303,13 +323,6 @@ void BusImpl::Count(const Tally& tally) {
 }
 
 }  // namespace
-
-std::string_view MetadataText(const logical::EventReceived& event, std::string_view key) {
-  const auto& fields = event.event().metadata().fields();
-  const auto found = fields.find(std::string(key));
-  if (found == fields.end()) return "";
-  return found->second.string_value();  // "" for every other kind.
-}
 
 std::unique_ptr<Bus> Bus::Create(Metrics* metrics) {
   return std::make_unique<BusImpl>(metrics);

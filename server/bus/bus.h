@@ -5,12 +5,12 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "proto/vault/event.pb.h"
 #include "server/base/metrics.h"
+#include "server/bus/filter.h"
 
 namespace belfry::bus {
 
@@ -20,10 +20,6 @@ struct Event {
   const logical::EventReceived* message = nullptr;
   absl::Time accepted;
 };
-
-// The metadata value `key` of an event, or "" when it is absent or no text. The view lives as long
-// as the event.
-std::string_view MetadataText(const logical::EventReceived& event, std::string_view key);
 
 enum class Format { kCloudEventsJson, kProtobuf };
 
@@ -61,6 +57,8 @@ struct SubscribeOptions {
   // Patterns of the event's namespace without slashes; the root namespace is "". Empty list: root
   // only.
   std::vector<std::string> namespace_patterns;
+  // Only what it matches; null: everything. Shared by the subscriptions that ask the same.
+  std::shared_ptr<const Filter> filter;
   Format format = Format::kProtobuf;
   // May the subscriber see this event? Called by publishers, from several threads but one call at
   // a time, possibly after Subscription's end has begun. Must not block.
@@ -76,8 +74,8 @@ class Subscription {
   virtual ~Subscription() = default;
 };
 
-// Routes events to subscribers by type, namespace and permission. Knows no socket. Thread-safe;
-// outlives its subscriptions.
+// Routes events to subscribers by type, namespace, filter and permission. Knows no socket.
+// Thread-safe; outlives its subscriptions.
 class Bus : public Publisher {
  public:
   // `metrics` must outlive the bus.

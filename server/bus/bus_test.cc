@@ -64,9 +64,15 @@ class BusTest : public ::testing::Test {
   SubscribeOptions Options(std::shared_ptr<Sink> sink, std::string pattern = "*") {
     return {.type_pattern = std::move(pattern),
             .namespace_patterns = {},
+            .filter = nullptr,
             .format = Format::kProtobuf,
             .allow = [](const Event&) { return true; },
             .sink = std::move(sink)};
+  }
+  SubscribeOptions Filtered(std::shared_ptr<Sink> sink, std::string_view filter) {
+    SubscribeOptions options = Options(std::move(sink));
+    options.filter = *Filter::Parse(filter, Limits());
+    return options;
   }
   void Publish(const std::vector<logical::EventReceived>& messages) {
     std::vector<Event> events;
@@ -131,6 +137,71 @@ TEST_F(BusTest, NamespacePatternsIgnoreTheTrailingSlash) {
   const auto subscription = bus_->Subscribe(std::move(options));
   Publish({MakeEvent("1", "t", "ns1/"), MakeEvent("2", "t", ""), MakeEvent("3", "t", "other/")});
   EXPECT_THAT(sink->ids(), ElementsAre("1", "2"));
+}
+
+TEST_F(BusTest, OnlyWhatAFilterMatchesIsOffered) {
+  const auto sink = std::make_shared<RecordingSink>();
+  const auto subscription = bus_->Subscribe(Filtered(sink, "event_type != `kv-v1/write`"));
+  Publish({MakeEvent("1"), MakeEvent("2", "kv-v1/write"), MakeEvent("3")});
+  EXPECT_THAT(sink->ids(), ElementsAre("1", "3"));
+  EXPECT_EQ(Count("belfry_events_filtered_total"), 1u);
+  EXPECT_EQ(Count("belfry_events_published_total"), 3u);
+}
+
+TEST_F(BusTest, SubscribersWithDifferentFiltersGetDifferentEvents) {
+  const auto reads = std::make_shared<RecordingSink>();
+  const auto writes = std::make_shared<RecordingSink>();
+  const auto all = std::make_shared<RecordingSink>();
+  const auto a = bus_->Subscribe(Filtered(reads, "event_type == read"));
+  const auto b = bus_->Subscribe(Filtered(writes, "event_type == write"));
+  const auto c = bus_->Subscribe(Options(all));
+  Publish({MakeEvent("1", "read"), MakeEvent("2", "write")});
+  EXPECT_THAT(reads->ids(), ElementsAre("1"));
+  EXPECT_THAT(writes->ids(), ElementsAre("2"));
+  EXPECT_THAT(all->ids(), ElementsAre("1", "2"));
+}
+
+// Says how often it was asked.
+class CountingFilter final : public Filter {
+ public:
+  CountingFilter(std::string text, int* asked) : text_(std::move(text)), asked_(asked) {}
+  const std::string& text() const override { return text_; }
+  bool Matches(const EventFields&) const override {
+    ++*asked_;
+    return true;
+  }
+
+ private:
+  const std::string text_;
+  int* const asked_;
+};
+
+TEST_F(BusTest, FiltersOfOneTextAreAskedOnceForAll) {
+  int asked = 0;
+  std::weak_ptr<const Filter> second_life;
+  std::vector<std::unique_ptr<Subscription>> subscriptions;
+  for (int i = 0; i < 3; ++i) {
+    SubscribeOptions options = Options(std::make_shared<RecordingSink>());
+    options.filter = std::make_shared<CountingFilter>("same", &asked);
+    second_life = options.filter;
+    subscriptions.push_back(bus_->Subscribe(std::move(options)));
+  }
+  EXPECT_TRUE(second_life.expired());
+  Publish({MakeEvent("1"), MakeEvent("2")});
+  EXPECT_EQ(asked, 2);
+  subscriptions.erase(subscriptions.begin());
+  Publish({MakeEvent("3")});
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(Count("belfry_events_delivered_total"), 8u);
+}
+
+TEST_F(BusTest, AFilterIsNotAskedAboutWhatItsTypeRulesOut) {
+  int asked = 0;
+  SubscribeOptions options = Options(std::make_shared<RecordingSink>(), "other/*");
+  options.filter = std::make_shared<CountingFilter>("x", &asked);
+  const auto subscription = bus_->Subscribe(std::move(options));
+  Publish({MakeEvent("1")});
+  EXPECT_EQ(asked, 0);
 }
 
 TEST_F(BusTest, WhatMayNotBeSeenIsNotOfferedAndCounted) {
