@@ -10,6 +10,8 @@
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/text.h"
+#include "server/bus/event_fields.h"
+#include "server/bus/filter.h"
 
 namespace belfry::api {
 namespace {
@@ -112,9 +114,10 @@ std::optional<HttpResponse> RefuseHandshake(const HttpRequest& request) {
 struct Wanted {
   std::string type_pattern;
   bus::Format format = bus::Format::kProtobuf;
+  std::shared_ptr<const bus::Filter> filter;  // Shared with the bus.
 };
 
-std::variant<Wanted, HttpResponse> ParseWanted(const HttpRequest& request) {
+std::variant<Wanted, HttpResponse> ParseWanted(const HttpRequest& request, const Limits& limits) {
   Wanted wanted;
   const std::string_view rest = std::string_view(request.path).substr(kPath.size());
   wanted.type_pattern = Stripped(WithoutPrefix(rest, "/"));
@@ -126,10 +129,14 @@ std::variant<Wanted, HttpResponse> ParseWanted(const HttpRequest& request) {
     if (!value) return ErrorAnswer(400, Concat({"invalid parameter for JSON: ", *json}));
     if (*value) wanted.format = bus::Format::kCloudEventsJson;
   }
-  const std::string* filter = request.Query("filter");
-  if (filter != nullptr && !Stripped(*filter).empty()) {
-    // TODO(feature, "Policies and tokens" and later): filters.
-    return TextAnswer(400, "Error subscribing: filter is not supported yet");
+  const std::string* text = request.Query("filter");
+  if (text != nullptr && !Stripped(*text).empty()) {
+    absl::StatusOr<std::shared_ptr<const bus::Filter>> filter =
+        bus::Filter::Parse(Stripped(*text), limits);
+    if (!filter.ok()) {
+      return ErrorAnswer(400, Concat({"invalid filter: ", ToStd(filter.status().message())}));
+    }
+    wanted.filter = *std::move(filter);
   }
   return wanted;
 }
@@ -196,12 +203,13 @@ std::variant<OpenedSubscription, HttpResponse> OpenSubscription(const Dependenci
                           policy_path)) {
     return Denied();
   }
-  std::variant<Wanted, HttpResponse> wanted = ParseWanted(request);
+  std::variant<Wanted, HttpResponse> wanted = ParseWanted(request, dependencies.limits);
   if (auto* refusal = std::get_if<HttpResponse>(&wanted)) return std::move(*refusal);
   if (std::optional<HttpResponse> refusal = RefuseHandshake(request)) return *std::move(refusal);
 
   bus::SubscribeOptions options;
   options.type_pattern = std::move(std::get<Wanted>(wanted).type_pattern);
+  options.filter = std::move(std::get<Wanted>(wanted).filter);
   options.namespace_patterns = NamespacePatterns(request);
   options.format = std::get<Wanted>(wanted).format;
   const std::shared_ptr<access::EventJudge> judge = authorizer->JudgeOf(std::move(identity));

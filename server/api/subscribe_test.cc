@@ -153,15 +153,56 @@ TEST_F(SubscribeTest, JsonThatIsNeitherIs400) {
   EXPECT_EQ(answer.body, "{\"errors\":[\"invalid parameter for JSON: maybe\"]}\n");
 }
 
-TEST_F(SubscribeTest, FilterIsRefusedAsTextAndABlankOneIsNone) {
+TEST_F(SubscribeTest, FilterReachesTheBusWithoutBlanksAround) {
   HttpRequest request = Upgrade();
-  request.query = {{"filter", "operation == write"}};
-  const HttpResponse answer = Subscribe(request);
-  EXPECT_EQ(answer.status, 400);
-  EXPECT_EQ(answer.body, "Error subscribing: filter is not supported yet\n");
-  EXPECT_THAT(answer.headers, Contains(Pair("Content-Type", "text/plain; charset=utf-8")));
+  request.query = {{"filter", " operation == `data-write`\n"}, {"filter", "ignored"}};
+  ASSERT_EQ(Subscribe(request).status, 101);
+  ASSERT_NE(fixture_.bus.subscribed[0].filter, nullptr);
+  EXPECT_EQ(fixture_.bus.subscribed[0].filter->text(), "operation == `data-write`");
+}
+
+TEST_F(SubscribeTest, ABlankFilterIsNone) {
+  HttpRequest request = Upgrade();
   request.query = {{"filter", "  "}};
-  EXPECT_EQ(Subscribe(request).status, 101);
+  ASSERT_EQ(Subscribe(request).status, 101);
+  EXPECT_EQ(fixture_.bus.subscribed[0].filter, nullptr);
+}
+
+TEST_F(SubscribeTest, AFilterThatCannotMatchIs400AndSaysWhereAndWhy) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"(operation == x", "1:16 (15): rule \\\"grouping\\\": Unmatched parentheses"},
+      {"source_plugin_is_local == 5",
+       "1:27 (26): source_plugin_is_local is true or false, not this"},
+      {"operation matches `(`", "1:19 (18): this is no regular expression: missing ): ("},
+      {std::string(20'000, 'x'), "longer than 16384 bytes"}};
+  for (const auto& [filter, reason] : cases) {
+    HttpRequest request = Upgrade();
+    request.query = {{"filter", filter}};
+    const HttpResponse answer = Subscribe(request);
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(answer.body, "{\"errors\":[\"invalid filter: " + reason + "\"]}\n");
+  }
+  EXPECT_THAT(fixture_.bus.subscribed, IsEmpty());
+}
+
+// The examples of vault-api-and-events 3.4 for a request to the root namespace.
+TEST_F(SubscribeTest, NamespacePatternsAreThoseOfVault) {
+  const std::pair<std::vector<std::string>, std::vector<std::string>> cases[] = {
+      {{}, {""}},
+      {{"ns*"}, {"", "ns*"}},
+      {{""}, {""}},
+      {{" "}, {""}},
+      {{"*"}, {"", "*"}},
+      {{"ns1/*", "ns2/"}, {"", "ns1/*", "ns2"}},
+      {{"ns1,ns2"}, {"", "ns1,ns2"}},
+      {{"a/../b"}, {"", "b"}}};
+  for (const auto& [given, meant] : cases) {
+    HttpRequest request = Upgrade();
+    for (const std::string& pattern : given) request.query.emplace_back("namespaces", pattern);
+    request.headers.emplace_back("X-Vault-Namespace", "");
+    EXPECT_EQ(NamespacePatterns(request), meant);
+    EXPECT_EQ(Subscribe(request).status, 101);
+  }
 }
 
 TEST_F(SubscribeTest, WhatIsNoUpgradeIs426AndSaysHow) {
