@@ -23,7 +23,7 @@ class ApiImpl final : public Api {
 
   void Handle(HttpRequest request, Respond respond) override {
     if (std::string space(request.Header("X-Vault-Namespace")); !space.empty()) {
-      // There are no namespaces, but the client learns that its header arrived.
+      // The client learns which namespace its answer is about.
       respond = [space = std::move(space),
                  respond = std::move(respond)](HttpResponse response) mutable {
         response.headers.emplace_back("X-Vault-Namespace", std::move(space));
@@ -51,6 +51,7 @@ class ApiImpl final : public Api {
   // Who asks for what; or the answer, where it needs no more than the request.
   std::variant<Call, HttpResponse> Understand(HttpRequest& request) const {
     if (std::optional<HttpResponse> refusal = RefusePath(request.path)) return *std::move(refusal);
+    if (std::optional<HttpResponse> refusal = RefuseNamespace(request)) return *std::move(refusal);
     if (!request.path.starts_with(kRoot)) return EmptyErrorAnswer(404);
     const std::string_view path = std::string_view(request.path).substr(kRoot.size());
     if (std::optional<HttpResponse> answer = system_.AnswerAnyone(request, path)) {

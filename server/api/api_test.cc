@@ -422,13 +422,57 @@ TEST_F(ApiTest, UnprintableAndRelativePathsAre400) {
   EXPECT_EQ(Get("/v1/secret/data/schl\xc3\xbcssel \xf0\x9f\x94\x91").status, 200);
 }
 
-TEST_F(ApiTest, NamespaceHeaderIsEchoedAndChangesNothing) {
+TEST_F(ApiTest, TheRootNamespaceMayBeNamedAndIsEchoed) {
+  for (const std::string name : {"", " ", "/", "root", "root/", "/root/"}) {
+    engine_.reply = WithData("{}");
+    HttpRequest request = AsRoot("GET", "/v1/secret/data/a");
+    request.headers.emplace_back("X-Vault-Namespace", name);
+    const HttpResponse answer = Send(request);
+    EXPECT_EQ(answer.status, 200) << name;
+    if (name.empty()) continue;
+    EXPECT_THAT(answer.headers, ::testing::Contains(Pair("X-Vault-Namespace", name)));
+  }
+}
+
+TEST_F(ApiTest, AnyOtherNamespaceIsRefusedAndNothingIsDone) {
+  for (const char* path : {"/v1/secret/data/a", "/v1/sys/mounts/kv", "/v1/sys/policies/acl/p",
+                           "/v1/sys/namespaces/team", "/v1/sys/health", "/v1/nowhere"}) {
+    HttpRequest request = AsRoot("PUT", path);
+    request.body = R"({"type":"kv"})";
+    request.headers.emplace_back("X-Vault-Namespace", "/team/");
+    const HttpResponse answer = Send(request);
+    EXPECT_EQ(answer.status, 400) << path;
+    EXPECT_EQ(
+        answer.body,
+        "{\"errors\":[\"there is only the root namespace on this server, no \\\"team\\\"\"]}\n");
+    EXPECT_THAT(answer.headers, ::testing::Contains(Pair("X-Vault-Namespace", "/team/")));
+  }
+  EXPECT_THAT(engine_.handled, IsEmpty());
+}
+
+TEST_F(ApiTest, TheFirstNamespaceCountsWhenAClientRepeatsItsHeader) {
   engine_.reply = WithData("{}");
   HttpRequest request = AsRoot("GET", "/v1/secret/data/a");
+  request.headers.emplace_back("X-Vault-Namespace", "");
   request.headers.emplace_back("X-Vault-Namespace", "team");
-  const HttpResponse answer = Send(request);
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_THAT(answer.headers, ::testing::Contains(Pair("X-Vault-Namespace", "team")));
+  EXPECT_EQ(Send(request).status, 200);
+}
+
+TEST_F(ApiTest, ANamespaceInThePathIsAPathWithoutAMount) {
+  const HttpResponse answer = Send(AsRoot("GET", "/v1/team/secret/data/a"));
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.body,
+            "{\"errors\":[\"no handler for route \\\"team/secret/data/a\\\". route entry not "
+            "found.\"]}\n");
+  EXPECT_EQ(Send(AsRoot("GET", "/v1/team/sys/events/subscribe/kv*")).status, 404);
+}
+
+TEST_F(ApiTest, NamespacesAreAnotherEditionsAsInVault) {
+  for (const char* method : {"LIST", "GET", "PUT", "DELETE"}) {
+    const HttpResponse answer = Send(AsRoot(method, "/v1/sys/namespaces/team"));
+    EXPECT_EQ(answer.status, 404) << method;
+    EXPECT_EQ(answer.body, "{\"errors\":[\"enterprise-only feature\"]}\n") << method;
+  }
 }
 
 TEST_F(ApiTest, HealthNeedsNoTokenAndObeysActivecode) {

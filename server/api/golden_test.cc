@@ -170,7 +170,8 @@ TEST_F(GoldenTest, OwnAnswersHaveVaultsShape) {
                           !exchange.body.at("sealed").as_bool();
     const bool own = path == "/v1/sys/health" || path == "/v1/sys/seal-status" ||
                      path == "/v1/sys/leader" || path == "/v1/auth/token/lookup-self" ||
-                     path == "/v1/sys/capabilities" || path.ends_with("secret/tune") ||
+                     path == "/v1/sys/namespaces" || path == "/v1/sys/capabilities" ||
+                     path.ends_with("secret/tune") ||
                      path == "/v1/sys/internal/ui/mounts/secret/foo" ||
                      path == "/v1/sys/internal/ui/mounts/nosuch/a";
     if (!own || !unsealed || exchange.request.Header("X-Vault-Token").starts_with("hvs.")) continue;

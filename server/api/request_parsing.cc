@@ -137,6 +137,15 @@ std::optional<HttpResponse> RefusePath(std::string_view path) {
   return std::nullopt;
 }
 
+std::optional<HttpResponse> RefuseNamespace(const HttpRequest& request) {
+  std::string_view name = Stripped(request.Header("X-Vault-Namespace"));
+  while (name.starts_with('/')) name.remove_prefix(1);
+  while (name.ends_with('/')) name.remove_suffix(1);
+  if (name.empty() || name == "root") return std::nullopt;
+  return ErrorAnswer(
+      400, Concat({"there is only the root namespace on this server, no \"", name, "\""}));
+}
+
 std::variant<Operation, HttpResponse> OperationOf(const HttpRequest& request) {
   if (request.method == "GET") return GetOperation(request);
   if (request.method == "LIST") return Operation::kList;

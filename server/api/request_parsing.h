@@ -17,6 +17,12 @@ namespace belfry::api {
 // "." or ".." segments, which would let a path mean another one than the policies see.
 std::optional<HttpResponse> RefusePath(std::string_view path);
 
+// What to answer instead when X-Vault-Namespace names a namespace other than the root, which is ""
+// or "root", slashes apart: there is no other. Vault's free edition ignores the header; but a
+// secret that was meant for another namespace must not end up in this one.
+// (vault-api-and-events 8.1)
+std::optional<HttpResponse> RefuseNamespace(const HttpRequest& request);
+
 // The operation that the method and ?list= name; a POST or PUT is kUpdate until the engine has been
 // asked. Otherwise 405, or 415 and 400 for a PATCH that is no merge patch.
 std::variant<mounts::Operation, HttpResponse> OperationOf(const HttpRequest& request);

@@ -190,6 +190,7 @@ std::variant<OpenedSubscription, HttpResponse> OpenSubscription(const Dependenci
                                                                 const HttpRequest& request,
                                                                 std::shared_ptr<bus::Sink> sink) {
   if (std::optional<HttpResponse> refusal = RefusePath(request.path)) return *std::move(refusal);
+  if (std::optional<HttpResponse> refusal = RefuseNamespace(request)) return *std::move(refusal);
   // Any PATCH will be refused below, not only one without a merge patch.
   const std::variant<mounts::Operation, HttpResponse> operation =
       request.method == "PATCH" ? mounts::Operation::kPatch : OperationOf(request);

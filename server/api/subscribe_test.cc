@@ -205,6 +205,17 @@ TEST_F(SubscribeTest, NamespacePatternsAreThoseOfVault) {
   }
 }
 
+TEST_F(SubscribeTest, ARequestToAnotherNamespaceIsRefusedBeforeItsToken) {
+  for (const char* name : {"ns1", "ns1/", "/ns1/ns2"}) {
+    HttpRequest request = Upgrade();
+    SetHeader(request, "X-Vault-Token", "bogus");
+    request.headers.emplace_back("X-Vault-Namespace", name);
+    const HttpResponse answer = Subscribe(request);
+    EXPECT_EQ(answer.status, 400) << name;
+    EXPECT_THAT(answer.body, HasSubstr("there is only the root namespace")) << name;
+  }
+}
+
 TEST_F(SubscribeTest, WhatIsNoUpgradeIs426AndSaysHow) {
   HttpRequest plain = AsRoot("GET", "/v1/sys/events/subscribe/kv*");
   HttpRequest other = Upgrade();

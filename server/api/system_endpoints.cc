@@ -24,6 +24,7 @@ using access::Capability;
 using mounts::Operation;
 
 constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
+constexpr std::string_view kNamespaces = "sys/namespaces";
 constexpr std::string_view kUnsupportedPath = "unsupported path";
 constexpr std::string_view kUnsupportedOperation = "unsupported operation";
 
@@ -169,6 +170,10 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
   }
   if (IsLeasesPath(call.path)) {
     AnswerLeases(dependencies_, std::move(call), std::move(respond));
+    return;
+  }
+  if (call.path == kNamespaces || call.path.starts_with(Concat({kNamespaces, "/"}))) {
+    respond(ErrorAnswer(404, "enterprise-only feature"));
     return;
   }
   respond(AnswerKnown(call));
