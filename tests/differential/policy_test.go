@@ -1,18 +1,11 @@
-// Package differential compares what Belfry's own parsers make of a text with what HashiCorp's modules make of it: whether they accept
-// it, what it means, and in what words it is refused. BELFRY_BIN names the folder with differential/; `./dev test` sets it.
-// BELFRY_SEED and BELFRY_CASES change what is generated; a failure prints its seed.
 package differential
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"sort"
@@ -241,47 +234,14 @@ func capabilitiesOf(rules pathRules) ([]string, error) {
 
 // ---- What Belfry makes of it ---------------------------------------------------------------------
 
-func binary(t *testing.T, name string) string {
-	folder := os.Getenv("BELFRY_BIN")
-	if folder == "" {
-		folder = "../../build/dev/bin"
-	}
-	path, err := filepath.Abs(filepath.Join(folder, "differential", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func askBelfry(t *testing.T, policies []string) []answer {
 	t.Helper()
-	var input strings.Builder
+	var lines []string
 	for _, text := range policies {
 		line, _ := json.Marshal(text)
-		input.Write(line)
-		input.WriteByte('\n')
+		lines = append(lines, string(line))
 	}
-	command := exec.Command(binary(t, "belfry-policy-reader"))
-	command.Stdin = strings.NewReader(input.String())
-	command.Stderr = os.Stderr
-	output, err := command.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	scanner := bufio.NewScanner(strings.NewReader(string(output)))
-	scanner.Buffer(nil, 64<<20)
-	var answers []answer
-	for scanner.Scan() {
-		var a answer
-		if err := json.Unmarshal(scanner.Bytes(), &a); err != nil {
-			t.Fatal(err)
-		}
-		answers = append(answers, a)
-	}
-	if len(answers) != len(policies) {
-		t.Fatalf("%d answers to %d policies", len(answers), len(policies))
-	}
-	return answers
+	return answersOf[answer](t, "belfry-policy-reader", nil, lines)
 }
 
 // ---- Where they differ on purpose ----------------------------------------------------------------
@@ -358,18 +318,6 @@ func holds(value any, is func(any) bool) bool {
 	return false
 }
 
-func normal(value any) any {
-	text, err := json.Marshal(value)
-	if err != nil {
-		panic(err)
-	}
-	var result any
-	if err := json.Unmarshal(text, &result); err != nil {
-		panic(err)
-	}
-	return result
-}
-
 // agree says what differs, or "".
 func agree(theirs, ours answer) string {
 	switch {
@@ -407,19 +355,6 @@ func TestEveryListedDisagreementIsOne(t *testing.T) {
 }
 
 // ---- Generated policies --------------------------------------------------------------------------
-
-type generator struct{ *rand.Rand }
-
-func (g generator) pick(options ...string) string { return options[g.IntN(len(options))] }
-func (g generator) chance(percent int) bool       { return g.IntN(100) < percent }
-
-func (g generator) join(separator string, most int, one func() string) string {
-	var parts []string
-	for range g.IntN(most + 1) {
-		parts = append(parts, one())
-	}
-	return strings.Join(parts, separator)
-}
 
 func (g generator) gap() string {
 	return g.pick(" ", " ", " ", "\n", "\t", "  \n  ", " # why\n", " // why\n", " /* why\n so */ ", "\r\n")
@@ -624,16 +559,9 @@ func (g generator) text() string {
 	return text
 }
 
-func number(name string, otherwise uint64) uint64 {
-	if value, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
-		return value
-	}
-	return otherwise
-}
-
 func TestGeneratedPoliciesMeanTheSame(t *testing.T) {
 	seed, count := number("BELFRY_SEED", 1), int(number("BELFRY_CASES", 20000))
-	g := generator{rand.New(rand.NewPCG(seed, 0))}
+	g := newGenerator(seed)
 	var policies []string
 	for range count {
 		policies = append(policies, g.text())
