@@ -27,7 +27,7 @@ struct Limits {
   // A subscriber's filter. Each regular expression may be compiled to that much memory.
   std::size_t max_filter_bytes = 16 * 1024;
   int max_filter_depth = 100;  // Of parentheses and "not".
-  int max_filter_regexes = 16;
+  int max_filter_regexes = 8;
   std::int64_t max_filter_regex_memory_bytes = 256 * 1024;
 
   // HTTP.

@@ -1,7 +1,6 @@
 #include "server/bus/bexpr.h"
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "re2/re2.h"
 #include "server/base/text.h"
 #include "server/base/utf8.h"
+#include "server/bus/bexpr_quotes.h"
 #include "server/bus/bexpr_scanner.h"
 
 namespace belfry::bus::bexpr {
@@ -58,69 +58,6 @@ std::optional<std::size_t> FirstInvalid(std::string_view text) {
     offset += character.size;
   }
   return std::nullopt;
-}
-
-// Takes `count` digits of `base` off the front of the text.
-std::optional<char32_t> TakeDigits(std::size_t count, int base, std::string_view* text) {
-  if (text->size() < count) return std::nullopt;
-  std::uint32_t value = 0;
-  const char* const end = text->data() + count;
-  const auto [stop, error] = std::from_chars(text->data(), end, value, base);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  text->remove_prefix(count);
-  return value;
-}
-
-// Takes an escape without its backslash off the front of the text and says it.
-bool TakeEscape(std::string_view* text, std::string* said) {
-  constexpr std::string_view kNames = "abfnrtv\\";
-  constexpr std::string_view kMeanings = "\a\b\f\n\r\t\v\\";
-  if (text->empty()) return false;
-  const char name = text->front();
-  if (IsDigit(name)) {
-    const std::optional<char32_t> byte = TakeDigits(3, 8, text);
-    if (!byte || *byte > 0xFF) return false;
-    *said += static_cast<char>(*byte);
-    return true;
-  }
-  text->remove_prefix(1);
-  if (const std::size_t at = kNames.find(name); at != std::string_view::npos) {
-    *said += kMeanings[at];
-    return true;
-  }
-  if (name == 'x') {
-    const std::optional<char32_t> byte = TakeDigits(2, 16, text);
-    if (byte) *said += static_cast<char>(*byte);
-    return byte.has_value();
-  }
-  if (name != 'u' && name != 'U') return false;
-  const std::optional<char32_t> character = TakeDigits(name == 'u' ? 4 : 8, 16, text);
-  if (!character || !IsCharacter(*character)) return false;
-  AppendUtf8(*character, said);
-  return true;
-}
-
-// What stands between double quotes, as Go understands it.
-std::optional<std::string> Unescaped(std::string_view text) {
-  std::string said;
-  while (!text.empty()) {
-    const char c = text.front();
-    text.remove_prefix(1);
-    if (c == '\n') return std::nullopt;
-    if (c != '\\') {
-      said += c;
-    } else if (!TakeEscape(&text, &said)) {
-      return std::nullopt;
-    }
-  }
-  return said;
-}
-
-// What stands between backquotes.
-std::string Raw(std::string_view text) {
-  std::string said(text);
-  std::erase(said, '\r');
-  return said;
 }
 
 // Follows the grammar rule by rule. Each method takes what it names, or takes nothing and is false;
@@ -443,7 +380,7 @@ class Parser {
       }
       const std::string_view inside = scanner_.rest().substr(0, length);
       scanner_.Skip(length + 1);
-      std::optional<std::string> text = quote == "`" ? Raw(inside) : Unescaped(inside);
+      std::optional<std::string> text = quote == "`" ? Unquoted(inside) : Unescaped(inside);
       if (!text) scanner_.Fail(start, "string", "invalid syntax");
       *said = std::move(text).value_or("");
       return true;

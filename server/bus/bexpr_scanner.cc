@@ -9,6 +9,8 @@
 namespace belfry::bus::bexpr {
 namespace {
 
+constexpr std::size_t kMostErrors = 20;
+
 bool BeginsCharacter(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
 }
@@ -78,6 +80,7 @@ void Scanner::Expect(Kind kind, std::string_view name) {
 }
 
 void Scanner::Fail(std::size_t offset, std::string_view rule, std::string_view what) {
+  if (errors_.size() == kMostErrors) return;
   const absl::Status status = ErrorAt(text_, offset, Concat({"rule \"", rule, "\": ", what}));
   std::string error(ToStd(status.message()));
   // A second try of the same comes to the same.

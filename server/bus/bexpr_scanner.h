@@ -30,7 +30,7 @@ class Scanner {
   // Without asking.
   void Skip(std::size_t length) { offset_ += length; }
 
-  // Notes an error that explains more than what was expected where.
+  // Notes an error that explains more than what was expected where. Only the first 20 count.
   void Fail(std::size_t offset, std::string_view rule, std::string_view what);
   bool failed() const { return !errors_.empty(); }
 

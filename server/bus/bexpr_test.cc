@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "server/base/text.h"
 
 namespace belfry::bus::bexpr {
@@ -153,6 +155,13 @@ TEST(Bexpr, SaysWhatIsWrongRatherThanWhatWasExpected) {
       {"a == \"\xC3\"", "error: 1:7 (6): invalid encoding"},
   };
   for (const Case& c : cases) EXPECT_EQ(Parsed(c.text), c.parsed) << c.text;
+}
+
+TEST(Bexpr, TwentyMistakesAreEnough) {
+  std::string text = R"("\q" in a)";
+  for (int i = 1; i < 1000; ++i) text += R"( or "\q" in a)";
+  const std::string error = Parsed(text);
+  EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 19);
 }
 
 std::string Repeated(std::string_view text, int times) {
