@@ -307,6 +307,14 @@ TEST_F(ApiTest, LostEngineIs500AndLateEngineIs504) {
   EXPECT_EQ(Send(AsRoot("PUT", "/v1/secret/a", "{}")).status, 500);
 }
 
+TEST_F(ApiTest, MistakeThatTheExistenceCheckFindsIs400InTheEnginesWords) {
+  engine_.existence = absl::InvalidArgumentError("error converting input for field \"n\": no");
+  const HttpResponse answer = Send(AsRoot("PUT", "/v1/secret/a", "{}"));
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body, "{\"errors\":[\"error converting input for field \\\"n\\\": no\"]}\n");
+  EXPECT_TRUE(engine_.handled.empty());
+}
+
 TEST_F(ApiTest, PluginThatAnswersRubbishIs500) {
   for (const char* data : {"", "rubbish", "[]", "{\"a\":}"}) {
     engine_.reply = WithData(data);

@@ -43,6 +43,12 @@ bool IsBase64(char c) {
          c == '/';
 }
 
+// What the engine calls the client's mistake is told in its own words. (vault-api-and-events 6.2)
+HttpResponse ExistenceFailure(const absl::Status& status) {
+  if (absl::IsInvalidArgument(status)) return ErrorAnswer(400, ToStd(status.message()));
+  return EngineFailure(status);
+}
+
 // What Go's strict decoder accepts; anything else is a text that stands for itself.
 std::string RawBody(const std::string& text) {
   std::string compact = text;
@@ -186,7 +192,7 @@ void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call) {
   call->mount->engine->CheckExistence(call->request,
                                       [call](absl::StatusOr<mounts::Existence> existence) {
                                         if (!existence.ok()) {
-                                          call->respond(EngineFailure(existence.status()));
+                                          call->respond(ExistenceFailure(existence.status()));
                                           return;
                                         }
                                         if (*existence == mounts::Existence::kMissing) {

@@ -101,6 +101,7 @@ class Engine {
   // Unavailable: the engine's process is gone or could not answer. DeadlineExceeded, Cancelled: as
   // they say.
   virtual void Handle(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) = 0;
+  // Also InvalidArgument, with the text for the client: the request is mistaken.
   virtual void CheckExistence(Request request,
                               absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) = 0;
   // What the plugin says its version is; "" when it says nothing.

@@ -73,7 +73,8 @@ struct ExistenceTraits {
       const mounts::EngineError error = FromProto(reply.err());
       // A path that the plugin does not know is its business when the request itself arrives.
       if (error.http_status == 404) return mounts::Existence::kUnknown;
-      return absl::InternalError(error.message);
+      return IsUserError(reply.err()) ? absl::InvalidArgumentError(error.message)
+                                      : absl::InternalError(error.message);
     }
     if (!reply.check_found()) return mounts::Existence::kUnknown;
     return reply.exists() ? mounts::Existence::kExists : mounts::Existence::kMissing;

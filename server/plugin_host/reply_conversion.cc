@@ -79,6 +79,10 @@ bool IsError(const pb::ProtoError& error) {
   return error.err_type() != 0 || !error.err_msg().empty();
 }
 
+bool IsUserError(const pb::ProtoError& error) {
+  return error.err_type() == kUser;
+}
+
 mounts::EngineError FromProto(const pb::ProtoError& error) {
   switch (error.err_type()) {
     case kCoded:
@@ -110,7 +114,7 @@ mounts::Reply FromProto(pb::HandleRequestReply reply) {
   if (IsError(reply.err())) {
     result.error = FromProto(reply.err());
     // A user's mistake that comes with an answer is the user's. (plugin-protocol 5.6)
-    if (reply.err().err_type() == kUser && result.response) result.error->http_status = 400;
+    if (IsUserError(reply.err()) && result.response) result.error->http_status = 400;
   }
   return result;
 }

@@ -14,5 +14,7 @@ mounts::Reply FromProto(pb::HandleRequestReply reply);
 mounts::EngineError FromProto(const pb::ProtoError& error);
 // False for an absent error, and for kinds that no host knows: they count as none.
 bool IsError(const pb::ProtoError& error);
+// What the plugin calls the mistake of whoever asked.
+bool IsUserError(const pb::ProtoError& error);
 
 }  // namespace belfry::plugin_host
