@@ -9,6 +9,7 @@
 #include "sdk/src/periodic_hooks.h"
 #include "sdk/src/request_impl.h"
 #include "sdk/src/route.h"
+#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {
@@ -139,8 +140,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
       return stored->has_value();
     }
     absl::StatusOr<FieldValues> fields = route->Collect(captures, request.data, Operation::kUpdate);
-    // The handler will say what is wrong with the fields.
-    if (!fields.ok()) return std::nullopt;
+    if (!fields.ok()) return fields.status();
     RequestImpl typed(request, Operation::kUpdate, context_, *route, *std::move(fields));
     const absl::StatusOr<bool> exists = (*check)(typed);
     if (!exists.ok()) return exists.status();
@@ -186,14 +186,22 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
 
   OutgoingReply Run(const Handler& handler, Operation operation, const RouteImpl& route,
                     const Captures& captures, const IncomingRequest& request) const {
+    if (absl::Status missing = route.CheckRequired(request.data, operation); !missing.ok())
+      return Fail(missing);
     absl::StatusOr<FieldValues> fields = route.Collect(captures, request.data, operation);
-    if (!fields.ok()) return Fail(fields.status());
+    if (!fields.ok()) {
+      return Fail(absl::InvalidArgumentError(
+          Concat({"Field validation failed: ", ToStd(fields.status().message())})));
+    }
     std::vector<std::string> warnings = std::move(fields->warnings);
     RequestImpl typed(request, operation, context_, route, *std::move(fields));
     Result result = handler(typed);
     if (!result.ok()) return Fail(result.status());
     lending_->Correct(*result);
-    if (result->kind() == Response::Kind::kData || result->kind() == Response::Kind::kList) {
+    // An answer with a status of its own is final.
+    const bool open = !result->http_status() && (result->kind() == Response::Kind::kData ||
+                                                 result->kind() == Response::Kind::kList);
+    if (open) {
       for (std::string& warning : warnings) result->AddWarning(std::move(warning));
     }
     return {.response = *std::move(result), .error = std::nullopt};

@@ -70,12 +70,32 @@ TEST_P(EngineTest, AFieldThatDoesNotConvertIsInvalid) {
             "invalid syntax");
 }
 
+// Only a route that says when things exist is asked with its fields.
+TEST_P(EngineTest, AFieldThatDoesNotConvertIsInvalidBeforeAnybodyLooks) {
+  const auto host = NewHost([](SecretsEngine& engine) {
+    Route& route = engine.Path("a", "");
+    route.Field<bool>("b", "");
+    route.OnWrite([](Request&) -> Result { return Response::NoContent(); });
+    route.ExistsIf([](Request&) { return true; });
+  });
+  EXPECT_EQ(host->Write("a", {{"b", Json::Array()}}).status(),
+            absl::InvalidArgumentError(
+                "error converting input for field \"b\": cannot use an array as a boolean"));
+}
+
 TEST_P(EngineTest, UnknownAndShadowedFieldsAreWarnedAbout) {
   EXPECT_THAT(
       host_->Write("pages/7", {{"text", "x"}, {"number", "8"}, {"b", 1}, {"a", 1}})->warnings(),
       ElementsAre("Endpoint ignored these unrecognized parameters: [a b]",
                   "Endpoint replaced the value of these parameters with the values captured from "
                   "the endpoint's path: [number]"));
+}
+
+TEST_P(EngineTest, AnAnswerWithAStatusOfItsOwnIsFinal) {
+  const auto host = NewHost([](SecretsEngine& engine) {
+    engine.Path("a", "").OnRead([](Request&) -> Result { return Response::WithStatus(404, {}); });
+  });
+  EXPECT_THAT(host->Read("a", {{"unknown", "x"}})->warnings(), ElementsAre());
 }
 
 TEST_P(EngineTest, AnOperationWithoutHandlerIsUnimplemented) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,33 +14,66 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "belfry/request.h"
+#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {
 
-absl::Status Mismatch(const Json& value, std::string_view wanted) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("cannot use ", value.Dump(), " as ", std::string(wanted)));
+std::string_view KindOf(const Json& value) {
+  if (value.if_bool() != nullptr) return "a boolean";
+  if (value.if_number() != nullptr) return "a number";
+  if (value.if_string() != nullptr) return "text";
+  if (value.if_array() != nullptr) return "an array";
+  return value.if_object() != nullptr ? "an object" : "null";
 }
 
+absl::Status Mismatch(const Json& value, std::string_view wanted) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot use ", ToAbsl(KindOf(value)), " as ", ToAbsl(wanted)));
+}
+
+absl::Status BadInt(const std::string& text, const char* why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot parse '' as int: strconv.ParseInt: parsing \"", text, "\": ", why));
+}
+
+// The base that Go's literals begin with, which is taken off, 8 for a leading zero.
+int TakeBase(std::string_view& digits) {
+  if (digits.size() < 2 || digits[0] != '0') return 10;
+  const char letter = absl::ascii_tolower(static_cast<unsigned char>(digits[1]));
+  const int base = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 0;
+  if (base == 0 || digits.size() == 2) return 8;
+  digits.remove_prefix(2);
+  return base;
+}
+
+// As Go's literals: "7", "-0x1f", "017", "1_000".
 absl::StatusOr<std::int64_t> ParseInt(const std::string& text) {
+  std::string_view rest = text;
+  std::string digits = rest.starts_with('-') ? "-" : "";
+  if (rest.starts_with('-') || rest.starts_with('+')) rest.remove_prefix(1);
+  const std::size_t length = rest.size();
+  const int base = TakeBase(rest);
+  // An underscore stands between digits, or after the base.
+  bool may_divide = rest.size() < length;
+  for (const char c : rest) {
+    const bool divides = c == '_' && may_divide;
+    if (!divides && !absl::ascii_isalnum(static_cast<unsigned char>(c)))
+      return BadInt(text, "invalid syntax");
+    if (!divides) digits += c;
+    may_divide = !divides;
+  }
   std::int64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const char* begin = text.data();
-  if (text.starts_with('+')) ++begin;
-  const auto [stop, error] = std::from_chars(begin, end, number);
-  if (error == std::errc::result_out_of_range) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cannot parse '' as int: strconv.ParseInt: parsing \"", text, "\": value out of range"));
-  }
-  if (error != std::errc() || stop != end) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cannot parse '' as int: strconv.ParseInt: parsing \"", text, "\": invalid syntax"));
-  }
+  const char* const end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, number, base);
+  if (error == std::errc::result_out_of_range) return BadInt(text, "value out of range");
+  if (error != std::errc() || stop != end || !may_divide) return BadInt(text, "invalid syntax");
   return number;
 }
 
 absl::StatusOr<std::string> ToText(const Json& value) {
+  if (value.is_null()) return std::string();
   if (const std::string* text = value.if_string()) return *text;
   if (const Json::Number* number = value.if_number()) return number->text;
   if (const bool* boolean = value.if_bool()) return std::string(*boolean ? "1" : "0");
@@ -47,6 +81,7 @@ absl::StatusOr<std::string> ToText(const Json& value) {
 }
 
 absl::StatusOr<std::int64_t> ToInt64(const Json& value) {
+  if (value.is_null()) return 0;
   if (const bool* boolean = value.if_bool()) return *boolean ? 1 : 0;
   if (const Json::Number* number = value.if_number()) {
     double real = 0;
@@ -72,33 +107,48 @@ absl::StatusOr<double> ToDouble(const Json& value) {
 absl::StatusOr<bool> ToBool(const Json& value) {
   if (const bool* boolean = value.if_bool()) return *boolean;
   const absl::StatusOr<std::string> text = ToText(value);
-  if (text.ok()) {
-    for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
-      if (*text == yes) return true;
-    }
-    for (const char* no : {"", "0", "f", "F", "false", "FALSE", "False"}) {
-      if (*text == no) return false;
-    }
+  if (!text.ok()) return Mismatch(value, "a boolean");
+  for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
+    if (*text == yes) return true;
+  }
+  for (const char* no : {"", "0", "f", "F", "false", "FALSE", "False"}) {
+    if (*text == no) return false;
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "cannot parse '' as bool: strconv.ParseBool: parsing ", value.Dump(), ": invalid syntax"));
 }
 
-absl::StatusOr<absl::Duration> ToDuration(const Json& value) {
-  const absl::StatusOr<std::string> text = ToText(value);
-  if (!text.ok()) return Mismatch(value, "a duration");
-  if (text->empty()) return absl::ZeroDuration();
-  double seconds = 0;
-  if (absl::SimpleAtod(*text, &seconds)) return absl::Seconds(seconds);
-  // Days are not among Go's units, but Vault adds them.
-  std::string_view number = *text;
-  double days = 0;
-  if (number.ends_with('d') &&
-      absl::SimpleAtod(std::string(number.substr(0, number.size() - 1)), &days))
-    return days * absl::Hours(24);
+// A decimal number of seconds, or what has units; days are not among Go's, but Vault adds them.
+std::optional<absl::Duration> ParseDuration(std::string_view text) {
+  const absl::Duration unit = text.ends_with('d') ? absl::Hours(24) : absl::Seconds(1);
+  std::string_view digits = text.substr(0, text.size() - (text.ends_with('d') ? 1 : 0));
+  if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
+  std::int64_t number = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, number);
+  if (error == std::errc() && stop == end) return number * unit;
   absl::Duration duration;
-  if (absl::ParseDuration(*text, &duration)) return duration;
-  return absl::InvalidArgumentError(absl::StrCat("time: invalid duration \"", *text, "\""));
+  if (!absl::ParseDuration(ToAbsl(text), &duration)) return std::nullopt;
+  return duration;
+}
+
+absl::StatusOr<absl::Duration> ToDuration(const Json& value) {
+  std::string text;
+  std::optional<absl::Duration> duration = absl::ZeroDuration();
+  if (const Json::Number* number = value.if_number()) {
+    double seconds = 0;
+    text = number->text;
+    duration.reset();
+    if (absl::SimpleAtod(text, &seconds)) duration = absl::Seconds(seconds);
+  } else if (const std::string* given = value.if_string()) {
+    text = *given;
+    if (!text.empty()) duration = ParseDuration(text);
+  } else if (!value.is_null()) {
+    return Mismatch(value, "a duration");
+  }
+  // What Go's durations can hold: 292 years.
+  if (duration && absl::AbsDuration(*duration) <= absl::Nanoseconds(INT64_MAX)) return *duration;
+  return absl::InvalidArgumentError(absl::StrCat("time: invalid duration \"", text, "\""));
 }
 
 absl::StatusOr<absl::Time> ToTime(const Json& value) {
@@ -113,27 +163,69 @@ absl::StatusOr<absl::Time> ToTime(const Json& value) {
       absl::StrCat("\"", *text, "\" is neither an RFC 3339 time nor seconds since 1970"));
 }
 
-// A JSON array as it is; text split at commas; anything else as a list of one.
-std::vector<Json> Elements(const Json& value) {
+// A JSON array as it is; text as what stands between its commas; an object without members as
+// nothing; anything else as a list of one.
+template <typename Delimited>
+std::vector<Json> Elements(const Json& value, Delimited delimited) {
   if (const Json::Array* array = value.if_array()) return *array;
-  const std::string* text = value.if_string();
-  if (text == nullptr) return {value};
   std::vector<Json> elements;
-  for (const absl::string_view part : absl::StrSplit(*text, ',', absl::SkipWhitespace())) {
-    elements.emplace_back(std::string(absl::StripAsciiWhitespace(part)));
+  if (const std::string* text = value.if_string()) {
+    if (text->empty()) return elements;
+    for (const absl::string_view part : delimited(*text)) elements.emplace_back(std::string(part));
+  } else if (value.if_object() == nullptr || !value.if_object()->empty()) {
+    elements.push_back(value);
   }
   return elements;
 }
 
 template <typename T>
-absl::StatusOr<std::any> ToList(const Json& value, absl::StatusOr<T> (*convert)(const Json&)) {
+absl::StatusOr<std::any> ToList(const std::vector<Json>& elements,
+                                absl::StatusOr<T> (*convert)(const Json&)) {
   std::vector<T> list;
-  for (const Json& element : Elements(value)) {
+  for (const Json& element : elements) {
     absl::StatusOr<T> converted = convert(element);
     if (!converted.ok()) return converted.status();
     list.push_back(*std::move(converted));
   }
   return std::any(std::move(list));
+}
+
+absl::StatusOr<std::any> ToStringList(const Json& value) {
+  const auto parts = [](const std::string& text) {
+    std::vector<absl::string_view> trimmed = absl::StrSplit(text, ',', absl::SkipWhitespace());
+    for (absl::string_view& part : trimmed) part = absl::StripAsciiWhitespace(part);
+    return trimmed;
+  };
+  return ToList<std::string>(Elements(value, parts), ToText);
+}
+
+absl::StatusOr<std::any> ToInt64List(const Json& value) {
+  const auto parts = [](const std::string& text) {
+    return std::vector<absl::string_view>(absl::StrSplit(text, ','));
+  };
+  return ToList<std::int64_t>(Elements(value, parts), ToInt64);
+}
+
+absl::Status AddMembers(const Json& value, Json::Object& object) {
+  if (const Json::Object* members = value.if_object()) {
+    for (const auto& [name, member] : *members) object.insert_or_assign(name, member);
+    return absl::OkStatus();
+  }
+  if (value.is_null()) return absl::OkStatus();
+  const Json::Array* array = value.if_array();
+  if (array == nullptr) return Mismatch(value, "an object");
+  for (const Json& element : *array) {
+    const absl::Status added = AddMembers(element, object);
+    if (!added.ok()) return added;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::any> ToObject(const Json& value) {
+  Json::Object object;
+  const absl::Status added = AddMembers(value, object);
+  if (!added.ok()) return added;
+  return std::any(std::move(object));
 }
 
 absl::StatusOr<std::any> ToStringMap(const Json& value) {
@@ -166,6 +258,7 @@ FieldType FieldTypeOf(const std::type_info& type) {
   if (type == typeid(std::vector<std::string>)) return FieldType::kStringList;
   if (type == typeid(std::vector<std::int64_t>)) return FieldType::kInt64List;
   if (type == typeid(std::map<std::string, std::string>)) return FieldType::kStringMap;
+  if (type == typeid(Json::Object)) return FieldType::kObject;
   if (type == typeid(Json)) return FieldType::kJson;
   std::fprintf(
       stderr,
@@ -193,6 +286,8 @@ std::string_view FieldTypeName(FieldType type) {
       return "list of integers";
     case FieldType::kStringMap:
       return "map of strings";
+    case FieldType::kObject:
+      return "object";
     case FieldType::kJson:
       return "any JSON";
   }
@@ -219,6 +314,8 @@ std::any ZeroValue(FieldType type) {
       return std::vector<std::int64_t>();
     case FieldType::kStringMap:
       return std::map<std::string, std::string>();
+    case FieldType::kObject:
+      return Json::Object();
     case FieldType::kJson:
       return Json();
   }
@@ -251,6 +348,8 @@ Json FieldToJson(const std::any& value, FieldType type) {
       const auto& map = std::any_cast<const std::map<std::string, std::string>&>(value);
       return Json::Object(map.begin(), map.end());
     }
+    case FieldType::kObject:
+      return std::any_cast<const Json::Object&>(value);
     case FieldType::kJson:
       return std::any_cast<const Json&>(value);
   }
@@ -272,15 +371,21 @@ absl::StatusOr<std::any> ConvertField(const Json& value, FieldType type) {
     case FieldType::kTime:
       return Boxed(ToTime(value));
     case FieldType::kStringList:
-      return ToList<std::string>(value, ToText);
+      return ToStringList(value);
     case FieldType::kInt64List:
-      return ToList<std::int64_t>(value, ToInt64);
+      return ToInt64List(value);
     case FieldType::kStringMap:
       return ToStringMap(value);
+    case FieldType::kObject:
+      return ToObject(value);
     case FieldType::kJson:
       return std::any(value);
   }
   return absl::InternalError("no such field type");
+}
+
+absl::StatusOr<std::any> Convert(const Json& value, const std::type_info& type) {
+  return ConvertField(value, FieldTypeOf(type));
 }
 
 }  // namespace belfry::internal

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "belfry/request.h"
 
 namespace belfry::internal {
 namespace {
@@ -30,6 +32,24 @@ TEST(ConvertField, IntegersComeFromNumbersTextsAndBooleans) {
   EXPECT_EQ(Converted<std::int64_t>("9223372036854775807"), INT64_MAX);
 }
 
+TEST(ConvertField, IntegersInTextHaveGosLiterals) {
+  for (const char* eight : {"0x8", "0X8", "0o10", "010", "0b1000", "0_10", "0x_8"})
+    EXPECT_EQ(Converted<std::int64_t>(absl::StrCat("\"", eight, "\"").c_str()), 8) << eight;
+  EXPECT_EQ(Converted<std::int64_t>("\"-0x8\""), -8);
+  EXPECT_EQ(Converted<std::int64_t>("\"1_000\""), 1000);
+  EXPECT_EQ(Converted<std::int64_t>("\"0\""), 0);
+  for (const char* none :
+       {"0x", "08", "0b2", "_1", "1_", "1__0", "+-1", "--1", " 1", "1 ", "1e3", "-"})
+    Refusal<std::int64_t>(absl::StrCat("\"", none, "\"").c_str());
+}
+
+TEST(ConvertField, NullIsNothingOfItsType) {
+  EXPECT_EQ(Converted<std::int64_t>("null"), 0);
+  EXPECT_EQ(Converted<std::string>("null"), "");
+  EXPECT_FALSE(Converted<bool>("null"));
+  EXPECT_THAT(Converted<std::vector<std::int64_t>>("[null,1]"), ::testing::ElementsAre(0, 1));
+}
+
 TEST(ConvertField, ABadIntegerIsRefusedInTheWordsThatClientsKnow) {
   EXPECT_EQ(Refusal<std::int64_t>("\"abc\""),
             "cannot parse '' as int: strconv.ParseInt: parsing \"abc\": invalid syntax");
@@ -37,7 +57,7 @@ TEST(ConvertField, ABadIntegerIsRefusedInTheWordsThatClientsKnow) {
             "cannot parse '' as int: strconv.ParseInt: parsing \"99999999999999999999\": value out "
             "of range");
   Refusal<std::int64_t>("1.5");
-  Refusal<std::int64_t>("[]");
+  EXPECT_EQ(Refusal<std::int64_t>("[\"secret\"]"), "cannot use an array as an integer");
 }
 
 TEST(ConvertField, TextsComeFromNumbersAsTheyWereWritten) {
@@ -58,21 +78,37 @@ TEST(ConvertField, DurationsAreSecondsOrHaveUnits) {
   EXPECT_EQ(Converted<absl::Duration>("\"90\""), absl::Seconds(90));
   EXPECT_EQ(Converted<absl::Duration>("\"1h30m\""), absl::Minutes(90));
   EXPECT_EQ(Converted<absl::Duration>("\"2d\""), absl::Hours(48));
+  EXPECT_EQ(Converted<absl::Duration>("\"-1.5h\""), -absl::Minutes(90));
+  EXPECT_EQ(Converted<absl::Duration>("\"\""), absl::ZeroDuration());
   EXPECT_EQ(Refusal<absl::Duration>("\"soon\""), "time: invalid duration \"soon\"");
+  for (const char* none : {"\"inf\"", "\" 5\"", "\"1e3\"", "\"1.5\"", "\"1.5d\"", "\"d\"",
+                           "\"+-5\"", "1e400", "99999999999", "\"9999999h\"", "true", "[]"})
+    Refusal<absl::Duration>(none);
 }
 
 TEST(ConvertField, ListsComeFromArraysCommasAndSingles) {
   EXPECT_THAT(Converted<std::vector<std::int64_t>>("[1,\"2\"]"), ::testing::ElementsAre(1, 2));
-  EXPECT_THAT(Converted<std::vector<std::int64_t>>("\"1, 2\""), ::testing::ElementsAre(1, 2));
+  EXPECT_THAT(Converted<std::vector<std::int64_t>>("\"1,2,\""), ::testing::ElementsAre(1, 2, 0));
+  EXPECT_THAT(Converted<std::vector<std::int64_t>>("{}"), ::testing::IsEmpty());
+  EXPECT_THAT(Converted<std::vector<std::int64_t>>("\"\""), ::testing::IsEmpty());
   EXPECT_THAT(Converted<std::vector<std::int64_t>>("3"), ::testing::ElementsAre(3));
   EXPECT_THAT(Converted<std::vector<std::string>>("\"a,b\""), ::testing::ElementsAre("a", "b"));
-  Refusal<std::vector<std::int64_t>>("[\"x\"]");
+  for (const char* none : {"[\"x\"]", "\"1, 2\"", "{\"a\":1}", "[[1]]"})
+    Refusal<std::vector<std::int64_t>>(none);
 }
 
 TEST(ConvertField, MapsHoldTexts) {
   EXPECT_THAT((Converted<std::map<std::string, std::string>>("{\"a\":1,\"b\":\"x\"}")),
               ::testing::ElementsAre(::testing::Pair("a", "1"), ::testing::Pair("b", "x")));
   Refusal<std::map<std::string, std::string>>("[]");
+}
+
+TEST(ConvertField, AnObjectMayComeInPieces) {
+  const auto object = [](const char* json) { return Json(Converted<Json::Object>(json)).Dump(); };
+  EXPECT_EQ(object("{\"a\":1.50,\"b\":null}"), "{\"a\":1.50,\"b\":null}");
+  EXPECT_EQ(object("[{\"a\":1,\"b\":1},null,[{\"b\":2}]]"), "{\"a\":1,\"b\":2}");
+  EXPECT_EQ(object("[]"), "{}");
+  for (const char* none : {"\"{}\"", "5", "[1]"}) Refusal<Json::Object>(none);
 }
 
 TEST(ConvertField, TimesAreRfc3339OrSeconds) {
@@ -99,7 +135,13 @@ TEST(FieldToJson, WritesWhatConvertsBack) {
   expect_back(FieldType::kInt64List, std::vector<std::int64_t>{1, 2}, "[1,2]");
   expect_back(FieldType::kStringMap, std::map<std::string, std::string>{{"a", "b"}},
               "{\"a\":\"b\"}");
+  expect_back(FieldType::kObject, Json::Object{{"a", nullptr}}, "{\"a\":null}");
   expect_back(FieldType::kJson, Json(Json::Array{nullptr}), "[null]");
+}
+
+TEST(ConvertTo, ConvertsWhatStandsInsideAField) {
+  EXPECT_EQ(*ConvertTo<std::int64_t>("0x10"), 16);
+  EXPECT_EQ(ConvertTo<std::int64_t>("x").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ConvertField, JsonIsTakenAsItIs) {

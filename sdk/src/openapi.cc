@@ -45,6 +45,8 @@ Json TypeSchema(FieldType type) {
       return Json::Object{{"type", "array"}, {"items", typed("integer", "int64")}};
     case FieldType::kStringMap:
       return Json::Object{{"type", "object"}, {"additionalProperties", typed("string")}};
+    case FieldType::kObject:
+      return typed("object");
     case FieldType::kJson:
       return Json::Object();
   }

@@ -28,6 +28,14 @@ Json WithoutNulls(Json value) {
   return value;
 }
 
+// Null when it is absent, which null is too, but for a field that takes any JSON.
+const Json* GivenIn(const Json::Object& data, const DeclaredField& field) {
+  const auto given = data.find(field.name);
+  if (given == data.end() || (given->second.is_null() && field.type != FieldType::kJson))
+    return nullptr;
+  return &given->second;
+}
+
 }  // namespace
 
 RouteImpl::RouteImpl(std::string_view pattern, std::string_view help, PathPattern parsed)
@@ -62,19 +70,13 @@ absl::StatusOr<FieldValues> RouteImpl::Collect(const std::map<std::string, std::
       result.given.push_back(capture != captures.end());
       continue;
     }
-    const auto given = data.find(field.name);
-    // null is as good as absent, but for a field that takes any JSON.
-    if (given == data.end() || (given->second.is_null() && field.type != FieldType::kJson)) {
-      const bool writes = operation == Operation::kCreate || operation == Operation::kUpdate;
-      if (field.required && writes) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("missing required field \"", field.name, "\""));
-      }
+    const Json* given = GivenIn(data, field);
+    if (given == nullptr) {
       result.values.push_back(field.initial);
       result.given.push_back(false);
       continue;
     }
-    absl::StatusOr<std::any> value = Convert(field, given->second, operation);
+    absl::StatusOr<std::any> value = Convert(field, *given, operation);
     if (!value.ok()) return value.status();
     result.values.push_back(*std::move(value));
     result.given.push_back(true);
@@ -85,12 +87,22 @@ absl::StatusOr<FieldValues> RouteImpl::Collect(const std::map<std::string, std::
 
 absl::StatusOr<std::any> RouteImpl::Convert(const DeclaredField& field, const Json& given,
                                             Operation operation) {
-  const bool patches = operation == Operation::kPatch && field.type != FieldType::kJson;
+  const bool patches = operation == Operation::kPatch && field.type == FieldType::kStringMap;
   absl::StatusOr<std::any> value = ConvertField(patches ? WithoutNulls(given) : given, field.type);
   if (value.ok()) return value;
-  return absl::InvalidArgumentError(
-      absl::StrCat("Field validation failed: error converting input for field \"", field.name,
-                   "\": ", value.status().message()));
+  return absl::InvalidArgumentError(absl::StrCat("error converting input for field \"", field.name,
+                                                 "\": ", value.status().message()));
+}
+
+absl::Status RouteImpl::CheckRequired(const Json::Object& data, Operation operation) const {
+  if (operation != Operation::kCreate && operation != Operation::kUpdate) return absl::OkStatus();
+  for (const DeclaredField& field : fields_) {
+    if (field.required && GivenIn(data, field) == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("missing required field \"", field.name, "\""));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // In Vault's words, which clients show to people.

@@ -47,7 +47,9 @@ class RouteImpl final : public Route {
 
   // The captures of `path`, or nullopt when it is not this route's.
   std::optional<std::map<std::string, std::string>> Match(std::string_view path) const;
-  // InvalidArgument for a field that does not convert, or that a create or update needs and lacks.
+  // InvalidArgument when a create or update lacks a field that it needs.
+  absl::Status CheckRequired(const Json::Object& data, Operation operation) const;
+  // InvalidArgument for a field that does not convert.
   absl::StatusOr<FieldValues> Collect(const std::map<std::string, std::string>& captures,
                                       const Json::Object& data, Operation operation) const;
   // Null when there is none for it.

@@ -18,7 +18,7 @@ namespace {
 constexpr std::array kTypes = {FieldType::kString,     FieldType::kInt64,     FieldType::kDouble,
                                FieldType::kBool,       FieldType::kDuration,  FieldType::kTime,
                                FieldType::kStringList, FieldType::kInt64List, FieldType::kStringMap,
-                               FieldType::kJson};
+                               FieldType::kObject,     FieldType::kJson};
 
 // The value as JSON again, where that says all of it.
 template <typename T>
@@ -56,6 +56,8 @@ void ExamineAs(const std::any& converted, FieldType type) {
       return ExamineAs<std::vector<std::int64_t>>(converted, type);
     case FieldType::kStringMap:
       return ExamineAs<std::map<std::string, std::string>>(converted, type);
+    case FieldType::kObject:
+      return ExamineAs<Json::Object>(converted, type);
     case FieldType::kJson:
       return ExamineAs<Json>(converted, type);
     case FieldType::kDouble:

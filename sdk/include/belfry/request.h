@@ -4,8 +4,11 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <typeinfo>
+#include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "belfry/events.h"
 #include "belfry/json.h"
@@ -37,7 +40,8 @@ struct FieldId {
 
 // Names a field of one route, with its type. Only a Route makes one; copying is free.
 // T is std::string, int64_t, double, bool, absl::Duration ("24h" or seconds), absl::Time,
-// std::vector<std::string>, std::vector<int64_t>, std::map<std::string, std::string> or Json.
+// std::vector<std::string>, std::vector<int64_t>, std::map<std::string, std::string>, Json::Object
+// or Json.
 template <typename T>
 class FieldKey {
  private:
@@ -46,6 +50,19 @@ class FieldKey {
   explicit FieldKey(internal::FieldId id) : id_(id) {}
   internal::FieldId id_;
 };
+
+namespace internal {
+absl::StatusOr<std::any> Convert(const Json& value, const std::type_info& type);
+}  // namespace internal
+
+// What stands inside a field, converted as fields are; T is one of FieldKey's. null is T{}.
+// InvalidArgument when it does not convert.
+template <typename T>
+absl::StatusOr<T> ConvertTo(const Json& value) {
+  absl::StatusOr<std::any> converted = internal::Convert(value, typeid(T));
+  if (!converted.ok()) return converted.status();
+  return std::any_cast<T>(*std::move(converted));
+}
 
 // One request, as a handler sees it. Lives during the handler; used by one thread at a time.
 class Request {
