@@ -132,7 +132,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
 
   absl::StatusOr<std::optional<bool>> CheckExistence(IncomingRequest request) override {
     const auto [route, captures] = FindRoute(request);
-    if (route == nullptr || !route->Writable()) return std::nullopt;
+    if (route == nullptr || !route->Creates()) return std::nullopt;
     const ExistenceCheck* check = route->existence_check();
     if (check == nullptr) {
       const absl::StatusOr<std::optional<std::string>> stored = request.storage->Get(request.path);
@@ -198,10 +198,10 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     Result result = handler(typed);
     if (!result.ok()) return Fail(result.status());
     lending_->Correct(*result);
-    // An answer with a status of its own is final.
-    const bool open = !result->http_status() && (result->kind() == Response::Kind::kData ||
-                                                 result->kind() == Response::Kind::kList);
-    if (open) {
+    // An answer with a status of its own is final, and where there is none nothing is added.
+    const bool answers = result->kind() == Response::Kind::kData ||
+                         result->kind() == Response::Kind::kList || !result->warnings().empty();
+    if (answers && !result->http_status()) {
       for (std::string& warning : warnings) result->AddWarning(std::move(warning));
     }
     return {.response = *std::move(result), .error = std::nullopt};

@@ -74,7 +74,7 @@ class EngineInstance {
   virtual ~EngineInstance() = default;
 
   virtual OutgoingReply Handle(IncomingRequest request) = 0;
-  // nullopt: nothing here tells create from update (no route, or no write handler).
+  // nullopt: nothing here tells create from update (no route, no write handler, or only updates).
   virtual absl::StatusOr<std::optional<bool>> CheckExistence(IncomingRequest request) = 0;
   virtual absl::Status Initialize() = 0;
   virtual void Invalidate(std::string_view key) = 0;

@@ -83,6 +83,16 @@ TEST_P(EngineTest, AFieldThatDoesNotConvertIsInvalidBeforeAnybodyLooks) {
                 "error converting input for field \"b\": cannot use an array as a boolean"));
 }
 
+TEST_P(EngineTest, WithoutAnythingToCreateEveryWriteIsAnUpdate) {
+  const auto host = NewHost([](SecretsEngine& engine) {
+    Route& route = engine.Path("a", "");
+    route.OnlyUpdates();
+    route.OnCreate([](Request&) -> Result { return Response::NotFound(); });
+    route.OnUpdate([](Request&) -> Result { return Response::NoContent(); });
+  });
+  EXPECT_THAT(host->Write("a", {}), testing::IsNoContent());
+}
+
 TEST_P(EngineTest, UnknownAndShadowedFieldsAreWarnedAbout) {
   EXPECT_THAT(
       host_->Write("pages/7", {{"text", "x"}, {"number", "8"}, {"b", 1}, {"a", 1}})->warnings(),

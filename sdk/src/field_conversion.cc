@@ -133,22 +133,14 @@ std::optional<absl::Duration> ParseDuration(std::string_view text) {
 }
 
 absl::StatusOr<absl::Duration> ToDuration(const Json& value) {
-  std::string text;
-  std::optional<absl::Duration> duration = absl::ZeroDuration();
-  if (const Json::Number* number = value.if_number()) {
-    double seconds = 0;
-    text = number->text;
-    duration.reset();
-    if (absl::SimpleAtod(text, &seconds)) duration = absl::Seconds(seconds);
-  } else if (const std::string* given = value.if_string()) {
-    text = *given;
-    if (!text.empty()) duration = ParseDuration(text);
-  } else if (!value.is_null()) {
-    return Mismatch(value, "a duration");
-  }
+  if (value.if_bool() != nullptr) return Mismatch(value, "a duration");
+  const absl::StatusOr<std::string> text = ToText(value);
+  if (!text.ok()) return Mismatch(value, "a duration");
+  if (text->empty()) return absl::ZeroDuration();
+  const std::optional<absl::Duration> duration = ParseDuration(*text);
   // What Go's durations can hold: 292 years.
   if (duration && absl::AbsDuration(*duration) <= absl::Nanoseconds(INT64_MAX)) return *duration;
-  return absl::InvalidArgumentError(absl::StrCat("time: invalid duration \"", text, "\""));
+  return absl::InvalidArgumentError(absl::StrCat("time: invalid duration \"", *text, "\""));
 }
 
 absl::StatusOr<absl::Time> ToTime(const Json& value) {

@@ -36,9 +36,9 @@ Json FieldToJson(const std::any& value, FieldType type);
 
 // As Vault's framework converts, leniently: "5" and "0x5" are integers, 5 a text, "24h" and 86400
 // are durations, "a,b" is a list, a list of objects is the object of all their members; null is the
-// type's zero. But a number is what it is written as: 1.5 is no integer. InvalidArgument with the
-// text that follows 'error converting input for field "x": ', which repeats no value that may be a
-// secret's.
+// type's zero. But a number is what it is written as: 1.5 is no integer, and no duration.
+// InvalidArgument with the text that follows 'error converting input for field "x": ', which
+// repeats no value that may be a secret's.
 absl::StatusOr<std::any> ConvertField(const Json& value, FieldType type);
 
 }  // namespace belfry::internal

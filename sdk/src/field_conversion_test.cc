@@ -82,7 +82,7 @@ TEST(ConvertField, DurationsAreSecondsOrHaveUnits) {
   EXPECT_EQ(Converted<absl::Duration>("\"\""), absl::ZeroDuration());
   EXPECT_EQ(Refusal<absl::Duration>("\"soon\""), "time: invalid duration \"soon\"");
   for (const char* none : {"\"inf\"", "\" 5\"", "\"1e3\"", "\"1.5\"", "\"1.5d\"", "\"d\"",
-                           "\"+-5\"", "1e400", "99999999999", "\"9999999h\"", "true", "[]"})
+                           "\"+-5\"", "1e400", "1.5", "99999999999", "\"9999999h\"", "true", "[]"})
     Refusal<absl::Duration>(none);
 }
 

@@ -154,7 +154,7 @@ Json::Object PathItem(const RouteImpl& route, const SpecialPaths& special_paths)
   if (Covered(special_paths.unauthenticated, route.path_template()))
     item["x-vault-unauthenticated"] = true;
   if (Covered(special_paths.root, route.path_template())) item["x-vault-sudo"] = true;
-  if (route.HandlerFor(Operation::kCreate) != nullptr) item["x-vault-createSupported"] = true;
+  if (route.Creates()) item["x-vault-createSupported"] = true;
 
   const bool reads = route.HandlerFor(Operation::kRead) != nullptr;
   if (reads || route.HandlerFor(Operation::kList) != nullptr) {

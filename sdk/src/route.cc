@@ -158,6 +158,12 @@ Route& RouteImpl::ExistsIf(ExistenceCheck check) {
   return *this;
 }
 
+Route& RouteImpl::OnlyUpdates() {
+  CheckDescribing();
+  only_updates_ = true;
+  return *this;
+}
+
 Route& RouteImpl::AcceptAnyField() {
   CheckDescribing();
   accepts_any_field_ = true;

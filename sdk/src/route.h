@@ -58,6 +58,8 @@ class RouteImpl final : public Route {
   bool Writable() const {
     return HandlerFor(Operation::kCreate) != nullptr || HandlerFor(Operation::kUpdate) != nullptr;
   }
+  // Whether a write may be a create.
+  bool Creates() const { return Writable() && !only_updates_; }
   const std::string& pattern() const { return pattern_; }
   // Empty when there is none. (path_pattern.h)
   const std::string& path_template() const { return parsed_.path_template; }
@@ -79,6 +81,7 @@ class RouteImpl final : public Route {
   Route& OnList(Handler handler) override { return Set(Operation::kList, std::move(handler)); }
   Route& OnPatch(Handler handler) override { return Set(Operation::kPatch, std::move(handler)); }
   Route& ExistsIf(ExistenceCheck check) override;
+  Route& OnlyUpdates() override;
   Route& AcceptAnyField() override;
 
  private:
@@ -107,6 +110,7 @@ class RouteImpl final : public Route {
   std::array<Handler, kOperations> handlers_;
   Handler write_;
   ExistenceCheck exists_if_;
+  bool only_updates_ = false;
   bool accepts_any_field_ = false;
   bool described_ = false;
   absl::Status mistake_;

@@ -95,6 +95,8 @@ class Route {
   virtual Route& OnPatch(Handler handler) = 0;
   // Tells create from update. Default: whether the storage has the request's path as a key.
   virtual Route& ExistsIf(ExistenceCheck check) = 0;
+  // There is nothing to create: every write is an update.
+  virtual Route& OnlyUpdates() = 0;
 
  private:
   virtual internal::FieldId AddParam(std::string_view name, std::string_view help) = 0;
