@@ -10,7 +10,16 @@
 
 namespace belfry::kv {
 
-KvV1::KvV1(SecretsEngine& engine) : prefix_(std::string(engine.backend_uuid()) + "/v1/") {
+KvV1::KvV1(SecretsEngine& engine)
+    : prefix_(std::string(engine.backend_uuid()) + "/v1/"),
+      leases_(engine.MountOption("leased_passthrough") == "true"),
+      kind_(engine.Secret("kv")) {
+  kind_.OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
+  kind_.OnRenew([this](Request& request, const LentSecret&) -> absl::StatusOr<Lease> {
+    BELFRY_ASSIGN_OR_RETURN(const auto secret, Load(request));
+    if (!secret) return absl::NotFoundError("the secret is gone");
+    return LeaseOf(*secret);
+  });
   Route& secret = engine.Path("{path...}", "A secret: any JSON object.");
   const FieldKey<std::string> path = secret.Param("path");
   secret.AcceptAnyField();
@@ -26,11 +35,28 @@ KvV1::KvV1(SecretsEngine& engine) : prefix_(std::string(engine.backend_uuid()) +
   engine.SealWrapped({prefix_});
 }
 
-Result KvV1::Read(Request& request) {
+Lease KvV1::LeaseOf(const Json::Object& secret) const {
+  auto given = secret.find("ttl");
+  if (given == secret.end()) given = secret.find("lease");
+  Lease lease{.renewable = leases_ && given != secret.end()};
+  if (given == secret.end()) return lease;
+  const absl::StatusOr<absl::Duration> ttl = ConvertTo<absl::Duration>(given->second);
+  if (ttl.ok()) lease.ttl = *ttl;
+  return lease;
+}
+
+absl::StatusOr<std::optional<Json::Object>> KvV1::Load(Request& request) const {
   BELFRY_ASSIGN_OR_RETURN(std::optional<Json> secret,
                           LoadValue(request.storage(), prefix_ + std::string(request.path())));
-  if (!secret || secret->if_object() == nullptr) return Response::NotFound();
-  return Response::Data(std::move(*secret->if_object()));
+  if (!secret || secret->if_object() == nullptr) return std::nullopt;
+  return std::move(*secret->if_object());
+}
+
+Result KvV1::Read(Request& request) {
+  BELFRY_ASSIGN_OR_RETURN(std::optional<Json::Object> secret, Load(request));
+  if (!secret) return Response::NotFound();
+  Lease lease = LeaseOf(*secret);
+  return Response::Secret(kind_, *std::move(secret), std::move(lease));
 }
 
 Result KvV1::Write(Request& request, const std::string& path) {

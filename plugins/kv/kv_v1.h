@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "belfry/engine.h"
@@ -14,12 +15,19 @@ class KvV1 {
   explicit KvV1(SecretsEngine& engine);
 
  private:
+  // What a secret says of itself under "ttl" or "lease", else the mount's default.
+  Lease LeaseOf(const Json::Object& secret) const;
+  absl::StatusOr<std::optional<Json::Object>> Load(Request& request) const;
   Result Read(Request& request);
   Result Write(Request& request, const std::string& path);
   Result Delete(Request& request, const std::string& path);
   Result List(Request& request, const std::string& folder);
 
   const std::string prefix_;
+  // The mount has the option leased_passthrough=true: secrets that say for how long they are good
+  // can be renewed. Else leases are a hint when to read again.
+  const bool leases_;
+  SecretKind& kind_;
   KeyLocks locks_;
 };
 

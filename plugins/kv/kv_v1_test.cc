@@ -51,6 +51,33 @@ TEST_F(KvV1Test, ADeleteIsToldEvenWhenThereWasNothing) {
   EXPECT_THAT(host_->events(), ElementsAre(EventIs("kv-v1/delete", "never")));
 }
 
+TEST_F(KvV1Test, ASecretCanSayForHowLongItIsGood) {
+  const auto ttl = [this](Json::Object secret) {
+    EXPECT_THAT(host_->Write("a", std::move(secret)), IsNoContent());
+    return host_->Read("a")->lease()->ttl;
+  };
+  EXPECT_EQ(ttl({{"ttl", "1h"}, {"lease", "2h"}}), absl::Hours(1));
+  EXPECT_EQ(ttl({{"lease", 60}}), absl::Minutes(1));
+  // The mount's default.
+  EXPECT_EQ(ttl({{"ttl", "soon"}}), absl::ZeroDuration());
+  EXPECT_EQ(ttl({{"x", 1}}), absl::ZeroDuration());
+  EXPECT_FALSE(host_->Read("a")->lease()->renewable);
+}
+
+TEST_F(KvV1Test, WithLeasesWhatSaysForHowLongItIsGoodCanBeRenewed) {
+  const auto host = belfry::testing::NewFakeHost(DefineKv, {{"leased_passthrough", "true"}});
+  ASSERT_THAT(host->Write("a", {{"ttl", "1h"}}), IsNoContent());
+  const Result lent = host->Read("a");
+  EXPECT_TRUE(lent->lease()->renewable);
+  ASSERT_THAT(host->Write("a", {{"ttl", "2h"}}), IsNoContent());
+  EXPECT_EQ(host->Renew("a", *lent)->lease()->ttl, absl::Hours(2));
+  EXPECT_TRUE(host->Revoke("a", *lent).ok());
+  ASSERT_THAT(host->Delete("a"), IsNoContent());
+  EXPECT_EQ(host->Renew("a", *lent).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_THAT(host->Write("a", {{"x", 1}}), IsNoContent());
+  EXPECT_FALSE(host->Read("a")->lease()->renewable);
+}
+
 TEST_F(KvV1Test, AListShowsOneLevel) {
   for (const char* path : {"a", "b/c", "b/d"})
     ASSERT_THAT(host_->Write(path, {{"x", 1}}), IsNoContent());
