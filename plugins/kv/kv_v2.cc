@@ -1,14 +1,12 @@
 #include "plugins/kv/kv_v2.h"
 
 #include <algorithm>
-#include <charconv>
 #include <mutex>
 #include <shared_mutex>
 #include <utility>
 
 #include "plugins/kv/formats.h"
 #include "plugins/kv/merge_patch.h"
-#include "plugins/kv/metadata_fields.h"
 
 namespace belfry::kv {
 namespace {
@@ -41,7 +39,7 @@ const char* CommandFor(Operation operation) {
 
 // Any operation on a path that has nothing to offer for it.
 Result ExplainPath(Request& request) {
-  for (const char* root : {"data", "metadata", "delete", "undelete", "destroy", "subkeys"}) {
+  for (const char* root : {"data", "metadata", "delete", "undelete", "destroy"}) {
     if (request.path() == root) return WrongPath(kRootWarning);
   }
   return WrongPath(std::string(kPathWarning) + CommandFor(request.operation()) +
@@ -77,18 +75,14 @@ std::map<std::string, std::string> VersionFields(const KeyMetadata& metadata) {
 
 // The check-and-set parameter of a write. Absent: nullopt.
 absl::StatusOr<std::optional<std::int64_t>> CheckAndSetOf(const Request& request) {
-  const auto options = request.data().find("options");
-  const Json* cas = options == request.data().end() ? nullptr : options->second.Find("cas");
-  if (cas == nullptr) return std::nullopt;
-  if (cas->is_null()) return 0;
-  std::string text;
-  if (cas->if_number() != nullptr) text = cas->if_number()->text;
-  if (cas->if_string() != nullptr) text = *cas->if_string();
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    return absl::InvalidArgumentError("error parsing check-and-set parameter");
-  return value;
+  const auto given = request.data().find("options");
+  if (given == request.data().end()) return std::nullopt;
+  BELFRY_ASSIGN_OR_RETURN(const auto options, ConvertTo<Json::Object>(given->second));
+  const auto cas = options.find("cas");
+  if (cas == options.end()) return std::nullopt;
+  const absl::StatusOr<std::int64_t> version = ConvertTo<std::int64_t>(cas->second);
+  if (!version.ok()) return absl::InvalidArgumentError("error parsing check-and-set parameter");
+  return *version;
 }
 
 absl::Status CheckAndSet(const Request& request, const KeyMetadata& metadata,
@@ -103,16 +97,13 @@ absl::Status CheckAndSet(const Request& request, const KeyMetadata& metadata,
   return absl::OkStatus();
 }
 
-// The object under "data" that a write must bring.
+// What a write must bring under "data": an object, or null.
 absl::StatusOr<Json> DataOf(const Request& request) {
   const auto data = request.data().find("data");
-  if (data == request.data().end() || data->second.is_null())
-    return absl::InvalidArgumentError("no data provided");
-  if (data->second.if_object() == nullptr) {
-    return absl::InvalidArgumentError(
-        "Field validation failed: error converting input for field \"data\": it must be an object");
-  }
-  return data->second;
+  if (data == request.data().end()) return absl::InvalidArgumentError("no data provided");
+  if (data->second.is_null()) return Json();
+  BELFRY_ASSIGN_OR_RETURN(auto object, ConvertTo<Json::Object>(data->second));
+  return Json(std::move(object));
 }
 
 KeyMetadata NewKey(const Request& request) {
@@ -121,15 +112,30 @@ KeyMetadata NewKey(const Request& request) {
   return metadata;
 }
 
-// The shape of a value: objects with null in place of everything else, as deep as `depth` (0: to
-// the bottom).
-Json Subkeys(const Json& value, std::int64_t depth) {
-  const Json::Object* object = value.if_object();
-  if (object == nullptr || object->empty()) return Json();
+// The shape of an object: null in place of all that is no object with members, as deep as `depth`
+// (0: to the bottom; negative: as 1).
+Json Subkeys(const Json::Object& object, std::int64_t depth) {
   Json::Object keys;
-  for (const auto& [name, member] : *object)
-    keys.emplace(name, depth == 1 ? Json() : Subkeys(member, depth == 0 ? 0 : depth - 1));
+  for (const auto& [name, member] : object) {
+    const Json::Object* below = member.if_object();
+    const bool deeper = below != nullptr && !below->empty() && (depth == 0 || depth > 1);
+    keys.emplace(name, deeper ? Subkeys(*below, depth == 0 ? 0 : depth - 1) : Json());
+  }
   return Json(std::move(keys));
+}
+
+// A request may say `metadata/a/` and mean the key `a`.
+std::string WithoutSlash(std::string key) {
+  while (key.ends_with('/')) key.pop_back();
+  return key;
+}
+
+void WarnIfMandated(const MountConfig& config, const KeyFields& fields, const Request& request,
+                    Response& response) {
+  if (!config.cas_required || !fields.TurnsCasOff(request)) return;
+  response.AddWarning(
+      "\"cas_required\" set to false, but is mandated by backend config. This value will be "
+      "ignored.");
 }
 
 }  // namespace
@@ -138,14 +144,14 @@ Json Subkeys(const Json& value, std::int64_t depth) {
 struct KvV2::VersionsEvent {
   const char* operation;
   const char* versions_field;
-  const char* attribution;
+  const char* attribution;  // Null: to nobody.
   bool restores_data;
 };
 
 constexpr KvV2::VersionsEvent KvV2::kDeleteEvent = {"delete", "deleted_versions", "update", false};
 constexpr KvV2::VersionsEvent KvV2::kUndeleteEvent = {"undelete", "undeleted_versions", "undelete",
                                                       true};
-constexpr KvV2::VersionsEvent KvV2::kDestroyEvent = {"destroy", "destroyed_versions", "update",
+constexpr KvV2::VersionsEvent KvV2::kDestroyEvent = {"destroy", "destroyed_versions", nullptr,
                                                      false};
 
 KvV2::KvV2(SecretsEngine& engine)
@@ -162,8 +168,8 @@ KvV2::KvV2(SecretsEngine& engine)
 
 void KvV2::DescribeConfig(SecretsEngine& engine) {
   Route& route = engine.Path("config", "What holds for all keys of this mount.");
-  const MetadataFields fields(route);
-  route.ExistsIf([](Request&) { return true; });
+  const MountFields fields(route);
+  route.OnlyUpdates();
   route.OnRead([this](Request& request) -> Result {
     BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
     return Response::Data(
@@ -172,7 +178,7 @@ void KvV2::DescribeConfig(SecretsEngine& engine) {
          {"delete_version_after", FormatGoDuration(config.delete_version_after)}});
   });
   route.OnWrite([this, fields](Request& request) -> Result {
-    if (!fields.AnyOfMount(request)) return Response::NoContent();
+    if (!fields.AnyOf(request)) return Response::NoContent();
     const std::unique_lock lock(locks_.For("config"));
     BELFRY_ASSIGN_OR_RETURN(MountConfig config, store_.LoadConfig(request.storage()));
     fields.ApplyTo(request, config);
@@ -184,29 +190,19 @@ void KvV2::DescribeConfig(SecretsEngine& engine) {
 }
 
 void KvV2::DescribeData(SecretsEngine& engine) {
-  Route& route = engine.Path("data/{path...}",
-                             "The current version of a key, or the one that `version` names.");
+  Route& route = engine.PathRegex("data/(?P<path>.*[^/])",
+                                  "The current version of a key, or the one that `version` names.");
   const auto key = route.Param("path");
   const auto version = route.Field<std::int64_t>("version", "Which version; 0 is the current one.");
-  route.Field<Json>("data", "What to keep: an object.");
-  route.Field<Json>("options",
-                    "cas: the version that must be the current one; 0 if there must be none.");
-  route.OnList(ExplainPath);
-  const auto with_key = [key](auto handler) {
-    return [key, handler](Request& request) -> Result {
-      return request[key].empty() ? Result(WrongPath(kRootWarning))
-                                  : handler(request, request[key]);
-    };
-  };
-  route.OnRead(with_key([this, version](Request& request, const std::string& name) {
-    return ReadData(request, name, request[version]);
-  }));
-  route.OnWrite(with_key(
-      [this](Request& request, const std::string& name) { return WriteData(request, name); }));
-  route.OnPatch(with_key(
-      [this](Request& request, const std::string& name) { return PatchData(request, name); }));
-  route.OnDelete(with_key(
-      [this](Request& request, const std::string& name) { return DeleteLatest(request, name); }));
+  route.Field<Json::Object>("data", "What to keep.");
+  route.Field<Json::Object>(
+      "options", "cas: the version that must be the current one; 0 if there must be none.");
+  route.OnRead([this, key, version](Request& request) {
+    return ReadData(request, request[key], request[version]);
+  });
+  route.OnWrite([this, key](Request& request) { return WriteData(request, request[key]); });
+  route.OnPatch([this, key](Request& request) { return PatchData(request, request[key]); });
+  route.OnDelete([this, key](Request& request) { return DeleteLatest(request, request[key]); });
   route.ExistsIf([this, key](Request& request) -> absl::StatusOr<bool> {
     BELFRY_ASSIGN_OR_RETURN(const auto metadata,
                             store_.LoadMetadata(request.storage(), request[key]));
@@ -220,8 +216,7 @@ void KvV2::DescribeSubkeys(SecretsEngine& engine) {
   const auto key = route.Param("path");
   const auto version = route.Field<std::int64_t>("version", "Which version; 0 is the current one.");
   const auto depth = route.Field<std::int64_t>("depth", "How deep; 0 is to the bottom.");
-  route.OnRead([this, key, version, depth](Request& request) -> Result {
-    if (request[key].empty()) return WrongPath(kRootWarning);
+  route.OnRead([this, key, version, depth](Request& request) {
     return ReadSubkeys(request, request[key], request[version], request[depth]);
   });
 }
@@ -233,10 +228,8 @@ void KvV2::DescribeVersions(SecretsEngine& engine) {
     Route& route = engine.Path(pattern, help);
     const auto key = route.Param("path");
     const auto versions = route.Field<Versions>("versions", "Which versions.");
-    route.ExistsIf([](Request&) { return true; });
-    route.OnList(ExplainPath);
+    route.OnlyUpdates();
     route.OnWrite([this, key, versions, none, handle](Request& request) -> Result {
-      if (request[key].empty()) return WrongPath(kRootWarning);
       if (request[versions].empty()) return absl::InvalidArgumentError(none);
       return (this->*handle)(request, request[key], request[versions]);
     });
@@ -253,57 +246,26 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
   Route& route =
       engine.Path("metadata/{path...}", "What is known of a key, and the keys there are.");
   const auto key = route.Param("path");
-  const MetadataFields fields(route);
-  route.OnRead([this, key](Request& request) -> Result {
-    return request[key].empty() ? Result(WrongPath(kRootWarning))
-                                : ReadMetadata(request, request[key]);
-  });
-  route.OnList([this, key](Request& request) -> Result {
+  const auto exclude_deleted = route.Field<bool>(
+      "exclude_deleted", "Lists no keys whose current version is deleted, or is to be.");
+  const KeyFields fields(route);
+  route.OnRead(
+      [this, key](Request& request) { return ReadMetadata(request, WithoutSlash(request[key])); });
+  route.OnList([this, key, exclude_deleted](Request& request) -> Result {
     std::string folder = request[key];
     if (!folder.empty() && !folder.ends_with('/')) folder += '/';
     BELFRY_ASSIGN_OR_RETURN(std::vector<std::string> keys, store_.List(request.storage(), folder));
+    if (request[exclude_deleted]) LeaveOutDeleted(request, folder, keys);
     return Response::List(std::move(keys));
   });
-  route.OnDelete([this, key](Request& request) -> Result {
-    return request[key].empty() ? Result(WrongPath(kRootWarning))
-                                : DeleteMetadata(request, request[key]);
+  route.OnDelete([this, key](Request& request) {
+    return DeleteMetadata(request, WithoutSlash(request[key]));
   });
-  route.OnWrite([this, key, fields](Request& request) -> Result {
-    const std::string& name = request[key];
-    if (name.empty()) return WrongPath(kRootWarning);
-    if (!fields.AnyOfKey(request)) return Response::NoContent();
-    BELFRY_RETURN_IF_ERROR(fields.CheckForKey(request));
-    const std::unique_lock lock(locks_.For(name));
-    BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
-    BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                            store_.LoadMetadata(request.storage(), name));
-    if (!metadata) metadata = NewKey(request);
-    fields.ApplyTo(request, *metadata);
-    BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), name, *metadata));
-    request.events().SendOrLog(
-        "kv-v2/metadata-write",
-        {.path = "metadata/" + name, .data_path = "metadata/" + name, .modified = true});
-    Response response = Response::NoContent();
-    if (config.cas_required && fields.TurnsCasOff(request)) {
-      response.AddWarning(
-          "\"cas_required\" set to false, but is mandated by backend config. This value will be "
-          "ignored.");
-    }
-    return response;
+  route.OnWrite([this, key, fields](Request& request) {
+    return WriteMetadata(request, request[key], fields);
   });
-  route.OnPatch([this, key](Request& request) -> Result {
-    const std::string& name = request[key];
-    if (name.empty()) return WrongPath(kRootWarning);
-    const std::unique_lock lock(locks_.For(name));
-    BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                            store_.LoadMetadata(request.storage(), name));
-    if (!metadata) return Response::NotFound();
-    BELFRY_RETURN_IF_ERROR(MetadataFields::Patch(request.data(), *metadata));
-    BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), name, *metadata));
-    request.events().SendOrLog(
-        "kv-v2/metadata-patch",
-        {.path = "metadata/" + name, .data_path = "metadata/" + name, .modified = true});
-    return Response::NoContent();
+  route.OnPatch([this, key, fields](Request& request) {
+    return PatchMetadata(request, request[key], fields);
   });
   route.ExistsIf([this, key](Request& request) -> absl::StatusOr<bool> {
     BELFRY_ASSIGN_OR_RETURN(const auto metadata,
@@ -315,14 +277,14 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
 void KvV2::DescribeWrongPaths(SecretsEngine& engine) {
   Route& route = engine.Path("{path...}", "Everything else is answered with a hint.");
   route.OnRead(ExplainPath).OnWrite(ExplainPath).OnPatch(ExplainPath);
-  route.OnDelete(ExplainPath).OnList(ExplainPath);
-  route.ExistsIf([](Request&) { return true; });
+  route.OnDelete(ExplainPath).OnList(ExplainPath).OnlyUpdates();
 }
 
 Result KvV2::ReadData(Request& request, std::string_view key, std::int64_t version) const {
   const std::shared_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), key));
+  version = std::max<std::int64_t>(version, 0);
   const Version* found = metadata ? metadata->Find(version) : nullptr;
   if (found == nullptr) return Response::NotFound();
   Json::Object answer{{"data", nullptr}, {"metadata", metadata->ShownVersion(version)}};
@@ -340,8 +302,8 @@ Result KvV2::ReadSubkeys(Request& request, std::string_view key, std::int64_t ve
   Json::Object answer{{"subkeys", nullptr}, {"metadata", response.data().at("metadata")}};
   if (response.http_status())
     return Response::WithStatus(*response.http_status(), std::move(answer));
-  answer["subkeys"] = Subkeys(response.data().at("data"), depth);
-  if (answer["subkeys"].is_null()) answer["subkeys"] = Json::Object();
+  const Json::Object* data = response.data().at("data").if_object();
+  if (data != nullptr) answer["subkeys"] = Subkeys(*data, depth);
   return Response::Data(std::move(answer));
 }
 
@@ -362,13 +324,16 @@ Result KvV2::PatchData(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), key));
-  const Version* current = metadata ? metadata->Find(0) : nullptr;
-  if (current == nullptr) return Response::NotFound();
+  if (!metadata) return Response::NotFound();
   BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
+  const Version* current = metadata->Find(0);
+  if (current == nullptr) return Response::NotFound();
   if (!current->Readable(request.Now()))
     return Response::WithStatus(404, metadata->ShownVersion(0));
   BELFRY_ASSIGN_OR_RETURN(Json data,
                           store_.LoadData(request.storage(), key, metadata->current_version));
+  if (patch.is_null() || data.is_null())
+    return absl::InvalidArgumentError("null cannot patch, nor be patched");
   ApplyMergePatch(patch, data);
   return AddVersion(request, key, *std::move(metadata), config, data, "kv-v2/data-patch");
 }
@@ -438,7 +403,7 @@ Result KvV2::ChangeVersions(Request& request, const std::string& key, const Vers
     change(*metadata, version->second);
     if (version->second.destroyed) destroyed.push_back(number);
   }
-  metadata->last_updated_by = By(request, event.attribution);
+  if (event.attribution != nullptr) metadata->last_updated_by = By(request, event.attribution);
   BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
   absl::Status deleted;
   for (const std::int64_t number : destroyed) {
@@ -485,6 +450,55 @@ Result KvV2::ReadMetadata(Request& request, const std::string& key) const {
   if (metadata_read_events_)
     request.events().SendOrLog("kv-v2/metadata-read", {.path = path, .data_path = path});
   return Response::Data(metadata->Shown());
+}
+
+Result KvV2::WriteMetadata(Request& request, const std::string& key, const KeyFields& fields) {
+  if (key.empty()) return absl::InvalidArgumentError("missing path");
+  if (!fields.AnyOf(request)) return Response::NoContent();
+  BELFRY_RETURN_IF_ERROR(fields.Check(request));
+  const std::unique_lock lock(locks_.For(key));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  if (!metadata) metadata = NewKey(request);
+  fields.ApplyTo(request, *metadata);
+  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
+  const std::string path = "metadata/" + key;
+  request.events().SendOrLog("kv-v2/metadata-write",
+                             {.path = path, .data_path = path, .modified = true});
+  Response response = Response::NoContent();
+  WarnIfMandated(config, fields, request, response);
+  return response;
+}
+
+Result KvV2::PatchMetadata(Request& request, const std::string& key, const KeyFields& fields) {
+  if (key.empty()) return absl::InvalidArgumentError("missing path");
+  BELFRY_RETURN_IF_ERROR(fields.Check(request));
+  const std::unique_lock lock(locks_.For(key));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
+                          store_.LoadMetadata(request.storage(), key));
+  if (!metadata) return Response::NotFound();
+  BELFRY_RETURN_IF_ERROR(fields.CheckPatch(request));
+  fields.Patch(request, *metadata);
+  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
+  const std::string path = "metadata/" + key;
+  request.events().SendOrLog("kv-v2/metadata-patch",
+                             {.path = path, .data_path = path, .modified = true});
+  Response response = Response::NoContent();
+  WarnIfMandated(config, fields, request, response);
+  return response;
+}
+
+void KvV2::LeaveOutDeleted(Request& request, const std::string& folder,
+                           std::vector<std::string>& keys) const {
+  std::erase_if(keys, [&](const std::string& name) {
+    if (name.ends_with('/')) return false;
+    const auto metadata = store_.LoadMetadata(request.storage(), folder + name);
+    // What cannot be read is not hidden.
+    const Version* current = metadata.ok() && *metadata ? (*metadata)->Find(0) : nullptr;
+    return current != nullptr && current->deleted != absl::InfinitePast();
+  });
 }
 
 Result KvV2::DeleteMetadata(Request& request, const std::string& key) {

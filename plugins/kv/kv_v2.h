@@ -9,6 +9,7 @@
 #include "belfry/plugin.h"
 #include "plugins/kv/key_locks.h"
 #include "plugins/kv/key_metadata.h"
+#include "plugins/kv/metadata_fields.h"
 #include "plugins/kv/versioned_store.h"
 
 namespace belfry::kv {
@@ -46,8 +47,13 @@ class KvV2 {
   Result UndeleteVersions(Request& request, const std::string& key, const Versions& versions);
   Result DestroyVersions(Request& request, const std::string& key, const Versions& versions);
   Result ReadMetadata(Request& request, const std::string& key) const;
+  Result WriteMetadata(Request& request, const std::string& key, const KeyFields& fields);
+  Result PatchMetadata(Request& request, const std::string& key, const KeyFields& fields);
   Result DeleteMetadata(Request& request, const std::string& key);
 
+  // Takes the keys of `folder` out of `keys` whose current version is deleted, or is to be.
+  void LeaveOutDeleted(Request& request, const std::string& folder,
+                       std::vector<std::string>& keys) const;
   // Adds a version to `metadata`, stores both and tells subscribers.
   Result AddVersion(Request& request, const std::string& key, KeyMetadata metadata,
                     const MountConfig& config, const Json& data, std::string_view event);

@@ -87,6 +87,35 @@ TEST_F(KvV2Test, CheckAndSetLetsOnlyTheExpectedVersionThrough) {
   EXPECT_EQ(Write("a", 3), "3");
 }
 
+TEST_F(KvV2Test, TheCheckAndSetParameterIsReadLikeAField) {
+  Write("a", 1);
+  for (const char* one : {"true", "1.0", "\"0x1\""}) {
+    const std::string options = std::string("{\"cas\":") + one + "}";
+    EXPECT_TRUE(
+        host_->Write("data/b", {{"data", Json::Object()}, {"options", Object(R"({"cas":null})")}})
+            .ok());
+    EXPECT_TRUE(
+        host_->Write("data/b", {{"data", Json::Object()}, {"options", Object(options.c_str())}})
+            .ok())
+        << one;
+    ASSERT_THAT(host_->Delete("metadata/b"), IsNoContent());
+  }
+  EXPECT_TRUE(host_->Write("data/b", {{"data", Json::Object()}, {"options", Json::Array()}}).ok());
+  EXPECT_EQ(host_->Write("data/b", {{"data", Json::Object()}, {"options", "x"}}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(KvV2Test, DataMayBeNullAndThenHasNothingToPatch) {
+  ASSERT_TRUE(host_->Write("data/a", {{"data", nullptr}}).ok());
+  EXPECT_EQ(Data("a"), "null");
+  EXPECT_TRUE(host_->Read("subkeys/a")->data().at("subkeys").is_null());
+  EXPECT_THAT(host_->Patch("data/a", {{"data", Json::Object()}}),
+              FailsWith(absl::StatusCode::kInvalidArgument, "null cannot patch"));
+  Write("a", 1);
+  EXPECT_THAT(host_->Patch("data/a", {{"data", nullptr}}),
+              FailsWith(absl::StatusCode::kInvalidArgument, "null cannot patch"));
+}
+
 TEST_F(KvV2Test, AMountOrAKeyCanDemandCheckAndSet) {
   ASSERT_THAT(host_->Write("config", {{"cas_required", true}}), IsNoContent());
   EXPECT_THAT(host_->Write("data/a", {{"data", Json::Object()}}),
@@ -155,6 +184,18 @@ TEST_F(KvV2Test, ChangingVersionsNeedsVersionsAndAKey) {
   EXPECT_TRUE(host_->events().empty());
 }
 
+TEST_F(KvV2Test, ADestructionIsNobodysUpdate) {
+  Write("a", 1);
+  ASSERT_THAT(host_->Write("destroy/a", {{"versions", Json::Array{1}}}), IsNoContent());
+  EXPECT_EQ(Metadata("a").Find("last_updated_by")->Find("operation")->Dump(), "\"create\"");
+}
+
+TEST_F(KvV2Test, AVersionBelowOneIsTheCurrentOne) {
+  Write("a", 1);
+  Write("a", 2);
+  EXPECT_EQ(Data("a", -1), R"({"v":2})");
+}
+
 TEST_F(KvV2Test, OnlyTheNewestVersionsAreKept) {
   ASSERT_THAT(host_->Write("config", {{"max_versions", "2"}}), IsNoContent());
   for (int i = 1; i <= 4; ++i) Write("a", i);
@@ -190,6 +231,41 @@ TEST_F(KvV2Test, MetadataIsWrittenPatchedReadAndDeleted) {
   EXPECT_THAT(host_->Read("metadata/a"), IsNotFound());
 }
 
+TEST_F(KvV2Test, NullInMetadataIsZeroButNoDuration) {
+  ASSERT_THAT(
+      host_->Write("metadata/a", {{"max_versions", 5}, {"delete_version_after", "1h30m0.7s"}}),
+      IsNoContent());
+  ASSERT_THAT(
+      host_->Write("metadata/a", {{"max_versions", nullptr}, {"delete_version_after", nullptr}}),
+      IsNoContent());
+  EXPECT_EQ(Metadata("a").Find("max_versions")->Dump(), "0");
+  EXPECT_EQ(Metadata("a").Find("delete_version_after")->Dump(), "\"1h30m0s\"");
+}
+
+TEST_F(KvV2Test, NumbersOfMetadataAreCutAsInVault) {
+  ASSERT_THAT(host_->Write("config", {{"max_versions", -1}, {"delete_version_after", "-1h"}}),
+              IsNoContent());
+  EXPECT_THAT(host_->Read("config"),
+              belfry::testing::IsData(R"({"cas_required":false,"delete_version_after":"-1s",)"
+                                      R"("max_versions":4294967295})"));
+}
+
+TEST_F(KvV2Test, APatchOfMetadataIsWarnedAboutCasAsAWriteIs) {
+  ASSERT_THAT(host_->Write("config", {{"cas_required", true}}), IsNoContent());
+  ASSERT_THAT(host_->Write("metadata/a", {{"max_versions", 5}}), IsNoContent());
+  EXPECT_THAT(host_->Patch("metadata/a", {{"cas_required", false}, {"unknown", 1}})->warnings(),
+              ElementsAre(::testing::HasSubstr("mandated by backend config"),
+                          ::testing::HasSubstr("unrecognized parameters: [unknown]")));
+}
+
+TEST_F(KvV2Test, MetadataIsFoundWithASlashAtTheEnd) {
+  Write("a", 1);
+  EXPECT_TRUE(host_->Read("metadata/a/")->data().contains("versions"));
+  EXPECT_THAT(host_->Read("metadata/"), IsNotFound());
+  ASSERT_THAT(host_->Delete("metadata/a/"), IsNoContent());
+  EXPECT_THAT(host_->Read("metadata/a"), IsNotFound());
+}
+
 TEST_F(KvV2Test, MetadataThatChangesNothingIsNotTold) {
   ASSERT_THAT(host_->Write("metadata/a", {}), IsNoContent());
   ASSERT_THAT(host_->Write("config", {}), IsNoContent());
@@ -209,9 +285,34 @@ TEST_F(KvV2Test, MetadataOverItsLimitsIsRefusedAndChangesNothing) {
   EXPECT_THAT(host_->Read("metadata/a"), IsNotFound());
 }
 
+TEST_F(KvV2Test, EverythingThatIsWrongWithCustomMetadataIsSaid) {
+  EXPECT_THAT(
+      host_->Write("metadata/a",
+                   {{"custom_metadata", Object(R"({"":"v","a":null,"b":"\u200b"})")}}),
+      FailsWith(
+          absl::StatusCode::kInvalidArgument,
+          "3 errors occurred:\n"
+          "\t* custom_metadata validation failed: length of key \"\" is 0 but must be 0 < "
+          "len(key) <= 128\n"
+          "\t* custom_metadata validation failed: length of value for key \"a\" is 0 but must "
+          "be 0 < len(value) <= 512\n"
+          "\t* custom_metadata validation failed: value for key \"b\" contains unprintable "
+          "characters\n\n"));
+}
+
+TEST_F(KvV2Test, CustomMetadataOfAWriteBecomesTextsAndThatOfAPatchMustBe) {
+  ASSERT_THAT(host_->Write("metadata/a", {{"custom_metadata", Object(R"({"n":1.50,"t":true})")}}),
+              IsNoContent());
+  EXPECT_EQ(Metadata("a").Find("custom_metadata")->Dump(), R"({"n":"1.50","t":"1"})");
+  EXPECT_THAT(host_->Patch("metadata/a", {{"custom_metadata", Object(R"({"n":1})")}}),
+              FailsWith(absl::StatusCode::kInvalidArgument, "a patch takes only texts"));
+  ASSERT_THAT(host_->Patch("metadata/a", {{"custom_metadata", nullptr}}), IsNoContent());
+  EXPECT_TRUE(Metadata("a").Find("custom_metadata")->is_null());
+}
+
 TEST_F(KvV2Test, APatchThatDoesNotFitIsRefusedAndChangesNothing) {
   ASSERT_THAT(host_->Write("metadata/a", {{"max_versions", 5}}), IsNoContent());
-  for (const char* text : {"", "99999999999999999999", "many"}) {
+  for (const char* text : {"-1", "99999999999999999999", "many"}) {
     EXPECT_EQ(host_
                   ->Patch("metadata/a",
                           {{"custom_metadata", Json::Object{{"k", "v"}}}, {"max_versions", text}})
@@ -239,6 +340,21 @@ TEST_F(KvV2Test, KeysAreListedAsFolders) {
   EXPECT_THAT(host_->List("metadata/b"), belfry::testing::IsData(R"({"keys":["c"]})"));
 }
 
+TEST_F(KvV2Test, AListCanLeaveOutWhatIsDeletedOrIsToBe) {
+  for (const char* key : {"a", "b", "d/e"}) Write(key, 1);
+  ASSERT_THAT(host_->Write("metadata/c", {{"delete_version_after", "1h"}}), IsNoContent());
+  Write("c", 1);
+  ASSERT_THAT(host_->Delete("data/a"), IsNoContent());
+  EXPECT_THAT(host_->List("metadata", {{"exclude_deleted", "true"}}),
+              belfry::testing::IsData(R"({"keys":["b","d/"]})"));
+  EXPECT_THAT(host_->List("metadata", {{"exclude_deleted", "false"}}),
+              belfry::testing::IsData(R"({"keys":["a","b","c","d/"]})"));
+}
+
+TEST_F(KvV2Test, OperationsOnVersionsListNothing) {
+  EXPECT_EQ(host_->List("delete/a").status(), absl::UnimplementedError("unsupported operation"));
+}
+
 TEST_F(KvV2Test, SubkeysShowTheShapeWithoutTheValues) {
   ASSERT_TRUE(
       host_->Write("data/a", {{"data", Object(R"({"x":1,"y":{"z":{"w":2}},"e":{}})")}}).ok());
@@ -248,13 +364,16 @@ TEST_F(KvV2Test, SubkeysShowTheShapeWithoutTheValues) {
   EXPECT_EQ(shape(0), R"({"e":null,"x":null,"y":{"z":{"w":null}}})");
   EXPECT_EQ(shape(1), R"({"e":null,"x":null,"y":null})");
   EXPECT_EQ(shape(2), R"({"e":null,"x":null,"y":{"z":null}})");
+  EXPECT_EQ(shape(-1), shape(1));
 }
 
 TEST_F(KvV2Test, AWrongPathIs404WithAHint) {
   for (const auto& [path, hint] : std::initializer_list<std::pair<const char*, const char*>>{
            {"foo", "Invalid path for a versioned K/V secrets engine"},
            {"data", "Non-listing operations on the root"},
-           {"data/", "Non-listing operations on the root"}}) {
+           {"data/", "Invalid path for a versioned K/V secrets engine"},
+           {"data/a/", "Invalid path for a versioned K/V secrets engine"},
+           {"subkeys", "Invalid path for a versioned K/V secrets engine"}}) {
     const Result result = host_->Read(path);
     ASSERT_TRUE(result.ok()) << path;
     EXPECT_EQ(result->http_status(), 404) << path;

@@ -1,9 +1,10 @@
 #include "plugins/kv/metadata_fields.h"
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
-#include <optional>
+#include <map>
+#include <vector>
+
+#include "re2/re2.h"
 
 namespace belfry::kv {
 namespace {
@@ -13,165 +14,181 @@ using CustomMetadata = std::map<std::string, std::string>;
 constexpr std::size_t kMaxCustomKeys = 64;
 constexpr std::size_t kMaxCustomKeyBytes = 128;
 constexpr std::size_t kMaxCustomValueBytes = 512;
+constexpr char kMaxVersions[] = "max_versions";
+constexpr char kCasRequired[] = "cas_required";
+constexpr char kDeleteVersionAfter[] = "delete_version_after";
+constexpr char kCustomMetadata[] = "custom_metadata";
+constexpr char kCustomPrefix[] = "custom_metadata validation failed: ";
 
-bool Printable(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+// What Go prints as it is.
+bool Printable(const std::string& text) {
+  static const RE2* const kPrintable = new RE2(R"([\pL\pM\pN\pP\pS ]*)");
+  return RE2::FullMatch(text, *kPrintable);
+}
+
+std::string Length(const std::string& of, std::size_t is, const std::string& name,
+                   std::size_t most) {
+  return "length of " + of + " is " + std::to_string(is) + " but must be 0 < len(" + name +
+         ") <= " + std::to_string(most);
+}
+
+// What is wrong with one member.
+void Examine(const std::string& key, const std::string& value, std::vector<std::string>& wrong) {
+  const std::string quoted = Json(key).Dump();
+  if (key.empty() || key.size() > kMaxCustomKeyBytes)
+    wrong.push_back(Length("key " + quoted, key.size(), "key", kMaxCustomKeyBytes));
+  if (value.empty() || value.size() > kMaxCustomValueBytes) {
+    wrong.push_back(Length("value for key " + quoted, value.size(), "value", kMaxCustomValueBytes));
+  }
+  if (!Printable(key))
+    wrong.push_back("key " + quoted + " (" + key + ") contains unprintable characters");
+  if (!Printable(value))
+    wrong.push_back("value for key " + quoted + " contains unprintable characters");
+}
+
+absl::Status Refusal(const std::vector<std::string>& wrong) {
+  if (wrong.empty()) return absl::OkStatus();
+  std::string text =
+      std::to_string(wrong.size()) + (wrong.size() == 1 ? " error" : " errors") + " occurred:";
+  for (const std::string& what : wrong) text += std::string("\n\t* ") + kCustomPrefix + what;
+  return absl::InvalidArgumentError(text + "\n\n");
 }
 
 absl::Status CheckCustomMetadata(const CustomMetadata& custom) {
-  std::string problem;
   if (custom.size() > kMaxCustomKeys) {
-    problem = "payload must contain at most " + std::to_string(kMaxCustomKeys) +
-              " keys, provided " + std::to_string(custom.size());
+    return Refusal({"payload must contain at most " + std::to_string(kMaxCustomKeys) +
+                    " keys, provided " + std::to_string(custom.size())});
   }
-  for (const auto& [key, value] : custom) {
-    if (key.empty() || key.size() > kMaxCustomKeyBytes)
-      problem = "length of key \"" + key + "\" is " + std::to_string(key.size()) +
-                " but must be between 1 and 128";
-    if (value.empty() || value.size() > kMaxCustomValueBytes)
-      problem = "length of value for key \"" + key + "\" is " + std::to_string(value.size()) +
-                " but must be between 1 and 512";
-    if (!Printable(key) || !Printable(value))
-      problem = "key \"" + key + "\" or its value contains unprintable characters";
-  }
-  if (problem.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError("custom_metadata validation failed: " + problem);
+  std::vector<std::string> wrong;
+  for (const auto& [key, value] : custom) Examine(key, value, wrong);
+  return Refusal(wrong);
 }
 
-absl::Status WrongKind(const char* field) {
-  return absl::InvalidArgumentError(
-      std::string("Field validation failed: error converting input for field \"") + field + "\"");
-}
-
-absl::Status CheckDeleteVersionAfter(absl::Duration after) {
-  if (after >= absl::ZeroDuration()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "error converting input for field \"delete_version_after\": cannot provide negative value '" +
-      std::to_string(absl::ToInt64Seconds(after)) + "'");
-}
-
-// The text of a number or string; null when it is neither.
-const std::string* Scalar(const Json& value) {
-  return value.if_number() != nullptr ? &value.if_number()->text : value.if_string();
-}
-
-// nullopt when it is no integer or too large for one.
-std::optional<std::int64_t> Integer(const std::string& text) {
-  std::int64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return number;
-}
-
-absl::Status PatchMaxVersions(const Json& value, KeyMetadata& metadata) {
-  metadata.max_versions = 0;
-  if (value.is_null()) return absl::OkStatus();
-  const std::string* text = Scalar(value);
-  const std::optional<std::int64_t> number = text == nullptr ? std::nullopt : Integer(*text);
-  if (!number) return WrongKind("max_versions");
-  metadata.max_versions = *number;
-  return absl::OkStatus();
-}
-
-absl::Status PatchCasRequired(const Json& value, KeyMetadata& metadata) {
-  if (!value.is_null() && value.if_bool() == nullptr) return WrongKind("cas_required");
-  metadata.cas_required = !value.is_null() && *value.if_bool();
-  return absl::OkStatus();
-}
-
-absl::Status PatchDeleteVersionAfter(const Json& value, KeyMetadata& metadata) {
-  metadata.delete_version_after = absl::ZeroDuration();
-  if (value.is_null()) return absl::OkStatus();
-  const std::string* text = Scalar(value);
-  if (text == nullptr) return WrongKind("delete_version_after");
-  if (const std::optional<std::int64_t> seconds = Integer(*text)) {
-    metadata.delete_version_after = absl::Seconds(*seconds);
-  } else if (!absl::ParseDuration(*text, &metadata.delete_version_after)) {
-    return WrongKind("delete_version_after");
-  }
-  return CheckDeleteVersionAfter(metadata.delete_version_after);
-}
-
-absl::Status PatchCustomMetadata(const Json& value, KeyMetadata& metadata) {
-  if (value.is_null()) {
-    metadata.custom_metadata.reset();
-    return absl::OkStatus();
-  }
-  if (value.if_object() == nullptr) return WrongKind("custom_metadata");
-  CustomMetadata custom = metadata.custom_metadata.value_or(CustomMetadata());
-  for (const auto& [name, member] : *value.if_object()) {
-    const std::string* text = Scalar(member);
-    if (member.is_null()) {
-      custom.erase(name);
-    } else if (text != nullptr) {
-      custom[name] = *text;
-    } else {
-      return WrongKind("custom_metadata");
+// The members as texts; in a patch without those that are null.
+absl::StatusOr<CustomMetadata> Texts(const Json::Object& members, Operation operation) {
+  CustomMetadata texts;
+  for (const auto& [name, member] : members) {
+    if (member.is_null() && operation == Operation::kPatch) continue;
+    absl::StatusOr<std::string> text = ConvertTo<std::string>(member);
+    if (!text.ok()) {
+      return absl::InvalidArgumentError(
+          kCustomPrefix +
+          std::string(text.status().message().data(), text.status().message().size()));
     }
+    texts.emplace(name, *std::move(text));
   }
-  metadata.custom_metadata = std::move(custom);
-  return CheckCustomMetadata(*metadata.custom_metadata);
+  return texts;
+}
+
+// As Vault keeps it: 32 bits, and a negative number is a very large one.
+std::int64_t Kept(std::int64_t max_versions) {
+  return static_cast<std::uint32_t>(max_versions);
+}
+
+// Whether the request has the field, be it null.
+bool Names(const Request& request, const char* field) {
+  return request.data().contains(field);
 }
 
 }  // namespace
 
-MetadataFields::MetadataFields(Route& route)
+MountFields::MountFields(Route& route)
     : max_versions_(route.Field<std::int64_t>(
-          "max_versions", "How many versions to keep; 0 is the mount's number, or 10.")),
-      cas_required_(route.Field<bool>("cas_required",
+          kMaxVersions, "How many versions to keep; 0 is the mount's number, or 10.")),
+      cas_required_(route.Field<bool>(kCasRequired,
                                       "Whether every write needs the check-and-set parameter.")),
       delete_version_after_(route.Field<absl::Duration>(
-          "delete_version_after",
-          "How long after its creation a version deletes itself; 0 is never.")),
-      custom_metadata_(route.Field<CustomMetadata>("custom_metadata",
-                                                   "Texts of the user's own; only for keys.")) {}
+          kDeleteVersionAfter,
+          "How long after its creation a version deletes itself; 0 is never.")) {}
 
-bool MetadataFields::AnyOfMount(const Request& request) const {
-  return request.Has(max_versions_) || request.Has(cas_required_) ||
+bool MountFields::AnyOf(const Request& request) const {
+  return Names(request, kMaxVersions) || Names(request, kCasRequired) ||
          request.Has(delete_version_after_);
 }
 
-bool MetadataFields::AnyOfKey(const Request& request) const {
-  return AnyOfMount(request) || request.Has(custom_metadata_);
+bool MountFields::TurnsCasOff(const Request& request) const {
+  return Names(request, kCasRequired) && !request[cas_required_];
 }
 
-bool MetadataFields::TurnsCasOff(const Request& request) const {
-  return request.Has(cas_required_) && !request[cas_required_];
+absl::Duration MountFields::DeleteVersionAfter(const Request& request) const {
+  return absl::Trunc(request[delete_version_after_], absl::Seconds(1));
 }
 
-absl::Status MetadataFields::CheckForKey(const Request& request) const {
-  BELFRY_RETURN_IF_ERROR(CheckDeleteVersionAfter(request[delete_version_after_]));
-  return CheckCustomMetadata(request[custom_metadata_]);
+bool MountFields::WrapsAround(const Request& request) const {
+  return request[max_versions_] != Kept(request[max_versions_]);
 }
 
-void MetadataFields::ApplyTo(const Request& request, MountConfig& config) const {
-  if (request.Has(max_versions_)) config.max_versions = request[max_versions_];
-  if (request.Has(cas_required_)) config.cas_required = request[cas_required_];
+void MountFields::ApplyTo(const Request& request, MountConfig& config) const {
+  if (Names(request, kMaxVersions)) config.max_versions = Kept(request[max_versions_]);
+  if (Names(request, kCasRequired)) config.cas_required = request[cas_required_];
+  // However negative, it says no more than that.
   if (request.Has(delete_version_after_))
-    config.delete_version_after = request[delete_version_after_];
+    config.delete_version_after = std::max(DeleteVersionAfter(request), -absl::Seconds(1));
 }
 
-void MetadataFields::ApplyTo(const Request& request, KeyMetadata& metadata) const {
-  if (request.Has(max_versions_)) metadata.max_versions = request[max_versions_];
-  if (request.Has(cas_required_)) metadata.cas_required = request[cas_required_];
+void MountFields::ApplyTo(const Request& request, KeyMetadata& metadata) const {
+  if (Names(request, kMaxVersions)) metadata.max_versions = Kept(request[max_versions_]);
+  if (Names(request, kCasRequired)) metadata.cas_required = request[cas_required_];
   if (request.Has(delete_version_after_))
-    metadata.delete_version_after = request[delete_version_after_];
-  if (request.Has(custom_metadata_)) metadata.custom_metadata = request[custom_metadata_];
+    metadata.delete_version_after = DeleteVersionAfter(request);
 }
 
-absl::Status MetadataFields::Patch(const Json::Object& patch, KeyMetadata& metadata) {
-  KeyMetadata patched = metadata;
-  for (const auto& [name, value] : patch) {
-    if (name == "max_versions") BELFRY_RETURN_IF_ERROR(PatchMaxVersions(value, patched));
-    if (name == "cas_required") BELFRY_RETURN_IF_ERROR(PatchCasRequired(value, patched));
-    if (name == "delete_version_after")
-      BELFRY_RETURN_IF_ERROR(PatchDeleteVersionAfter(value, patched));
-    if (name == "custom_metadata") BELFRY_RETURN_IF_ERROR(PatchCustomMetadata(value, patched));
+KeyFields::KeyFields(Route& route)
+    : shared_(route),
+      custom_metadata_(route.Field<Json::Object>(kCustomMetadata,
+                                                 "Texts of the user's own, each under a name.")) {}
+
+bool KeyFields::AnyOf(const Request& request) const {
+  return shared_.AnyOf(request) || Names(request, kCustomMetadata);
+}
+
+absl::Status KeyFields::Check(const Request& request) const {
+  const absl::Duration after = shared_.DeleteVersionAfter(request);
+  if (after < absl::ZeroDuration()) {
+    const bool patches = request.operation() == Operation::kPatch;
+    return absl::InvalidArgumentError(std::string(patches ? "Field validation failed: " : "") +
+                                      "error converting input for field \"delete_version_after\": "
+                                      "cannot provide negative value '" +
+                                      std::to_string(absl::ToInt64Seconds(after)) + "'");
   }
-  metadata = std::move(patched);
+  BELFRY_ASSIGN_OR_RETURN(const CustomMetadata custom,
+                          Texts(request[custom_metadata_], request.operation()));
+  return CheckCustomMetadata(custom);
+}
+
+absl::Status KeyFields::CheckPatch(const Request& request) const {
+  for (const auto& [name, member] : request[custom_metadata_]) {
+    if (!member.is_null() && member.if_string() == nullptr)
+      return absl::InvalidArgumentError(kCustomPrefix + std::string("a patch takes only texts"));
+  }
+  if (shared_.WrapsAround(request)) {
+    return absl::InvalidArgumentError(
+        "Field validation failed: error converting input for field \"max_versions\": a patch takes "
+        "only what 32 bits can hold");
+  }
   return absl::OkStatus();
+}
+
+void KeyFields::ApplyTo(const Request& request, KeyMetadata& metadata) const {
+  shared_.ApplyTo(request, metadata);
+  if (!Names(request, kCustomMetadata)) return;
+  metadata.custom_metadata = Texts(request[custom_metadata_], request.operation()).value();
+}
+
+void KeyFields::Patch(const Request& request, KeyMetadata& metadata) const {
+  shared_.ApplyTo(request, metadata);
+  const auto given = request.data().find(kCustomMetadata);
+  if (given == request.data().end()) return;
+  CustomMetadata custom;
+  if (!given->second.is_null()) custom = metadata.custom_metadata.value_or(CustomMetadata());
+  for (const auto& [name, member] : request[custom_metadata_]) {
+    if (member.is_null()) {
+      custom.erase(name);
+    } else {
+      custom[name] = *member.if_string();
+    }
+  }
+  metadata.custom_metadata = std::move(custom);
 }
 
 }  // namespace belfry::kv

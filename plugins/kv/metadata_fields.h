@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 
 #include "belfry/plugin.h"
@@ -10,31 +9,50 @@
 namespace belfry::kv {
 
 // The fields that `config` and `metadata/<key>` share, and what they do. A value: handlers keep
-// copies.
-class MetadataFields {
+// copies. Where a field is null, its type's zero is meant, but a null duration means nothing.
+class MountFields {
  public:
-  explicit MetadataFields(Route& route);
+  explicit MountFields(Route& route);
 
-  // Whether the request gave any field of a mount, or of a key.
-  bool AnyOfMount(const Request& request) const;
-  bool AnyOfKey(const Request& request) const;
+  // Whether the request gave any of them.
+  bool AnyOf(const Request& request) const;
   bool TurnsCasOff(const Request& request) const;
-  // InvalidArgument for what a key does not take: a negative delete_version_after, custom metadata
-  // over its limits.
-  absl::Status CheckForKey(const Request& request) const;
   // Sets what the request gave; the rest stays.
   void ApplyTo(const Request& request, MountConfig& config) const;
   void ApplyTo(const Request& request, KeyMetadata& metadata) const;
 
-  // Applies a merge patch of these fields (null: back to the default). InvalidArgument, with
-  // nothing changed, when one does not fit.
-  static absl::Status Patch(const Json::Object& patch, KeyMetadata& metadata);
+  // In whole seconds; zero when it was not given.
+  absl::Duration DeleteVersionAfter(const Request& request) const;
+  // Whether the number of versions is more than is kept of it.
+  bool WrapsAround(const Request& request) const;
 
  private:
   FieldKey<std::int64_t> max_versions_;
   FieldKey<bool> cas_required_;
   FieldKey<absl::Duration> delete_version_after_;
-  FieldKey<std::map<std::string, std::string>> custom_metadata_;
+};
+
+// All that `metadata/<key>` takes. A value, too.
+class KeyFields {
+ public:
+  explicit KeyFields(Route& route);
+
+  bool AnyOf(const Request& request) const;
+  bool TurnsCasOff(const Request& request) const { return shared_.TurnsCasOff(request); }
+  // InvalidArgument for what a key does not take: a negative delete_version_after, custom metadata
+  // over its limits. In a patch null is taken, for it removes.
+  absl::Status Check(const Request& request) const;
+  // InvalidArgument for what only a write takes: numbers as custom metadata, numbers of versions
+  // that wrap around.
+  absl::Status CheckPatch(const Request& request) const;
+  // Sets what the request gave; the rest stays. Only after Check.
+  void ApplyTo(const Request& request, KeyMetadata& metadata) const;
+  // The same as a merge patch. Only after CheckPatch.
+  void Patch(const Request& request, KeyMetadata& metadata) const;
+
+ private:
+  MountFields shared_;
+  FieldKey<Json::Object> custom_metadata_;
 };
 
 }  // namespace belfry::kv
