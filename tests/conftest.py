@@ -4,6 +4,7 @@ BELFRY_BIN names the folder with `belfry` and `plugins/`; `./dev test` sets it.
 """
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -179,8 +180,8 @@ def eventually(condition, timeout=PATIENCE):
     return True
 
 
-@pytest.fixture
-def start_server(tmp_path_factory):
+@contextlib.contextmanager
+def servers_to_start():
     servers = []
 
     def start(*flags, **options):
@@ -203,8 +204,34 @@ def start_server(tmp_path_factory):
 
 
 @pytest.fixture
+def start_server():
+    with servers_to_start() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_servers():
+    """The same for a server that all tests of a module share."""
+    with servers_to_start() as start:
+        yield start
+
+
+@pytest.fixture
 def server(start_server):
     return start_server()
+
+
+@functools.cache
+def built_kv(version):
+    """A folder with HashiCorp's kv plugin as `gokv`, built from its released module."""
+    go = os.environ.get("BELFRY_GO") or shutil.which("go")
+    if not go:
+        pytest.skip("needs Go 1.26 (`./dev test` looks for it)")
+    folder = ROOT / "build/interop" / version
+    program = "github.com/hashicorp/vault-plugin-secrets-kv/cmd/vault-plugin-secrets-kv"
+    subprocess.run([go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", folder / "gokv", program],
+                   cwd=ROOT / "tests/interop/kv" / version, check=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ std::vector<std::string> RouteImpl::WarningsAbout(const Json::Object& data) cons
     const DeclaredField* field = FindField(name);
     if (field == nullptr) {
       if (!accepts_any_field_) unknown.push_back(name);
-    } else if (field->from_path) {
+    } else if (field->from_path && !value.is_null()) {
       replaced.push_back(name);
     }
   }

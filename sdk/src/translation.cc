@@ -87,6 +87,13 @@ bool SetAround(const Response& response, absl::Time now, pb::HandleRequestReply&
   return reply.has_response();
 }
 
+// A list of nothing has no `keys`, as Vault's framework answers it.
+std::string DataText(const Response& response) {
+  const bool list = response.kind() == Response::Kind::kList;
+  if (list && response.data().at("keys").if_array()->empty()) return "{}";
+  return Json(response.data()).Dump();
+}
+
 void SetResponse(const Response& response, const pb::Request& request, absl::Time now,
                  pb::HandleRequestReply& reply) {
   const bool has_more = SetAround(response, now, reply);
@@ -102,7 +109,7 @@ void SetResponse(const Response& response, const pb::Request& request, absl::Tim
   const bool empty =
       response.kind() == Response::Kind::kNoContent || response.kind() == Response::Kind::kNotFound;
   if (empty && response.warnings().empty() && !has_more) return;
-  reply.mutable_response()->set_data(empty ? "null" : Json(response.data()).Dump());
+  reply.mutable_response()->set_data(empty ? "null" : DataText(response));
   for (const std::string& warning : response.warnings()) {
     reply.mutable_response()->add_warnings(ValidUtf8(warning));
   }

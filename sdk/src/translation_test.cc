@@ -56,6 +56,11 @@ TEST(TranslationTest, DataAndWarningsTravelInTheResponse) {
   EXPECT_FALSE(reply.has_err());
 }
 
+TEST(TranslationTest, AListOfNothingHasNoKeys) {
+  EXPECT_EQ(Reply("list", Response::List({"a"})).response().data(), R"({"keys":["a"]})");
+  EXPECT_EQ(Reply("list", Response::List({})).response().data(), "{}");
+}
+
 TEST(TranslationTest, NothingToSayIsNoResponse) {
   EXPECT_FALSE(Reply("update", Response::NoContent()).has_response());
   EXPECT_FALSE(Reply("read", Response::NotFound()).has_response());

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -12,31 +11,17 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
 
 import pytest
 
-from conftest import PATIENCE, ROOT, alive, descendants, eventually
+from conftest import PATIENCE, alive, built_kv, descendants, eventually
 
 VERSIONS = ["v0.25.0", "v0.26.2"]
-PROGRAM = "github.com/hashicorp/vault-plugin-secrets-kv/cmd/vault-plugin-secrets-kv"
-
-
-@functools.cache
-def built(version):
-    """A folder with the plugin as `gokv`, built from the released module."""
-    go = os.environ.get("BELFRY_GO") or shutil.which("go")
-    if not go:
-        pytest.skip("needs Go 1.26 (`./dev test` looks for it)")
-    folder = ROOT / "build/interop" / version
-    subprocess.run([go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", folder / "gokv", PROGRAM],
-                   cwd=ROOT / "tests/interop/kv" / version, check=True)
-    return folder
 
 
 @pytest.fixture(params=VERSIONS)
 def go_plugins(request):
-    return built(request.param)
+    return built_kv(request.param)
 
 
 @pytest.fixture
@@ -425,7 +410,7 @@ def test_B13_the_trace_of_a_go_runtime_reaches_the_log_and_the_next_request_is_s
 
 def test_B16_a_mount_moves_from_one_release_to_the_next(start_server, tmp_path):
     for version in VERSIONS:
-        shutil.copy(built(version) / "gokv", tmp_path / f"gokv-{version}")
+        shutil.copy(built_kv(version) / "gokv", tmp_path / f"gokv-{version}")
     host = start_server(plugin_dir=tmp_path)
     for version in VERSIONS:
         ask(host, "PUT", "sys/plugins/catalog/secret/theirs",

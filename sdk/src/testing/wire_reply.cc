@@ -49,6 +49,7 @@ Result FromRaw(int http_status, const Json::Object& raw) {
 }
 
 Response FromData(std::string_view operation, Json::Object data) {
+  if (operation == "list" && data.empty()) return Response::List({});
   const auto keys = data.find("keys");
   if (operation != "list" || keys == data.end() || keys->second.if_array() == nullptr) {
     return Response::Data(std::move(data));
