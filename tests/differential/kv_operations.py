@@ -36,7 +36,7 @@ class Generator:
 
     MEETING = ["a", "a/b", "a/b/c", "b", "B"]
     STRANGE = ["d.o.t.s", ".d", "with space", "ünï/çødé", "x+y", "per%cent", "q?m", "h#sh", "-_~", "日本", "%41", "a&b=c", "'\"<>", "n/" * 9 + "n"]
-    NAMES = ["a", "b", "c", "x", "ü", "", "A", "data", "a b", "keys", "ttl", "error", "path", "<&>"]
+    NAMES = ["a", "b", "c", "x", "ü", "", "A", "data", "a b", "keys", "error", "path", "<&>"]
     TEXTS = ["", "a", "b", "1", "ü", "\0", "<a&b>", "\u2028", "a\nb", "日本語", "x" * 300, "true", "1h", "{}", '"', "\\"]
     NUMBERS = ["0", "1", "2", "-1", "3", "1.5", "1.0", "1.50", "1e3", "-0", "0.1", "1e-7", "1e21", "123456789012", "9007199254740993",
                "12345678901234567890", "-12345678901234567890"]
@@ -133,12 +133,16 @@ class Version1(Generator):
                           (lambda: self.astray("", "a/", "a", "zz", "?list=1"), 3))
 
     def lease(self):
-        """Any value may be there; it is kept as JSON, where a fraction is no duration."""
-        return self.often((self.duration, 5), (self.value, 3), ('"5s"', 1), ("5", 1), ("3600.7", 1), ('"1s500ms"', 1), ("-5", 1))
+        """Any value may be there. But 1.0 is an integer only after it has been through a double."""
+        value = self.often((self.duration, 5), (self.value, 3), ('"5s"', 1), ("5", 1), ("3600.7", 1), ('"1s500ms"', 1), ("-5", 1))
+        return "1" if value in ("1.0", "1e3") else value
+
+    def member(self):
+        name = self.often((lambda: self.random.choice(self.NAMES), 8), ("ttl", 1), ("lease", 1))
+        return name, self.lease() if name in ("ttl", "lease") else self.value()
 
     def write(self):
-        secret = [(self.random.choice(self.NAMES), self.value()) for _ in range(self.random.randrange(4))]
-        return Operation(self.write_method(), self.key(), self.body(*secret, self.maybe(0.25, "ttl", self.lease), self.maybe(0.1, "lease", self.lease)))
+        return Operation(self.write_method(), self.key(), self.body(*(self.member() for _ in range(self.random.randrange(5)))))
 
     def read(self):
         return Operation("GET", self.key() + self.query())
@@ -159,8 +163,8 @@ class Version2(Generator):
                           (self.write_metadata, 8), (self.patch_metadata, 6), (self.delete_metadata, 2), (self.list, 5), (self.read_config, 1),
                           (self.write_config, 1.5), (self.reset_config, 1.5), (self.subkeys, 5), (self.wrong, 4), (self.rubbish, 3))
 
-    def data(self):
-        return self.often((self.object, 16), ("null", 0.5), ("[]", 0.5), ('[{"a":1},{"b":2}]', 0.5), ('"x"', 0.5), ("5", 0.3), ("true", 0.3), ("[1]", 0.3),
+    def data(self, objects):
+        return self.often((objects, 16), ("null", 0.5), ("[]", 0.5), ('[{"a":1},{"b":2}]', 0.5), ('"x"', 0.5), ("5", 0.3), ("true", 0.3), ("[1]", 0.3),
                           ('[[{"a":1}],null]', 0.3))
 
     def options(self):
@@ -172,7 +176,7 @@ class Version2(Generator):
 
     def write(self):
         return Operation(self.write_method(), "data/" + self.key(),
-                         self.body(self.maybe(0.96, "data", self.data), self.maybe(0.4, "options", self.options)))
+                         self.body(self.maybe(0.96, "data", lambda: self.data(self.object)), self.maybe(0.4, "options", self.options)))
 
     def read(self):
         return Operation("GET", "data/" + self.key() + self.query(self.maybe(0.5, "version", self.version)))
@@ -180,14 +184,14 @@ class Version2(Generator):
     def patch_type(self):
         return self.often((PATCH, 30), ("application/json", 1), (PATCH + "; charset=utf-8", 1), ("", 0.5), ("nonsense", 0.5), (PATCH.title(), 0.5))
 
-    def patch_data(self):
-        """Without arrays that hold objects: what a merge patch does to those differs on purpose."""
+    def merged(self):
+        """An object without arrays that hold objects: what a merge patch does to those differs on purpose."""
         simple = Generator(self.random.random())
         simple.array = lambda depth: self.one("[]", "[1,null]", '["a",[2,null]]')
         return simple.object()
 
     def patch(self):
-        return Operation("PATCH", "data/" + self.key(), self.body(self.maybe(0.9, "data", self.patch_data) or self.maybe(0.6, "data", self.data),
+        return Operation("PATCH", "data/" + self.key(), self.body(self.maybe(0.96, "data", lambda: self.data(self.merged)),
                                                                  self.maybe(0.3, "options", self.options)), self.patch_type())
 
     def delete(self):

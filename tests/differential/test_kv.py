@@ -209,9 +209,9 @@ def ordered(pairs):
 
 def comparable(name, value):
     if name == "errors":
-        return [number_in(line) for error in value for line in without_reason(error)]
+        return [value_in(line) for error in value for line in without_reason(error)]
     if name == "custom_metadata" and value is not None:
-        return tuple((key, number_in(text)) for key, text in value)
+        return tuple((key, value_in(text)) for key, text in value)
     return value
 
 
@@ -232,10 +232,10 @@ def without_reason(error):
     return sorted(error.split("\n"))
 
 
-def number_in(text):
+def value_in(text):
     """A number keeps its text, also where it becomes text; theirs has been through a double."""
     try:
-        return float(text)
+        return json.loads(text, parse_int=float)
     except ValueError:
         return text
 
