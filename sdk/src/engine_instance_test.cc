@@ -95,7 +95,8 @@ TEST_P(EngineTest, WithoutAnythingToCreateEveryWriteIsAnUpdate) {
 
 TEST_P(EngineTest, UnknownAndShadowedFieldsAreWarnedAbout) {
   EXPECT_THAT(
-      host_->Write("pages/7", {{"text", "x"}, {"number", "8"}, {"b", 1}, {"a", nullptr}})->warnings(),
+      host_->Write("pages/7", {{"text", "x"}, {"number", "8"}, {"b", 1}, {"a", nullptr}})
+          ->warnings(),
       ElementsAre("Endpoint ignored these unrecognized parameters: [a b]",
                   "Endpoint replaced the value of these parameters with the values captured from "
                   "the endpoint's path: [number]"));
