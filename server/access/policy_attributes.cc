@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "server/base/duration.h"
 #include "server/base/text.h"
 
 namespace belfry::access {
@@ -137,23 +138,6 @@ absl::Status ReadParameter(std::string_view name, const hcl::Item& item, std::si
   return absl::OkStatus();
 }
 
-// Nothing when the text is no duration.
-std::optional<absl::Duration> ToDuration(std::string_view text) {
-  if (text.empty()) return absl::ZeroDuration();
-  if (const auto seconds = ToInteger(text, 10)) return absl::Seconds(*seconds);
-  if (text.ends_with('d')) {
-    const auto days = ToInteger(text.substr(0, text.size() - 1), 10);
-    return days ? std::optional(absl::Hours(24) * *days) : std::nullopt;
-  }
-  absl::Duration duration;
-  if (!absl::ParseDuration(ToAbsl(text), &duration)) return std::nullopt;
-  return duration;
-}
-
-bool FitsInGo(absl::Duration duration) {
-  return duration < absl::Nanoseconds(INT64_MAX) && duration > absl::Nanoseconds(INT64_MIN);
-}
-
 }  // namespace
 
 absl::Status ReadText(std::string_view name, const hcl::Item& item, std::string* text) {
@@ -209,14 +193,14 @@ absl::Status ReadDuration(std::string_view name, const hcl::Item& item, absl::Du
   if (IsBlockWithLabels(item)) {
     read = std::nullopt;
   } else if (value.kind == Kind::kNumber) {
-    if (const auto seconds = ToInteger(value.text)) read = absl::Seconds(*seconds);
+    if (const auto seconds = ToInteger(value.text)) read = DurationOfSeconds(*seconds);
   } else if (double number = 0; value.kind == Kind::kFloat) {
     if (absl::SimpleAtod(ToAbsl(value.text), &number))
-      read = absl::Seconds(static_cast<std::int64_t>(number));
+      read = DurationOfSeconds(static_cast<std::int64_t>(number));
   } else if (value.kind == Kind::kString) {
-    read = ToDuration(value.text);
+    read = ParseDuration(value.text);
   }
-  if (!read || !FitsInGo(*read)) {
+  if (!read) {
     return absl::InvalidArgumentError(
         Concat({"error parsing ", name, ": at ", hcl::ToText(value.position),
                 ": could not parse duration from input; write seconds or a text such as \"90s\""}));

@@ -7,6 +7,7 @@
 #include "server/api/json_text.h"
 #include "server/api/request_parsing.h"
 #include "server/api/strings.h"
+#include "server/base/duration.h"
 #include "server/base/text.h"
 
 namespace belfry::api {
@@ -85,17 +86,14 @@ std::string TuningObject(const mounts::Mount& mount) {
 }
 
 absl::StatusOr<absl::Duration> ParseTtl(std::string_view text) {
-  absl::Duration ttl;
-  if (text.empty()) return absl::ZeroDuration();
-  if (const std::optional<long long> seconds = ToNumber(text)) {
-    ttl = absl::Seconds(*seconds);
-  } else if (!absl::ParseDuration(ToAbsl(text), &ttl)) {
+  const std::optional<absl::Duration> ttl = ParseDuration(text);
+  if (!ttl) {
     return absl::InvalidArgumentError(Concat({"unable to parse the time \"", text, "\""}));
   }
-  if (ttl < absl::ZeroDuration()) {
+  if (*ttl < absl::ZeroDuration()) {
     return absl::InvalidArgumentError(Concat({"the time \"", text, "\" is negative"}));
   }
-  return ttl;
+  return *ttl;
 }
 
 absl::StatusOr<TuneRequest> ParseTuneRequest(std::string_view data) {

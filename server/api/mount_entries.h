@@ -35,7 +35,7 @@ struct TuneRequest {
 // InvalidArgument for a value that cannot be read. What is empty or null changes nothing.
 absl::StatusOr<TuneRequest> ParseTuneRequest(std::string_view data);
 
-// A time as clients write it: "", "0s", "768h", "3600" or 3600 seconds.
+// A time as ParseDuration reads it; InvalidArgument when it does not, or when it is negative.
 absl::StatusOr<absl::Duration> ParseTtl(std::string_view text);
 
 }  // namespace belfry::api

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/base/clock.h"
+#include "server/base/duration.h"
 #include "server/base/executor.h"
 #include "server/base/gate.h"
 #include "server/base/glob.h"
@@ -134,6 +135,26 @@ TEST(FakeScheduler, RunsWhatComesDueOnTheWayEachAtItsTime) {
   scheduler.Advance(absl::Seconds(9));
   EXPECT_THAT(ran, ElementsAre(absl::FromUnixSeconds(2), absl::FromUnixSeconds(3)));
   EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(10));
+}
+
+TEST(Duration, IsReadAsVaultsClientsWriteIt) {
+  EXPECT_EQ(ParseDuration(""), absl::ZeroDuration());
+  EXPECT_EQ(ParseDuration("3600"), absl::Hours(1));
+  EXPECT_EQ(ParseDuration("-5"), absl::Seconds(-5));
+  EXPECT_EQ(ParseDuration("1h0m0s"), absl::Hours(1));
+  EXPECT_EQ(ParseDuration("2d"), absl::Hours(48));
+  for (const char* text : {"soon", "1.5", "d", "1d2h", "inf", "+-1", " 1", "9999999999999"}) {
+    EXPECT_EQ(ParseDuration(text), std::nullopt) << text;
+  }
+  EXPECT_EQ(DurationOfSeconds(INT64_MAX), std::nullopt);
+}
+
+TEST(Duration, IsWrittenWithoutPartsThatAreZero) {
+  EXPECT_EQ(DurationText(absl::ZeroDuration()), "0s");
+  EXPECT_EQ(DurationText(absl::Hours(768)), "768h");
+  EXPECT_EQ(DurationText(absl::Minutes(90)), "1h30m");
+  EXPECT_EQ(DurationText(absl::Hours(1) + absl::Seconds(5)), "1h5s");
+  EXPECT_EQ(DurationText(absl::Seconds(61)), "1m1s");
 }
 
 TEST(Ids, AUuidIsLowerCaseHexInFiveGroups) {
