@@ -8,6 +8,7 @@
 
 #include "server/access/authorizer.h"
 #include "server/access/policy_store.h"
+#include "server/access/token_expirer.h"
 #include "server/access/token_store.h"
 #include "server/api/api.h"
 #include "server/base/clock.h"
@@ -56,6 +57,7 @@ class HostImpl final : public Host {
 
   ~HostImpl() override {
     http_.reset();
+    token_expirer_.reset();
     if (leases_) leases_->Stop();
     executor_.reset();
     StopMounts();
@@ -101,6 +103,8 @@ class HostImpl final : public Host {
     auto tokens = access::TokenStore::Open(token_storage_.get(), &clock_);
     if (!tokens.ok()) return tokens.status();
     tokens_ = *std::move(tokens);
+    token_expirer_ = std::make_unique<access::TokenExpirer>(
+        tokens_.get(), &clock_, scheduler_.get(), lease_executor_.get());
     return tokens_->CreateRoot(config_.root_token).status();
   }
 
@@ -123,6 +127,7 @@ class HostImpl final : public Host {
     executor_ = NewThreadPool(kBlockingThreads);
     api_ = api::Api::Create({.authorizer = authorizer_.get(),
                              .policies = policies_.get(),
+                             .tokens = tokens_.get(),
                              .mounts = mounts_.get(),
                              .catalog = plugins_.get(),
                              .leases = leases_.get(),
@@ -187,6 +192,7 @@ class HostImpl final : public Host {
   std::unique_ptr<mounts::MountTable> mounts_;
   std::unique_ptr<access::PolicyStore> policies_;
   std::unique_ptr<access::TokenStore> tokens_;
+  std::unique_ptr<access::TokenExpirer> token_expirer_;
   std::unique_ptr<access::Authorizer> authorizer_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<Executor> executor_;

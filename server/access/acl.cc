@@ -70,6 +70,20 @@ bool SegmentsMatch(std::string_view pattern, std::string_view path, Ending endin
   }
 }
 
+// Whether a path that begins with `folder`, which ends in '/', may match the pattern.
+bool SegmentsReachInto(std::string_view pattern, std::string_view folder, Ending ending) {
+  while (!folder.empty()) {
+    bool pattern_ends = false;
+    bool folder_ends = false;
+    const std::string_view wanted = TakeSegment(&pattern, &pattern_ends);
+    const std::string_view given = TakeSegment(&folder, &folder_ends);
+    const bool same = wanted == "+" || wanted == given;
+    if (pattern_ends) return ending == Ending::kPrefix && (same || given.starts_with(wanted));
+    if (!same) return false;
+  }
+  return true;
+}
+
 std::size_t CountSegmentWildcards(std::string_view pattern) {
   std::size_t count = 0;
   for (bool last = false; !last;) count += TakeSegment(&pattern, &last) == "+" ? 1 : 0;
@@ -246,6 +260,22 @@ std::vector<std::string> Acl::CapabilitiesOn(std::string_view path) const {
   const MergedRule* const merged = Decisive(Capability::kList, path);
   if (merged == nullptr || !GrantsSomething(*merged)) return {"deny"};
   return merged->rule.capabilities.Names();
+}
+
+bool Acl::ReachesInto(std::string_view mount) const {
+  if (root_ || CapabilitiesOn(mount) != std::vector<std::string>{"deny"}) return true;
+  for (const Rules* rules : {&exact_, &prefix_}) {
+    for (auto it = rules->lower_bound(mount); it != rules->end() && it->first.starts_with(mount);
+         ++it) {
+      if (GrantsSomething(it->second)) return true;
+    }
+  }
+  const auto reach = [mount](const Rules& rules, Ending ending) {
+    return std::any_of(rules.begin(), rules.end(), [&](const auto& rule) {
+      return GrantsSomething(rule.second) && SegmentsReachInto(rule.first, mount, ending);
+    });
+  };
+  return reach(segments_, Ending::kWhole) || reach(segments_prefix_, Ending::kPrefix);
 }
 
 }  // namespace belfry::access

@@ -60,6 +60,9 @@ class Acl {
   // all.
   std::vector<std::string> CapabilitiesOn(std::string_view path) const;
 
+  // Whether some rule grants something at or below the path of a mount, which ends in '/'.
+  bool ReachesInto(std::string_view mount) const;
+
   // The rule that decides, or nullptr when no pattern matches. It lives as long as the Acl.
   const MergedRule* Decisive(Capability capability, std::string_view path) const;
 

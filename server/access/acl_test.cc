@@ -74,7 +74,7 @@ class CaseFile {
     const Acl forward = Build(false);
     const Acl backward = Build(true);
     const Words words = Split(line);
-    ASSERT_GE(words.size(), 3u);
+    ASSERT_GE(words.size(), words[0] == "reaches" || words[0] == "misses" ? 2u : 3u);
     const std::string& kind = words[0];
     if (kind == "can" || kind == "not") {
       AskCapability(forward, words, kind == "can");
@@ -82,11 +82,15 @@ class CaseFile {
     } else if (kind == "sees" || kind == "hides") {
       AskEvent(forward, words, kind == "sees");
       AskEvent(backward, words, kind == "sees");
+    } else if (kind == "reaches" || kind == "misses") {
+      AskReach(forward, words, kind == "reaches");
+      AskReach(backward, words, kind == "reaches");
     } else {
       AskRule(forward, words);
       if (kind == "caps") AskRule(backward, words);
     }
-    const bool several = kind != "caps" && kind != "line" && !words[2].empty() &&
+    const bool several = kind != "caps" && kind != "line" && words.size() > 2 &&
+                         !words[2].empty() &&
                          (words.size() < 4 || (words[3] != "with" && words[3] != "wrapped"));
     cases_ += several ? static_cast<int>(words.size()) - 2 : 1;
   }
@@ -115,6 +119,12 @@ class CaseFile {
   static void AskEvent(const Acl& acl, const Words& words, bool expected) {
     for (auto path = words.begin() + 2; path != words.end(); ++path) {
       EXPECT_EQ(acl.AllowsEvent(*path, words[1]), expected) << *path;
+    }
+  }
+
+  static void AskReach(const Acl& acl, const Words& words, bool expected) {
+    for (auto mount = words.begin() + 1; mount != words.end(); ++mount) {
+      EXPECT_EQ(acl.ReachesInto(*mount), expected) << *mount;
     }
   }
 

@@ -1,6 +1,5 @@
 #include "server/access/authorizer.h"
 
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -11,17 +10,6 @@ namespace {
 
 // More different events than this are seldom told to one subscriber over and over.
 constexpr std::size_t kMaxDecisions = 256;
-
-Identity IdentityOf(LiveToken token) {
-  TokenEntry& entry = token.entry;
-  const bool root = entry.root();
-  return {.accessor = std::move(entry.accessor),
-          .display_name = std::move(entry.display_name),
-          .policies = std::move(entry.policies),
-          .root = root,
-          .token_id = std::move(entry.id),
-          .life = std::move(token.life)};
-}
 
 absl::Status InvalidToken() {
   return absl::UnauthenticatedError("invalid token");
@@ -84,21 +72,34 @@ class StoreAuthorizer final : public Authorizer {
 
   absl::StatusOr<Identity> Authenticate(std::string_view token) const override {
     if (token.empty()) return absl::PermissionDeniedError("permission denied");
-    std::optional<LiveToken> found = tokens_->Find(token);
-    if (!found) return InvalidToken();
-    return IdentityOf(*std::move(found));
+    TokenStore::TokenPtr found = tokens_->Find(token);
+    if (found == nullptr) return InvalidToken();
+    return IdentityOf(std::move(found));
   }
 
   absl::StatusOr<Identity> AuthenticateRequest(std::string_view token) const override {
     if (token.empty()) return absl::PermissionDeniedError("permission denied");
-    absl::StatusOr<std::optional<LiveToken>> used = tokens_->Use(token);
+    absl::StatusOr<TokenStore::TokenPtr> used = tokens_->Use(token);
     if (!used.ok()) return used.status();
-    if (!*used) return InvalidToken();
-    return IdentityOf(**std::move(used));
+    if (*used == nullptr) return InvalidToken();
+    return IdentityOf(*std::move(used));
+  }
+
+  absl::Status EndLastUse(const Identity& identity) const override {
+    return tokens_->EndLastUse(identity.token_id);
   }
 
   bool Allows(const Identity& identity, const Question& question) const override {
     return identity.root || policies_->AclOf(identity.policies)->Allows(question);
+  }
+
+  std::vector<std::string> CapabilitiesOn(const Identity& identity,
+                                          std::string_view path) const override {
+    return policies_->AclOf(identity.policies)->CapabilitiesOn(path);
+  }
+
+  bool ReachesInto(const Identity& identity, std::string_view mount) const override {
+    return identity.root || policies_->AclOf(identity.policies)->ReachesInto(mount);
   }
 
   bool AllowsEvent(const Identity& identity, std::string_view path,
@@ -124,6 +125,23 @@ class StoreAuthorizer final : public Authorizer {
 };
 
 }  // namespace
+
+Identity IdentityOf(std::shared_ptr<const LiveToken> token) {
+  const TokenEntry& entry = token->entry;
+  Identity identity{.accessor = entry.accessor,
+                    .display_name = entry.display_name,
+                    .policies = entry.policies,
+                    .root = entry.root(),
+                    .last_use = entry.used_up(),
+                    .token_id = entry.id,
+                    .life = token->life};
+  identity.token = std::move(token);
+  return identity;
+}
+
+absl::Status Authorizer::EndLastUse(const Identity&) const {
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Identity> Authorizer::AuthenticateRequest(std::string_view token) const {
   return Authenticate(token);

@@ -18,16 +18,20 @@ namespace belfry::access {
 
 // A token that was valid when it was looked up, without its secret.
 struct Identity {
+  std::shared_ptr<const LiveToken> token;
   std::string accessor;
   std::string display_name;
   std::string entity_id;
   std::vector<std::string> policies;
   bool root = false;
-  std::string token_id;  // As in TokenStore.
+  bool last_use = false;  // It has no further use left.
+  std::string token_id;   // As in TokenStore.
   // Shared: whoever holds the identity may ask whether the token still is one. nullptr: it is for
   // ever.
   std::shared_ptr<const TokenLife> life;
 };
+
+Identity IdentityOf(std::shared_ptr<const LiveToken> token);
 
 // Decides about the events of one subscription, and remembers what it decided until a policy
 // changes. One call at a time; the Authorizer must outlive it.
@@ -47,9 +51,11 @@ class Authorizer {
   // Who holds this token. PermissionDenied "permission denied" when it is empty; Unauthenticated
   // "invalid token" when it is unknown, expired or revoked.
   virtual absl::StatusOr<Identity> Authenticate(std::string_view token) const = 0;
-  // The same for a request, which spends one of the token's uses. With the last one the token ends,
-  // but the identity still stands for this request.
+  // The same for a request, which spends one of the token's uses. Where that was the last one,
+  // EndLastUse is to be called when the request is done; the identity still stands for it.
   virtual absl::StatusOr<Identity> AuthenticateRequest(std::string_view token) const;
+  // Ends the token. What storage said, and then the token can be used no more all the same.
+  virtual absl::Status EndLastUse(const Identity& identity) const;
 
   // Whether `identity` may do this. For a request under way it does not matter that its token has
   // ended meanwhile.
@@ -57,6 +63,12 @@ class Authorizer {
   bool Allows(const Identity& identity, Capability capability, std::string_view path) const {
     return Allows(identity, Question{.capability = capability, .path = path});
   }
+
+  // The names of what it may do there, as Acl::CapabilitiesOn.
+  virtual std::vector<std::string> CapabilitiesOn(const Identity& identity,
+                                                  std::string_view path) const = 0;
+  // Whether it may do anything at all at or below the path of a mount, as Acl::ReachesInto.
+  virtual bool ReachesInto(const Identity& identity, std::string_view mount) const = 0;
 
   // Whether `identity` may be told of an event of `type` on `path` (with its mount). Never when its
   // token has ended.

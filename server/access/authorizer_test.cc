@@ -123,8 +123,23 @@ TEST_F(AuthorizerTest, OnlyRequestsSpendUses) {
   EXPECT_TRUE(authorizer_->Authenticate(secret_).ok());
   const absl::StatusOr<Identity> last = authorizer_->AuthenticateRequest(secret_);
   ASSERT_TRUE(last.ok());
+  EXPECT_TRUE(last->last_use);
   EXPECT_TRUE(authorizer_->Allows(*last, Capability::kRead, "secret/data/a"));
   EXPECT_FALSE(authorizer_->Authenticate(secret_).ok());
+  EXPECT_TRUE(last->life->Lasts(clock_.Now()));
+  EXPECT_EQ(authorizer_->EndLastUse(*last), absl::OkStatus());
+  EXPECT_FALSE(last->life->Lasts(clock_.Now()));
+}
+
+TEST_F(AuthorizerTest, SaysWhatAnIdentityMayDoSomewhere) {
+  const Identity app = Create();
+  EXPECT_THAT(authorizer_->CapabilitiesOn(app, "secret/data/a"), ElementsAre("read", "subscribe"));
+  EXPECT_THAT(authorizer_->CapabilitiesOn(app, "secret/metadata/a"), ElementsAre("deny"));
+  EXPECT_TRUE(authorizer_->ReachesInto(app, "secret/"));
+  EXPECT_FALSE(authorizer_->ReachesInto(app, "other/"));
+  const Identity root = *authorizer_->Authenticate("root");
+  EXPECT_THAT(authorizer_->CapabilitiesOn(root, "secret/data/a"), ElementsAre("root"));
+  EXPECT_TRUE(authorizer_->ReachesInto(root, "other/"));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "server/access/policy_store.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -63,6 +65,19 @@ std::string Decoded(std::string_view text) {
 
 std::string PolicyName(std::string_view name) {
   return absl::AsciiStrToLower(absl::StripAsciiWhitespace(ToAbsl(name)));
+}
+
+std::vector<std::string> PolicyNames(const std::vector<std::string>& names) {
+  std::set<std::string> clean;
+  for (const std::string& name : names) clean.insert(PolicyName(name));
+  clean.erase("");
+  return {clean.begin(), clean.end()};
+}
+
+std::vector<std::string> CleanPolicies(const std::vector<std::string>& names) {
+  std::vector<std::string> clean = PolicyNames(names);
+  if (std::binary_search(clean.begin(), clean.end(), "root")) return {"root"};
+  return clean;
 }
 
 PolicyStore::PolicyStore(storage::Storage* storage) : storage_(storage) {}

@@ -21,6 +21,12 @@ namespace belfry::access {
 // The name as policies are stored under: without blanks around it, in lower case.
 std::string PolicyName(std::string_view name);
 
+// Such names, each once, in order, without empty ones.
+std::vector<std::string> PolicyNames(const std::vector<std::string>& names);
+
+// The same for what somebody is to have: only "root" when that is among them.
+std::vector<std::string> CleanPolicies(const std::vector<std::string>& names);
+
 // The policies of the server: those that are stored, and `root`, which stands for everything.
 // Thread-safe.
 class PolicyStore {

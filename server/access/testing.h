@@ -3,6 +3,8 @@
 #include <memory>
 
 #include "server/access/policy_store.h"
+#include "server/access/token_store.h"
+#include "server/base/clock.h"
 #include "server/storage/storage.h"
 
 namespace belfry::access {
@@ -11,6 +13,17 @@ namespace belfry::access {
 struct MemoryPolicies {
   std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
   std::unique_ptr<PolicyStore> store = *PolicyStore::Open(storage.get());
+};
+
+// A token store over memory, with the root token "root".
+struct MemoryTokens {
+  // `clock` must outlive it.
+  explicit MemoryTokens(const Clock* clock) : store(*TokenStore::Open(storage.get(), clock)) {
+    root = *store->CreateRoot("root");
+  }
+  std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
+  std::unique_ptr<TokenStore> store;
+  TokenStore::TokenPtr root;
 };
 
 }  // namespace belfry::access

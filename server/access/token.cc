@@ -1,132 +1,281 @@
 #include "server/access/token.h"
 
 #include <algorithm>
-#include <set>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "server/access/policy_store.h"
+#include "server/access/role.h"
+#include "server/base/duration.h"
+#include "server/base/glob.h"
 #include "server/base/text.h"
 
 namespace belfry::access {
 namespace {
 
+constexpr absl::Duration kNone = absl::ZeroDuration();
+constexpr std::string_view kCreateOrphan = "auth/token/create-orphan";
+
+using Names = std::vector<std::string>;
+
 absl::Status Invalid(std::initializer_list<std::string_view> parts) {
   return absl::InvalidArgumentError(Concat(parts));
 }
 
-bool Contains(const std::vector<std::string>& list, std::string_view text) {
+bool Contains(const Names& list, std::string_view text) {
   return std::find(list.begin(), list.end(), text) != list.end();
 }
 
-absl::Status CheckRights(CreatorRights rights, const TokenRequest& request) {
-  if (rights == CreatorRights::kSudo) return absl::OkStatus();
-  if (!request.id.empty()) return Invalid({"root or sudo privileges required to specify token id"});
-  if (request.orphan) return Invalid({"root or sudo privileges required to create orphan token"});
-  if (request.period > absl::ZeroDuration()) {
+bool MatchesAny(const Names& patterns, std::string_view text) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return GlobMatches(pattern, text); });
+}
+
+// As Go shows a list of texts.
+std::string Shown(const Names& names) {
+  std::string text = "[";
+  for (const std::string& name : names) {
+    text += Concat({text.size() > 1 ? " " : "", "\"", name, "\""});
+  }
+  return text + "]";
+}
+
+absl::Status CheckType(const TokenRequest& request, const TokenRole* role) {
+  if (role != nullptr && role->token_type == "service") return absl::OkStatus();
+  if (request.type == "batch") {
+    return Invalid({"batch tokens are not supported: create a service token"});
+  }
+  if (!request.type.empty() && request.type != "service") {
+    return Invalid({"invalid 'token_type' value"});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckId(CreatorRights rights, std::string_view id) {
+  if (id.empty()) return absl::OkStatus();
+  if (rights == CreatorRights::kPlain) {
+    return Invalid({"root or sudo privileges required to specify token id"});
+  }
+  if (id.find('.') != std::string_view::npos) {
+    return Invalid({"custom token ID cannot have a '.' in the value"});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTimes(CreatorRights rights, const TokenRequest& request) {
+  if (request.explicit_max_ttl < kNone) return Invalid({"explicit_max_ttl must be positive"});
+  if (request.period < kNone) return Invalid({"period must be positive"});
+  if (request.period > kNone && rights == CreatorRights::kPlain) {
     return Invalid({"root or sudo privileges required to create periodic token"});
   }
+  if (request.ttl < kNone) return Invalid({"ttl must be positive"});
   return absl::OkStatus();
 }
 
 absl::Status CheckRequest(const TokenEntry& creator, CreatorRights rights,
-                          const TokenRequest& request) {
-  if (creator.num_uses > 0) return Invalid({"restricted use token cannot generate child tokens"});
-  if (request.type == "batch") {
-    return Invalid({"batch tokens are not supported: create a service token"});
-  }
-  if (!request.type.empty() && request.type != "service" && request.type != "default-service" &&
-      request.type != "default") {
-    return Invalid({"invalid 'token_type' value"});
-  }
-  if (absl::Status status = CheckRights(rights, request); !status.ok()) return status;
-  if (request.id.find('.') != std::string::npos) {
-    return Invalid({"custom token ID cannot have a '.' in the value"});
-  }
+                          const TokenRequest& request, const TokenRole* role) {
+  if (creator.num_uses != 0) return Invalid({"restricted use token cannot generate child tokens"});
+  if (absl::Status status = CheckType(request, role); !status.ok()) return status;
   if (request.num_uses < 0) return Invalid({"number of uses cannot be negative"});
-  const absl::Duration none = absl::ZeroDuration();
-  if (request.ttl < none) return Invalid({"ttl must be positive"});
-  if (request.explicit_max_ttl < none) return Invalid({"explicit_max_ttl must be positive"});
-  if (request.period < none) return Invalid({"period must be positive"});
-  return absl::OkStatus();
+  if (!request.entity_alias.empty()) {
+    return role == nullptr
+               ? Invalid({"'entity_alias' is only allowed in combination with token role"})
+               : Invalid({"invalid 'entity_alias' value"});
+  }
+  if (absl::Status status = CheckId(rights, request.id); !status.ok()) return status;
+  return CheckTimes(rights, request);
 }
 
-absl::StatusOr<std::vector<std::string>> ChoosePolicies(const TokenEntry& creator,
-                                                        CreatorRights rights,
-                                                        const TokenRequest& request) {
-  std::vector<std::string> policies = CleanPolicies(request.policies);
+Names WithDefault(Names policies) {
+  policies.emplace_back("default");
+  return CleanPolicies(policies);
+}
+
+absl::Status CheckAgainstRole(const Names& policies, const Names& allowed, const TokenRole& role) {
+  const bool subset = std::all_of(policies.begin(), policies.end(), [&](const std::string& policy) {
+    return Contains(allowed, policy) || MatchesAny(role.allowed_policies_glob, policy);
+  });
+  if (subset) return absl::OkStatus();
+  return Invalid({"token policies (", Shown(policies),
+                  ") must be subset of the role's allowed policies (", Shown(allowed),
+                  ") or glob policies (", Shown(role.allowed_policies_glob), ")"});
+}
+
+absl::StatusOr<Names> ChooseByRole(const TokenEntry& creator, const TokenRequest& request,
+                                   const TokenRole& role) {
+  const auto is_disallowed = [&role](std::string_view policy) {
+    return Contains(role.disallowed_policies, policy) ||
+           MatchesAny(role.disallowed_policies_glob, policy);
+  };
+  const bool add_default =
+      !request.no_default_policy && !role.no_default_policy && !is_disallowed("default");
+  const auto completed = [add_default](const Names& policies) {
+    return add_default ? WithDefault(policies) : CleanPolicies(policies);
+  };
+  const bool restricts = !role.allowed_policies.empty() || !role.allowed_policies_glob.empty();
+  const Names allowed = completed(role.allowed_policies);
+  Names policies;
+  if (CleanPolicies(request.policies).empty()) {
+    policies = restricts ? allowed : completed(creator.policies);
+  } else {
+    policies = completed(request.policies);
+    if (restricts) {
+      absl::Status status = CheckAgainstRole(policies, allowed, role);
+      if (!status.ok()) return status;
+    }
+  }
+  for (const std::string& policy : policies) {
+    if (is_disallowed(policy)) {
+      return Invalid({"token policy \"", policy, "\" is disallowed by this role"});
+    }
+  }
+  return policies;
+}
+
+absl::StatusOr<Names> ChooseByCreator(const TokenEntry& creator, CreatorRights rights,
+                                      const TokenRequest& request) {
+  Names policies = CleanPolicies(request.policies);
+  if (policies.empty()) return creator.policies;
   bool add_default = !request.no_default_policy;
-  if (policies.empty()) {
-    policies = creator.policies;
-  } else if (rights == CreatorRights::kPlain) {
+  if (rights == CreatorRights::kPlain) {
     const bool subset = std::all_of(policies.begin(), policies.end(), [&](const auto& policy) {
       return Contains(creator.policies, policy);
     });
     if (!subset) return Invalid({"child policies must be subset of parent"});
     add_default &= Contains(creator.policies, "default");
   }
-  if (add_default) policies.emplace_back("default");
-  policies = CleanPolicies(policies);
-  if (Contains(policies, "root") && !creator.root()) {
-    return Invalid({"root tokens may not be created without parent token being root"});
-  }
+  return add_default ? WithDefault(std::move(policies)) : policies;
+}
+
+absl::StatusOr<Names> ChoosePolicies(const TokenEntry& creator, CreatorRights rights,
+                                     const TokenRequest& request, const TokenRole* role) {
+  const bool by_role = role != nullptr && role->ChoosesPolicies();
+  absl::StatusOr<Names> policies =
+      by_role ? ChooseByRole(creator, request, *role) : ChooseByCreator(creator, rights, request);
+  if (!policies.ok()) return policies.status();
+  if (request.no_default_policy) std::erase(*policies, "default");
   for (const std::string_view reserved : {"response-wrapping", "control-group"}) {
-    if (Contains(policies, reserved)) return Invalid({"cannot assign policy \"", reserved, "\""});
+    if (Contains(*policies, reserved)) return Invalid({"cannot assign policy \"", reserved, "\""});
+  }
+  if (Contains(*policies, "root") && !creator.root()) {
+    return Invalid({"root tokens may not be created without parent token being root"});
   }
   return policies;
 }
 
-// Letters, digits and single dashes.
-std::string CleanDisplayName(std::string_view name) {
-  std::string clean;
-  for (const char c : name) {
-    const bool kept = absl::ascii_isalnum(static_cast<unsigned char>(c));
-    if (kept) clean += c;
-    if (!kept && !clean.empty() && clean.back() != '-') clean += '-';
+absl::StatusOr<std::string> ChooseParent(const TokenEntry& creator, CreatorRights rights,
+                                         const TokenRequest& request, const TokenRole* role) {
+  if (role != nullptr) return role->orphan ? "" : creator.id;
+  if (request.no_parent && rights == CreatorRights::kPlain) {
+    return Invalid({"root or sudo privileges required to create orphan token"});
   }
-  while (clean.ends_with('-')) clean.pop_back();
-  return clean.empty() ? "token" : Concat({"token-", clean});
+  return request.no_parent || request.path == kCreateOrphan ? "" : creator.id;
 }
 
-// As Go writes a duration of whole seconds.
-std::string GoDuration(absl::Duration duration) {
-  const std::int64_t seconds = absl::ToInt64Seconds(duration);
-  std::string text;
-  if (seconds >= 3600) text += Concat({std::to_string(seconds / 3600), "h"});
-  if (seconds >= 60) text += Concat({std::to_string(seconds / 60 % 60), "m"});
-  return Concat({text, std::to_string(seconds % 60), "s"});
+// Whatever is not a letter, a digit or a dash becomes a dash, but for one at the end.
+std::string DisplayName(std::string_view name) {
+  if (name.empty()) return "token";
+  std::string full = Concat({"token-", name});
+  for (char& c : full) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c))) c = '-';
+  }
+  if (full.ends_with('-')) full.pop_back();
+  return full;
 }
 
-void Cap(absl::Duration most, PlannedToken* planned) {
-  absl::Duration& ttl = planned->entry.creation_ttl;
-  if (ttl <= most) return;
-  planned->warnings.push_back(
-      Concat({"TTL of \"", GoDuration(ttl), "\" exceeded the effective max_ttl of \"",
-              GoDuration(most), "\"; TTL value is capped accordingly"}));
-  ttl = most;
+// How long a token may live.
+struct Terms {
+  absl::Duration wanted;  // Zero: as long as can be.
+  absl::Duration period;
+  absl::Duration explicit_max_ttl;
+  absl::Time created;
+};
+
+void Cap(std::string_view what, std::string_view value, absl::Duration most, absl::Duration* ttl,
+         Names* warnings) {
+  if (*ttl <= most) return;
+  warnings->push_back(
+      Concat({what, " of \"", DurationText(*ttl), "\" exceeded the effective max_ttl of \"",
+              DurationText(most), "\"; ", value, " value is capped accordingly"}));
+  *ttl = most;
+}
+
+absl::StatusOr<absl::Duration> Ttl(const Terms& terms, absl::Time now, Names* warnings) {
+  const bool bounded = terms.explicit_max_ttl > kNone;
+  const absl::Duration most =
+      bounded ? std::min(terms.explicit_max_ttl, kMaxTokenTtl) : kMaxTokenTtl;
+  absl::Duration ttl = terms.wanted > kNone ? terms.wanted : kMaxTokenTtl;
+  absl::Time latest = terms.created + most;
+  if (terms.period > kNone) {
+    ttl = terms.period;
+    Cap("period", "period", most, &ttl, warnings);
+    latest = bounded ? terms.created + terms.explicit_max_ttl : absl::InfiniteFuture();
+  }
+  if (now >= latest) return Invalid({"past the max TTL, cannot renew"});
+  Cap("TTL", "TTL", latest - now, &ttl, warnings);
+  return ttl;
+}
+
+// The smaller of two times of which zero means none.
+absl::Duration Lesser(absl::Duration a, absl::Duration b) {
+  if (a == kNone || b == kNone) return std::max(a, b);
+  return std::min(a, b);
+}
+
+absl::Duration LesserWithWarning(std::string_view what, absl::Duration requested,
+                                 absl::Duration of_role, Names* warnings) {
+  const absl::Duration lesser = Lesser(requested, of_role);
+  if (requested > kNone && of_role > kNone) {
+    warnings->push_back(Concat(
+        {what, " specified both during creation call and in role; using the lesser value of ",
+         std::to_string(absl::ToInt64Seconds(lesser)), " seconds"}));
+  }
+  return lesser;
 }
 
 // How long it lives, and whether that can be prolonged.
-absl::Status ChooseTtl(const TokenEntry& creator, const TokenRequest& request,
-                       PlannedToken* planned) {
-  const absl::Duration none = absl::ZeroDuration();
+absl::Status ChooseTimes(const TokenEntry& creator, const TokenRequest& request,
+                         const TokenRole* role, PlannedToken* planned) {
   TokenEntry& entry = planned->entry;
   entry.explicit_max_ttl = request.explicit_max_ttl;
   entry.period = request.period;
-  entry.creation_ttl = request.period > none ? request.period : request.ttl;
-  if (entry.creation_ttl == none && entry.root()) {
-    if (creator.expires != absl::InfiniteFuture()) {
+  entry.renewable = request.renewable;
+  if (role != nullptr) {
+    entry.explicit_max_ttl = LesserWithWarning("Explicit max TTL", request.explicit_max_ttl,
+                                               role->explicit_max_ttl, &planned->warnings);
+    entry.period = LesserWithWarning("Period", request.period, role->period, &planned->warnings);
+    entry.renewable &= role->renewable;
+  }
+  if (entry.root() && request.ttl == kNone && entry.period == kNone) {
+    entry.creation_ttl = entry.explicit_max_ttl;
+    if (entry.creation_ttl > kNone) return absl::OkStatus();
+    if (creator.creation_ttl > kNone) {
       return Invalid({"expiring root tokens cannot create non-expiring root tokens"});
     }
     entry.renewable = false;
     return absl::OkStatus();
   }
-  if (entry.creation_ttl == none) entry.creation_ttl = kMaxTokenTtl;
-  if (entry.period == none) Cap(kMaxTokenTtl, planned);
-  if (entry.explicit_max_ttl > none) Cap(entry.explicit_max_ttl, planned);
-  entry.renewable = request.renewable;
+  const absl::Time now = absl::UnixEpoch();  // Whenever that will be.
+  const absl::StatusOr<absl::Duration> ttl = Ttl({.wanted = request.ttl,
+                                                  .period = entry.period,
+                                                  .explicit_max_ttl = entry.explicit_max_ttl,
+                                                  .created = now},
+                                                 now, &planned->warnings);
+  if (!ttl.ok()) return ttl.status();
+  entry.creation_ttl = *ttl;
   return absl::OkStatus();
+}
+
+std::string Path(const TokenRequest& request, const TokenRole* role) {
+  if (role == nullptr) return request.path;
+  return Concat({request.path, role->path_suffix.empty() ? "" : "/", role->path_suffix});
+}
+
+std::int64_t NumUses(const TokenRequest& request, const TokenRole* role) {
+  const std::int64_t most = role == nullptr ? 0 : role->num_uses;
+  if (most == 0 || request.num_uses == 0) return std::max(most, request.num_uses);
+  return std::min(most, request.num_uses);
 }
 
 }  // namespace
@@ -135,48 +284,44 @@ bool TokenEntry::root() const {
   return policies == std::vector<std::string>{"root"};
 }
 
-std::vector<std::string> CleanPolicies(const std::vector<std::string>& names) {
-  std::set<std::string> clean;
-  for (const std::string& name : names) {
-    std::string cleaned = PolicyName(name);
-    if (!cleaned.empty()) clean.insert(std::move(cleaned));
-  }
-  if (clean.contains("root")) return {"root"};
-  return {clean.begin(), clean.end()};
-}
-
 absl::StatusOr<PlannedToken> PlanToken(const TokenEntry& creator, CreatorRights rights,
-                                       const TokenRequest& request) {
-  if (absl::Status status = CheckRequest(creator, rights, request); !status.ok()) return status;
-  absl::StatusOr<std::vector<std::string>> policies = ChoosePolicies(creator, rights, request);
+                                       const TokenRequest& request, const TokenRole* role) {
+  absl::Status status = CheckRequest(creator, rights, request, role);
+  if (!status.ok()) return status;
+  absl::StatusOr<Names> policies = ChoosePolicies(creator, rights, request, role);
   if (!policies.ok()) return policies.status();
+  absl::StatusOr<std::string> parent = ChooseParent(creator, rights, request, role);
+  if (!parent.ok()) return parent.status();
   PlannedToken planned{.secret = request.id};
   TokenEntry& entry = planned.entry;
-  entry.parent = request.orphan ? "" : creator.id;
+  entry.parent = *std::move(parent);
   entry.policies = *std::move(policies);
   entry.metadata = request.metadata;
-  entry.display_name = CleanDisplayName(request.display_name);
-  entry.path = "auth/token/create";
-  entry.num_uses = request.num_uses;
-  if (absl::Status status = ChooseTtl(creator, request, &planned); !status.ok()) return status;
+  entry.display_name = DisplayName(request.display_name);
+  entry.path = Path(request, role);
+  if (role != nullptr) entry.role = role->name;
+  entry.num_uses = NumUses(request, role);
+  status = ChooseTimes(creator, request, role, &planned);
+  if (!status.ok()) return status;
   return planned;
 }
 
-absl::StatusOr<absl::Duration> PlanRenewal(const TokenEntry& entry, absl::Duration increment,
-                                           absl::Time now) {
-  const absl::Duration none = absl::ZeroDuration();
+absl::StatusOr<PlannedRenewal> PlanRenewal(const TokenEntry& entry, absl::Duration increment,
+                                           absl::Time now, const TokenRole* role) {
   if (!entry.renewable) return Invalid({"lease is not renewable"});
-  absl::Duration ttl = increment > none ? increment : entry.creation_ttl;
-  absl::Time latest = entry.created + kMaxTokenTtl;
-  if (entry.period > none) {
-    ttl = entry.period;
-    latest = absl::InfiniteFuture();
+  Terms terms{.wanted = increment > kNone ? increment : entry.creation_ttl,
+              .period = entry.period,
+              .explicit_max_ttl = entry.explicit_max_ttl,
+              .created = entry.created};
+  if (role != nullptr) {
+    terms.period = role->period;
+    terms.explicit_max_ttl = Lesser(terms.explicit_max_ttl, role->explicit_max_ttl);
   }
-  if (entry.explicit_max_ttl > none) {
-    latest = std::min(latest, entry.created + entry.explicit_max_ttl);
-  }
-  if (now >= latest) return Invalid({"past the max TTL, cannot renew"});
-  return std::min(ttl, latest - now);
+  PlannedRenewal planned;
+  const absl::StatusOr<absl::Duration> ttl = Ttl(terms, now, &planned.warnings);
+  if (!ttl.ok()) return ttl.status();
+  planned.ttl = *ttl;
+  return planned;
 }
 
 }  // namespace belfry::access

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,7 +13,9 @@
 
 namespace belfry::access {
 
-// The longest that a token lives unless it is periodic, and what it lives when nothing was asked.
+struct TokenRole;
+
+// The longest that a token lives unless it is renewed, and what it lives when nothing was asked.
 inline constexpr absl::Duration kMaxTokenTtl = absl::Hours(768);
 
 // What is known of a token. Never its secret: that is only in the hands of whoever holds it.
@@ -25,7 +28,7 @@ struct TokenEntry {
   std::string display_name;
   std::string path;  // Where it was made.
   std::string role;
-  std::int64_t num_uses = 0;  // How many are left; 0: any number.
+  std::int64_t num_uses = 0;  // How many are left; 0: any number; -1: the last one is under way.
   absl::Time created;
   absl::Duration creation_ttl;      // Zero: it never expires.
   absl::Duration explicit_max_ttl;  // Zero: none.
@@ -35,6 +38,7 @@ struct TokenEntry {
   bool renewable = false;
 
   bool orphan() const { return parent.empty(); }
+  bool used_up() const { return num_uses < 0; }
   bool root() const;
 };
 
@@ -56,18 +60,28 @@ class TokenLife {
   std::atomic<std::int64_t> expires_;
 };
 
+// A token as it was when it was looked up, and whether it still is one. Immutable, shared by all
+// who look it up.
+struct LiveToken {
+  TokenEntry entry;
+  std::shared_ptr<const TokenLife> life;
+};
+
 // What somebody asks for who creates a token.
 struct TokenRequest {
+  // Where it is asked for. At auth/token/create-orphan nobody needs sudo for an orphan.
+  std::string path = "auth/token/create";
   std::string id;  // The secret itself; empty: a random one.
   std::vector<std::string> policies;
   std::map<std::string, std::string> metadata;
   std::string display_name;
-  std::string type;  // "", "default-service" or "service".
+  std::string type;          // "" or "service".
+  std::string entity_alias;  // "": there are no entities.
   std::int64_t num_uses = 0;
   absl::Duration ttl;
   absl::Duration explicit_max_ttl;
   absl::Duration period;
-  bool orphan = false;
+  bool no_parent = false;
   bool no_default_policy = false;
   bool renewable = true;
 };
@@ -82,16 +96,21 @@ struct PlannedToken {
 };
 
 // What a request comes to when the holder of `creator` makes it; or InvalidArgument in Vault's
-// words. Pure. (vault-api-and-events 8.3)
+// words. A role (nullptr: none) says what its tokens may have, whatever the creator has. Pure.
+// (vault-api-and-events 8.3)
 absl::StatusOr<PlannedToken> PlanToken(const TokenEntry& creator, CreatorRights rights,
-                                       const TokenRequest& request);
+                                       const TokenRequest& request,
+                                       const TokenRole* role = nullptr);
 
-// How long a renewal makes the token last from `now` on; InvalidArgument when it cannot be renewed.
-// `increment` of zero asks for as long as at first. Pure.
-absl::StatusOr<absl::Duration> PlanRenewal(const TokenEntry& entry, absl::Duration increment,
-                                           absl::Time now);
+struct PlannedRenewal {
+  absl::Duration ttl;  // From now on.
+  std::vector<std::string> warnings;
+};
 
-// Lower case, without blanks, each name once, sorted; only "root" when it is among them.
-std::vector<std::string> CleanPolicies(const std::vector<std::string>& names);
+// What a renewal comes to at `now`; InvalidArgument when the token cannot be renewed. `increment`
+// of zero asks for as long as at first. The role that the token was made with (nullptr: none) says
+// its period and its longest time, as the role is now. Pure.
+absl::StatusOr<PlannedRenewal> PlanRenewal(const TokenEntry& entry, absl::Duration increment,
+                                           absl::Time now, const TokenRole* role = nullptr);
 
 }  // namespace belfry::access

@@ -19,6 +19,7 @@ constexpr char kIds[] = "id/";
 // Vault's have these lengths, prefix included; tools that look for leaked tokens know them.
 constexpr std::size_t kSecretLength = 91;
 constexpr std::size_t kAccessorLength = 24;
+constexpr std::int64_t kLastUse = -1;
 
 std::string StorageKey(std::string_view id) {
   return Concat({kIds, id});
@@ -75,21 +76,19 @@ absl::Status TokenStore::Load() {
 }
 
 // A revocation deletes the parent first: whoever lost one went with it, though the process may have
-// ended before it was deleted too.
+// ended before it was deleted too. The same goes for a token whose last use was under way.
 void TokenStore::DropStrays() {
   Farewells nobody;
   MutexLock lock(&mutex_);
   std::vector<std::string> strays;
   for (auto& [id, record] : records_) {
-    if (record.entry.orphan()) continue;
-    if (const auto parent = records_.find(record.entry.parent); parent != records_.end()) {
-      parent->second.children.insert(id);
-    } else {
-      strays.push_back(id);
-    }
+    const TokenEntry& entry = record.token->entry;
+    const auto parent = records_.find(entry.parent);
+    if (parent != records_.end()) parent->second.children.insert(id);
+    if (entry.used_up() || (!entry.orphan() && parent == records_.end())) strays.push_back(id);
   }
   for (auto& [id, record] : records_) {
-    if (record.entry.orphan()) SetLifetimes(record);
+    if (record.token->entry.orphan()) SetLifetimes(record);
   }
   for (const std::string& id : strays) {
     // If it cannot be deleted now, it is a stray again the next time.
@@ -109,18 +108,36 @@ absl::Status TokenStore::Write(const TokenEntry& entry) {
   return storage_->Put(StorageKey(entry.id), TokenToBytes(entry));
 }
 
+TokenStore::TokenPtr TokenStore::IfLasting(TokenPtr token) const {
+  if (token == nullptr || token->entry.used_up() || !token->life->Lasts(clock_->Now())) {
+    return nullptr;
+  }
+  return token;
+}
+
 TokenStore::Record& TokenStore::Insert(TokenEntry entry) {
-  ids_by_accessor_[entry.accessor] = entry.id;
   if (entry.expires != absl::InfiniteFuture()) expiries_.emplace(entry.expires, entry.id);
-  Record record{.entry = std::move(entry)};
-  record.life = std::make_shared<TokenLife>(record.entry.expires);
-  const std::string id = record.entry.id;
-  return records_.insert_or_assign(id, std::move(record)).first->second;
+  Record& record = records_[entry.id];
+  record.life = std::make_shared<TokenLife>(entry.expires);
+  Show(std::move(entry), &record);
+  return record;
+}
+
+absl::Status TokenStore::Change(TokenEntry entry, Record* record) {
+  if (absl::Status status = Write(entry); !status.ok()) return status;
+  Show(std::move(entry), record);
+  return absl::OkStatus();
+}
+
+void TokenStore::Show(TokenEntry entry, Record* record) {
+  record->token = std::make_shared<const LiveToken>(LiveToken{std::move(entry), record->life});
+  by_id_.Put(record->token->entry.id, record->token);
+  by_accessor_.Put(record->token->entry.accessor, record->token);
 }
 
 TokenStore::Record* TokenStore::Lasting(std::string_view id) {
   const auto it = records_.find(id);
-  if (it == records_.end() || !it->second.life->Lasts(clock_->Now())) return nullptr;
+  if (it == records_.end() || IfLasting(it->second.token) == nullptr) return nullptr;
   return &it->second;
 }
 
@@ -130,15 +147,16 @@ void TokenStore::SetLifetimes(Record& top) {
   while (!waiting.empty()) {
     Record& record = *waiting.back();
     waiting.pop_back();
-    const auto parent = records_.find(record.entry.parent);
+    const TokenEntry& entry = record.token->entry;
+    const auto parent = records_.find(entry.parent);
     record.life->SetExpiry(parent == records_.end()
-                               ? record.entry.expires
-                               : std::min(record.entry.expires, parent->second.life->expires()));
+                               ? entry.expires
+                               : std::min(entry.expires, parent->second.life->expires()));
     for (const std::string& child : record.children) waiting.push_back(&records_.at(child));
   }
 }
 
-absl::StatusOr<LiveToken> TokenStore::CreateRoot(std::string_view secret) {
+absl::StatusOr<TokenStore::TokenPtr> TokenStore::CreateRoot(std::string_view secret) {
   PlannedToken planned{.secret = std::string(secret)};
   planned.entry.policies = {"root"};
   planned.entry.display_name = "token";
@@ -146,7 +164,7 @@ absl::StatusOr<LiveToken> TokenStore::CreateRoot(std::string_view secret) {
   return Create(&planned);
 }
 
-absl::StatusOr<LiveToken> TokenStore::Create(PlannedToken* planned) {
+absl::StatusOr<TokenStore::TokenPtr> TokenStore::Create(PlannedToken* planned) {
   ExpireDue();
   TokenEntry& entry = planned->entry;
   if (planned->secret.empty()) planned->secret = Concat({"hvs.", RandomBase62(kSecretLength)});
@@ -155,96 +173,103 @@ absl::StatusOr<LiveToken> TokenStore::Create(PlannedToken* planned) {
   entry.created = clock_->Now();
   entry.expires = entry.creation_ttl > absl::ZeroDuration() ? entry.created + entry.creation_ttl
                                                             : absl::InfiniteFuture();
-  MutexLock lock(&mutex_);
-  if (records_.contains(entry.id)) {
-    return absl::InvalidArgumentError("cannot create a token with a duplicate ID");
-  }
-  Record* const parent = entry.orphan() ? nullptr : Lasting(entry.parent);
-  if (!entry.orphan() && parent == nullptr) {
-    return absl::InvalidArgumentError("parent token lookup failed: no parent found");
-  }
-  if (absl::Status status = Write(entry); !status.ok()) return status;
-  if (parent != nullptr) parent->children.insert(entry.id);
-  Record& record = Insert(entry);
-  SetLifetimes(record);
-  return LiveToken{record.entry, record.life};
-}
-
-std::optional<LiveToken> TokenStore::Find(std::string_view secret) {
-  const std::string id = IdOf(secret);
-  ExpireDue();
-  MutexLock lock(&mutex_);
-  const Record* const record = Lasting(id);
-  if (record == nullptr) return std::nullopt;
-  return LiveToken{record->entry, record->life};
-}
-
-std::optional<LiveToken> TokenStore::FindByAccessor(std::string_view accessor) {
-  ExpireDue();
-  MutexLock lock(&mutex_);
-  const auto id = ids_by_accessor_.find(accessor);
-  const Record* const record = id == ids_by_accessor_.end() ? nullptr : Lasting(id->second);
-  if (record == nullptr) return std::nullopt;
-  return LiveToken{record->entry, record->life};
-}
-
-absl::StatusOr<std::optional<LiveToken>> TokenStore::Use(std::string_view secret) {
-  const std::string id = IdOf(secret);
-  ExpireDue();
-  Farewells farewells;
-  std::optional<LiveToken> token;
+  TokenPtr token;
+  bool is_next = false;
   {
     MutexLock lock(&mutex_);
-    Record* const record = Lasting(id);
-    if (record == nullptr) return std::nullopt;
-    token = LiveToken{record->entry, record->life};
-    if (record->entry.num_uses == 1) {
-      absl::Status status = End(id, TokenEnd::kUsedUp, &farewells);
-      if (!status.ok()) return status;
-    } else if (record->entry.num_uses > 1) {
-      TokenEntry used = record->entry;
-      --used.num_uses;
-      if (absl::Status status = Write(used); !status.ok()) return status;
-      record->entry = std::move(used);
+    if (records_.contains(entry.id)) {
+      return absl::InvalidArgumentError("cannot create a token with a duplicate ID");
     }
+    Record* const parent = entry.orphan() ? nullptr : Lasting(entry.parent);
+    if (!entry.orphan() && parent == nullptr) {
+      return absl::InvalidArgumentError("parent token lookup failed: no parent found");
+    }
+    if (absl::Status status = Write(entry); !status.ok()) return status;
+    if (parent != nullptr) parent->children.insert(entry.id);
+    Record& record = Insert(entry);
+    SetLifetimes(record);
+    token = record.token;
+    is_next = IsNext(entry);
   }
-  Say(farewells);
+  if (is_next) on_earlier_expiry_(entry.expires);
   return token;
 }
 
-std::vector<std::string> TokenStore::Accessors() {
-  ExpireDue();
+TokenStore::TokenPtr TokenStore::Find(std::string_view secret) const {
+  return IfLasting(by_id_.Find(IdOf(secret)));
+}
+
+TokenStore::TokenPtr TokenStore::FindByAccessor(std::string_view accessor) const {
+  return IfLasting(by_accessor_.Find(accessor));
+}
+
+absl::StatusOr<TokenStore::TokenPtr> TokenStore::Use(std::string_view secret) {
+  TokenPtr token = Find(secret);
+  if (token == nullptr || token->entry.num_uses == 0) return token;
+  MutexLock lock(&mutex_);
+  Record* const record = Lasting(token->entry.id);
+  if (record == nullptr) return nullptr;
+  TokenEntry used = record->token->entry;
+  used.num_uses = used.num_uses == 1 ? kLastUse : used.num_uses - 1;
+  if (absl::Status status = Change(std::move(used), record); !status.ok()) return status;
+  return record->token;
+}
+
+absl::Status TokenStore::EndLastUse(const std::string& id) {
+  return EndAndSay(id, TokenEnd::kUsedUp);
+}
+
+std::vector<std::string> TokenStore::Accessors() const {
   std::vector<std::string> accessors;
   MutexLock lock(&mutex_);
-  for (const auto& [accessor, id] : ids_by_accessor_) accessors.push_back(accessor);
+  for (const auto& [id, record] : records_) {
+    if (IfLasting(record.token) != nullptr) accessors.push_back(record.token->entry.accessor);
+  }
+  std::sort(accessors.begin(), accessors.end());
   return accessors;
 }
 
-absl::StatusOr<LiveToken> TokenStore::Renew(const std::string& id, absl::Duration increment) {
-  ExpireDue();
-  const absl::Time now = clock_->Now();
+bool TokenStore::Knows(const std::string& id) const {
   MutexLock lock(&mutex_);
-  Record* const record = Lasting(id);
-  if (record == nullptr) return absl::InvalidArgumentError("token not found");
-  const absl::StatusOr<absl::Duration> ttl = PlanRenewal(record->entry, increment, now);
-  if (!ttl.ok()) return ttl.status();
-  TokenEntry renewed = record->entry;
-  renewed.expires = now + *ttl;
-  renewed.last_renewal = now;
-  if (absl::Status status = Write(renewed); !status.ok()) return status;
-  expiries_.erase({record->entry.expires, id});
-  expiries_.emplace(renewed.expires, id);
-  record->entry = std::move(renewed);
-  SetLifetimes(*record);
-  return LiveToken{record->entry, record->life};
+  return records_.contains(id);
+}
+
+absl::StatusOr<TokenStore::Renewed> TokenStore::Renew(const std::string& id,
+                                                      absl::Duration increment,
+                                                      const TokenRole* role) {
+  Renewed renewed;
+  bool is_next = false;
+  {
+    MutexLock lock(&mutex_);
+    Record* const record = Lasting(id);
+    if (record == nullptr) return absl::InvalidArgumentError("token not found");
+    const absl::Time now = clock_->Now();
+    TokenEntry entry = record->token->entry;
+    absl::StatusOr<PlannedRenewal> planned = PlanRenewal(entry, increment, now, role);
+    if (!planned.ok()) return planned.status();
+    const absl::Time before = std::exchange(entry.expires, now + planned->ttl);
+    entry.last_renewal = now;
+    if (absl::Status status = Change(std::move(entry), record); !status.ok()) return status;
+    expiries_.erase({before, id});
+    expiries_.emplace(record->token->entry.expires, id);
+    SetLifetimes(*record);
+    renewed = {.token = record->token, .warnings = std::move(planned->warnings)};
+    is_next = IsNext(record->token->entry);
+  }
+  if (is_next) on_earlier_expiry_(renewed.token->entry.expires);
+  return renewed;
 }
 
 absl::Status TokenStore::Revoke(const std::string& id) {
+  return EndAndSay(id, TokenEnd::kRevoked);
+}
+
+absl::Status TokenStore::EndAndSay(const std::string& id, TokenEnd end) {
   Farewells farewells;
   absl::Status status;
   {
     MutexLock lock(&mutex_);
-    status = End(id, TokenEnd::kRevoked, &farewells);
+    status = End(id, end, &farewells);
   }
   Say(farewells);
   return status;
@@ -259,10 +284,9 @@ absl::Status TokenStore::RevokeOrphan(const std::string& id) {
     // The children first: one that still named a parent that is gone would be taken for revoked.
     for (const std::string& child_id : std::set<std::string>(it->second.children)) {
       Record& child = records_.at(child_id);
-      TokenEntry orphan = child.entry;
+      TokenEntry orphan = child.token->entry;
       orphan.parent.clear();
-      if (absl::Status status = Write(orphan); !status.ok()) return status;
-      child.entry = std::move(orphan);
+      if (absl::Status status = Change(std::move(orphan), &child); !status.ok()) return status;
       it->second.children.erase(child_id);
       SetLifetimes(child);
     }
@@ -277,7 +301,8 @@ absl::Status TokenStore::End(const std::string& id, TokenEnd end, Farewells* far
   const auto top = records_.find(id);
   if (top == records_.end()) return absl::OkStatus();
   if (absl::Status status = storage_->Delete(StorageKey(id)); !status.ok()) return status;
-  if (const auto parent = records_.find(top->second.entry.parent); parent != records_.end()) {
+  const auto parent = records_.find(top->second.token->entry.parent);
+  if (parent != records_.end()) {
     parent->second.children.erase(id);
   }
   std::vector<std::string> waiting(top->second.children.begin(), top->second.children.end());
@@ -296,16 +321,35 @@ absl::Status TokenStore::End(const std::string& id, TokenEnd end, Farewells* far
 void TokenStore::Forget(Records::iterator it, TokenEnd end, Farewells* farewells) {
   Record& record = it->second;
   record.life->End();
-  for (const std::weak_ptr<Ended>& weak : record.watchers) {
-    if (std::shared_ptr<Ended> ended = weak.lock()) farewells->emplace_back(std::move(ended), end);
-  }
-  ids_by_accessor_.erase(record.entry.accessor);
-  expiries_.erase({record.entry.expires, record.entry.id});
+  const TokenEntry& entry = record.token->entry;
+  by_id_.Erase(entry.id);
+  by_accessor_.Erase(entry.accessor);
+  expiries_.erase({entry.expires, entry.id});
+  farewells->push_back(
+      {.token = std::move(record.token), .end = end, .watchers = std::move(record.watchers)});
   records_.erase(it);
 }
 
-void TokenStore::Say(const Farewells& farewells) {
-  for (const auto& [ended, end] : farewells) (*ended)(end);
+void TokenStore::Say(const Farewells& farewells) const {
+  // Those who watch first: the others may take a while.
+  for (const Farewell& farewell : farewells) {
+    for (const std::weak_ptr<Ended>& weak : farewell.watchers) {
+      if (const std::shared_ptr<Ended> ended = weak.lock()) (*ended)(farewell.end);
+    }
+  }
+  for (const Farewell& farewell : farewells) on_end_(farewell.token->entry);
+}
+
+bool TokenStore::IsNext(const TokenEntry& entry) const {
+  return !expiries_.empty() && expiries_.begin()->second == entry.id;
+}
+
+void TokenStore::OnEnd(std::function<void(const TokenEntry&)> listener) {
+  on_end_ = std::move(listener);
+}
+
+void TokenStore::OnEarlierExpiry(std::function<void(absl::Time)> listener) {
+  on_earlier_expiry_ = std::move(listener);
 }
 
 absl::Time TokenStore::ExpireDue() {

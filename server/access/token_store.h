@@ -14,52 +14,57 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/access/token.h"
+#include "server/access/token_index.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/storage/storage.h"
 
 namespace belfry::access {
 
-// A token as it was when it was looked up, and whether it still is one.
-struct LiveToken {
-  TokenEntry entry;
-  std::shared_ptr<const TokenLife> life;
-};
-
 enum class TokenEnd { kRevoked, kParentRevoked, kExpired, kUsedUp };
 // A sentence for whoever loses a connection by it.
 std::string_view ReasonOf(TokenEnd end);
 
 // The tokens of the server. On storage a token is a keyed hash of its secret and what it may do:
-// who reads the storage cannot act as anybody. Expiry follows the clock at every question; nothing
-// sleeps for it. Thread-safe.
+// who reads the storage cannot act as anybody. A token whose time is over is none any more; to end
+// it, with all that hangs on it, is for whoever calls ExpireDue. Thread-safe; look-ups never wait
+// for storage, the others may.
 class TokenStore {
  public:
   // Called when a token ends, on the thread that ends it, before that call returns. Must not block
   // nor call the store.
   using Ended = std::function<void(TokenEnd)>;
+  using TokenPtr = std::shared_ptr<const LiveToken>;
 
   // Reads what is stored; what expired meanwhile is gone. Both must outlive the store.
   static absl::StatusOr<std::unique_ptr<TokenStore>> Open(storage::Storage* storage,
                                                           const Clock* clock);
 
   // A root token that never expires, with this secret.
-  absl::StatusOr<LiveToken> CreateRoot(std::string_view secret);
+  absl::StatusOr<TokenPtr> CreateRoot(std::string_view secret);
   // Gives a planned token its secret, accessor and times; `planned` then holds them.
   // InvalidArgument when its parent is gone or its secret is taken.
-  absl::StatusOr<LiveToken> Create(PlannedToken* planned);
+  absl::StatusOr<TokenPtr> Create(PlannedToken* planned);
 
-  // Nothing when the secret is unknown, revoked or expired.
-  std::optional<LiveToken> Find(std::string_view secret);
-  std::optional<LiveToken> FindByAccessor(std::string_view accessor);
-  // Find, and one of its uses is spent. With the last one the token ends; what is returned tells
-  // what it was.
-  absl::StatusOr<std::optional<LiveToken>> Use(std::string_view secret);
-  // In no order.
-  std::vector<std::string> Accessors();
+  // nullptr when the secret is unknown, revoked, expired or used up.
+  TokenPtr Find(std::string_view secret) const;
+  TokenPtr FindByAccessor(std::string_view accessor) const;
+  // Find, and one of its uses is spent. Whoever spends the last one is to call EndLastUse when all
+  // is done that it was spent for; meanwhile nobody else can use or find the token.
+  absl::StatusOr<TokenPtr> Use(std::string_view secret);
+  absl::Status EndLastUse(const std::string& id);
+  // In order.
+  std::vector<std::string> Accessors() const;
+  // Whether there is such a token, whatever it is good for.
+  bool Knows(const std::string& id) const;
 
-  // `increment` of zero: as long as at first. InvalidArgument as PlanRenewal.
-  absl::StatusOr<LiveToken> Renew(const std::string& id, absl::Duration increment);
+  // As PlanRenewal says, and its warnings. InvalidArgument as there, or "token not found".
+  struct Renewed {
+    TokenPtr token;
+    std::vector<std::string> warnings;
+  };
+  absl::StatusOr<Renewed> Renew(const std::string& id, absl::Duration increment,
+                                const TokenRole* role = nullptr);
   // Ends the token and all that descend from it. OK when it was gone. On an error nothing changed.
   absl::Status Revoke(const std::string& id);
   // Ends only the token; its children become orphans.
@@ -71,16 +76,30 @@ class TokenStore {
   // is dropped. nullptr when the token is gone already.
   std::shared_ptr<const void> Watch(const std::string& id, Ended ended);
 
+  // Both only before the store is used by several threads, or when nobody uses it any more.
+  //
+  // Has `listener` called with each token that ends, on the thread that ends it, before that call
+  // returns. It may block as long as storage does, and must not call the store.
+  void OnEnd(std::function<void(const TokenEntry&)> listener);
+  // Has `listener` called with the time of the next expiry, whenever that comes nearer. It must
+  // neither block nor call the store.
+  void OnEarlierExpiry(std::function<void(absl::Time)> listener);
+
  private:
   struct Record {
-    TokenEntry entry;
+    TokenPtr token;
     std::shared_ptr<TokenLife> life;
     std::set<std::string> children;
     std::vector<std::weak_ptr<Ended>> watchers;
   };
   using Records = std::map<std::string, Record, std::less<>>;
-  // Who is to be told that what ended.
-  using Farewells = std::vector<std::pair<std::shared_ptr<Ended>, TokenEnd>>;
+  // A token that has ended, and who is to be told.
+  struct Farewell {
+    TokenPtr token;
+    TokenEnd end;
+    std::vector<std::weak_ptr<Ended>> watchers;
+  };
+  using Farewells = std::vector<Farewell>;
 
   TokenStore(storage::Storage* storage, const Clock* clock) : storage_(storage), clock_(clock) {}
 
@@ -89,7 +108,12 @@ class TokenStore {
   void DropStrays();
   std::string IdOf(std::string_view secret) const;
   absl::Status Write(const TokenEntry& entry);
+  // Itself, or nullptr when it is none any more.
+  TokenPtr IfLasting(TokenPtr token) const;
   Record& Insert(TokenEntry entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Stores the entry in place of the record's.
+  absl::Status Change(TokenEntry entry, Record* record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Show(TokenEntry entry, Record* record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The record of a token that lasts, or nullptr.
   Record* Lasting(std::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetLifetimes(Record& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -98,14 +122,22 @@ class TokenStore {
   void Forget(Records::iterator it, TokenEnd end, Farewells* farewells)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Expire(Farewells* farewells) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static void Say(const Farewells& farewells);
+  absl::Status EndAndSay(const std::string& id, TokenEnd end);
+  void Say(const Farewells& farewells) const;
+  // Whether this token's expiry is the next of all; then the listener is to be told.
+  bool IsNext(const TokenEntry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   storage::Storage* const storage_;
   const Clock* const clock_;
   std::string key_;
-  Mutex mutex_;
+  std::function<void(const TokenEntry&)> on_end_ = [](const TokenEntry&) {};
+  std::function<void(absl::Time)> on_earlier_expiry_ = [](absl::Time) {};
+  // What look-ups see: the tokens of records_.
+  TokenIndex by_id_;
+  TokenIndex by_accessor_;
+  // Held while a change is written, so that what is stored and what is used agree.
+  mutable Mutex mutex_;
   Records records_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::string, std::less<>> ids_by_accessor_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<absl::Time, std::string>> expiries_ ABSL_GUARDED_BY(mutex_);
 };
 

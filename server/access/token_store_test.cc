@@ -53,7 +53,7 @@ class TokenStoreTest : public ::testing::Test {
  protected:
   TokenStoreTest() {
     Open();
-    root_ = store_->CreateRoot("root")->entry;
+    root_ = (*store_->CreateRoot("root"))->entry;
   }
 
   void Open() {
@@ -75,10 +75,10 @@ class TokenStoreTest : public ::testing::Test {
   }
   TokenEntry EntryOf(const std::string& secret) {
     const auto found = store_->Find(secret);
-    EXPECT_TRUE(found.has_value());
+    EXPECT_NE(found, nullptr);
     return found ? found->entry : TokenEntry{};
   }
-  bool Lasts(const std::string& secret) { return store_->Find(secret).has_value(); }
+  bool Lasts(const std::string& secret) { return store_->Find(secret) != nullptr; }
   std::shared_ptr<const void> Watch(const std::string& secret) {
     return store_->Watch(EntryOf(secret).id,
                          [this, secret](TokenEnd end) { ended_.emplace_back(secret, end); });
@@ -99,9 +99,9 @@ TEST_F(TokenStoreTest, FindsATokenByItsSecretAndByItsAccessor) {
   EXPECT_EQ(entry.accessor.size(), 24u);
   EXPECT_EQ(entry.created, clock_.Now());
   EXPECT_EQ(entry.expires, clock_.Now() + absl::Hours(1));
-  ASSERT_TRUE(store_->FindByAccessor(entry.accessor).has_value());
+  ASSERT_NE(store_->FindByAccessor(entry.accessor), nullptr);
   EXPECT_EQ(store_->FindByAccessor(entry.accessor)->entry.id, entry.id);
-  EXPECT_FALSE(store_->FindByAccessor(secret).has_value());
+  EXPECT_EQ(store_->FindByAccessor(secret), nullptr);
   EXPECT_FALSE(Lasts(entry.accessor));
   EXPECT_FALSE(Lasts(entry.id));
   EXPECT_FALSE(Lasts(""));
@@ -145,7 +145,7 @@ TEST_F(TokenStoreTest, RevocationTakesAllDescendantsAndTellsTheirWatchers) {
   const std::string child = Create(EntryOf(parent));
   const std::string grandchild = Create(EntryOf(child));
   const std::string sibling = Create(root_);
-  const std::string orphan = Create(EntryOf(parent), {.orphan = true});
+  const std::string orphan = Create(EntryOf(parent), {.no_parent = true});
   const auto watch = Watch(grandchild);
   const auto other = Watch(sibling);
   const auto life = store_->Find(grandchild)->life;
@@ -194,18 +194,60 @@ TEST_F(TokenStoreTest, AParentThatIsGoneHasNoMoreChildren) {
             absl::InvalidArgumentError("parent token lookup failed: no parent found"));
 }
 
-TEST_F(TokenStoreTest, TheLastUseEndsIt) {
+TEST_F(TokenStoreTest, TheLastUseEndsItWhenItIsDone) {
   const std::string secret = Create(root_, {.num_uses = 2});
-  const auto watch = Watch(secret);
-  EXPECT_EQ((*store_->Use(secret))->entry.num_uses, 2);
+  EXPECT_EQ((*store_->Use(secret))->entry.num_uses, 1);
   EXPECT_EQ(EntryOf(secret).num_uses, 1);
   Open();
-  const auto again = Watch(secret);
-  EXPECT_TRUE((*store_->Use(secret)).has_value());
+  const auto watch = Watch(secret);
+  const TokenStore::TokenPtr last = *store_->Use(secret);
+  EXPECT_TRUE(last->entry.used_up());
+  EXPECT_TRUE(last->life->Lasts(clock_.Now()));
+  EXPECT_THAT(ended_, IsEmpty());
+  // Only what it was spent for is still to happen.
+  EXPECT_EQ(*store_->Use(secret), nullptr);
+  EXPECT_FALSE(Lasts(secret));
+  EXPECT_EQ(store_->Renew(last->entry.id, absl::ZeroDuration()).status(),
+            absl::InvalidArgumentError("token not found"));
+  ASSERT_EQ(store_->EndLastUse(last->entry.id), absl::OkStatus());
+  EXPECT_FALSE(last->life->Lasts(clock_.Now()));
   EXPECT_THAT(ended_, ElementsAre(std::pair(secret, TokenEnd::kUsedUp)));
-  EXPECT_FALSE((*store_->Use(secret)).has_value());
-  EXPECT_TRUE((*store_->Use("root")).has_value());
-  EXPECT_TRUE((*store_->Use("root")).has_value());
+  EXPECT_NE(*store_->Use("root"), nullptr);
+  EXPECT_NE(*store_->Use("root"), nullptr);
+}
+
+TEST_F(TokenStoreTest, ALastUseThatWasUnderWayIsOverAtTheNextStart) {
+  const std::string secret = Create(root_, {.num_uses = 1});
+  ASSERT_NE(*store_->Use(secret), nullptr);
+  Open();
+  EXPECT_FALSE(Lasts(secret));
+  EXPECT_THAT(*storage_.List("id/"), ElementsAre(root_.id));
+}
+
+TEST_F(TokenStoreTest, EachTokenThatEndsIsToldToWhoeverListens) {
+  std::vector<std::string> ended;
+  store_->OnEnd([&ended](const TokenEntry& token) { ended.push_back(token.id); });
+  const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string parent_id = EntryOf(parent).id;
+  const std::string child_id = EntryOf(Create(EntryOf(parent))).id;
+  const std::string used_id = EntryOf(Create(root_, {.num_uses = 1})).id;
+  ASSERT_EQ(store_->EndLastUse(used_id), absl::OkStatus());
+  EXPECT_THAT(ended, ElementsAre(used_id));
+  clock_.Advance(absl::Hours(1));
+  store_->ExpireDue();
+  EXPECT_THAT(ended, ElementsAre(used_id, parent_id, child_id));
+}
+
+TEST_F(TokenStoreTest, AnExpiryThatComesNearerIsTold) {
+  std::vector<absl::Time> next;
+  store_->OnEarlierExpiry([&next](absl::Time time) { next.push_back(time); });
+  const absl::Time start = clock_.Now();
+  const std::string first = Create(root_, {.ttl = absl::Hours(2)});
+  Create(root_, {.ttl = absl::Hours(3)});
+  Create(root_, {.policies = {"root"}});
+  EXPECT_THAT(next, ElementsAre(start + absl::Hours(2)));
+  ASSERT_TRUE(store_->Renew(EntryOf(first).id, absl::Hours(1)).ok());
+  EXPECT_EQ(next.back(), start + absl::Hours(1));
 }
 
 TEST_F(TokenStoreTest, ARenewalIsKeptAcrossARestart) {
@@ -213,8 +255,8 @@ TEST_F(TokenStoreTest, ARenewalIsKeptAcrossARestart) {
   clock_.Advance(absl::Minutes(50));
   const auto renewed = store_->Renew(EntryOf(secret).id, absl::ZeroDuration());
   ASSERT_TRUE(renewed.ok());
-  EXPECT_EQ(renewed->entry.expires, clock_.Now() + absl::Hours(1));
-  EXPECT_EQ(renewed->entry.last_renewal, clock_.Now());
+  EXPECT_EQ(renewed->token->entry.expires, clock_.Now() + absl::Hours(1));
+  EXPECT_EQ(renewed->token->entry.last_renewal, clock_.Now());
   Open();
   clock_.Advance(absl::Minutes(50));
   EXPECT_TRUE(Lasts(secret));
@@ -280,7 +322,7 @@ TEST_F(TokenStoreTest, AnswersSeveralThreads) {
     threads.emplace_back([this] {
       for (int i = 0; i < 100; ++i) {
         const std::string secret = Create(root_, {.num_uses = 2});
-        EXPECT_TRUE((*store_->Use(secret)).has_value());
+        EXPECT_NE(*store_->Use(secret), nullptr);
         EXPECT_EQ(store_->Revoke(EntryOf(secret).id), absl::OkStatus());
         EXPECT_FALSE(Lasts(secret));
       }

@@ -30,7 +30,7 @@ class ApiImpl final : public Api {
         respond(std::move(response));
       };
     }
-    std::variant<Call, HttpResponse> call = Understand(request);
+    std::variant<Call, HttpResponse> call = Understand(request, &respond);
     if (auto* answer = std::get_if<HttpResponse>(&call)) {
       respond(std::move(*answer));
       return;
@@ -49,7 +49,7 @@ class ApiImpl final : public Api {
 
  private:
   // Who asks for what; or the answer, where it needs no more than the request.
-  std::variant<Call, HttpResponse> Understand(HttpRequest& request) const {
+  std::variant<Call, HttpResponse> Understand(HttpRequest& request, Respond* respond) const {
     if (std::optional<HttpResponse> refusal = RefusePath(request.path)) return *std::move(refusal);
     if (std::optional<HttpResponse> refusal = RefuseNamespace(request)) return *std::move(refusal);
     if (!request.path.starts_with(kRoot)) return EmptyErrorAnswer(404);
@@ -67,6 +67,9 @@ class ApiImpl final : public Api {
       call.authenticated = false;
       caller = Authenticated();
     }
+    if (const auto& identity = std::get<Authenticated>(caller).identity; identity.last_use) {
+      EndTokenFirst(identity, respond);
+    }
     call.operation = std::get<mounts::Operation>(operation);
     std::variant<std::string, HttpResponse> data = DataOf(request, call.operation);
     if (auto* refusal = std::get_if<HttpResponse>(&data)) return std::move(*refusal);
@@ -78,6 +81,23 @@ class ApiImpl final : public Api {
     call.identity = std::move(std::get<Authenticated>(caller).identity);
     call.remote_address = std::move(request.remote_address);
     return call;
+  }
+
+  // Before the client learns that the request is done, its token has ended.
+  void EndTokenFirst(const access::Identity& identity, Respond* respond) const {
+    *respond = [this, identity, respond = std::move(*respond)](HttpResponse response) mutable {
+      RunOnExecutor(
+          dependencies_, [this, identity = std::move(identity), respond = std::move(respond),
+                          response = std::move(response)]() mutable {
+            const absl::Status status = dependencies_.authorizer->EndLastUse(identity);
+            if (!status.ok()) {
+              dependencies_.logger.Error(
+                  "a token that is used up could not be deleted",
+                  {{"accessor", identity.accessor}, {"error", std::string(status.message())}});
+            }
+            respond(std::move(response));
+          });
+    };
   }
 
   bool IsOpenToEverybody(std::string_view path) const {

@@ -7,6 +7,7 @@
 #include "absl/functional/any_invocable.h"
 #include "server/access/authorizer.h"
 #include "server/access/policy_store.h"
+#include "server/access/token_store.h"
 #include "server/api/http_message.h"
 #include "server/base/clock.h"
 #include "server/base/executor.h"
@@ -24,6 +25,7 @@ namespace belfry::api {
 struct Dependencies {
   const access::Authorizer* authorizer = nullptr;
   access::PolicyStore* policies = nullptr;
+  access::TokenStore* tokens = nullptr;
   mounts::MountTable* mounts = nullptr;
   mounts::PluginCatalog* catalog = nullptr;
   mounts::LeaseManager* leases = nullptr;

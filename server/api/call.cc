@@ -51,6 +51,10 @@ bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identi
   return authorizer.Allows(identity, question);
 }
 
+void RunOnExecutor(const Dependencies& dependencies, absl::AnyInvocable<void()> work) {
+  if (!dependencies.executor->Post(std::move(work))) work();
+}
+
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
                       HttpResponse (*answer)(const Dependencies&, const Call&)) {
   // Shared: when the executor refuses the work, it is answered here.

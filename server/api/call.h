@@ -35,6 +35,9 @@ bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identi
 
 struct Dependencies;
 
+// Runs `work` where it may block; here, when too much waits there already.
+void RunOnExecutor(const Dependencies& dependencies, absl::AnyInvocable<void()> work);
+
 // Has `answer` run where it may block, or responds with 503 when too much waits there already.
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
                       HttpResponse (*answer)(const Dependencies&, const Call&));

@@ -51,6 +51,19 @@ class FakeAuthorizer final : public access::Authorizer {
         question.parameters != nullptr && question.parameters->contains(denied_parameter);
     return identity.root || (!denied && allowed(question.capability, question.path));
   }
+  std::vector<std::string> CapabilitiesOn(const access::Identity& identity,
+                                          std::string_view path) const override {
+    if (identity.root) return {"root"};
+    access::CapabilitySet granted;
+    for (const access::Capability capability :
+         {access::Capability::kRead, access::Capability::kUpdate, access::Capability::kSubscribe}) {
+      if (allowed(capability, path)) granted.Add(capability);
+    }
+    return granted.empty() ? std::vector<std::string>{"deny"} : granted.Names();
+  }
+  bool ReachesInto(const access::Identity& identity, std::string_view mount) const override {
+    return identity.root || allowed(access::Capability::kRead, mount);
+  }
   bool AllowsEvent(const access::Identity& identity, std::string_view path,
                    std::string_view type) const override {
     return identity.root || allowed_event(path, type);
@@ -264,6 +277,7 @@ struct ApiFixture {
   FakeLeases leases;
   FakeBus bus;
   FakeClock clock{absl::FromUnixSeconds(1795413511)};
+  access::MemoryTokens tokens{&clock};
   InlineExecutor executor;
   std::unique_ptr<Metrics> metrics = NewMetrics();
   FakeEngine* engine = nullptr;
@@ -282,6 +296,7 @@ struct ApiFixture {
     Dependencies dependencies;
     dependencies.authorizer = &authorizer;
     dependencies.policies = policies.store.get();
+    dependencies.tokens = tokens.store.get();
     dependencies.mounts = &mounts;
     dependencies.catalog = &catalog;
     dependencies.leases = &leases;

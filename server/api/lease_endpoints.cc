@@ -37,10 +37,6 @@ Asked Parse(std::string_view path) {
   return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
-HttpResponse UnsupportedOperation() {
-  return ErrorAnswer(405, OneError("unsupported operation"));
-}
-
 // What the client can mend is 400.
 HttpResponse Failure(const absl::Status& status) {
   const std::string_view text = ToStd(status.message());

@@ -17,7 +17,6 @@ using mounts::Operation;
 
 constexpr std::string_view kMounts = "sys/mounts/";
 constexpr std::string_view kTune = "/tune";
-constexpr std::string_view kUnsupportedOperation = "unsupported operation";
 
 HttpResponse MountFailure(const absl::Status& status) {
   return ErrorAnswer(status.code() == absl::StatusCode::kInternal ? 500 : 400,
@@ -87,7 +86,7 @@ void AnswerMounts(const Dependencies& dependencies, Call call, Respond respond) 
   } else if (call.operation == Operation::kDelete && !tune) {
     AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &DisableMount);
   } else {
-    respond(ErrorAnswer(405, OneError(kUnsupportedOperation)));
+    respond(UnsupportedOperation());
   }
 }
 

@@ -22,7 +22,6 @@ constexpr std::string_view kCatalog = "sys/plugins/catalog";
 constexpr std::string_view kReload = "sys/plugins/reload/";
 constexpr std::string_view kProcesses = "sys/plugins/processes";
 constexpr std::string_view kUnsupportedPath = "unsupported path";
-constexpr std::string_view kUnsupportedOperation = "unsupported operation";
 
 HttpResponse Data(const Call& call, std::string_view data, std::vector<std::string> warnings = {}) {
   return EnvelopeAnswer({.request_id = call.id,
@@ -36,10 +35,6 @@ HttpResponse Failure(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kFailedPrecondition)
     return ErrorAnswer(500, OneError(ToStd(status.message())));
   return ErrorAnswer(400, ToStd(status.message()));
-}
-
-HttpResponse UnsupportedOperation() {
-  return ErrorAnswer(405, OneError(kUnsupportedOperation));
 }
 
 std::string TextOr(const std::map<std::string, Member>& members, const std::string& name) {

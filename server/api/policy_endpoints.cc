@@ -39,10 +39,6 @@ HttpResponse Data(const Call& call, std::string_view data, std::vector<std::stri
   return IsOld(call) && data != "null" ? InjectedAnswer(envelope) : EnvelopeAnswer(envelope);
 }
 
-HttpResponse UnsupportedOperation() {
-  return ErrorAnswer(405, OneError("unsupported operation"));
-}
-
 HttpResponse Failure(const absl::Status& status) {
   const bool mistake = status.code() == absl::StatusCode::kInvalidArgument;
   return ErrorAnswer(mistake ? 400 : 500, ToStd(status.message()));

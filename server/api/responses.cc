@@ -54,6 +54,10 @@ std::string OneError(std::string_view text) {
   return Concat({"1 error occurred:\n\t* ", text, "\n\n"});
 }
 
+HttpResponse UnsupportedOperation() {
+  return ErrorAnswer(405, OneError("unsupported operation"));
+}
+
 HttpResponse Denied() {
   return ErrorAnswer(403, OneError("permission denied"));
 }

@@ -29,6 +29,9 @@ HttpResponse NoContent();
 // "1 error occurred:\n\t* text\n\n", which clients look for.
 std::string OneError(std::string_view text);
 
+// 405
+HttpResponse UnsupportedOperation();
+
 // 403, as for a token that is valid but may not.
 HttpResponse Denied();
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/api/authentication.h"
+#include "server/api/capability_endpoints.h"
 #include "server/api/json_text.h"
 #include "server/api/lease_endpoints.h"
 #include "server/api/mount_entries.h"
@@ -20,46 +21,14 @@
 namespace belfry::api {
 namespace {
 
-using access::Capability;
 using mounts::Operation;
 
 constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
 constexpr std::string_view kNamespaces = "sys/namespaces";
 constexpr std::string_view kUnsupportedPath = "unsupported path";
-constexpr std::string_view kUnsupportedOperation = "unsupported operation";
-
-constexpr std::pair<Capability, std::string_view> kCapabilityNames[] = {
-    {Capability::kCreate, "create"}, {Capability::kDelete, "delete"},
-    {Capability::kList, "list"},     {Capability::kPatch, "patch"},
-    {Capability::kRead, "read"},     {Capability::kSubscribe, "subscribe"},
-    {Capability::kSudo, "sudo"},     {Capability::kUpdate, "update"}};
 
 std::string WithSlash(std::string_view path) {
   return Concat({path, path.ends_with("/") ? "" : "/"});
-}
-
-std::string CapabilityList(const access::Authorizer& authorizer, const access::Identity& identity,
-                           std::string_view path) {
-  if (identity.root) return R"(["root"])";
-  std::vector<std::string> names;
-  for (const auto& [capability, name] : kCapabilityNames) {
-    if (authorizer.Allows(identity, capability, path)) names.emplace_back(name);
-  }
-  if (names.empty()) names.emplace_back("deny");
-  return ArrayText(names);
-}
-
-// What "path" or "paths" of the request names: a text, with commas between several, or an array.
-std::vector<std::string> RequestedPaths(std::string_view data) {
-  for (const auto& [name, member] : Members(data, {"path", "paths"})) {
-    if (!member.is_string) return StringItems(member.text);
-    std::vector<std::string> paths;
-    for (std::string_view path : Split(member.text, ',')) {
-      if (!path.empty()) paths.emplace_back(path);
-    }
-    return paths;
-  }
-  return {};
 }
 
 }  // namespace
@@ -176,15 +145,14 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(ErrorAnswer(404, "enterprise-only feature"));
     return;
   }
-  respond(AnswerKnown(call));
+  respond(IsCapabilitiesPath(call.path) ? AnswerCapabilities(dependencies_, call)
+                                        : AnswerKnown(call));
 }
 
 HttpResponse SystemEndpoints::AnswerKnown(const Call& call) const {
   static constexpr Endpoint kEndpoints[] = {
       {"auth/token/lookup-self", Operation::kRead, &SystemEndpoints::LookUpSelf},
       {"sys/auth", Operation::kRead, &SystemEndpoints::AuthMethods},
-      {"sys/capabilities", Operation::kUpdate, &SystemEndpoints::Capabilities},
-      {"sys/capabilities-self", Operation::kUpdate, &SystemEndpoints::Capabilities},
       {"sys/experiments", Operation::kRead, &SystemEndpoints::Experiments},
       {kUiMounts, Operation::kRead, &SystemEndpoints::ListMountsForUi},
       {"sys/metrics", Operation::kRead, &SystemEndpoints::MetricsText},
@@ -193,7 +161,7 @@ HttpResponse SystemEndpoints::AnswerKnown(const Call& call) const {
   for (const Endpoint& endpoint : kEndpoints) {
     if (endpoint.path != call.path) continue;
     if (endpoint.operation == call.operation) return (this->*endpoint.handler)(call);
-    return ErrorAnswer(405, OneError(kUnsupportedOperation));
+    return UnsupportedOperation();
   }
   return ErrorAnswer(404, OneError(kUnsupportedPath));
 }
@@ -224,26 +192,6 @@ HttpResponse SystemEndpoints::LookUpSelf(const Call& call) const {
                                .Text("type", "service")
                                .Finish();
   return EnvelopeAnswer({.request_id = call.id, .data = data, .mount_type = "token"});
-}
-
-HttpResponse SystemEndpoints::Capabilities(const Call& call) const {
-  const std::vector<std::string> paths = RequestedPaths(call.data);
-  if (paths.empty()) return ErrorAnswer(400, "paths must be supplied");
-  access::Identity identity = call.identity;
-  if (call.path == "sys/capabilities") {
-    const std::string token = Members(call.data, {"token"})["token"].text;
-    absl::StatusOr<access::Identity> owner = dependencies_.authorizer->Authenticate(token);
-    if (!owner.ok()) return ErrorAnswer(400, "invalid token");
-    identity = *std::move(owner);
-  }
-  std::map<std::string, std::string> lists;
-  for (const std::string& path : paths) {
-    lists[path] = CapabilityList(*dependencies_.authorizer, identity, path);
-  }
-  if (paths.size() == 1) lists.emplace("capabilities", lists.begin()->second);
-  ObjectText data;
-  for (const auto& [path, list] : lists) data.Raw(path, list);
-  return Injected(call, data.Finish());
 }
 
 HttpResponse SystemEndpoints::Experiments(const Call& call) const {
@@ -310,18 +258,10 @@ HttpResponse SystemEndpoints::ListMountsForUi(const Call& call) const {
 }
 
 HttpResponse SystemEndpoints::MountForUi(const Call& call) const {
-  if (call.operation != Operation::kRead) return ErrorAnswer(405, OneError(kUnsupportedOperation));
+  if (call.operation != Operation::kRead) return UnsupportedOperation();
   const std::string path = WithSlash(std::string_view(call.path).substr(kUiMounts.size() + 1));
   const std::optional<mounts::Route> route = dependencies_.mounts->Find(path);
-  bool allowed = false;
-  if (route) {
-    const std::string exact(WithoutSuffix(path, "/"));
-    for (const auto& [capability, name] : kCapabilityNames) {
-      allowed |= dependencies_.authorizer->Allows(call.identity, capability, exact) ||
-                 dependencies_.authorizer->Allows(call.identity, capability, path);
-    }
-  }
-  if (!allowed) {
+  if (!route || !dependencies_.authorizer->ReachesInto(call.identity, route->mount->entry.path)) {
     return ErrorAnswer(403, Concat({"preflight capability check returned 403, please ensure "
                                     "client's policies grant access to path \"",
                                     path, "\""}));

@@ -34,7 +34,6 @@ class SystemEndpoints {
   HttpResponse Health(const HttpRequest& request) const;
   HttpResponse SealStatus() const;
   HttpResponse LookUpSelf(const Call& call) const;
-  HttpResponse Capabilities(const Call& call) const;
   HttpResponse Experiments(const Call& call) const;
   HttpResponse MetricsText(const Call& call) const;
   HttpResponse AuthMethods(const Call& call) const;

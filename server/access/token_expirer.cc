@@ -1,0 +1,59 @@
+#include "server/access/token_expirer.h"
+
+#include <utility>
+
+namespace belfry::access {
+namespace {
+
+constexpr absl::Duration kRetryDelay = absl::Seconds(1);
+
+}  // namespace
+
+TokenExpirer::TokenExpirer(TokenStore* tokens, const Clock* clock, Scheduler* scheduler,
+                           Executor* executor)
+    : tokens_(tokens), clock_(clock), scheduler_(scheduler), executor_(executor) {
+  tokens_->OnEarlierExpiry([this](absl::Time time) { WakeBy(time); });
+  Expire();
+}
+
+TokenExpirer::~TokenExpirer() {
+  tokens_->OnEarlierExpiry([](absl::Time) {});
+  std::unique_ptr<Timer> timer;
+  {
+    MutexLock lock(&mutex_);
+    stopped_ = true;
+    timer = std::move(timer_);
+  }
+  timer.reset();
+  work_.WaitUntilEmpty();
+}
+
+void TokenExpirer::WakeBy(absl::Time time) {
+  std::unique_ptr<Timer> old;  // Called off without the lock.
+  MutexLock lock(&mutex_);
+  if (stopped_ || time >= wakes_) return;
+  wakes_ = time;
+  old = std::exchange(timer_, scheduler_->At(time, [this] { Post(); }));
+}
+
+// On the executor, or here when it takes no more.
+void TokenExpirer::Post() {
+  work_.Enter();
+  absl::AnyInvocable<void()> task = [this] {
+    Expire();
+    work_.Leave();
+  };
+  if (!executor_->Post(std::move(task))) task();
+}
+
+void TokenExpirer::Expire() {
+  {
+    MutexLock lock(&mutex_);
+    wakes_ = absl::InfiniteFuture();
+  }
+  const absl::Time next = tokens_->ExpireDue();
+  const absl::Time now = clock_->Now();
+  WakeBy(next > now ? next : now + kRetryDelay);
+}
+
+}  // namespace belfry::access

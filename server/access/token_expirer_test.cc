@@ -1,0 +1,135 @@
+#include "server/access/token_expirer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/base/testing.h"
+
+namespace belfry::access {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Keeps values, and deletes none while it is told so.
+class StubbornStorage final : public storage::Storage {
+ public:
+  bool refuse_deletes = false;
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    return base_->Get(key);
+  }
+  absl::Status Put(std::string_view key, std::string_view value) override {
+    return base_->Put(key, value);
+  }
+  absl::Status Delete(std::string_view key) override {
+    return refuse_deletes ? absl::UnavailableError("no") : base_->Delete(key);
+  }
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
+    return base_->List(prefix);
+  }
+
+ private:
+  const std::unique_ptr<storage::Storage> base_ = storage::NewInMemoryStorage();
+};
+
+// Runs work at once, or leaves it to whoever asks.
+class FakeExecutor final : public Executor {
+ public:
+  bool full = false;
+  int posted = 0;
+  bool Post(absl::AnyInvocable<void()>&& work) override {
+    if (full) return false;
+    ++posted;
+    work();
+    return true;
+  }
+};
+
+class TokenExpirerTest : public ::testing::Test {
+ protected:
+  TokenExpirerTest() {
+    root_ = (*tokens_->CreateRoot("root"))->entry;
+    tokens_->OnEnd([this](const TokenEntry& token) { ended_.push_back(token.display_name); });
+    Restart();
+  }
+  void Restart() {
+    expirer_.reset();
+    expirer_ = std::make_unique<TokenExpirer>(tokens_.get(), &clock_, &scheduler_, &executor_);
+  }
+  // Its id.
+  std::string Create(std::string name, absl::Duration ttl) {
+    auto planned =
+        PlanToken(root_, CreatorRights::kSudo,
+                  {.policies = {"a"}, .display_name = std::move(name), .ttl = ttl});
+    EXPECT_TRUE(planned.ok() && tokens_->Create(&*planned).ok());
+    return planned->entry.id;
+  }
+
+  FakeClock clock_{absl::FromUnixSeconds(1'795'413'461)};
+  FakeScheduler scheduler_{&clock_};
+  FakeExecutor executor_;
+  StubbornStorage storage_;
+  const std::unique_ptr<TokenStore> tokens_ = *TokenStore::Open(&storage_, &clock_);
+  TokenEntry root_;
+  std::vector<std::string> ended_;
+  std::unique_ptr<TokenExpirer> expirer_;
+};
+
+TEST_F(TokenExpirerTest, EachTokenEndsAtItsTime) {
+  Create("late", absl::Hours(2));
+  Create("early", absl::Hours(1));
+  scheduler_.Advance(absl::Hours(1) - absl::Nanoseconds(1));
+  EXPECT_THAT(ended_, IsEmpty());
+  scheduler_.Advance(absl::Nanoseconds(1));
+  EXPECT_THAT(ended_, ElementsAre("token-early"));
+  scheduler_.Advance(absl::Hours(1));
+  EXPECT_THAT(ended_, ElementsAre("token-early", "token-late"));
+  EXPECT_EQ(scheduler_.Next(), absl::InfiniteFuture());
+}
+
+TEST_F(TokenExpirerTest, ARenewalPutsTheEndOffOrBringsItNearer) {
+  const std::string longer = Create("longer", absl::Hours(1));
+  const std::string shorter = Create("shorter", absl::Hours(3));
+  ASSERT_TRUE(tokens_->Renew(longer, absl::Hours(4)).ok());
+  ASSERT_TRUE(tokens_->Renew(shorter, absl::Minutes(1)).ok());
+  scheduler_.Advance(absl::Minutes(1));
+  EXPECT_THAT(ended_, ElementsAre("token-shorter"));
+  scheduler_.Advance(absl::Hours(3));
+  EXPECT_THAT(ended_, ElementsAre("token-shorter"));
+  scheduler_.Advance(absl::Hours(1));
+  EXPECT_THAT(ended_, ElementsAre("token-shorter", "token-longer"));
+}
+
+TEST_F(TokenExpirerTest, WhatStorageDoesNotLetGoOfIsTriedAgain) {
+  Create("a", absl::Hours(1));
+  storage_.refuse_deletes = true;
+  scheduler_.Advance(absl::Hours(1));
+  EXPECT_THAT(ended_, IsEmpty());
+  EXPECT_EQ(executor_.posted, 1);
+  storage_.refuse_deletes = false;
+  scheduler_.Advance(absl::Seconds(1));
+  EXPECT_THAT(ended_, ElementsAre("token-a"));
+}
+
+TEST_F(TokenExpirerTest, AFullExecutorHoldsNothingUp) {
+  Create("a", absl::Hours(1));
+  executor_.full = true;
+  scheduler_.Advance(absl::Hours(1));
+  EXPECT_THAT(ended_, ElementsAre("token-a"));
+}
+
+TEST_F(TokenExpirerTest, TakesOverWhatItFinds) {
+  expirer_.reset();
+  EXPECT_EQ(scheduler_.Next(), absl::InfiniteFuture());
+  Create("a", absl::Hours(1));
+  Create("b", absl::Hours(2));
+  clock_.Advance(absl::Hours(1));
+  Restart();
+  EXPECT_THAT(ended_, ElementsAre("token-a"));
+  scheduler_.Advance(absl::Hours(1));
+  EXPECT_THAT(ended_, ElementsAre("token-a", "token-b"));
+}
+
+}  // namespace
+}  // namespace belfry::access

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string_view>
+
+#include "server/api/api.h"
+#include "server/api/call.h"
+
+namespace belfry::api {
+
+// sys/capabilities, sys/capabilities-self and sys/capabilities-accessor: what a token may do on
+// some paths. (vault-api-and-events 8.3) Thread-safe.
+
+// Whether AnswerCapabilities is to answer `path`.
+bool IsCapabilitiesPath(std::string_view path);
+
+// For a caller who may ask.
+HttpResponse AnswerCapabilities(const Dependencies& dependencies, const Call& call);
+
+}  // namespace belfry::api
