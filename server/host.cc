@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "server/access/authorizer.h"
+#include "server/access/cubbyholes.h"
 #include "server/access/policy_store.h"
+#include "server/access/role_store.h"
 #include "server/access/token_expirer.h"
 #include "server/access/token_store.h"
 #include "server/api/api.h"
@@ -103,9 +105,18 @@ class HostImpl final : public Host {
     auto tokens = access::TokenStore::Open(token_storage_.get(), &clock_);
     if (!tokens.ok()) return tokens.status();
     tokens_ = *std::move(tokens);
+    tokens_->OnEnd([this](const access::TokenEntry& token) { ForgetToken(token); });
     token_expirer_ = std::make_unique<access::TokenExpirer>(
         tokens_.get(), &clock_, scheduler_.get(), lease_executor_.get());
     return tokens_->CreateRoot(config_.root_token).status();
+  }
+
+  // What hangs on a token goes with it.
+  void ForgetToken(const access::TokenEntry& token) {
+    const absl::Status status = cubbyholes_.Clear(token);
+    if (status.ok()) return;
+    log_.Error("could not delete a token's cubbyhole",
+               {{"accessor", token.accessor}, {"error", std::string(status.message())}});
   }
 
   absl::Status StartMounts() {
@@ -128,6 +139,8 @@ class HostImpl final : public Host {
     api_ = api::Api::Create({.authorizer = authorizer_.get(),
                              .policies = policies_.get(),
                              .tokens = tokens_.get(),
+                             .roles = &roles_,
+                             .cubbyholes = &cubbyholes_,
                              .mounts = mounts_.get(),
                              .catalog = plugins_.get(),
                              .leases = leases_.get(),
@@ -184,6 +197,10 @@ class HostImpl final : public Host {
       storage::NewView(storage_.get(), "sys/policy/");
   const std::unique_ptr<storage::Storage> token_storage_ =
       storage::NewView(storage_.get(), "sys/token/");
+  const std::unique_ptr<storage::Storage> role_storage_ =
+      storage::NewView(storage_.get(), "sys/token-role/");
+  const std::unique_ptr<storage::Storage> cubbyhole_storage_ =
+      storage::NewView(storage_.get(), "sys/cubbyhole/");
   const std::unique_ptr<bus::Bus> bus_ = bus::Bus::Create(metrics_.get());
   std::unique_ptr<plugin_host::PluginHost> plugins_;
   const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(&clock_);
@@ -191,6 +208,8 @@ class HostImpl final : public Host {
   std::unique_ptr<mounts::LeaseManager> leases_;
   std::unique_ptr<mounts::MountTable> mounts_;
   std::unique_ptr<access::PolicyStore> policies_;
+  access::RoleStore roles_{role_storage_.get()};
+  access::Cubbyholes cubbyholes_{cubbyhole_storage_.get(), &clock_};
   std::unique_ptr<access::TokenStore> tokens_;
   std::unique_ptr<access::TokenExpirer> token_expirer_;
   std::unique_ptr<access::Authorizer> authorizer_;

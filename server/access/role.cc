@@ -115,22 +115,22 @@ absl::Status CheckRole(TokenRole* role) {
 }
 
 std::string RoleToBytes(const TokenRole& role) {
-  return json::serialize(json::object{
-      {"name", role.name},
-      {"allowed_policies", json::value_from(role.allowed_policies)},
-      {"disallowed_policies", json::value_from(role.disallowed_policies)},
-      {"allowed_policies_glob", json::value_from(role.allowed_policies_glob)},
-      {"disallowed_policies_glob", json::value_from(role.disallowed_policies_glob)},
-      {"path_suffix", role.path_suffix},
-      {"token_type", role.token_type},
-      {"num_uses", role.num_uses},
-      {"period", absl::ToInt64Nanoseconds(role.period)},
-      {"explicit_max_ttl", absl::ToInt64Nanoseconds(role.explicit_max_ttl)},
-      {"old_period", absl::ToInt64Nanoseconds(role.old_period)},
-      {"old_explicit_max_ttl", absl::ToInt64Nanoseconds(role.old_explicit_max_ttl)},
-      {"orphan", role.orphan},
-      {"renewable", role.renewable},
-      {"no_default_policy", role.no_default_policy}});
+  return json::serialize(
+      json::object{{"name", role.name},
+                   {"allowed_policies", json::value_from(role.allowed_policies)},
+                   {"disallowed_policies", json::value_from(role.disallowed_policies)},
+                   {"allowed_policies_glob", json::value_from(role.allowed_policies_glob)},
+                   {"disallowed_policies_glob", json::value_from(role.disallowed_policies_glob)},
+                   {"path_suffix", role.path_suffix},
+                   {"token_type", role.token_type},
+                   {"num_uses", role.num_uses},
+                   {"period", absl::ToInt64Nanoseconds(role.period)},
+                   {"explicit_max_ttl", absl::ToInt64Nanoseconds(role.explicit_max_ttl)},
+                   {"old_period", absl::ToInt64Nanoseconds(role.old_period)},
+                   {"old_explicit_max_ttl", absl::ToInt64Nanoseconds(role.old_explicit_max_ttl)},
+                   {"orphan", role.orphan},
+                   {"renewable", role.renewable},
+                   {"no_default_policy", role.no_default_policy}});
 }
 
 absl::StatusOr<TokenRole> RoleFromBytes(std::string_view bytes) {

@@ -2,7 +2,9 @@
 
 #include <memory>
 
+#include "server/access/cubbyholes.h"
 #include "server/access/policy_store.h"
+#include "server/access/role_store.h"
 #include "server/access/token_store.h"
 #include "server/base/clock.h"
 #include "server/storage/storage.h"
@@ -13,6 +15,20 @@ namespace belfry::access {
 struct MemoryPolicies {
   std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
   std::unique_ptr<PolicyStore> store = *PolicyStore::Open(storage.get());
+};
+
+// Roles over memory.
+struct MemoryRoles {
+  std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
+  RoleStore store{storage.get()};
+};
+
+// Cubbyholes over memory.
+struct MemoryCubbyholes {
+  // `clock` must outlive it.
+  explicit MemoryCubbyholes(const Clock* clock) : store(storage.get(), clock) {}
+  std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
+  Cubbyholes store;
 };
 
 // A token store over memory, with the root token "root".

@@ -59,9 +59,8 @@ class TokenExpirerTest : public ::testing::Test {
   }
   // Its id.
   std::string Create(std::string name, absl::Duration ttl) {
-    auto planned =
-        PlanToken(root_, CreatorRights::kSudo,
-                  {.policies = {"a"}, .display_name = std::move(name), .ttl = ttl});
+    auto planned = PlanToken(root_, CreatorRights::kSudo,
+                             {.policies = {"a"}, .display_name = std::move(name), .ttl = ttl});
     EXPECT_TRUE(planned.ok() && tokens_->Create(&*planned).ok());
     return planned->entry.id;
   }

@@ -25,7 +25,9 @@ class TokenIndex {
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>()(key); }
+    std::size_t operator()(std::string_view key) const {
+      return std::hash<std::string_view>()(key);
+    }
   };
   struct Shard {
     mutable Mutex mutex;

@@ -4,6 +4,7 @@
 
 #include "server/api/authentication.h"
 #include "server/api/call.h"
+#include "server/api/cubbyhole_endpoints.h"
 #include "server/api/mount_endpoint.h"
 #include "server/api/request_parsing.h"
 #include "server/api/responses.h"
@@ -110,6 +111,8 @@ class ApiImpl final : public Api {
   void Dispatch(Call call, Respond respond) const {
     if (system_.Owns(call.path)) {
       system_.Answer(std::move(call), std::move(respond));
+    } else if (IsCubbyholePath(call.path)) {
+      AnswerCubbyhole(dependencies_, std::move(call), std::move(respond));
     } else {
       AnswerFromMount(dependencies_, std::move(call), std::move(respond));
     }

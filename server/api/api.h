@@ -6,7 +6,9 @@
 
 #include "absl/functional/any_invocable.h"
 #include "server/access/authorizer.h"
+#include "server/access/cubbyholes.h"
 #include "server/access/policy_store.h"
+#include "server/access/role_store.h"
 #include "server/access/token_store.h"
 #include "server/api/http_message.h"
 #include "server/base/clock.h"
@@ -26,6 +28,8 @@ struct Dependencies {
   const access::Authorizer* authorizer = nullptr;
   access::PolicyStore* policies = nullptr;
   access::TokenStore* tokens = nullptr;
+  access::RoleStore* roles = nullptr;
+  access::Cubbyholes* cubbyholes = nullptr;
   mounts::MountTable* mounts = nullptr;
   mounts::PluginCatalog* catalog = nullptr;
   mounts::LeaseManager* leases = nullptr;

@@ -623,7 +623,7 @@ TEST_F(ApiTest, LookupSelfDescribesTheRootToken) {
       HasSubstr("\"data\":{\"accessor\":\"rootaccessor\",\"creation_time\":1795413511,"
                 "\"creation_ttl\":0,\"display_name\":\"token\",\"entity_id\":\"\","
                 "\"expire_time\":null,\"explicit_max_ttl\":0,\"id\":\"root\",\"issue_time\":"
-                "\"2026-11-23T05:58:31.000000000Z\",\"meta\":null,\"num_uses\":0,\"orphan\":true,"
+                "\"2026-11-23T05:58:31Z\",\"meta\":null,\"num_uses\":0,\"orphan\":true,"
                 "\"path\":\"auth/token/create\",\"policies\":[\"root\"],\"renewable\":false,"
                 "\"ttl\":0,\"type\":\"service\"}"));
   EXPECT_THAT(answer.body, ::testing::EndsWith("\"mount_type\":\"token\"}\n"));

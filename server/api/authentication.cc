@@ -20,7 +20,7 @@ std::variant<Authenticated, HttpResponse> Answered(std::string_view token,
   if (identity.ok()) return Authenticated{std::string(token), *std::move(identity)};
   switch (identity.status().code()) {
     case absl::StatusCode::kUnauthenticated:
-      return ErrorAnswer(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
+      return InvalidToken();
     case absl::StatusCode::kPermissionDenied:
       return ErrorAnswer(403, "permission denied");
     default:

@@ -51,6 +51,13 @@ bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identi
   return authorizer.Allows(identity, question);
 }
 
+bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existence existence) {
+  const bool creates =
+      call.operation == Operation::kUpdate && existence == mounts::Existence::kMissing;
+  const Capability capability = creates ? Capability::kCreate : CapabilityFor(call.operation);
+  return MayAsk(*dependencies.authorizer, call.identity, capability, call.path, call.data);
+}
+
 void RunOnExecutor(const Dependencies& dependencies, absl::AnyInvocable<void()> work) {
   if (!dependencies.executor->Post(std::move(work))) work();
 }

@@ -10,6 +10,8 @@
 
 namespace belfry::api {
 
+struct Dependencies;
+
 // Runs exactly once, on any thread.
 using Respond = absl::AnyInvocable<void(HttpResponse)>;
 
@@ -33,7 +35,8 @@ access::Capability CapabilityFor(mounts::Operation operation);
 bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identity,
             access::Capability capability, std::string_view path, std::string_view parameters);
 
-struct Dependencies;
+// Whether the policies allow the call: a write creates what is missing.
+bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existence existence);
 
 // Runs `work` where it may block; here, when too much waits there already.
 void RunOnExecutor(const Dependencies& dependencies, absl::AnyInvocable<void()> work);

@@ -43,27 +43,20 @@ std::variant<access::Identity, HttpResponse> Subject(const Dependencies& depende
                                : OwnerOfAccessor(dependencies, fields.Text("accessor"));
 }
 
-}  // namespace
-
-bool IsCapabilitiesPath(std::string_view path) {
-  return path == kByToken || path == kSelf || path == kByAccessor;
-}
-
-HttpResponse AnswerCapabilities(const Dependencies& dependencies, const Call& call) {
+HttpResponse Answer(const Dependencies& dependencies, const Call& call) {
   if (call.operation != mounts::Operation::kUpdate) {
     return UnsupportedOperation();
   }
   const Fields fields(call.data);
-  const std::variant<access::Identity, HttpResponse> subject =
-      Subject(dependencies, call, fields);
+  const std::variant<access::Identity, HttpResponse> subject = Subject(dependencies, call, fields);
   if (const auto* refusal = std::get_if<HttpResponse>(&subject)) return *refusal;
   std::vector<std::string> paths = fields.List("paths");
   if (paths.empty()) paths = fields.List("path");
   if (paths.empty()) return ErrorAnswer(400, "paths must be supplied");
   std::map<std::string, std::string> lists;
   for (const std::string& path : paths) {
-    lists[path] = ArrayText(dependencies.authorizer->CapabilitiesOn(
-        std::get<access::Identity>(subject), path));
+    lists[path] = ArrayText(
+        dependencies.authorizer->CapabilitiesOn(std::get<access::Identity>(subject), path));
   }
   // What old clients read.
   if (paths.size() == 1) lists.emplace("capabilities", lists.begin()->second);
@@ -71,6 +64,16 @@ HttpResponse AnswerCapabilities(const Dependencies& dependencies, const Call& ca
   for (const auto& [path, list] : lists) object.Raw(path, list);
   const std::string data = object.Finish();
   return InjectedAnswer({.request_id = call.id, .data = data, .mount_type = "system"});
+}
+
+}  // namespace
+
+bool IsCapabilitiesPath(std::string_view path) {
+  return path == kByToken || path == kSelf || path == kByAccessor;
+}
+
+void AnswerCapabilities(const Dependencies& dependencies, Call call, Respond respond) {
+  respond(Answer(dependencies, call));
 }
 
 }  // namespace belfry::api

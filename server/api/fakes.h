@@ -38,11 +38,10 @@ class FakeAuthorizer final : public access::Authorizer {
   absl::StatusOr<access::Identity> Authenticate(std::string_view token) const override {
     if (token.empty()) return absl::PermissionDeniedError("permission denied");
     if (token == "root") {
-      return access::Identity{
-          .accessor = "rootaccessor", .display_name = "token", .policies = {"root"}, .root = true};
+      return Holder({.accessor = "rootaccessor", .policies = {"root"}, .display_name = "token"});
     }
     if (token == "reader") {
-      return access::Identity{.accessor = "readeraccessor", .display_name = "token-reader"};
+      return Holder({.accessor = "readeraccessor", .display_name = "token-reader"});
     }
     return absl::UnauthenticatedError("invalid token");
   }
@@ -67,6 +66,16 @@ class FakeAuthorizer final : public access::Authorizer {
   bool AllowsEvent(const access::Identity& identity, std::string_view path,
                    std::string_view type) const override {
     return identity.root || allowed_event(path, type);
+  }
+
+ private:
+  static access::Identity Holder(access::TokenEntry entry) {
+    entry.id = entry.accessor;
+    entry.path = "auth/token/create";
+    entry.created = absl::FromUnixSeconds(1795413511);
+    auto life = std::make_shared<const access::TokenLife>(entry.expires);
+    return access::IdentityOf(std::make_shared<const access::LiveToken>(
+        access::LiveToken{std::move(entry), std::move(life)}));
   }
 };
 
@@ -268,6 +277,9 @@ class InlineExecutor final : public Executor {
   }
 };
 
+// Who decides about access: a fake that knows two tokens, or the real policies and tokens.
+enum class Access { kFake, kReal };
+
 // An Api on fakes, with secret/ and sys/ mounted.
 struct ApiFixture {
   FakeAuthorizer authorizer;
@@ -278,12 +290,16 @@ struct ApiFixture {
   FakeBus bus;
   FakeClock clock{absl::FromUnixSeconds(1795413511)};
   access::MemoryTokens tokens{&clock};
+  access::MemoryRoles roles;
+  access::MemoryCubbyholes cubbyholes{&clock};
   InlineExecutor executor;
   std::unique_ptr<Metrics> metrics = NewMetrics();
   FakeEngine* engine = nullptr;
+  const std::unique_ptr<access::Authorizer> real_authorizer =
+      access::NewAuthorizer(policies.store.get(), tokens.store.get(), &clock);
   std::unique_ptr<Api> api;
 
-  ApiFixture() {
+  explicit ApiFixture(Access access = Access::kFake) {
     mounts::MountEntry secret;
     secret.path = "secret/";
     secret.type = "kv";
@@ -294,9 +310,11 @@ struct ApiFixture {
     engine = mounts.Add(std::move(secret));
     mounts.AddOwn("sys/", "system");
     Dependencies dependencies;
-    dependencies.authorizer = &authorizer;
+    dependencies.authorizer = access == Access::kFake ? &authorizer : real_authorizer.get();
     dependencies.policies = policies.store.get();
     dependencies.tokens = tokens.store.get();
+    dependencies.roles = &roles.store;
+    dependencies.cubbyholes = &cubbyholes.store;
     dependencies.mounts = &mounts;
     dependencies.catalog = &catalog;
     dependencies.leases = &leases;

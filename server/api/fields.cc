@@ -65,8 +65,8 @@ std::map<std::string, std::string> Fields::Map(const std::string& name) const {
 }
 
 void Fields::Refuse(std::string_view name, std::string_view why) {
-  status_.Update(absl::InvalidArgumentError(Concat(
-      {"Field validation failed: error converting input for field \"", name, "\": ", why})));
+  status_.Update(absl::InvalidArgumentError(
+      Concat({"Field validation failed: error converting input for field \"", name, "\": ", why})));
 }
 
 }  // namespace belfry::api

@@ -152,6 +152,10 @@ std::string ObjectText::Finish() {
   return std::move(text_);
 }
 
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime("\"%Y-%m-%d%ET%H:%M:%E*SZ\"", time, absl::UTCTimeZone());
+}
+
 std::string ArrayText(const std::vector<std::string>& values) {
   std::string text = "[";
   for (const std::string& value : values) {

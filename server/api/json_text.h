@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace belfry::api {
 
@@ -37,6 +38,9 @@ class ObjectText {
   void Key(std::string_view key);
   std::string text_ = "{";
 };
+
+// A JSON string, as Go writes a time.
+std::string TimeText(absl::Time time);
 
 // A JSON array of strings.
 std::string ArrayText(const std::vector<std::string>& values);

@@ -65,10 +65,6 @@ HttpResponse MissingId() {
   return ErrorAnswer(400, "lease_id must be specified");
 }
 
-std::string TimeText(absl::Time time) {
-  return absl::FormatTime("\"%Y-%m-%d%ET%H:%M:%E*SZ\"", time, absl::UTCTimeZone());
-}
-
 // Null, unless revocations have failed.
 std::string FailureText(const LeaseInfo& lease) {
   return ObjectText()

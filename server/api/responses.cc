@@ -16,7 +16,7 @@ std::string EnvelopeText(const Envelope& envelope, ObjectText text) {
       .Raw("data", envelope.data)
       .Raw("wrap_info", "null")
       .Raw("warnings", envelope.warnings.empty() ? "null" : ArrayText(envelope.warnings))
-      .Raw("auth", "null")
+      .Raw("auth", envelope.auth)
       .Text("mount_type", envelope.mount_type)
       .Finish();
 }
@@ -60,6 +60,10 @@ HttpResponse UnsupportedOperation() {
 
 HttpResponse Denied() {
   return ErrorAnswer(403, OneError("permission denied"));
+}
+
+HttpResponse InvalidToken() {
+  return ErrorAnswer(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
 }
 
 HttpResponse EnvelopeAnswer(const Envelope& envelope) {

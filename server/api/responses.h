@@ -35,6 +35,9 @@ HttpResponse UnsupportedOperation();
 // 403, as for a token that is valid but may not.
 HttpResponse Denied();
 
+// 403, as for a token that there is not, or not any more. Clients log in again when they read it.
+HttpResponse InvalidToken();
+
 // What surrounds an answer's data.
 struct Envelope {
   std::string request_id;
@@ -43,6 +46,7 @@ struct Envelope {
   bool renewable = false;
   std::string_view data = "null";  // JSON; spliced in unchanged.
   std::vector<std::string> warnings;
+  std::string_view auth = "null";  // JSON; of an answer that hands out a token.
   std::string mount_type;
 };
 

@@ -14,7 +14,9 @@
 #include "server/api/plugin_endpoints.h"
 #include "server/api/policy_endpoints.h"
 #include "server/api/responses.h"
+#include "server/api/role_endpoints.h"
 #include "server/api/strings.h"
+#include "server/api/token_endpoints.h"
 #include "server/base/ids.h"
 #include "server/base/text.h"
 
@@ -26,6 +28,18 @@ using mounts::Operation;
 constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
 constexpr std::string_view kNamespaces = "sys/namespaces";
 constexpr std::string_view kUnsupportedPath = "unsupported path";
+
+// Endpoints that are answered elsewhere, once the caller is known to be allowed.
+struct Family {
+  bool (*has)(std::string_view path);
+  void (*answer)(const Dependencies& dependencies, Call call, Respond respond);
+};
+
+constexpr Family kFamilies[] = {
+    {&IsMountsPath, &AnswerMounts}, {&IsPolicyPath, &AnswerPolicies},
+    {&IsTokenPath, &AnswerTokens},  {&IsPluginsPath, &AnswerPlugins},
+    {&IsLeasesPath, &AnswerLeases}, {&IsCapabilitiesPath, &AnswerCapabilities},
+};
 
 std::string WithSlash(std::string_view path) {
   return Concat({path, path.ends_with("/") ? "" : "/"});
@@ -109,7 +123,7 @@ HttpResponse SystemEndpoints::SealStatus() const {
 }
 
 bool SystemEndpoints::Owns(std::string_view path) const {
-  return path == "sys" || path.starts_with("sys/") || path == "auth/token/lookup-self";
+  return path == "sys" || path.starts_with("sys/") || IsTokenPath(path);
 }
 
 void SystemEndpoints::Answer(Call call, Respond respond) const {
@@ -120,38 +134,29 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(MountForUi(call));
     return;
   }
+  if (IsRolePath(call.path)) {
+    AnswerRoles(dependencies_, std::move(call), std::move(respond));
+    return;
+  }
   if (!MayAsk(*dependencies_.authorizer, call.identity, CapabilityFor(call.operation), call.path,
               call.data)) {
     respond(Denied());
     return;
   }
-  if (IsMountsPath(call.path)) {
-    AnswerMounts(dependencies_, std::move(call), std::move(respond));
-    return;
-  }
-  if (IsPolicyPath(call.path)) {
-    AnswerPolicies(dependencies_, std::move(call), std::move(respond));
-    return;
-  }
-  if (IsPluginsPath(call.path)) {
-    AnswerPlugins(dependencies_, std::move(call), std::move(respond));
-    return;
-  }
-  if (IsLeasesPath(call.path)) {
-    AnswerLeases(dependencies_, std::move(call), std::move(respond));
+  for (const Family& family : kFamilies) {
+    if (!family.has(call.path)) continue;
+    family.answer(dependencies_, std::move(call), std::move(respond));
     return;
   }
   if (call.path == kNamespaces || call.path.starts_with(Concat({kNamespaces, "/"}))) {
     respond(ErrorAnswer(404, "enterprise-only feature"));
     return;
   }
-  respond(IsCapabilitiesPath(call.path) ? AnswerCapabilities(dependencies_, call)
-                                        : AnswerKnown(call));
+  respond(AnswerKnown(call));
 }
 
 HttpResponse SystemEndpoints::AnswerKnown(const Call& call) const {
   static constexpr Endpoint kEndpoints[] = {
-      {"auth/token/lookup-self", Operation::kRead, &SystemEndpoints::LookUpSelf},
       {"sys/auth", Operation::kRead, &SystemEndpoints::AuthMethods},
       {"sys/experiments", Operation::kRead, &SystemEndpoints::Experiments},
       {kUiMounts, Operation::kRead, &SystemEndpoints::ListMountsForUi},
@@ -168,30 +173,6 @@ HttpResponse SystemEndpoints::AnswerKnown(const Call& call) const {
 
 HttpResponse SystemEndpoints::Injected(const Call& call, std::string_view data) const {
   return InjectedAnswer({.request_id = call.id, .data = data, .mount_type = "system"});
-}
-
-HttpResponse SystemEndpoints::LookUpSelf(const Call& call) const {
-  const std::string data = ObjectText()
-                               .Text("accessor", call.identity.accessor)
-                               .Number("creation_time", absl::ToUnixSeconds(started_))
-                               .Number("creation_ttl", 0)
-                               .Text("display_name", call.identity.display_name)
-                               .Text("entity_id", call.identity.entity_id)
-                               .Raw("expire_time", "null")
-                               .Number("explicit_max_ttl", 0)
-                               .Text("id", call.token)
-                               .Text("issue_time", absl::FormatTime("%Y-%m-%d%ET%H:%M:%E9SZ",
-                                                                    started_, absl::UTCTimeZone()))
-                               .Raw("meta", "null")
-                               .Number("num_uses", 0)
-                               .Bool("orphan", true)
-                               .Text("path", "auth/token/create")
-                               .Raw("policies", ArrayText(call.identity.policies))
-                               .Bool("renewable", false)
-                               .Number("ttl", 0)
-                               .Text("type", "service")
-                               .Finish();
-  return EnvelopeAnswer({.request_id = call.id, .data = data, .mount_type = "token"});
 }
 
 HttpResponse SystemEndpoints::Experiments(const Call& call) const {

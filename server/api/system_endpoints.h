@@ -10,7 +10,7 @@
 
 namespace belfry::api {
 
-// What the host answers itself: sys/ and the token that asks. Thread-safe.
+// What the host answers itself: sys/ and auth/token/. Thread-safe.
 class SystemEndpoints {
  public:
   // `dependencies` must outlive it and every answer.
@@ -33,7 +33,6 @@ class SystemEndpoints {
 
   HttpResponse Health(const HttpRequest& request) const;
   HttpResponse SealStatus() const;
-  HttpResponse LookUpSelf(const Call& call) const;
   HttpResponse Experiments(const Call& call) const;
   HttpResponse MetricsText(const Call& call) const;
   HttpResponse AuthMethods(const Call& call) const;

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/access/role.h"
+#include "server/access/token.h"
+#include "server/api/call.h"
+#include "server/api/fields.h"
+
+namespace belfry::api {
+
+// Tokens and roles as auth/token speaks of them. Pure functions, thread-safe.
+// (vault-api-and-events 8.3)
+
+// An answer of the mount of tokens.
+HttpResponse TokenData(const Call& call, std::string_view data,
+                       std::vector<std::string> warnings = {});
+
+// 400 for what the client can mend, else 500.
+HttpResponse TokenFailure(const absl::Status& status);
+
+// What a request to create a token asks for. InvalidArgument, in Vault's words, for what cannot be
+// read.
+absl::StatusOr<access::TokenRequest> ParseTokenRequest(const Call& call);
+
+// The "auth" of an answer that hands a token out. `secret` may be empty: whoever asked by accessor
+// does not get it.
+std::string AuthObject(const access::TokenEntry& entry, std::string_view secret,
+                       absl::Duration ttl);
+
+// What a look-up tells, at `now`.
+std::string TokenObject(const access::TokenEntry& entry, std::string_view secret, absl::Time now);
+
+// Takes what is given over into `role`, and adds to the warnings what is ignored. InvalidArgument
+// for what cannot be read, or is not supported.
+absl::Status ChangeRole(Fields& fields, access::TokenRole* role,
+                        std::vector<std::string>* warnings);
+
+std::string RoleObject(const access::TokenRole& role);
+
+}  // namespace belfry::api
