@@ -69,6 +69,7 @@ class HostImpl final : public Host {
     if (absl::Status status = StartPlugins(); !status.ok()) return status;
     if (absl::Status status = OpenAccess(); !status.ok()) return status;
     if (absl::Status status = StartMounts(); !status.ok()) return status;
+    StartEndingTokens();
     StartApi();
     if (absl::Status status = MountSecret(); !status.ok()) return status;
     return Listen();
@@ -105,18 +106,7 @@ class HostImpl final : public Host {
     auto tokens = access::TokenStore::Open(token_storage_.get(), &clock_);
     if (!tokens.ok()) return tokens.status();
     tokens_ = *std::move(tokens);
-    tokens_->OnEnd([this](const access::TokenEntry& token) { ForgetToken(token); });
-    token_expirer_ = std::make_unique<access::TokenExpirer>(
-        tokens_.get(), &clock_, scheduler_.get(), lease_executor_.get());
     return tokens_->CreateRoot(config_.root_token).status();
-  }
-
-  // What hangs on a token goes with it.
-  void ForgetToken(const access::TokenEntry& token) {
-    const absl::Status status = cubbyholes_.Clear(token);
-    if (status.ok()) return;
-    log_.Error("could not delete a token's cubbyhole",
-               {{"accessor", token.accessor}, {"error", std::string(status.message())}});
   }
 
   absl::Status StartMounts() {
@@ -131,6 +121,23 @@ class HostImpl final : public Host {
         storage_.get(), plugins_.get(), log_.Named("mounts"),
         [this](const mounts::Mount& mount) { return leases_->Leave(mount); });
     return leases_->Start(mounts_.get());
+  }
+
+  void StartEndingTokens() {
+    tokens_->OnEnd([this](const access::TokenEntry& token) { ForgetToken(token); });
+    token_expirer_ = std::make_unique<access::TokenExpirer>(
+        tokens_.get(), &clock_, scheduler_.get(), lease_executor_.get());
+  }
+
+  // What hangs on a token goes with it.
+  void ForgetToken(const access::TokenEntry& token) {
+    const auto check = [this, accessor = token.accessor](const absl::Status& status) {
+      if (status.ok()) return;
+      log_.Error("something of a token is left behind",
+                 {{"accessor", accessor}, {"error", std::string(status.message())}});
+    };
+    check(cubbyholes_.Clear(token));
+    leases_->Revoke({.token_accessor = token.accessor}, mounts::RevokeMode::kQueue, check);
   }
 
   void StartApi() {

@@ -55,8 +55,7 @@ HttpResponse Write(const Dependencies& dependencies, const Call& call) {
 }
 
 HttpResponse Delete(const Dependencies& dependencies, const Call& call) {
-  const absl::Status status =
-      dependencies.cubbyholes->Delete(*call.identity.token, PathIn(call));
+  const absl::Status status = dependencies.cubbyholes->Delete(*call.identity.token, PathIn(call));
   return status.ok() ? NoContent() : Failure(status);
 }
 

@@ -47,6 +47,26 @@ TEST_F(LeaseEndpointsTest, ALentSecretIsAnsweredWithItsLease) {
   EXPECT_EQ(failed.body.find("user"), std::string::npos);
 }
 
+TEST_F(LeaseEndpointsTest, NothingIsLentToATokenOnItsLastUse) {
+  ApiFixture fixture(Access::kReal);
+  mounts::MountEntry entry;
+  entry.path = "db/";
+  entry.type = "lender";
+  mounts::Reply reply;
+  reply.response.emplace().data = R"({"user":"u"})";
+  reply.response->lease = mounts::Lease{.ttl = absl::Hours(1)};
+  fixture.mounts.Add(std::move(entry))->reply = reply;
+  auto planned = access::PlanToken(fixture.tokens.root->entry, access::CreatorRights::kSudo,
+                                   {.id = "once", .policies = {"root"}, .num_uses = 1});
+  ASSERT_TRUE(planned.ok() && fixture.tokens.store->Create(&*planned).ok());
+  HttpRequest request = AsRoot("GET", "/v1/db/creds/a");
+  request.headers = {{"X-Vault-Token", "once"}};
+  const HttpResponse answer = fixture.Send(request);
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body.find("\"u\""), std::string::npos);
+  EXPECT_THAT(fixture.leases.asked, ElementsAre("queue db/creds/a/1"));
+}
+
 TEST_F(LeaseEndpointsTest, ALeaseIsLookedUp) {
   EXPECT_THAT(Send("PUT", "sys/leases/lookup", R"({"lease_id":"db/creds/a/1"})").body,
               HasSubstr(R"("data":{"expire_time":"2026-11-23T05:59:31Z","id":"db/creds/a/1",)"

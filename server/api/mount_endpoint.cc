@@ -29,6 +29,7 @@ struct MountCall {
   std::string full_path;
   const access::Authorizer* authorizer;
   mounts::LeaseManager* leases;
+  const Clock* clock;
   Respond respond;
 };
 
@@ -137,6 +138,19 @@ bool LendsASecret(const MountCall& call, const absl::StatusOr<mounts::Reply>& re
          mounts::GivesLeases(call.mount->entry);
 }
 
+// Whether the token that asked is still there to hold a lease. A lease of a token that ends from
+// now on is revoked by whoever ends it.
+bool MayHoldALease(const MountCall& call) {
+  const access::Identity& identity = call.identity;
+  return identity.life == nullptr ||
+         (!identity.last_use && identity.life->Lasts(call.clock->Now()));
+}
+
+void Withdraw(const MountCall& call, const mounts::Lease& lease) {
+  call.leases->Revoke({.id_or_prefix = lease.id}, mounts::RevokeMode::kQueue,
+                      [](const absl::Status&) {});
+}
+
 // Answers when the secret has its lease; without one it is not given out.
 void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply) {
   auto kept = std::make_shared<mounts::Reply>(std::move(reply));
@@ -144,6 +158,13 @@ void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply
       call->mount, call->request, *kept->response,
       [call, kept](absl::StatusOr<mounts::Lease> lease) {
         if (!lease.ok()) return call->respond(EngineFailure(lease.status()));
+        if (!MayHoldALease(*call)) {
+          Withdraw(*call, *lease);
+          return call->respond(ErrorAnswer(
+              400,
+              "the secret was revoked and is not given out: its lease would outlive the token, "
+              "which has ended or has no use left"));
+        }
         kept->response->lease = *std::move(lease);
         call->respond(AnswerForReply(call->request, call->mount->entry, std::move(*kept)));
       });
@@ -290,6 +311,7 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
   mount_call->full_path = std::move(call.path);
   mount_call->authorizer = dependencies.authorizer;
   mount_call->leases = dependencies.leases;
+  mount_call->clock = dependencies.clock;
   mount_call->respond = std::move(respond);
   if (mount_call->request.operation == Operation::kUpdate) {
     CheckExistenceThenAsk(mount_call);

@@ -82,8 +82,8 @@ HttpResponse CreateWith(const Dependencies& dependencies, const Call& call, cons
   const bool sudo =
       dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path);
   absl::StatusOr<access::PlannedToken> planned = access::PlanToken(
-      call.identity.token->entry, sudo ? access::CreatorRights::kSudo : access::CreatorRights::kPlain,
-      *request, role);
+      call.identity.token->entry,
+      sudo ? access::CreatorRights::kSudo : access::CreatorRights::kPlain, *request, role);
   if (!planned.ok()) return TokenFailure(planned.status());
   const auto created = dependencies.tokens->Create(&*planned);
   if (!created.ok()) return TokenFailure(created.status());
@@ -105,8 +105,7 @@ HttpResponse CreateWithRole(const Dependencies& dependencies, const Call& call) 
 }
 
 HttpResponse Describe(const Dependencies& dependencies, const Call& call, const Named& named) {
-  return TokenData(call,
-              TokenObject(named.token->entry, named.secret, dependencies.clock->Now()));
+  return TokenData(call, TokenObject(named.token->entry, named.secret, dependencies.clock->Now()));
 }
 
 HttpResponse LookUpSelf(const Dependencies& dependencies, const Call& call) {

@@ -80,8 +80,8 @@ TEST_F(TokenEndpointsTest, ANewTokenComesInVaultsAuthBlock) {
                                R"("renewable":true,"entity_id":"","token_type":"service",)"
                                R"("orphan":false,"mfa_requirement":null,"num_uses":0},)"
                                R"("mount_type":"token"})";
-  EXPECT_THAT(answer.body, HasSubstr(R"("data":null,"wrap_info":null,"warnings":null,"auth":)" +
-                                     expected));
+  EXPECT_THAT(answer.body,
+              HasSubstr(R"("data":null,"wrap_info":null,"warnings":null,"auth":)" + expected));
 }
 
 TEST_F(TokenEndpointsTest, EachThingThatWasAskedForIsInTheLookUp) {
@@ -156,10 +156,11 @@ TEST_F(TokenEndpointsTest, SudoOnThePathMayGiveEverythingButRoot) {
 
 TEST_F(TokenEndpointsTest, WithARoleATokenHasWhatTheRoleSays) {
   EXPECT_EQ(Error(Send("POST", "auth/token/create/nightly", "{}")), "400 unknown role nightly");
-  ASSERT_EQ(Send("POST", "auth/token/roles/nightly",
-                 R"({"allowed_policies":"db","token_period":"2h","path_suffix":"v2.0","orphan":true})")
-                .status,
-            204);
+  ASSERT_EQ(
+      Send("POST", "auth/token/roles/nightly",
+           R"({"allowed_policies":"db","token_period":"2h","path_suffix":"v2.0","orphan":true})")
+          .status,
+      204);
   WritePolicy("maker", "path \"auth/token/create/*\" { capabilities = [\"update\"] }");
   const std::string maker = Secret(R"({"policies":["maker"]})");
   const json::value auth = Create("{}", maker, "auth/token/create/nightly");
@@ -170,9 +171,9 @@ TEST_F(TokenEndpointsTest, WithARoleATokenHasWhatTheRoleSays) {
   EXPECT_EQ(Text(LookUp(secret), "path"), "auth/token/create/nightly/v2.0");
   // A renewal follows the role, until that is gone.
   ASSERT_EQ(Send("POST", "auth/token/roles/nightly", R"({"token_period":"1h"})").status, 204);
-  EXPECT_EQ(Json(Send("PUT", "auth/token/renew-self", "{}", secret)).at("auth").at(
-                "lease_duration"),
-            3600);
+  EXPECT_EQ(
+      Json(Send("PUT", "auth/token/renew-self", "{}", secret)).at("auth").at("lease_duration"),
+      3600);
   ASSERT_EQ(Send("DELETE", "auth/token/roles/nightly").status, 204);
   EXPECT_EQ(Error(Send("PUT", "auth/token/renew-self", "{}", secret)),
             "400 original token role \"nightly\" could not be found, not renewing");
@@ -210,19 +211,19 @@ TEST_F(TokenEndpointsTest, RenewsByTokenByAccessorAndTheOneThatAsks) {
   EXPECT_EQ(self.at("lease_duration"), 3600);
   EXPECT_EQ(Text(self, "client_token"), secret);
   const json::value named =
-      Json(Send("PUT", "auth/token/renew",
-                R"({"token":")" + secret + R"(","increment":"2h"})"))
+      Json(Send("PUT", "auth/token/renew", R"({"token":")" + secret + R"(","increment":"2h"})"))
           .at("auth");
   EXPECT_EQ(named.at("lease_duration"), 7200);
-  const json::value by_accessor = Json(Send("PUT", "auth/token/renew-accessor",
-                                            R"({"accessor":")" + Text(auth, "accessor") +
-                                                R"(","increment":60})"))
-                                      .at("auth");
+  const json::value by_accessor =
+      Json(Send("PUT", "auth/token/renew-accessor",
+                R"({"accessor":")" + Text(auth, "accessor") + R"(","increment":60})"))
+          .at("auth");
   EXPECT_EQ(by_accessor.at("lease_duration"), 60);
   EXPECT_EQ(Text(by_accessor, "client_token"), "");
   EXPECT_EQ(LookUp(secret).at("last_renewal_time"), 1795413511 + 3000);
   EXPECT_EQ(Text(LookUp(secret), "last_renewal"), "2026-11-23T06:48:31Z");
-  const auto capped = Json(Send("PUT", "auth/token/renew-self", R"({"increment":"1000h"})", secret));
+  const auto capped =
+      Json(Send("PUT", "auth/token/renew-self", R"({"increment":"1000h"})", secret));
   EXPECT_THAT(json::serialize(capped.at("warnings")), HasSubstr("TTL value is capped accordingly"));
   fixture_.clock.Advance(absl::Hours(768));
   EXPECT_FALSE(Lasts(secret));
@@ -243,7 +244,8 @@ TEST_F(TokenEndpointsTest, ARevocationTakesTheChildrenAndMayBeRepeated) {
   const std::string parent = Secret(R"({"policies":["root"]})");
   const std::string child = Secret(R"({"policies":["a"]})", parent);
   EXPECT_EQ(Send("PUT", "auth/token/revoke", WithToken(parent)).status, 204);
-  EXPECT_EQ(Error(Send("GET", "auth/token/lookup-self", "", child)), std::string("403 ") + kInvalid);
+  EXPECT_EQ(Error(Send("GET", "auth/token/lookup-self", "", child)),
+            std::string("403 ") + kInvalid);
   EXPECT_FALSE(Lasts(parent));
   EXPECT_EQ(Send("PUT", "auth/token/revoke", WithToken(parent)).status, 204);
   EXPECT_EQ(Error(Send("PUT", "auth/token/revoke", "{}")), "400 missing token ID");
@@ -270,10 +272,10 @@ TEST_F(TokenEndpointsTest, OrphansAreLeftOnlyByWhoMaySudo) {
                  Secret(R"({"policies":["plain"]})"))
                 .status,
             403);
-  EXPECT_EQ(Send("PUT", "auth/token/revoke-orphan", WithToken(parent),
-                 Secret(R"({"policies":["able"]})"))
-                .status,
-            204);
+  EXPECT_EQ(
+      Send("PUT", "auth/token/revoke-orphan", WithToken(parent), Secret(R"({"policies":["able"]})"))
+          .status,
+      204);
   EXPECT_FALSE(Lasts(parent));
   EXPECT_EQ(LookUp(child).at("orphan"), true);
   EXPECT_EQ(Error(Send("PUT", "auth/token/revoke-orphan", WithToken(parent))),
@@ -286,7 +288,8 @@ TEST_F(TokenEndpointsTest, AccessorsAreListedForWhoMaySudo) {
   const std::string plain = Secret(R"({"policies":["plain"]})");
   const std::string able = Secret(R"({"policies":["able"]})");
   EXPECT_EQ(Send("LIST", "auth/token/accessors", "", plain).status, 403);
-  const json::value keys = Json(Send("LIST", "auth/token/accessors", "", able)).at("data").at("keys");
+  const json::value keys =
+      Json(Send("LIST", "auth/token/accessors", "", able)).at("data").at("keys");
   EXPECT_EQ(keys.as_array().size(), 3u);
   EXPECT_THAT(json::serialize(keys), HasSubstr(fixture_.tokens.root->entry.accessor));
 }
@@ -333,8 +336,7 @@ TEST_F(TokenEndpointsTest, CapabilitiesAreThoseOfThePolicies) {
   const json::value auth = Create(R"({"policies":["app"]})");
   const std::string secret = Text(auth, "client_token");
   const std::string asked = R"("paths":["secret/data/x","other"]})";
-  const std::string expected =
-      R"({"other":["deny"],"secret/data/x":["create","read","recover"]})";
+  const std::string expected = R"({"other":["deny"],"secret/data/x":["create","read","recover"]})";
   const auto capabilities = [&](std::string path, std::string body, std::string token) {
     return json::serialize(
         Json(Send("POST", "sys/" + path, std::move(body), std::move(token))).at("data"));

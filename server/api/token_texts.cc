@@ -136,9 +136,7 @@ std::string TokenObject(const access::TokenEntry& entry, std::string_view secret
   if (entry.period > absl::ZeroDuration()) text.Number("period", Seconds(entry.period));
   text.Raw("policies", ArrayText(entry.policies)).Bool("renewable", entry.renewable);
   if (!entry.role.empty()) text.Text("role", entry.role);
-  return text.Number("ttl", expires ? SecondsLeft(entry, now) : 0)
-      .Text("type", "service")
-      .Finish();
+  return text.Number("ttl", expires ? SecondsLeft(entry, now) : 0).Text("type", "service").Finish();
 }
 
 absl::Status ChangeRole(Fields& fields, access::TokenRole* role,

@@ -115,6 +115,7 @@ class LeaseManagerImpl final : public LeaseManager {
     record.mount = mount->entry.path;
     record.path = request.path;
     record.data = response.data;
+    record.token_accessor = request.client_token_accessor;
     record.lease = *response.lease;
     record.lease.id = NewId(*mount, request.path);
     record.lease.issued = clock_->Now();
@@ -176,11 +177,10 @@ class LeaseManagerImpl final : public LeaseManager {
       const std::vector<std::string> ids = Matching(scope);
       if (ids.empty()) return done(absl::OkStatus());
       if (mode != RevokeMode::kQueue) return Condemn(ids, mode, std::move(done));
-      for (const std::string& id : ids) {
-        if (const absl::Status status = NoteEnd(id); !status.ok()) return done(status);
-      }
+      absl::Status noted;
+      for (const std::string& id : ids) noted.Update(NoteEnd(id));
       Condemn(ids, mode, [](const absl::Status&) {});
-      done(absl::OkStatus());
+      done(noted);
     });
   }
 
@@ -229,6 +229,7 @@ class LeaseManagerImpl final : public LeaseManager {
   enum class State { kWaiting, kRenewing, kRevoking };
   struct Entry {
     Group* group = nullptr;
+    std::string token_accessor;
     Gauge* gauge = nullptr;  // That counts it.
     absl::Time issued;
     absl::Time expires;
@@ -308,6 +309,8 @@ class LeaseManagerImpl final : public LeaseManager {
     const auto it = entries_.try_emplace(record.lease.id).first;
     Entry& entry = it->second;
     entry.group = &groups_[record.mount];
+    entry.token_accessor = record.token_accessor;
+    if (!entry.token_accessor.empty()) by_token_[entry.token_accessor].insert(record.lease.id);
     entry.issued = record.lease.issued;
     TakeOver(record, entry);
     Count(entry, &active_);
@@ -416,8 +419,7 @@ class LeaseManagerImpl final : public LeaseManager {
       --it->second.group->revoking;
       it->second.waiting.swap(waiting);
       if (status.ok()) {
-        Count(it->second, nullptr);
-        entries_.erase(it);
+        Forget(it);
       } else {
         NoteFailure(status, *it);
       }
@@ -429,6 +431,16 @@ class LeaseManagerImpl final : public LeaseManager {
     }
     for (Done& done : waiting) done(status);
     Arm();
+  }
+
+  void Forget(std::map<std::string, Entry, std::less<>>::iterator it)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Count(it->second, nullptr);
+    if (const auto ids = by_token_.find(it->second.token_accessor); ids != by_token_.end()) {
+      ids->second.erase(it->first);
+      if (ids->second.empty()) by_token_.erase(ids);
+    }
+    entries_.erase(it);
   }
 
   bool Forced(const std::string& id) const {
@@ -450,6 +462,11 @@ class LeaseManagerImpl final : public LeaseManager {
   std::vector<std::string> Matching(const LeaseScope& scope) const {
     std::vector<std::string> ids;
     MutexLock lock(&mutex_);
+    if (!scope.token_accessor.empty()) {
+      const auto of_token = by_token_.find(scope.token_accessor);
+      if (of_token != by_token_.end()) ids.assign(of_token->second.begin(), of_token->second.end());
+      return ids;
+    }
     if (entries_.contains(scope.id_or_prefix)) return {scope.id_or_prefix};
     if (!scope.prefix) return ids;
     const std::string folder =
@@ -617,6 +634,8 @@ class LeaseManagerImpl final : public LeaseManager {
   mutable Mutex mutex_;
   std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Group, std::less<>> groups_ ABSL_GUARDED_BY(mutex_);
+  // Ids by the accessor of the token that asked.
+  std::map<std::string, std::set<std::string>, std::less<>> by_token_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Timer> timer_ ABSL_GUARDED_BY(mutex_);
   absl::Time armed_for_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

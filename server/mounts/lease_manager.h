@@ -35,15 +35,16 @@ struct LeaseInfo {
   absl::Time next_attempt = absl::InfinitePast();
 };
 
-// Which leases: one, or all below a path.
+// Which leases: one, all below a path, or all that one token has asked for.
 struct LeaseScope {
   std::string id_or_prefix;
   bool prefix = false;
+  std::string token_accessor;  // If not empty, it alone counts.
 };
 
 enum class RevokeMode {
   kWait,   // The answer comes when the engine has revoked them.
-  kQueue,  // It comes when they are bound to be revoked.
+  kQueue,  // It comes when they are bound to be revoked. After an error only this process knows.
   kForce   // As kWait, but what the engine cannot revoke is forgotten.
 };
 
@@ -52,8 +53,8 @@ enum class RevokeMode {
 // long as it takes, after growing delays. (plugin-protocol 5.5)
 //
 // Thread-safe. Callbacks run exactly once, on any thread, possibly before the call returns, and
-// must not block. What is stored survives the host; what is in memory for each lease is its id and
-// its times.
+// must not block. What is stored survives the host; what is in memory for each lease is its id, its
+// times and whose it is.
 class LeaseManager {
  public:
   struct Dependencies {
@@ -80,8 +81,9 @@ class LeaseManager {
   // Asks engines for nothing more and waits for what is under way. Leases stay as they are.
   virtual void Stop() = 0;
 
-  // A new lease for the secret in `response`, which answers `request`. The lease comes with its id
-  // and time; or a secret that cannot be kept is revoked at once, and the error says why.
+  // A new lease for the secret in `response`, which answers `request`; it belongs to the token that
+  // asked. The lease comes with its id and time; or a secret that cannot be kept is revoked at
+  // once, and the error says why.
   virtual void Register(std::shared_ptr<const Mount> mount, const Request& request,
                         const Response& response, Granted granted) = 0;
 

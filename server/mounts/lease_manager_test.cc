@@ -106,8 +106,10 @@ class LeaseManagerTest : public ::testing::Test {
     EXPECT_TRUE(leases_->Start(table_.get()).ok());
   }
 
-  absl::StatusOr<Lease> Register(Lease lease, std::string path = "creds/a") {
+  absl::StatusOr<Lease> Register(Lease lease, std::string path = "creds/a",
+                                 std::string token_accessor = "") {
     Request request;
+    request.client_token_accessor = std::move(token_accessor);
     request.path = std::move(path);
     Response response;
     response.data = R"({"user":"u","n":1.00})";
@@ -172,6 +174,26 @@ TEST_F(LeaseManagerTest, ALeaseIsNamedAfterItsPathAndKnowsItsTimes) {
   EXPECT_TRUE(info->renewable);
   EXPECT_EQ(Leases("active"), 1);
   EXPECT_FALSE(leases_->LookUp("db/creds/a/none").has_value());
+}
+
+TEST_F(LeaseManagerTest, ATokensLeasesAreRevokedTogetherEvenAfterARestart) {
+  const std::string first = Register({.ttl = absl::Hours(1)}, "creds/a", "mine")->id;
+  const std::string second = Register({.ttl = absl::Hours(1)}, "creds/b", "mine")->id;
+  const std::string other = Register({.ttl = absl::Hours(1)}, "creds/c", "other")->id;
+  const std::string nobodys = IdOf(absl::Hours(1), "creds/d");
+  Restart();
+  absl::Status result = absl::InternalError("no answer");
+  const auto note = [&result](const absl::Status& status) { result = status; };
+  leases_->Revoke({.token_accessor = "mine"}, RevokeMode::kQueue, note);
+  EXPECT_EQ(result, absl::OkStatus());
+  scheduler_.Advance();
+  EXPECT_FALSE(leases_->LookUp(first).has_value());
+  EXPECT_FALSE(leases_->LookUp(second).has_value());
+  EXPECT_TRUE(leases_->LookUp(other).has_value());
+  EXPECT_TRUE(leases_->LookUp(nobodys).has_value());
+  EXPECT_THAT(engine().asked, SizeIs(2));
+  leases_->Revoke({.token_accessor = "mine"}, RevokeMode::kQueue, note);
+  EXPECT_EQ(result, absl::OkStatus());
 }
 
 TEST_F(LeaseManagerTest, TheMountSaysHowLongALeaseLastsThatDoesNotAndHowLongAnyMay) {

@@ -27,6 +27,7 @@ LeaseRecord FromObject(const json::object& object) {
   record.mount = TextOf(object.at("mount"));
   record.path = TextOf(object.at("path"));
   record.data = TextOf(object.at("data"));
+  record.token_accessor = TextOf(object.at("token_accessor"));
   record.lease.ttl = DurationOf(object.at("ttl"));
   record.lease.max_ttl = DurationOf(object.at("max_ttl"));
   record.lease.renewable = object.at("renewable").as_bool();
@@ -46,6 +47,7 @@ std::string StoredText(const LeaseRecord& record) {
                       {"mount", record.mount},
                       {"path", record.path},
                       {"data", record.data},
+                      {"token_accessor", record.token_accessor},
                       {"ttl", absl::ToInt64Nanoseconds(record.lease.ttl)},
                       {"max_ttl", absl::ToInt64Nanoseconds(record.lease.max_ttl)},
                       {"renewable", record.lease.renewable},

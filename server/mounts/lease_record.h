@@ -12,10 +12,11 @@ namespace belfry::mounts {
 
 // A lease as it is stored: all that renewing and revoking need. A value.
 struct LeaseRecord {
-  std::string mount;  // "database/"
-  std::string path;   // Below it, as it was asked for.
-  std::string data;   // What the client got, as JSON.
-  Lease lease;        // As the engine gave it or last renewed it, with id and time of issue.
+  std::string mount;           // "database/"
+  std::string path;            // Below it, as it was asked for.
+  std::string data;            // What the client got, as JSON.
+  std::string token_accessor;  // Of the token that asked; empty: nobody's.
+  Lease lease;  // As the engine gave it or last renewed it, with id and time of issue.
   absl::Time expires;
   std::optional<absl::Time> last_renewal;
 };
