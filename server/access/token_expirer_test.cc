@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
+
 #include "server/base/testing.h"
 
 namespace belfry::access {
@@ -128,6 +131,28 @@ TEST_F(TokenExpirerTest, TakesOverWhatItFinds) {
   EXPECT_THAT(ended_, ElementsAre("token-a"));
   scheduler_.Advance(absl::Hours(1));
   EXPECT_THAT(ended_, ElementsAre("token-a", "token-b"));
+}
+
+TEST(TokenExpirer, NobodyNeedsToAskForATokenToEnd) {
+  const SystemClock clock;
+  const std::unique_ptr<Scheduler> scheduler = NewScheduler(&clock);
+  const std::unique_ptr<Executor> executor = NewThreadPool(2);
+  const std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
+  const std::unique_ptr<TokenStore> tokens = *TokenStore::Open(storage.get(), &clock);
+  std::atomic<int> left = 20;
+  std::promise<void> ended;
+  tokens->OnEnd([&](const TokenEntry&) {
+    if (--left == 0) ended.set_value();
+  });
+  const TokenExpirer expirer(tokens.get(), &clock, scheduler.get(), executor.get());
+  const TokenEntry root = (*tokens->CreateRoot("root"))->entry;
+  for (int i = 20; i > 0; --i) {
+    auto planned =
+        PlanToken(root, CreatorRights::kSudo, {.policies = {"a"}, .ttl = absl::Milliseconds(i)});
+    ASSERT_TRUE(planned.ok() && tokens->Create(&*planned).ok());
+  }
+  ended.get_future().wait();
+  EXPECT_THAT(tokens->Accessors(), ElementsAre(root.accessor));
 }
 
 }  // namespace

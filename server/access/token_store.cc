@@ -1,12 +1,7 @@
 #include "server/access/token_store.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include <algorithm>
-#include <array>
 
-#include "absl/strings/escaping.h"
 #include "server/access/token_record.h"
 #include "server/base/ids.h"
 #include "server/base/text.h"
@@ -53,8 +48,9 @@ absl::StatusOr<std::unique_ptr<TokenStore>> TokenStore::Open(storage::Storage* s
 absl::Status TokenStore::LoadKey() {
   absl::StatusOr<std::optional<std::string>> key = storage_->Get(kKeyName);
   if (!key.ok()) return key.status();
-  key_ = *key ? **key : RandomBase62(43);  // 256 bits.
-  return *key ? absl::OkStatus() : storage_->Put(kKeyName, key_);
+  const std::string known = *key ? **key : RandomBase62(43);  // 256 bits.
+  hash_.emplace(known);
+  return *key ? absl::OkStatus() : storage_->Put(kKeyName, known);
 }
 
 absl::Status TokenStore::Load() {
@@ -97,11 +93,7 @@ void TokenStore::DropStrays() {
 }
 
 std::string TokenStore::IdOf(std::string_view secret) const {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned int size = 0;
-  HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()),
-       reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), digest.data(), &size);
-  return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), size});
+  return hash_->Of(secret);
 }
 
 absl::Status TokenStore::Write(const TokenEntry& entry) {

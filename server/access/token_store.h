@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/access/keyed_hash.h"
 #include "server/access/token.h"
 #include "server/access/token_index.h"
 #include "server/base/clock.h"
@@ -129,7 +130,7 @@ class TokenStore {
 
   storage::Storage* const storage_;
   const Clock* const clock_;
-  std::string key_;
+  std::optional<KeyedHash> hash_;  // Once its key has been read.
   std::function<void(const TokenEntry&)> on_end_ = [](const TokenEntry&) {};
   std::function<void(absl::Time)> on_earlier_expiry_ = [](absl::Time) {};
   // What look-ups see: the tokens of records_.
