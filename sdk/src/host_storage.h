@@ -10,8 +10,8 @@
 
 namespace belfry::internal {
 
-// What the storage calls of one mount have in common: the ways to its host, and what is known of it.
-// Thread-safe.
+// What the storage calls of one mount have in common: the ways to its host, and what is known of
+// it. Thread-safe.
 struct HostStorage {
   // `mount_events` must outlive it.
   HostStorage(const std::shared_ptr<grpc::Channel>& channel, MountEvents* mount_events)

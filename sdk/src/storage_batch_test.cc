@@ -12,9 +12,9 @@ namespace belfry {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using testing::EventIs;
 using testing::FailsWith;
+using ::testing::IsEmpty;
 using testing::IsNoContent;
 
 // Keeps a text under two keys, and tells of it with an event of the type that it is asked to use.

@@ -28,6 +28,9 @@ class StubbornStorage final : public storage::Storage {
   absl::Status Delete(std::string_view key) override {
     return refuse_deletes ? absl::UnavailableError("no") : base_->Delete(key);
   }
+  absl::Status Apply(std::span<const storage::Operation> operations) override {
+    return refuse_deletes ? absl::UnavailableError("no") : base_->Apply(operations);
+  }
   absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
     return base_->List(prefix);
   }

@@ -12,8 +12,8 @@ namespace {
 
 using google::protobuf::internal::WireFormatLite;
 
-constexpr std::uint32_t kBatchTag = WireFormatLite::MakeTag(
-    v1::PublishRequest::kBatchFieldNumber, WireFormatLite::WIRETYPE_VARINT);
+constexpr std::uint32_t kBatchTag =
+    WireFormatLite::MakeTag(v1::PublishRequest::kBatchFieldNumber, WireFormatLite::WIRETYPE_VARINT);
 constexpr std::uint32_t kEventTag = WireFormatLite::MakeTag(
     v1::PublishRequest::kEventsFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 

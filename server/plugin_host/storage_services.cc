@@ -44,8 +44,8 @@ class StorageService final : public pb::Storage::CallbackService {
   explicit StorageService(const GuardedStorage* guarded) : guarded_(guarded) {}
 
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
-                                                const pb::StorageGetArgs* args,
-                                                pb::StorageGetReply* reply) override {
+                                const pb::StorageGetArgs* args,
+                                pb::StorageGetReply* reply) override {
     if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
     absl::StatusOr<std::optional<std::string>> value = guarded_->storage->Get(args->key());
     if (!value.ok()) {
@@ -58,8 +58,8 @@ class StorageService final : public pb::Storage::CallbackService {
   }
 
   grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* context,
-                                                const pb::StoragePutArgs* args,
-                                                pb::StoragePutReply* reply) override {
+                                const pb::StoragePutArgs* args,
+                                pb::StoragePutReply* reply) override {
     if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
     if (!guarded_->writable) {
       reply->set_err(wire::kSetupReadOnlyText);
@@ -72,8 +72,8 @@ class StorageService final : public pb::Storage::CallbackService {
   }
 
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
-                                                   const pb::StorageDeleteArgs* args,
-                                                   pb::StorageDeleteReply* reply) override {
+                                   const pb::StorageDeleteArgs* args,
+                                   pb::StorageDeleteReply* reply) override {
     if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
     if (!guarded_->writable) {
       reply->set_err(wire::kSetupReadOnlyText);
@@ -84,8 +84,8 @@ class StorageService final : public pb::Storage::CallbackService {
   }
 
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
-                                                 const pb::StorageListArgs* args,
-                                                 pb::StorageListReply* reply) override {
+                                 const pb::StorageListArgs* args,
+                                 pb::StorageListReply* reply) override {
     if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
     const absl::StatusOr<std::vector<std::string>> keys = guarded_->storage->List(args->prefix());
     if (!keys.ok()) {
@@ -106,8 +106,7 @@ class BatchService final : public v1::Storage::CallbackService {
       : guarded_(guarded), acceptor_(acceptor), limits_(limits) {}
 
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
-                                                const v1::ApplyRequest* request,
-                                                v1::ApplyReply* reply) override {
+                                  const v1::ApplyRequest* request, v1::ApplyReply* reply) override {
     if (const absl::Status status = Store(*request); !status.ok())
       return Finish(context, {static_cast<StatusCode>(status.code()), Text(status)});
     if (request->events_size() > 0) Tell(*request, reply);

@@ -23,7 +23,6 @@ struct GuardedStorage {
 std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded);
 // Several changes at once, and the events that tell of them. (belfry.v1.Storage)
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
-                                               const EventAcceptor* acceptor,
-                                               const Limits* limits);
+                                               const EventAcceptor* acceptor, const Limits* limits);
 
 }  // namespace belfry::plugin_host
