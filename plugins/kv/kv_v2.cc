@@ -101,7 +101,8 @@ absl::Status CheckAndSet(const Request& request, const KeyMetadata& metadata,
 absl::StatusOr<Json> DataOf(const Request& request) {
   const auto data = request.data().find("data");
   if (data == request.data().end()) return absl::InvalidArgumentError("no data provided");
-  if (data->second.is_null()) return Json();
+  // As most are; nothing to convert.
+  if (data->second.is_null() || data->second.if_object() != nullptr) return data->second;
   BELFRY_ASSIGN_OR_RETURN(auto object, ConvertTo<Json::Object>(data->second));
   return Json(std::move(object));
 }

@@ -214,6 +214,7 @@ absl::Status AddMembers(const Json& value, Json::Object& object) {
 }
 
 absl::StatusOr<std::any> ToObject(const Json& value) {
+  if (const Json::Object* given = value.if_object()) return std::any(*given);
   Json::Object object;
   const absl::Status added = AddMembers(value, object);
   if (!added.ok()) return added;
