@@ -36,14 +36,12 @@ void TokenExpirer::WakeBy(absl::Time time) {
   old = std::exchange(timer_, scheduler_->At(time, [this] { Post(); }));
 }
 
-// On the executor, or here when it takes no more.
 void TokenExpirer::Post() {
   work_.Enter();
-  absl::AnyInvocable<void()> task = [this] {
+  RunOn(*executor_, [this] {
     Expire();
     work_.Leave();
-  };
-  if (!executor_->Post(std::move(task))) task();
+  });
 }
 
 void TokenExpirer::Expire() {

@@ -85,20 +85,24 @@ class ApiImpl final : public Api {
   }
 
   // Before the client learns that the request is done, its token has ended.
-  void EndTokenFirst(const access::Identity& identity, Respond* respond) const {
-    *respond = [this, identity, respond = std::move(*respond)](HttpResponse response) mutable {
-      RunOnExecutor(
-          dependencies_, [this, identity = std::move(identity), respond = std::move(respond),
-                          response = std::move(response)]() mutable {
-            const absl::Status status = dependencies_.authorizer->EndLastUse(identity);
-            if (!status.ok()) {
-              dependencies_.logger.Error(
-                  "a token that is used up could not be deleted",
-                  {{"accessor", identity.accessor}, {"error", std::string(status.message())}});
-            }
-            respond(std::move(response));
-          });
+  void EndTokenFirst(access::Identity identity, Respond* respond) const {
+    *respond = [this, identity = std::move(identity),
+                respond = std::move(*respond)](HttpResponse response) mutable {
+      RunOn(*dependencies_.executor,
+            [this, identity = std::move(identity), respond = std::move(respond),
+             response = std::move(response)]() mutable {
+              EndToken(identity);
+              respond(std::move(response));
+            });
     };
+  }
+
+  void EndToken(const access::Identity& identity) const {
+    const absl::Status status = dependencies_.authorizer->EndLastUse(identity);
+    if (status.ok()) return;
+    dependencies_.logger.Error(
+        "a token that is used up could not be deleted",
+        {{"accessor", identity.accessor}, {"error", std::string(status.message())}});
   }
 
   bool IsOpenToEverybody(std::string_view path) const {

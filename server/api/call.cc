@@ -58,10 +58,6 @@ bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existen
   return MayAsk(*dependencies.authorizer, call.identity, capability, call.path, call.data);
 }
 
-void RunOnExecutor(const Dependencies& dependencies, absl::AnyInvocable<void()> work) {
-  if (!dependencies.executor->Post(std::move(work))) work();
-}
-
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
                       HttpResponse (*answer)(const Dependencies&, const Call&)) {
   // Shared: when the executor refuses the work, it is answered here.

@@ -38,9 +38,6 @@ bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identi
 // Whether the policies allow the call: a write creates what is missing.
 bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existence existence);
 
-// Runs `work` where it may block; here, when too much waits there already.
-void RunOnExecutor(const Dependencies& dependencies, absl::AnyInvocable<void()> work);
-
 // Has `answer` run where it may block, or responds with 503 when too much waits there already.
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
                       HttpResponse (*answer)(const Dependencies&, const Call&));

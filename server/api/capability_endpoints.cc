@@ -43,7 +43,13 @@ std::variant<access::Identity, HttpResponse> Subject(const Dependencies& depende
                                : OwnerOfAccessor(dependencies, fields.Text("accessor"));
 }
 
-HttpResponse Answer(const Dependencies& dependencies, const Call& call) {
+}  // namespace
+
+bool IsCapabilitiesPath(std::string_view path) {
+  return path == kByToken || path == kSelf || path == kByAccessor;
+}
+
+HttpResponse AnswerCapabilities(const Dependencies& dependencies, const Call& call) {
   if (call.operation != mounts::Operation::kUpdate) {
     return UnsupportedOperation();
   }
@@ -64,16 +70,6 @@ HttpResponse Answer(const Dependencies& dependencies, const Call& call) {
   for (const auto& [path, list] : lists) object.Raw(path, list);
   const std::string data = object.Finish();
   return InjectedAnswer({.request_id = call.id, .data = data, .mount_type = "system"});
-}
-
-}  // namespace
-
-bool IsCapabilitiesPath(std::string_view path) {
-  return path == kByToken || path == kSelf || path == kByAccessor;
-}
-
-void AnswerCapabilities(const Dependencies& dependencies, Call call, Respond respond) {
-  respond(Answer(dependencies, call));
 }
 
 }  // namespace belfry::api

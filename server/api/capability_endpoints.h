@@ -13,7 +13,7 @@ namespace belfry::api {
 // Whether AnswerCapabilities is to answer `path`.
 bool IsCapabilitiesPath(std::string_view path);
 
-// For a caller who may ask. Answers before it returns.
-void AnswerCapabilities(const Dependencies& dependencies, Call call, Respond respond);
+// For a caller who may ask.
+HttpResponse AnswerCapabilities(const Dependencies& dependencies, const Call& call);
 
 }  // namespace belfry::api

@@ -15,10 +15,9 @@ using ::testing::HasSubstr;
 
 class RoleEndpointsTest : public ::testing::Test {
  protected:
-  HttpResponse Send(std::string method, std::string name, std::string body = "",
+  HttpResponse Send(std::string method, const std::string& name, std::string body = "",
                     std::string token = "root") {
-    HttpRequest request =
-        AsRoot(std::move(method), "/v1/auth/token/roles" + std::move(name), std::move(body));
+    HttpRequest request = AsRoot(std::move(method), "/v1/auth/token/roles" + name, std::move(body));
     request.headers = {{"X-Vault-Token", std::move(token)}};
     return fixture_.Send(std::move(request));
   }

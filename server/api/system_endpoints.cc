@@ -35,11 +35,11 @@ struct Family {
   void (*answer)(const Dependencies& dependencies, Call call, Respond respond);
 };
 
-constexpr Family kFamilies[] = {
-    {&IsMountsPath, &AnswerMounts}, {&IsPolicyPath, &AnswerPolicies},
-    {&IsTokenPath, &AnswerTokens},  {&IsPluginsPath, &AnswerPlugins},
-    {&IsLeasesPath, &AnswerLeases}, {&IsCapabilitiesPath, &AnswerCapabilities},
-};
+constexpr Family kFamilies[] = {{&IsMountsPath, &AnswerMounts},
+                                {&IsPolicyPath, &AnswerPolicies},
+                                {&IsTokenPath, &AnswerTokens},
+                                {&IsPluginsPath, &AnswerPlugins},
+                                {&IsLeasesPath, &AnswerLeases}};
 
 std::string WithSlash(std::string_view path) {
   return Concat({path, path.ends_with("/") ? "" : "/"});
@@ -152,7 +152,8 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(ErrorAnswer(404, "enterprise-only feature"));
     return;
   }
-  respond(AnswerKnown(call));
+  respond(IsCapabilitiesPath(call.path) ? AnswerCapabilities(dependencies_, call)
+                                        : AnswerKnown(call));
 }
 
 HttpResponse SystemEndpoints::AnswerKnown(const Call& call) const {

@@ -21,7 +21,7 @@ constexpr char kInvalid[] = "2 errors occurred:\n\t* permission denied\n\t* inva
 
 class TokenEndpointsTest : public ::testing::Test {
  protected:
-  HttpResponse Send(std::string method, std::string path, std::string body = "",
+  HttpResponse Send(std::string method, const std::string& path, std::string body = "",
                     std::string token = "root") {
     HttpRequest request = AsRoot(std::move(method), "/v1/" + path, std::move(body));
     request.headers = {{"X-Vault-Token", std::move(token)}};
@@ -41,8 +41,8 @@ class TokenEndpointsTest : public ::testing::Test {
   }
   // The auth block of a new token.
   json::value Create(std::string body, std::string token = "root",
-                     std::string path = "auth/token/create") {
-    return Json(Send("POST", std::move(path), std::move(body), std::move(token))).at("auth");
+                     const std::string& path = "auth/token/create") {
+    return Json(Send("POST", path, std::move(body), std::move(token))).at("auth");
   }
   std::string Secret(std::string body, std::string token = "root") {
     return Text(Create(std::move(body), std::move(token)), "client_token");
@@ -337,7 +337,7 @@ TEST_F(TokenEndpointsTest, CapabilitiesAreThoseOfThePolicies) {
   const std::string secret = Text(auth, "client_token");
   const std::string asked = R"("paths":["secret/data/x","other"]})";
   const std::string expected = R"({"other":["deny"],"secret/data/x":["create","read","recover"]})";
-  const auto capabilities = [&](std::string path, std::string body, std::string token) {
+  const auto capabilities = [&](const std::string& path, std::string body, std::string token) {
     return json::serialize(
         Json(Send("POST", "sys/" + path, std::move(body), std::move(token))).at("data"));
   };

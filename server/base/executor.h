@@ -17,6 +17,9 @@ class Executor {
   [[nodiscard]] virtual bool Post(absl::AnyInvocable<void()>&& work) = 0;
 };
 
+// Runs `work` there, or here when too much is waiting already.
+void RunOn(Executor& executor, absl::AnyInvocable<void()> work);
+
 // A fixed number of threads, and at most `max_waiting_tasks` tasks that wait for one. Destroying it
 // runs what was posted and waits for it.
 std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks = 1024);

@@ -259,15 +259,14 @@ class LeaseManagerImpl final : public LeaseManager {
     if (gauge != nullptr) gauge->Add(1);
   }
 
-  // On the executor, or here when it takes no more. Stop waits for it.
+  // Stop waits for it.
   void Run(absl::AnyInvocable<void()> work) {
     work_.Enter();
-    absl::AnyInvocable<void()> task = [this, work = std::move(work)]() mutable {
+    RunOn(*executor_, [this, work = std::move(work)]() mutable {
       work();
       work = nullptr;
       work_.Leave();
-    };
-    if (!executor_->Post(std::move(task))) task();
+    });
   }
 
   absl::StatusOr<LeaseRecord> Load(std::string_view id) const {
