@@ -87,8 +87,11 @@ void TokenStore::DropStrays() {
     if (record.token->entry.orphan()) SetLifetimes(record);
   }
   for (const std::string& id : strays) {
+    const auto stray = records_.find(id);
+    if (stray == records_.end()) continue;  // It went with its parent.
     // If it cannot be deleted now, it is a stray again the next time.
-    End(id, TokenEnd::kParentRevoked, &nobody).IgnoreError();
+    storage_->Delete(StorageKey(id)).IgnoreError();
+    Drop(stray, TokenEnd::kParentRevoked, &nobody);
   }
 }
 
@@ -293,10 +296,13 @@ absl::Status TokenStore::End(const std::string& id, TokenEnd end, Farewells* far
   const auto top = records_.find(id);
   if (top == records_.end()) return absl::OkStatus();
   if (absl::Status status = storage_->Delete(StorageKey(id)); !status.ok()) return status;
+  Drop(top, end, farewells);
+  return absl::OkStatus();
+}
+
+void TokenStore::Drop(Records::iterator top, TokenEnd end, Farewells* farewells) {
   const auto parent = records_.find(top->second.token->entry.parent);
-  if (parent != records_.end()) {
-    parent->second.children.erase(id);
-  }
+  if (parent != records_.end()) parent->second.children.erase(top->first);
   std::vector<std::string> waiting(top->second.children.begin(), top->second.children.end());
   Forget(top, end, farewells);
   while (!waiting.empty()) {
@@ -307,7 +313,6 @@ absl::Status TokenStore::End(const std::string& id, TokenEnd end, Farewells* far
     storage_->Delete(StorageKey(it->first)).IgnoreError();
     Forget(it, TokenEnd::kParentRevoked, farewells);
   }
-  return absl::OkStatus();
 }
 
 void TokenStore::Forget(Records::iterator it, TokenEnd end, Farewells* farewells) {

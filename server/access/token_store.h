@@ -120,6 +120,9 @@ class TokenStore {
   void SetLifetimes(Record& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status End(const std::string& id, TokenEnd end, Farewells* farewells)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Forgets a token that has gone from storage, and all that descend from it.
+  void Drop(Records::iterator top, TokenEnd end, Farewells* farewells)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Forget(Records::iterator it, TokenEnd end, Farewells* farewells)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Expire(Farewells* farewells) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -297,6 +297,11 @@ TEST_F(TokenStoreTest, AChildThatOutlivedItsParentOnStorageIsDroppedAtTheNextSta
   const std::string child = Create(EntryOf(parent));
   // As after a crash between the two deletions.
   ASSERT_EQ(storage_.Delete("id/" + EntryOf(parent).id), absl::OkStatus());
+  // Not even where it cannot be deleted is it a token.
+  storage_.refuse_deletes = true;
+  Open();
+  EXPECT_FALSE(Lasts(child));
+  storage_.refuse_deletes = false;
   Open();
   EXPECT_FALSE(Lasts(child));
   EXPECT_THAT(*storage_.List("id/"), ElementsAre(root_.id));

@@ -49,7 +49,6 @@ std::string WithSlash(std::string_view path) {
 
 SystemEndpoints::SystemEndpoints(const Dependencies* dependencies)
     : dependencies_(*dependencies),
-      started_(dependencies->clock->Now()),
       cluster_name_(Concat({"belfry-cluster-", NewUuid().substr(0, 8)})),
       cluster_id_(NewUuid()),
       token_accessor_(NewMountAccessor("auth_token")),
@@ -129,6 +128,8 @@ bool SystemEndpoints::Owns(std::string_view path) const {
 void SystemEndpoints::Answer(Call call, Respond respond) const {
   if (call.operation != Operation::kList) {
     call.path = std::string(WithoutSuffix(call.path, "/"));
+    // Whatever is taken off from here on, the policies would not have been asked about.
+    if (call.path.ends_with("/")) return respond(ErrorAnswer(404, OneError(kUnsupportedPath)));
   }
   if (call.path.starts_with(Concat({kUiMounts, "/"}))) {
     respond(MountForUi(call));

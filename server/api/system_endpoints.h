@@ -44,7 +44,6 @@ class SystemEndpoints {
   std::string TokenMethodText(bool effective) const;
 
   const Dependencies& dependencies_;
-  const absl::Time started_;
   const std::string cluster_name_;
   const std::string cluster_id_;
   const std::string token_accessor_;

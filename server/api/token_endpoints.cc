@@ -224,7 +224,7 @@ struct Endpoint {
 };
 
 constexpr Endpoint kEndpoints[] = {
-    {"accessors", Operation::kList, Where::kExecutor, &ListAccessors},
+    {"accessors/", Operation::kList, Where::kExecutor, &ListAccessors},
     {"create", Operation::kUpdate, Where::kExecutor, &Create},
     {"create-orphan", Operation::kUpdate, Where::kExecutor, &Create},
     {kAnyRole, Operation::kUpdate, Where::kExecutor, &CreateWithRole},
@@ -247,7 +247,7 @@ constexpr Endpoint kEndpoints[] = {
 std::string_view NameIn(std::string_view path) {
   const bool with_role =
       path.starts_with(kCreateWithRole) && access::IsRoleName(path.substr(kCreateWithRole.size()));
-  return with_role ? kAnyRole : WithoutSuffix(WithoutPrefix(path, kTokens), "/");
+  return with_role ? kAnyRole : WithoutPrefix(path, kTokens);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from conftest import BIN, PATIENCE
+from conftest import BIN, eventually
 
 INVALID = {"errors": ["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}
 DENIED = {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
@@ -22,16 +22,6 @@ def look_up(server, token):
 
 def write_policy(server, name, text):
     assert server.request("PUT", f"sys/policies/acl/{name}", {"policy": text}).status == 204
-
-
-def wait_for(condition):
-    """Asks again and again: expiry is the server's own doing, and tells nobody who is not connected."""
-    tick = threading.Event()
-    for _ in range(int(PATIENCE * 20)):
-        if condition():
-            return
-        tick.wait(0.05)
-    raise AssertionError("it did not happen in time")
 
 
 def test_a_revoked_token_takes_its_tree_with_it(server):
@@ -92,12 +82,12 @@ def test_a_token_expires_with_its_children(server):
     assert short["lease_duration"] == 2
     child = create(server, short["client_token"], ttl="1h")["client_token"]
     assert look_up(server, child).status == 200
-    wait_for(lambda: look_up(server, short["client_token"]).status == 403)
+    assert eventually(lambda: look_up(server, short["client_token"]).status == 403)
     assert look_up(server, child).json == INVALID
     renewed = create(server, policies=["default"], ttl="1h")["client_token"]
     answer = server.request("PUT", "auth/token/renew-self", {"increment": "1s"}, token=renewed)
     assert answer.json["auth"]["lease_duration"] == 1
-    wait_for(lambda: look_up(server, renewed).status == 403)
+    assert eventually(lambda: look_up(server, renewed).status == 403)
 
 
 def test_a_role_gives_what_its_user_does_not_have(server):
@@ -154,12 +144,28 @@ def test_what_a_token_was_lent_goes_with_it(lender):
     revoked = create(lender, policies=["borrower"])["client_token"]
     ids = [lend(lender, name, revoked) for name in ("anna", "bob")]
     assert lender.request("PUT", "auth/token/revoke", {"token": revoked}).status == 204
-    wait_for(lambda: log(lender) == [f"revoked anna {ids[0]}", f"revoked bob {ids[1]}"])
+    assert eventually(lambda: log(lender) == [f"revoked anna {ids[0]}", f"revoked bob {ids[1]}"])
     # Nobody asks for this one again: the server ends it by itself.
     expiring = create(lender, policies=["borrower"], ttl="2s")["client_token"]
     ids.append(lend(lender, "carla", expiring))
-    wait_for(lambda: f"revoked carla {ids[2]}" in log(lender))
+    assert eventually(lambda: f"revoked carla {ids[2]}" in log(lender))
     once = create(lender, policies=["borrower"], num_uses=1)["client_token"]
     assert lender.request("GET", "db/creds/dora", token=once).status == 400
-    wait_for(lambda: len(log(lender)) == 4)
+    assert eventually(lambda: len(log(lender)) == 4)
     assert lender.request("PUT", "sys/leases/lookup", {"lease_id": kept}).status == 200
+
+
+def test_no_second_slash_gets_around_a_policy(server):
+    write_policy(server, "tokens", """
+        path "auth/token/*" { capabilities = ["update", "list"] }
+        path "auth/token/create" { capabilities = ["deny"] }""")
+    plain = create(server, policies=["tokens"])["client_token"]
+    victim = create(server)["client_token"]
+    for slashes in ["", "/", "//", "///"]:
+        refused = server.request("POST", f"auth/token/revoke-orphan{slashes}", {"token": victim}, token=plain)
+        assert refused.status == (404 if len(slashes) > 1 else 403), (slashes, refused.text)
+        refused = server.request("POST", f"auth/token/create{slashes}", {}, token=plain)
+        assert refused.status == (404 if len(slashes) > 1 else 403), (slashes, refused.text)
+        refused = server.request("LIST", f"auth/token/accessors{slashes}", token=plain)
+        assert refused.status == (404 if len(slashes) > 1 else 403), (slashes, refused.text)
+    assert look_up(server, victim).status == 200
