@@ -16,6 +16,7 @@ struct Limits {
   // still fit.
   std::size_t max_event_bytes = 30 * 1024;
   std::size_t max_events_per_batch = 4096;
+  std::size_t max_event_batch_bytes = 128 * 1024 * 1024;
   // What a plugin may change in its storage at once.
   std::size_t max_operations_per_batch = 4096;
 

@@ -24,13 +24,19 @@ void EventAcceptor::Accept(std::span<const SentEvent> events, google::protobuf::
     }
   }
   if (!accepted.empty()) services_->publisher->Publish(accepted);
-  if (rejected->empty()) return;
-  // One line for all of them: a plugin must not be able to flood the log.
+  if (rejected->empty() || !MayLog(now)) return;
   services_->logger.Warn("refused events of a plugin",
                          {{"mount", services_->plugin_info.mount_path()},
                           {"plugin", services_->plugin_info.plugin()},
                           {"refused", std::to_string(rejected->size())},
                           {"first_reason", rejected->Get(0).reason()}});
+}
+
+bool EventAcceptor::MayLog(absl::Time now) const {
+  MutexLock lock(&mutex_);
+  if (now - last_logged_ < absl::Minutes(1)) return false;
+  last_logged_ = now;
+  return true;
 }
 
 void EventAcceptor::Reject(std::size_t index, const absl::Status& status,

@@ -32,8 +32,12 @@ bool ReadBytes(google::protobuf::io::CodedInputStream& in, std::string_view* byt
 
 }  // namespace
 
-absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, std::size_t max_events,
+absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, const Limits& limits,
                                            google::protobuf::Arena* arena) {
+  if (wire.size() > limits.max_event_batch_bytes) {
+    return absl::ResourceExhaustedError(
+        Concat({"a batch may have ", std::to_string(limits.max_event_batch_bytes), " bytes"}));
+  }
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(wire.data()),
                                             static_cast<int>(wire.size()));
   const absl::Status malformed = absl::InvalidArgumentError("the batch of events cannot be read");
@@ -42,9 +46,9 @@ absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, std::size_t ma
     if (tag == kBatchTag) {
       if (!in.ReadVarint64(&batch.number)) return malformed;
     } else if (tag == kEventTag) {
-      if (batch.events.size() == max_events) {
+      if (batch.events.size() == limits.max_events_per_batch) {
         return absl::ResourceExhaustedError(
-            Concat({"a batch may have ", std::to_string(max_events), " events"}));
+            Concat({"a batch may have ", std::to_string(limits.max_events_per_batch), " events"}));
       }
       std::string_view bytes;
       auto* event = google::protobuf::Arena::CreateMessage<logical::EventReceived>(arena);

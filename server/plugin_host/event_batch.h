@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "google/protobuf/arena.h"
 #include "proto/vault/event.pb.h"
+#include "server/base/limits.h"
 
 namespace belfry::plugin_host {
 
@@ -25,9 +26,9 @@ struct EventBatch {
 
 // Reads an encoded PublishRequest; its events lie on `arena`. Not by protobuf alone, which does not
 // say how large each event was: to count that anew takes a tenth of the time that a batch takes.
-// InvalidArgument when it is none, ResourceExhausted when it has more than `max_events`. Pure,
+// InvalidArgument when it is none, ResourceExhausted when it is beyond `limits`. Pure,
 // thread-safe.
-absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, std::size_t max_events,
+absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, const Limits& limits,
                                            google::protobuf::Arena* arena);
 
 }  // namespace belfry::plugin_host

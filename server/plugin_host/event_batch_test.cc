@@ -7,12 +7,10 @@
 namespace belfry::plugin_host {
 namespace {
 
-constexpr std::size_t kMaxEvents = 3;
-
 class EventBatchTest : public ::testing::Test {
  protected:
   absl::StatusOr<EventBatch> Parse(std::string_view wire) {
-    return ParseEventBatch(wire, kMaxEvents, &arena_);
+    return ParseEventBatch(wire, limits_, &arena_);
   }
 
   static v1::PublishRequest Request(int events) {
@@ -26,6 +24,7 @@ class EventBatchTest : public ::testing::Test {
     return request;
   }
 
+  const Limits limits_{.max_events_per_batch = 3, .max_event_batch_bytes = 1024};
   google::protobuf::Arena arena_;
 };
 
@@ -80,6 +79,8 @@ TEST_F(EventBatchTest, TooManyEventsAreExhausted) {
   EXPECT_TRUE(Parse(Request(3).SerializeAsString()).ok());
   EXPECT_EQ(Parse(Request(4).SerializeAsString()).status(),
             absl::ResourceExhaustedError("a batch may have 3 events"));
+  EXPECT_EQ(Parse(std::string(1025, 'x')).status(),
+            absl::ResourceExhaustedError("a batch may have 1024 bytes"));
 }
 
 }  // namespace

@@ -50,9 +50,8 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
     if (!request_.DumpToSingleSlice(&wire).ok())
       return {StatusCode::INTERNAL, "the batch of events cannot be read"};
     arena_.Reset();
-    const absl::StatusOr<EventBatch> batch =
-        ParseEventBatch({reinterpret_cast<const char*>(wire.begin()), wire.size()},
-                        services_->limits.max_events_per_batch, &arena_);
+    const absl::StatusOr<EventBatch> batch = ParseEventBatch(
+        {reinterpret_cast<const char*>(wire.begin()), wire.size()}, services_->limits, &arena_);
     if (!batch.ok()) {
       return {static_cast<StatusCode>(batch.status().code()),
               std::string(ToStd(batch.status().message()))};

@@ -124,7 +124,7 @@ TEST_F(HostServicesTest, AForgedEventIsRefusedAndItsNeighboursGoThrough) {
   EXPECT_NE(log_->Lines()[0].find("mount=honest/"), std::string::npos);
 }
 
-TEST_F(HostServicesTest, AWhollyRefusedBatchIsOneLogLine) {
+TEST_F(HostServicesTest, WhatIsRefusedIsALogLineAMinute) {
   v1::PublishRequest request;
   for (int i = 0; i < 100; ++i) request.add_events();
   grpc::ClientContext context;
@@ -135,6 +135,14 @@ TEST_F(HostServicesTest, AWhollyRefusedBatchIsOneLogLine) {
   ASSERT_TRUE(stream->Read(&reply));
   EXPECT_EQ(reply.rejected_size(), 100);
   EXPECT_EQ(log_->Lines().size(), 1u);
+  const auto send_again = [&] {
+    return stream->Write(request) && stream->Read(&reply) && reply.rejected_size() == 100;
+  };
+  ASSERT_TRUE(send_again());
+  EXPECT_EQ(log_->Lines().size(), 1u);
+  clock_.Advance(absl::Minutes(1));
+  ASSERT_TRUE(send_again());
+  EXPECT_EQ(log_->Lines().size(), 2u);
 }
 
 TEST_F(HostServicesTest, NothingOfABatchIsLeftInTheNext) {

@@ -81,7 +81,7 @@ void belfry::fuzz::Examine(std::string_view input) {
   using google::protobuf::Arena;
   static const Limits limits = plugin_host::SmallLimits();
   Arena arena;
-  const auto batch = plugin_host::ParseEventBatch(input, limits.max_events_per_batch, &arena);
+  const auto batch = plugin_host::ParseEventBatch(input, limits, &arena);
   v1::PublishRequest request;
   if (request.ParseFromArray(input.data(), static_cast<int>(input.size()))) {
     BELFRY_CLAIM(batch.ok() || absl::IsResourceExhausted(batch.status()));
