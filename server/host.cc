@@ -59,10 +59,14 @@ class HostImpl final : public Host {
 
   ~HostImpl() override {
     http_.reset();
-    token_expirer_.reset();
     if (leases_) leases_->Stop();
-    executor_.reset();
+    // Requests under way end here, and what ends with them may still need the executor.
     StopMounts();
+    executor_.reset();
+    // What a request has mounted since.
+    StopMounts();
+    // Nobody makes tokens any more.
+    token_expirer_.reset();
   }
 
   absl::Status Start() {

@@ -4,12 +4,13 @@
 
 #include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
-#include "sdk/src/random.h"
+#include "server/base/ids.h"
 
 namespace belfry::internal {
 namespace {
 
-// A stream may break between being chosen and being used; more often than that it is the host.
+// A stream may break between being chosen and being used; more often than that without an answer
+// it is the host.
 constexpr int kMaxAttempts = 3;
 
 constexpr char kTooSlow[] = "the host is too slow to take more events";
@@ -60,9 +61,12 @@ std::vector<absl::Status> EventStream::Send(absl::Span<const Event> events) {
   // Shared with the stream's batches: this may give up first.
   const auto answers = std::make_shared<EventAnswers>(events.size());
   absl::Status rest = absl::UnavailableError(kUnsent);
+  std::size_t left = events.size();
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     const std::vector<std::size_t> open = answers->Open();
     if (open.empty()) break;
+    if (open.size() < left) attempt = 0;
+    left = open.size();
     const std::shared_ptr<PublishCall> call = CurrentCall();
     const absl::Status status =
         call ? SendOver(*call, events, open, answers) : SendUnary(events, open, *answers);

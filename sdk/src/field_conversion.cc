@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "belfry/request.h"
+#include "server/base/duration.h"
 #include "server/base/text.h"
 
 namespace belfry::internal {
@@ -108,38 +109,17 @@ absl::StatusOr<bool> ToBool(const Json& value) {
   if (const bool* boolean = value.if_bool()) return *boolean;
   const absl::StatusOr<std::string> text = ToText(value);
   if (!text.ok()) return Mismatch(value, "a boolean");
-  for (const char* yes : {"1", "t", "T", "true", "TRUE", "True"}) {
-    if (*text == yes) return true;
-  }
-  for (const char* no : {"", "0", "f", "F", "false", "FALSE", "False"}) {
-    if (*text == no) return false;
-  }
+  if (text->empty()) return false;
+  if (const std::optional<bool> boolean = ParseBool(*text)) return *boolean;
   return absl::InvalidArgumentError(absl::StrCat(
       "cannot parse '' as bool: strconv.ParseBool: parsing ", value.Dump(), ": invalid syntax"));
-}
-
-// A decimal number of seconds, or what has units; days are not among Go's, but Vault adds them.
-std::optional<absl::Duration> ParseDuration(std::string_view text) {
-  const absl::Duration unit = text.ends_with('d') ? absl::Hours(24) : absl::Seconds(1);
-  std::string_view digits = text.substr(0, text.size() - (text.ends_with('d') ? 1 : 0));
-  if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
-  std::int64_t number = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, number);
-  if (error == std::errc() && stop == end) return number * unit;
-  absl::Duration duration;
-  if (!absl::ParseDuration(ToAbsl(text), &duration)) return std::nullopt;
-  return duration;
 }
 
 absl::StatusOr<absl::Duration> ToDuration(const Json& value) {
   if (value.if_bool() != nullptr) return Mismatch(value, "a duration");
   const absl::StatusOr<std::string> text = ToText(value);
   if (!text.ok()) return Mismatch(value, "a duration");
-  if (text->empty()) return absl::ZeroDuration();
-  const std::optional<absl::Duration> duration = ParseDuration(*text);
-  // What Go's durations can hold: 292 years.
-  if (duration && absl::AbsDuration(*duration) <= absl::Nanoseconds(INT64_MAX)) return *duration;
+  if (const std::optional<absl::Duration> duration = ParseDuration(*text)) return *duration;
   return absl::InvalidArgumentError(absl::StrCat("time: invalid duration \"", *text, "\""));
 }
 

@@ -38,7 +38,7 @@ Json FieldToJson(const std::any& value, FieldType type);
 // are durations, "a,b" is a list, a list of objects is the object of all their members; null is the
 // type's zero. But a number is what it is written as: 1.5 is no integer, and no duration.
 // InvalidArgument with the text that follows 'error converting input for field "x": ', which
-// repeats no value that may be a secret's.
+// repeats only what should have been a number, a boolean, a time or a duration.
 absl::StatusOr<std::any> ConvertField(const Json& value, FieldType type);
 
 }  // namespace belfry::internal

@@ -20,7 +20,9 @@ class MountEvents final : public EventSender {
   MountEvents(EventStream* stream, const PluginLog* log) : stream_(stream), log_(log) {}
 
   // What SendOrLog does when an event was not sent.
-  void NoteFailure(std::string_view type, const absl::Status& status) { LogFailure(type, status); }
+  void NoteFailure(std::string_view type, const absl::Status& status) {
+    if (!absl::IsFailedPrecondition(status)) LogFailure(type, status);
+  }
 
  private:
   std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {

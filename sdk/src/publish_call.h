@@ -36,7 +36,7 @@ enum class AddResult {
 
 // One life of the Publish stream. (belfry.v1.EventProducer)
 //
-// Threads: Add, broken and done from any; the On… functions are gRPC's.
+// Threads: the On… functions are gRPC's, all others from any.
 // Lifetime: made by Start only; must outlive done(), and must not be destroyed by a callback of
 // gRPC. Its context holds the channel, and gRPC 1.51 frees what its callback threads run on when
 // the last channel goes: on such a thread that would be under its own feet.

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <optional>
 
-#include "sdk/src/random.h"
+#include "server/base/ids.h"
 #include "server/base/text.h"
 
 namespace belfry::internal {

@@ -88,5 +88,12 @@ TEST_P(StorageBatchTest, OneByOneEndsAtTheFirstPutThatFails) {
   EXPECT_THAT(host_->events(), IsEmpty());
 }
 
+TEST_P(StorageBatchTest, OneByOneGoesOnAfterADeleteThatFails) {
+  // After the existence check and both Puts.
+  host_->storage().FailAfter(3, absl::InternalError("full"));
+  EXPECT_THAT(Write("a"), FailsWith(absl::StatusCode::kAborted, "full"));
+  EXPECT_EQ(Stored(), "a a o");
+}
+
 }  // namespace
 }  // namespace belfry

@@ -2,8 +2,8 @@
 
 #include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
-#include "sdk/src/random.h"
 #include "sdk/wire/handshake.h"
+#include "server/base/ids.h"
 
 namespace belfry::internal {
 namespace {

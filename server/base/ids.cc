@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <span>
+#include <cstring>
 
 #include "absl/strings/escaping.h"
 #include "server/base/text.h"
@@ -13,31 +13,48 @@
 namespace belfry {
 namespace {
 
-// Without randomness there are no secrets: the process does not go on.
+// Never given out before, and never again. Drawn many at a time: a draw takes some 500 ns, however
+// small, and an event needs an id every 2,000.
+std::array<unsigned char, 16> NextRandom() {
+  thread_local std::array<unsigned char, 1024> drawn;
+  thread_local std::size_t used = drawn.size();
+  if (used == drawn.size()) {
+    FillRandom(drawn);
+    used = 0;
+  }
+  std::array<unsigned char, 16> next;
+  std::memcpy(next.data(), &drawn[used], next.size());
+  used += next.size();
+  return next;
+}
+
+}  // namespace
+
 void FillRandom(std::span<unsigned char> bytes) {
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1) return;
   std::fputs("belfry: the system gives no random bytes\n", stderr);
   std::abort();
 }
 
-template <std::size_t kBytes>
-std::string RandomHex() {
-  std::array<unsigned char, kBytes> bytes;
-  FillRandom(bytes);
-  return absl::BytesToHexString({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
-
-}  // namespace
-
 std::string NewUuid() {
-  const std::string hex = RandomHex<16>();
-  const std::string_view view = hex;
-  return Concat({view.substr(0, 8), "-", view.substr(8, 4), "-", view.substr(12, 4), "-",
-                 view.substr(16, 4), "-", view.substr(20)});
+  constexpr std::string_view kHex = "0123456789abcdef";
+  const std::array<unsigned char, 16> random = NextRandom();
+  std::string uuid("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+  std::size_t digit = 0;
+  for (char& c : uuid) {
+    if (c == '-') continue;
+    c = kHex[random[digit / 2] >> (digit % 2 * 4) & 0xf];
+    ++digit;
+  }
+  return uuid;
 }
 
 std::string NewMountAccessor(std::string_view type) {
-  return Concat({type, "_", RandomHex<4>()});
+  std::array<unsigned char, 4> bytes;
+  FillRandom(bytes);
+  return Concat(
+      {type, "_",
+       absl::BytesToHexString({reinterpret_cast<const char*>(bytes.data()), bytes.size()})});
 }
 
 std::string RandomBase62(std::size_t length) {

@@ -52,7 +52,9 @@ class Storage {
   [[nodiscard]] virtual absl::Status Delete(std::string_view key) = 0;
   // All of the batch in one round trip: a reader sees everything of it or nothing, and so does who
   // comes after a crash. Its events are accepted, in their order, before this returns; one that is
-  // refused is logged and undoes nothing. After an error nothing has changed and nobody was told.
+  // refused is logged and undoes nothing. After an error nothing has changed and nobody was told,
+  // but after Unavailable, DeadlineExceeded and Cancelled it may have been done. ResourceExhausted:
+  // more than 4,096 changes or events.
   //
   // Hosts other than Belfry do it one by one, in order: put last what makes the rest visible.
   // There, a Put that fails ends it; after a Delete that fails the rest is done and told, and the

@@ -47,22 +47,31 @@ absl::Status InMemoryFakeStorage::Apply(const StorageBatch& batch) {
     if (absl::Status status = CheckWrites(batch); !status.ok()) return status;
     for (const StorageBatch::Operation& operation : batch.operations()) Change(operation);
   }
-  for (const Event& event : batch.events()) {
-    if (events_ != nullptr) (void)events_->Accept(event);
-  }
+  Tell(batch);
   return absl::OkStatus();
 }
 
 // As a host without batches, whose crash or failure this is.
 absl::Status InMemoryFakeStorage::ApplyOneByOne(const StorageBatch& batch) {
+  absl::Status deleted;
   for (const StorageBatch::Operation& operation : batch.operations()) {
-    if (absl::Status status = CheckWrite(operation.key); !status.ok()) return status;
-    Change(operation);
+    const absl::Status status = CheckWrite(operation.key);
+    if (status.ok()) {
+      Change(operation);
+    } else if (operation.value) {
+      return status;
+    } else {
+      deleted.Update(status);
+    }
   }
+  Tell(batch);
+  return deleted.ok() ? deleted : absl::AbortedError(deleted.message());
+}
+
+void InMemoryFakeStorage::Tell(const StorageBatch& batch) const {
   for (const Event& event : batch.events()) {
     if (events_ != nullptr) (void)events_->Accept(event);
   }
-  return absl::OkStatus();
 }
 
 absl::Status InMemoryFakeStorage::CheckWrites(const StorageBatch& batch) {

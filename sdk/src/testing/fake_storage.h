@@ -33,6 +33,7 @@ class InMemoryFakeStorage final : public FakeStorage {
   absl::Status CheckWrite(std::string_view key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckWrites(const StorageBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Change(const StorageBatch::Operation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Tell(const StorageBatch& batch) const;
   absl::Status ApplyOneByOne(const StorageBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   RecordedEvents* const events_;
