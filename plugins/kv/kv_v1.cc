@@ -11,7 +11,8 @@
 namespace belfry::kv {
 
 KvV1::KvV1(SecretsEngine& engine)
-    : prefix_(std::string(engine.backend_uuid()) + "/v1/"),
+    : names_(engine.backend_uuid()),
+      store_(engine.backend_uuid(), &names_),
       leases_(engine.MountOption("leased_passthrough") == "true"),
       kind_(engine.Secret("kv")) {
   kind_.OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
@@ -26,13 +27,18 @@ KvV1::KvV1(SecretsEngine& engine)
   secret.OnRead([this](Request& request) { return Read(request); })
       .OnWrite([this, path](Request& request) { return Write(request, request[path]); })
       .OnDelete([this, path](Request& request) { return Delete(request, request[path]); })
-      .OnList([this, path](Request& request) { return List(request, request[path]); })
+      .OnList([this, path](Request& request) -> Result {
+        BELFRY_ASSIGN_OR_RETURN(auto keys, store_.List(request.storage(), request[path]));
+        return Response::List(std::move(keys));
+      })
       .ExistsIf([this](Request& request) -> absl::StatusOr<bool> {
-        BELFRY_ASSIGN_OR_RETURN(const auto stored,
-                                request.storage().Get(prefix_ + std::string(request.path())));
+        BELFRY_ASSIGN_OR_RETURN(const std::string place,
+                                store_.PlaceOf(request.storage(), request.path()));
+        BELFRY_ASSIGN_OR_RETURN(const auto stored, request.storage().Get(place));
         return stored.has_value();
       });
-  engine.SealWrapped({prefix_});
+  engine.SealWrapped({store_.root()});
+  engine.OnInvalidate([this](HookContext&, std::string_view key) { names_.Invalidate(key); });
 }
 
 Lease KvV1::LeaseOf(const Json::Object& secret) const {
@@ -46,8 +52,9 @@ Lease KvV1::LeaseOf(const Json::Object& secret) const {
 }
 
 absl::StatusOr<std::optional<Json::Object>> KvV1::Load(Request& request) const {
-  BELFRY_ASSIGN_OR_RETURN(std::optional<Json> secret,
-                          LoadValue(request.storage(), prefix_ + std::string(request.path())));
+  BELFRY_ASSIGN_OR_RETURN(const std::string place,
+                          store_.PlaceOf(request.storage(), request.path()));
+  BELFRY_ASSIGN_OR_RETURN(std::optional<Json> secret, LoadValue(request.storage(), place));
   if (!secret || secret->if_object() == nullptr) return std::nullopt;
   return std::move(*secret->if_object());
 }
@@ -62,22 +69,23 @@ Result KvV1::Read(Request& request) {
 Result KvV1::Write(Request& request, const std::string& path) {
   if (path.empty()) return absl::InvalidArgumentError("missing path");
   if (request.data().empty()) return absl::InvalidArgumentError("missing data fields");
+  BELFRY_ASSIGN_OR_RETURN(std::string place, store_.PlaceOf(request.storage(), path));
+  StorageBatch batch;
+  batch.Put(std::move(place), EncodeValue(request.data()));
+  batch.Tell("kv-v1/write", {.path = path, .data_path = path, .modified = true});
   const std::unique_lock lock(locks_.For(path));
-  BELFRY_RETURN_IF_ERROR(StoreValue(request.storage(), prefix_ + path, request.data()));
-  request.events().SendOrLog("kv-v1/write", {.path = path, .data_path = path, .modified = true});
+  BELFRY_RETURN_IF_ERROR(request.storage().Apply(batch));
   return Response::NoContent();
 }
 
 Result KvV1::Delete(Request& request, const std::string& path) {
+  BELFRY_ASSIGN_OR_RETURN(std::string place, store_.PlaceOf(request.storage(), path));
+  StorageBatch batch;
+  batch.Delete(std::move(place));
+  batch.Tell("kv-v1/delete", {.path = path, .modified = true});
   const std::unique_lock lock(locks_.For(path));
-  BELFRY_RETURN_IF_ERROR(request.storage().Delete(prefix_ + path));
-  request.events().SendOrLog("kv-v1/delete", {.path = path, .modified = true});
+  BELFRY_RETURN_IF_ERROR(request.storage().Apply(batch));
   return Response::NoContent();
-}
-
-Result KvV1::List(Request& request, const std::string& folder) {
-  BELFRY_ASSIGN_OR_RETURN(std::vector<std::string> keys, request.storage().List(prefix_ + folder));
-  return Response::List(std::move(keys));
 }
 
 }  // namespace belfry::kv

@@ -5,6 +5,8 @@
 
 #include "belfry/engine.h"
 #include "plugins/kv/key_locks.h"
+#include "plugins/kv/key_names.h"
+#include "plugins/kv/plain_store.h"
 
 namespace belfry::kv {
 
@@ -21,9 +23,9 @@ class KvV1 {
   Result Read(Request& request);
   Result Write(Request& request, const std::string& path);
   Result Delete(Request& request, const std::string& path);
-  Result List(Request& request, const std::string& folder);
 
-  const std::string prefix_;
+  KeyNames names_;
+  const PlainStore store_;
   // The mount has the option leased_passthrough=true: secrets that say for how long they are good
   // can be renewed. Else leases are a hint when to read again.
   const bool leases_;

@@ -131,6 +131,24 @@ std::string WithoutSlash(std::string key) {
   return key;
 }
 
+// The change itself has happened: it must not look as if it had failed.
+absl::Status ApplyOrWarn(Request& request, const StorageBatch& batch, Response& response) {
+  const absl::Status status = request.storage().Apply(batch);
+  if (!absl::IsAborted(status)) return status;
+  response.AddWarning("the data of old versions can no longer be read, but could not be deleted: " +
+                      std::string(status.message()));
+  return absl::OkStatus();
+}
+
+absl::Status StoreAndTell(Request& request, const KeyPlace& place, const KeyMetadata& metadata,
+                          const char* event, const std::string& key) {
+  const std::string path = "metadata/" + key;
+  StorageBatch batch;
+  VersionedStore::PutMetadata(place, metadata, batch);
+  batch.Tell(event, {.path = path, .data_path = path, .modified = true});
+  return request.storage().Apply(batch);
+}
+
 void WarnIfMandated(const MountConfig& config, const KeyFields& fields, const Request& request,
                     Response& response) {
   if (!config.cas_required || !fields.TurnsCasOff(request)) return;
@@ -156,7 +174,9 @@ constexpr KvV2::VersionsEvent KvV2::kDestroyEvent = {"destroy", "destroyed_versi
                                                      false};
 
 KvV2::KvV2(SecretsEngine& engine)
-    : store_(engine.backend_uuid()),
+    : names_(engine.backend_uuid()),
+      config_(engine.backend_uuid()),
+      store_(engine.backend_uuid(), &names_),
       metadata_read_events_(engine.MountOption("metadata_read_events") != "false") {
   DescribeConfig(engine);
   DescribeData(engine);
@@ -165,6 +185,10 @@ KvV2::KvV2(SecretsEngine& engine)
   DescribeMetadata(engine);
   DescribeWrongPaths(engine);
   engine.SealWrapped({store_.root()});
+  engine.OnInvalidate([this](HookContext&, std::string_view key) {
+    names_.Invalidate(key);
+    config_.Invalidate(key);
+  });
 }
 
 void KvV2::DescribeConfig(SecretsEngine& engine) {
@@ -172,7 +196,7 @@ void KvV2::DescribeConfig(SecretsEngine& engine) {
   const MountFields fields(route);
   route.OnlyUpdates();
   route.OnRead([this](Request& request) -> Result {
-    BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+    BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
     return Response::Data(
         {{"max_versions", config.max_versions},
          {"cas_required", config.cas_required},
@@ -180,12 +204,9 @@ void KvV2::DescribeConfig(SecretsEngine& engine) {
   });
   route.OnWrite([this, fields](Request& request) -> Result {
     if (!fields.AnyOf(request)) return Response::NoContent();
-    const std::unique_lock lock(locks_.For("config"));
-    BELFRY_ASSIGN_OR_RETURN(MountConfig config, store_.LoadConfig(request.storage()));
-    fields.ApplyTo(request, config);
-    BELFRY_RETURN_IF_ERROR(store_.StoreConfig(request.storage(), config));
-    request.events().SendOrLog("kv-v2/config-write",
-                               {.path = "config", .data_path = "config", .modified = true});
+    BELFRY_RETURN_IF_ERROR(config_.Change(
+        request.storage(), [&](MountConfig& config) { fields.ApplyTo(request, config); },
+        {"kv-v2/config-write", {.path = "config", .data_path = "config", .modified = true}}));
     return Response::NoContent();
   });
 }
@@ -204,11 +225,7 @@ void KvV2::DescribeData(SecretsEngine& engine) {
   route.OnWrite([this, key](Request& request) { return WriteData(request, request[key]); });
   route.OnPatch([this, key](Request& request) { return PatchData(request, request[key]); });
   route.OnDelete([this, key](Request& request) { return DeleteLatest(request, request[key]); });
-  route.ExistsIf([this, key](Request& request) -> absl::StatusOr<bool> {
-    BELFRY_ASSIGN_OR_RETURN(const auto metadata,
-                            store_.LoadMetadata(request.storage(), request[key]));
-    return metadata.has_value();
-  });
+  route.ExistsIf([this, key](Request& request) { return Exists(request, request[key]); });
 }
 
 void KvV2::DescribeSubkeys(SecretsEngine& engine) {
@@ -268,11 +285,7 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
   route.OnPatch([this, key, fields](Request& request) {
     return PatchMetadata(request, request[key], fields);
   });
-  route.ExistsIf([this, key](Request& request) -> absl::StatusOr<bool> {
-    BELFRY_ASSIGN_OR_RETURN(const auto metadata,
-                            store_.LoadMetadata(request.storage(), request[key]));
-    return metadata.has_value();
-  });
+  route.ExistsIf([this, key](Request& request) { return Exists(request, request[key]); });
 }
 
 void KvV2::DescribeWrongPaths(SecretsEngine& engine) {
@@ -281,18 +294,25 @@ void KvV2::DescribeWrongPaths(SecretsEngine& engine) {
   route.OnDelete(ExplainPath).OnList(ExplainPath).OnlyUpdates();
 }
 
+absl::StatusOr<bool> KvV2::Exists(Request& request, std::string_view key) const {
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
+  BELFRY_ASSIGN_OR_RETURN(const auto metadata, request.storage().Get(place.metadata));
+  return metadata.has_value();
+}
+
 Result KvV2::ReadData(Request& request, std::string_view key, std::int64_t version) const {
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::shared_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   version = std::max<std::int64_t>(version, 0);
   const Version* found = metadata ? metadata->Find(version) : nullptr;
   if (found == nullptr) return Response::NotFound();
   Json::Object answer{{"data", nullptr}, {"metadata", metadata->ShownVersion(version)}};
   if (!found->Readable(request.Now())) return Response::WithStatus(404, std::move(answer));
   BELFRY_ASSIGN_OR_RETURN(
-      answer["data"],
-      store_.LoadData(request.storage(), key, version == 0 ? metadata->current_version : version));
+      answer["data"], VersionedStore::LoadData(request.storage(), place,
+                                               version == 0 ? metadata->current_version : version));
   return Response::Data(std::move(answer));
 }
 
@@ -310,50 +330,40 @@ Result KvV2::ReadSubkeys(Request& request, std::string_view key, std::int64_t ve
 
 Result KvV2::WriteData(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const Json data, DataOf(request));
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
-  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   if (!metadata) metadata = NewKey(request);
   BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
-  return AddVersion(request, key, *std::move(metadata), config, data, "kv-v2/data-write");
+  return AddVersion(request, key, place, *std::move(metadata), config, data, "kv-v2/data-write");
 }
 
 Result KvV2::PatchData(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const Json patch, DataOf(request));
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
-  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NotFound();
   BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
   const Version* current = metadata->Find(0);
   if (current == nullptr) return Response::NotFound();
   if (!current->Readable(request.Now()))
     return Response::WithStatus(404, metadata->ShownVersion(0));
-  BELFRY_ASSIGN_OR_RETURN(Json data,
-                          store_.LoadData(request.storage(), key, metadata->current_version));
+  BELFRY_ASSIGN_OR_RETURN(
+      Json data, VersionedStore::LoadData(request.storage(), place, metadata->current_version));
   if (patch.is_null() || data.is_null())
     return absl::InvalidArgumentError("null cannot patch, nor be patched");
   ApplyMergePatch(patch, data);
-  return AddVersion(request, key, *std::move(metadata), config, data, "kv-v2/data-patch");
+  return AddVersion(request, key, place, *std::move(metadata), config, data, "kv-v2/data-patch");
 }
 
-void KvV2::DeleteUnreachable(Request& request, std::string_view key,
-                             const std::map<std::int64_t, Version>& versions, Response& response) {
-  for (const auto& [number, version] : versions) {
-    const absl::Status status = store_.DeleteData(request.storage(), key, number);
-    if (status.ok()) continue;
-    // The change itself has happened: it must not look as if it had failed.
-    response.AddWarning(
-        "the data of old versions can no longer be read, but could not be deleted: " +
-        status.ToString());
-    return;
-  }
-}
-
-Result KvV2::AddVersion(Request& request, const std::string& key, KeyMetadata metadata,
-                        const MountConfig& config, const Json& data, std::string_view event) {
+Result KvV2::AddVersion(Request& request, const std::string& key, const KeyPlace& place,
+                        KeyMetadata metadata, const MountConfig& config, const Json& data,
+                        const char* event) {
   const std::int64_t number = ++metadata.current_version;
   Version version;
   version.created = request.Now();
@@ -364,38 +374,43 @@ Result KvV2::AddVersion(Request& request, const std::string& key, KeyMetadata me
   metadata.versions[number] = std::move(version);
   const std::map<std::int64_t, Version> dropped = metadata.TrimTo(config);
 
-  BELFRY_RETURN_IF_ERROR(store_.StoreData(request.storage(), key, number, data));
-  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, metadata));
-  Response response = Response::Data(metadata.ShownVersion(number));
-  DeleteUnreachable(request, key, dropped, response);
+  StorageBatch batch;
+  VersionedStore::PutData(place, number, data, batch);
+  VersionedStore::PutMetadata(place, metadata, batch);
+  for (const auto& [gone, _] : dropped) batch.Delete(place.Version(gone));
   const std::string path = "data/" + key;
-  request.events().SendOrLog(
-      event, {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
+  batch.Tell(event,
+             {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
+  Response response = Response::Data(metadata.ShownVersion(number));
+  BELFRY_RETURN_IF_ERROR(ApplyOrWarn(request, batch, response));
   return response;
 }
 
 Result KvV2::DeleteLatest(Request& request, const std::string& key) {
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   Version* latest = metadata ? metadata->Find(0) : nullptr;
   if (latest == nullptr || !latest->Readable(request.Now())) return Response::NoContent();
   latest->deleted = request.Now();
   latest->deleted_by = By(request, "delete");
   metadata->last_updated_by = latest->deleted_by;
-  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
-  request.events().SendOrLog(
-      "kv-v2/data-delete",
-      {.path = "data/" + key, .modified = true, .extra = VersionFields(*metadata)});
+  StorageBatch batch;
+  VersionedStore::PutMetadata(place, *metadata, batch);
+  batch.Tell("kv-v2/data-delete",
+             {.path = "data/" + key, .modified = true, .extra = VersionFields(*metadata)});
+  BELFRY_RETURN_IF_ERROR(request.storage().Apply(batch));
   return Response::NoContent();
 }
 
 template <typename Change>
 Result KvV2::ChangeVersions(Request& request, const std::string& key, const Versions& versions,
                             const VersionsEvent& event, Change change) {
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NoContent();
   Versions destroyed;
   for (const std::int64_t number : versions) {
@@ -405,18 +420,19 @@ Result KvV2::ChangeVersions(Request& request, const std::string& key, const Vers
     if (version->second.destroyed) destroyed.push_back(number);
   }
   if (event.attribution != nullptr) metadata->last_updated_by = By(request, event.attribution);
-  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
-  absl::Status deleted;
-  for (const std::int64_t number : destroyed) {
-    deleted.Update(store_.DeleteData(request.storage(), key, number));
-  }
   const std::string operation = event.operation;
   EventMetadata told{
       .path = operation + "/" + key, .modified = true, .extra = VersionFields(*metadata)};
   if (event.restores_data) told.data_path = "data/" + key;
   told.extra[event.versions_field] = ListText(versions);
-  request.events().SendOrLog("kv-v2/" + operation, told);
-  if (!deleted.ok()) return deleted;
+  StorageBatch batch;
+  VersionedStore::PutMetadata(place, *metadata, batch);
+  for (const std::int64_t number : destroyed) batch.Delete(place.Version(number));
+  batch.Tell("kv-v2/" + operation, std::move(told));
+  const absl::Status status = request.storage().Apply(batch);
+  // What was to be destroyed is still there: that must not look as if it had gone well.
+  if (absl::IsAborted(status)) return absl::InternalError(status.message());
+  BELFRY_RETURN_IF_ERROR(status);
   return Response::NoContent();
 }
 
@@ -430,7 +446,7 @@ Result KvV2::DeleteVersions(Request& request, const std::string& key, const Vers
 }
 
 Result KvV2::UndeleteVersions(Request& request, const std::string& key, const Versions& versions) {
-  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   return ChangeVersions(request, key, versions, kUndeleteEvent,
                         [&](const KeyMetadata& metadata, Version& version) {
                           version.deleted = metadata.ExpiryOf(request.Now(), config);
@@ -444,8 +460,9 @@ Result KvV2::DestroyVersions(Request& request, const std::string& key, const Ver
 }
 
 Result KvV2::ReadMetadata(Request& request, const std::string& key) const {
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NotFound();
   const std::string path = "metadata/" + key;
   if (metadata_read_events_)
@@ -457,16 +474,14 @@ Result KvV2::WriteMetadata(Request& request, const std::string& key, const KeyFi
   if (key.empty()) return absl::InvalidArgumentError("missing path");
   if (!fields.AnyOf(request)) return Response::NoContent();
   BELFRY_RETURN_IF_ERROR(fields.Check(request));
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
-  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   if (!metadata) metadata = NewKey(request);
   fields.ApplyTo(request, *metadata);
-  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
-  const std::string path = "metadata/" + key;
-  request.events().SendOrLog("kv-v2/metadata-write",
-                             {.path = path, .data_path = path, .modified = true});
+  BELFRY_RETURN_IF_ERROR(StoreAndTell(request, place, *metadata, "kv-v2/metadata-write", key));
   Response response = Response::NoContent();
   WarnIfMandated(config, fields, request, response);
   return response;
@@ -475,17 +490,15 @@ Result KvV2::WriteMetadata(Request& request, const std::string& key, const KeyFi
 Result KvV2::PatchMetadata(Request& request, const std::string& key, const KeyFields& fields) {
   if (key.empty()) return absl::InvalidArgumentError("missing path");
   BELFRY_RETURN_IF_ERROR(fields.Check(request));
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
-  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, store_.LoadConfig(request.storage()));
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NotFound();
   BELFRY_RETURN_IF_ERROR(fields.CheckPatch(request));
   fields.Patch(request, *metadata);
-  BELFRY_RETURN_IF_ERROR(store_.StoreMetadata(request.storage(), key, *metadata));
-  const std::string path = "metadata/" + key;
-  request.events().SendOrLog("kv-v2/metadata-patch",
-                             {.path = path, .data_path = path, .modified = true});
+  BELFRY_RETURN_IF_ERROR(StoreAndTell(request, place, *metadata, "kv-v2/metadata-patch", key));
   Response response = Response::NoContent();
   WarnIfMandated(config, fields, request, response);
   return response;
@@ -495,7 +508,9 @@ void KvV2::LeaveOutDeleted(Request& request, const std::string& folder,
                            std::vector<std::string>& keys) const {
   std::erase_if(keys, [&](const std::string& name) {
     if (name.ends_with('/')) return false;
-    const auto metadata = store_.LoadMetadata(request.storage(), folder + name);
+    const auto place = store_.PlaceOf(request.storage(), folder + name);
+    if (!place.ok()) return false;
+    const auto metadata = VersionedStore::LoadMetadata(request.storage(), *place);
     // What cannot be read is not hidden.
     const Version* current = metadata.ok() && *metadata ? (*metadata)->Find(0) : nullptr;
     return current != nullptr && current->deleted != absl::InfinitePast();
@@ -503,15 +518,17 @@ void KvV2::LeaveOutDeleted(Request& request, const std::string& folder,
 }
 
 Result KvV2::DeleteMetadata(Request& request, const std::string& key) {
+  BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
-                          store_.LoadMetadata(request.storage(), key));
+                          VersionedStore::LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NoContent();
-  BELFRY_RETURN_IF_ERROR(store_.DeleteMetadata(request.storage(), key));
+  StorageBatch batch;
+  batch.Delete(place.metadata);
+  for (const auto& [number, _] : metadata->versions) batch.Delete(place.Version(number));
+  batch.Tell("kv-v2/metadata-delete", {.path = "metadata/" + key, .modified = true});
   Response response = Response::NoContent();
-  DeleteUnreachable(request, key, metadata->versions, response);
-  request.events().SendOrLog("kv-v2/metadata-delete",
-                             {.path = "metadata/" + key, .modified = true});
+  BELFRY_RETURN_IF_ERROR(ApplyOrWarn(request, batch, response));
   return response;
 }
 

@@ -1,14 +1,15 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "belfry/plugin.h"
+#include "plugins/kv/config_store.h"
 #include "plugins/kv/key_locks.h"
 #include "plugins/kv/key_metadata.h"
+#include "plugins/kv/key_names.h"
 #include "plugins/kv/metadata_fields.h"
 #include "plugins/kv/versioned_store.h"
 
@@ -37,6 +38,7 @@ class KvV2 {
   void DescribeMetadata(SecretsEngine& engine);
   void DescribeWrongPaths(SecretsEngine& engine);
 
+  absl::StatusOr<bool> Exists(Request& request, std::string_view key) const;
   Result ReadData(Request& request, std::string_view key, std::int64_t version) const;
   Result WriteData(Request& request, const std::string& key);
   Result PatchData(Request& request, const std::string& key);
@@ -55,16 +57,16 @@ class KvV2 {
   void LeaveOutDeleted(Request& request, const std::string& folder,
                        std::vector<std::string>& keys) const;
   // Adds a version to `metadata`, stores both and tells subscribers.
-  Result AddVersion(Request& request, const std::string& key, KeyMetadata metadata,
-                    const MountConfig& config, const Json& data, std::string_view event);
+  static Result AddVersion(Request& request, const std::string& key, const KeyPlace& place,
+                           KeyMetadata metadata, const MountConfig& config, const Json& data,
+                           const char* event);
   // Changes the key's metadata, if it exists, and tells subscribers which versions were asked for.
   template <typename Change>
   Result ChangeVersions(Request& request, const std::string& key, const Versions& versions,
                         const VersionsEvent& event, Change change);
-  // Deletes the data of versions that metadata no longer knows; a failure is only warned about.
-  void DeleteUnreachable(Request& request, std::string_view key,
-                         const std::map<std::int64_t, Version>& versions, Response& response);
 
+  mutable KeyNames names_;
+  mutable ConfigStore config_;
   const VersionedStore store_;
   const bool metadata_read_events_;
   mutable KeyLocks locks_;  // Readers lock, too.

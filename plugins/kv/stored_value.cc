@@ -16,8 +16,8 @@ absl::StatusOr<std::optional<Json>> LoadValue(Storage& storage, std::string_view
   return value;
 }
 
-absl::Status StoreValue(Storage& storage, std::string_view key, const Json& value) {
-  return storage.Put(key, kFormat + value.Dump());
+std::string EncodeValue(const Json& value) {
+  return kFormat + value.Dump();
 }
 
 }  // namespace belfry::kv

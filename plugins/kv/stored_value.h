@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "belfry/json.h"
 #include "belfry/storage.h"
@@ -15,8 +14,8 @@ namespace belfry::kv {
 // later bytes, so that an upgrade can read what an older plugin wrote, and an older plugin refuses
 // what it cannot read.
 
+std::string EncodeValue(const Json& value);
 // nullopt: no such key. DataLoss when the value has another format.
 absl::StatusOr<std::optional<Json>> LoadValue(Storage& storage, std::string_view key);
-absl::Status StoreValue(Storage& storage, std::string_view key, const Json& value);
 
 }  // namespace belfry::kv

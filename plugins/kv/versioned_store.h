@@ -4,52 +4,62 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "belfry/json.h"
 #include "belfry/storage.h"
 #include "plugins/kv/key_metadata.h"
+#include "plugins/kv/key_names.h"
 
 namespace belfry::kv {
 
-// Where kv v2 keeps things, below "<backend uuid>/v2/", each value as stored_value.h says:
-//   config                 the MountConfig
-//   metadata/<key>         the KeyMetadata; a key exists when this does
-//   versions/<key>/<n>     the data of version n
-// A version is written before the metadata that names it, and deleted after the metadata no longer
-// does: a crash in between leaves at worst a value that nobody can reach. Thread-safe; writers of
-// one key must exclude each other.
+// Where one key's values lie in storage.
+struct KeyPlace {
+  std::string metadata;
+  std::string versions;  // Their folder.
+
+  std::string Version(std::int64_t number) const { return versions + std::to_string(number); }
+};
+
+// Where kv v2 keeps things, below "<backend uuid>/v2/", each value encoded as stored_value.h says
+// and each key under its name as name_cipher.h has it:
+//   config                      the MountConfig (config_store.h)
+//   metadata/<name of key>      the KeyMetadata; a key exists when this does
+//   versions/<name of key>/<n>  the data of version n
+// What belongs together is changed by one batch, in which a version comes before the metadata that
+// names it and is deleted after the metadata no longer does: where a host does batches one by one,
+// a crash leaves at worst a value that nobody can reach. Thread-safe; writers of one key must
+// exclude each other.
 class VersionedStore {
  public:
-  explicit VersionedStore(std::string_view backend_uuid)
-      : root_(std::string(backend_uuid) + "/v2/") {}
+  // `names` must outlive it.
+  VersionedStore(std::string_view backend_uuid, KeyNames* names)
+      : root_(std::string(backend_uuid) + "/v2/"), names_(names) {}
 
   const std::string& root() const { return root_; }
-  absl::StatusOr<MountConfig> LoadConfig(Storage& storage) const;
-  absl::Status StoreConfig(Storage& storage, const MountConfig& config) const;
+
+  absl::StatusOr<KeyPlace> PlaceOf(Storage& storage, std::string_view key) const;
+  // The place of what has this name already.
+  KeyPlace PlaceOfName(std::string_view name) const;
+  // The keys and folders directly in `folder` ("" or "a/b/"), in lexical order.
+  absl::StatusOr<std::vector<std::string>> List(Storage& storage, std::string_view folder) const {
+    return names_->List(storage, root_ + "metadata/", folder);
+  }
 
   // nullopt: no such key.
-  absl::StatusOr<std::optional<KeyMetadata>> LoadMetadata(Storage& storage,
-                                                          std::string_view key) const;
-  absl::Status StoreMetadata(Storage& storage, std::string_view key,
-                             const KeyMetadata& metadata) const;
-  absl::Status DeleteMetadata(Storage& storage, std::string_view key) const;
-  absl::StatusOr<std::vector<std::string>> List(Storage& storage, std::string_view folder) const;
-
+  static absl::StatusOr<std::optional<KeyMetadata>> LoadMetadata(Storage& storage,
+                                                                 const KeyPlace& place);
+  static void PutMetadata(const KeyPlace& place, const KeyMetadata& metadata, StorageBatch& batch);
   // DataLoss when the value is missing, which metadata says cannot be.
-  absl::StatusOr<Json> LoadData(Storage& storage, std::string_view key, std::int64_t version) const;
-  absl::Status StoreData(Storage& storage, std::string_view key, std::int64_t version,
-                         const Json& data) const;
-  absl::Status DeleteData(Storage& storage, std::string_view key, std::int64_t version) const;
+  static absl::StatusOr<Json> LoadData(Storage& storage, const KeyPlace& place,
+                                       std::int64_t version);
+  static void PutData(const KeyPlace& place, std::int64_t version, const Json& data,
+                      StorageBatch& batch);
 
  private:
-  std::string MetadataKey(std::string_view key) const {
-    return root_ + "metadata/" + std::string(key);
-  }
-  std::string DataKey(std::string_view key, std::int64_t version) const;
-
   const std::string root_;
+  KeyNames* const names_;
 };
 
 }  // namespace belfry::kv

@@ -113,11 +113,12 @@ absl::Status StorageClient::Apply(const StorageBatch& batch) {
 absl::Status StorageClient::ApplyOneByOne(const StorageBatch& batch) {
   absl::Status deleted;
   for (const StorageBatch::Operation& operation : batch.operations()) {
-    if (!operation.value) {
-      deleted.Update(Delete(operation.key));
-    } else if (absl::Status status = Put(operation.key, *operation.value); !status.ok()) {
+    const absl::Status status =
+        operation.value ? Put(operation.key, *operation.value) : Delete(operation.key);
+    if (!status.ok() && (operation.value || &operation == &batch.operations().front())) {
       return status;
     }
+    deleted.Update(status);
   }
   for (const Event& event : batch.events()) host_->events->SendOrLog(event.type, event.metadata);
   return deleted.ok() ? deleted : absl::AbortedError(deleted.message());

@@ -56,9 +56,9 @@ class Storage {
   // but after Unavailable, DeadlineExceeded and Cancelled it may have been done. ResourceExhausted:
   // more than 4,096 changes or events.
   //
-  // Hosts other than Belfry do it one by one, in order: put last what makes the rest visible.
-  // There, a Put that fails ends it; after a Delete that fails the rest is done and told, and the
-  // status is Aborted.
+  // Hosts other than Belfry do it one by one, in order: put last what makes the rest visible, and
+  // first what hides it. There, a Put that fails ends it, and so does the first change of all;
+  // after a later Delete that fails the rest is done and told, and the status is Aborted.
   [[nodiscard]] virtual absl::Status Apply(const StorageBatch& batch) = 0;
   // What is directly below `prefix` (empty, or ending in '/'), without it; folders end in '/'. In
   // lexical order.

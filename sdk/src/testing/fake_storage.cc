@@ -58,7 +58,7 @@ absl::Status InMemoryFakeStorage::ApplyOneByOne(const StorageBatch& batch) {
     const absl::Status status = CheckWrite(operation.key);
     if (status.ok()) {
       Change(operation);
-    } else if (operation.value) {
+    } else if (operation.value || &operation == &batch.operations().front()) {
       return status;
     } else {
       deleted.Update(status);
