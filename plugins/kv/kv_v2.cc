@@ -7,6 +7,7 @@
 
 #include "plugins/kv/formats.h"
 #include "plugins/kv/merge_patch.h"
+#include "plugins/kv/plain_store.h"
 
 namespace belfry::kv {
 namespace {
@@ -177,6 +178,7 @@ KvV2::KvV2(SecretsEngine& engine)
     : names_(engine.backend_uuid()),
       config_(engine.backend_uuid()),
       store_(engine.backend_uuid(), &names_),
+      upgrade_(PlainStore(engine.backend_uuid(), &names_).root(), &store_),
       metadata_read_events_(engine.MountOption("metadata_read_events") != "false") {
   DescribeConfig(engine);
   DescribeData(engine);
@@ -185,6 +187,11 @@ KvV2::KvV2(SecretsEngine& engine)
   DescribeMetadata(engine);
   DescribeWrongPaths(engine);
   engine.SealWrapped({store_.root()});
+  // What version 1 lent ends by itself.
+  engine.Secret("kv").OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
+  engine.OnInitialize([this](HookContext& context) { return upgrade_.Prepare(context.storage); });
+  engine.InBackground([this](HookContext& context) { return upgrade_.Run(context); });
+  engine.BeforeEach([this](Request&) { return upgrade_.Refusal(); });
   engine.OnInvalidate([this](HookContext&, std::string_view key) {
     names_.Invalidate(key);
     config_.Invalidate(key);

@@ -11,6 +11,7 @@
 #include "plugins/kv/key_metadata.h"
 #include "plugins/kv/key_names.h"
 #include "plugins/kv/metadata_fields.h"
+#include "plugins/kv/upgrade.h"
 #include "plugins/kv/versioned_store.h"
 
 namespace belfry::kv {
@@ -68,6 +69,7 @@ class KvV2 {
   mutable KeyNames names_;
   mutable ConfigStore config_;
   const VersionedStore store_;
+  Upgrade upgrade_;
   const bool metadata_read_events_;
   mutable KeyLocks locks_;  // Readers lock, too.
 };

@@ -90,7 +90,7 @@ grpc::Status BackendService::Initialize(grpc::ServerContext* context, const pb::
                                         pb::InitializeReply* reply) {
   const auto instance = FindActive(*context);
   if (!instance.ok()) return ToGrpc(instance.status());
-  const absl::Status status = (*instance)->engine().Initialize();
+  const absl::Status status = (*instance)->Initialize();
   if (!status.ok()) ToProto(status, *reply->mutable_err());
   return grpc::Status::OK;
 }
@@ -142,7 +142,7 @@ grpc::Status BackendService::Cleanup(grpc::ServerContext* context, const pb::Emp
   if (!id.ok()) return ToGrpc(id.status());
   const MountInstances::InstancePtr instance = use_.instances->Remove(*id);
   if (!instance) return grpc::Status(grpc::StatusCode::UNKNOWN, "no backend instance found");
-  instance->engine().Cleanup();
+  instance->Cleanup();
   return grpc::Status::OK;
 }
 

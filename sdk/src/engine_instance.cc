@@ -47,6 +47,8 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     routes_.clear();
     lending_ = nullptr;
     periodic_ = nullptr;
+    before_each_ = nullptr;
+    background_.clear();
     initialize_ = nullptr;
     cleanup_ = nullptr;
     invalidate_ = nullptr;
@@ -79,6 +81,14 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   }
   SecretsEngine& OnInitialize(Hook hook) override {
     initialize_ = std::move(hook);
+    return *this;
+  }
+  SecretsEngine& InBackground(Hook hook) override {
+    background_.push_back(std::move(hook));
+    return *this;
+  }
+  SecretsEngine& BeforeEach(RequestHook hook) override {
+    before_each_ = std::move(hook);
     return *this;
   }
   SecretsEngine& OnCleanup(Hook hook) override {
@@ -148,6 +158,14 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   }
 
   absl::Status Initialize() override { return RunHook(initialize_); }
+  absl::Status RunBackground(std::stop_token stop) override {
+    HookContext context{*context_.storage, *context_.events, std::move(stop)};
+    for (; background_done_ < background_.size(); ++background_done_) {
+      if (absl::Status status = background_[background_done_](context); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+  bool has_background() const override { return !background_.empty(); }
   void Invalidate(std::string_view key) override {
     HookContext context{*context_.storage, *context_.events};
     if (invalidate_) invalidate_(context, key);
@@ -195,6 +213,9 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     }
     std::vector<std::string> warnings = std::move(fields->warnings);
     RequestImpl typed(request, operation, context_, route, *std::move(fields));
+    if (before_each_) {
+      if (absl::Status refused = before_each_(typed); !refused.ok()) return Fail(refused);
+    }
     Result result = handler(typed);
     if (!result.ok()) return Fail(result.status());
     lending_->Correct(*result);
@@ -250,6 +271,9 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   std::vector<std::unique_ptr<RouteImpl>> routes_;
   std::unique_ptr<Lending> lending_ = std::make_unique<Lending>();
   std::unique_ptr<PeriodicHooks> periodic_ = std::make_unique<PeriodicHooks>();
+  RequestHook before_each_;
+  std::vector<Hook> background_;
+  std::size_t background_done_ = 0;
   Hook initialize_;
   Hook cleanup_;
   KeyHook invalidate_;

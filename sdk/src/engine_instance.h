@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +78,10 @@ class EngineInstance {
   // nullopt: nothing here tells create from update (no route, no write handler, or only updates).
   virtual absl::StatusOr<std::optional<bool>> CheckExistence(IncomingRequest request) = 0;
   virtual absl::Status Initialize() = 0;
+  // What InBackground describes and what has not succeeded yet; the first failure. One call at a
+  // time.
+  virtual absl::Status RunBackground(std::stop_token stop) = 0;
+  virtual bool has_background() const = 0;
   virtual void Invalidate(std::string_view key) = 0;
   virtual void Cleanup() = 0;
   virtual SpecialPaths special_paths() const = 0;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "belfry/testing/fake_host.h"
 #include "belfry/testing/matchers.h"
 
@@ -227,6 +229,70 @@ TEST(HooksOnBothHosts, CleanupRunsOnceWhenTheMountGoes) {
         {});
     EXPECT_EQ(cleanups, 1);
   }
+}
+
+TEST(HooksOnFakeHost, WorkInTheBackgroundIsDoneInItsOrderAndWhatFailedAgain) {
+  const auto host = testing::NewFakeHost([](SecretsEngine& engine) {
+    for (const char* key : {"a", "b"}) {
+      engine.InBackground([key](HookContext& context) {
+        const auto before = *context.storage.Get("log");
+        return context.storage.Put("log", before.value_or("") + key);
+      });
+    }
+  });
+  EXPECT_EQ(*host->storage().Get("log"), std::nullopt);
+  host->storage().FailAfter(3, absl::UnavailableError("gone"));
+  EXPECT_EQ(host->RunBackground(), absl::UnavailableError("gone"));
+  EXPECT_EQ(host->RunBackground(), absl::OkStatus());
+  EXPECT_EQ(host->RunBackground(), absl::OkStatus());
+  EXPECT_EQ(*host->storage().Get("log"), "ab");
+}
+
+TEST(HooksOnWireHost, AMountDoesItsWorkInTheBackgroundByItself) {
+  const auto host = testing::NewWireHost(
+      [](SecretsEngine& engine) {
+        engine.InBackground([](HookContext& context) { return context.storage.Put("a", "done"); });
+      },
+      {});
+  while (!host->storage().Get("a")->has_value()) std::this_thread::yield();
+  EXPECT_EQ(**host->storage().Get("a"), "done");
+}
+
+// Open where the option says so.
+void DefineShop(SecretsEngine& engine) {
+  const bool open = engine.MountOption("open") == "true";
+  engine.BeforeEach([open](Request& request) {
+    return open ? absl::OkStatus()
+                : absl::UnavailableError("come back later for " + std::string(request.path()));
+  });
+  Route& route = engine.Path("goods/{name}", "");
+  const auto name = route.Param("name");
+  route.OnWrite([name](Request& request) -> Result {
+    const absl::Status status = request.storage().Put(request.path(), "x");
+    if (!status.ok()) return status;
+    return Response::Data({{"sold", request[name]}});
+  });
+}
+
+class ShopTest : public testing::OnBothHosts {
+ protected:
+  const std::unique_ptr<testing::TestHost> host_ = NewHost(DefineShop);
+};
+BELFRY_RUN_ON_BOTH_HOSTS(ShopTest);
+
+TEST_P(ShopTest, WhatComesBeforeEachHandlerMayAnswerInItsPlace) {
+  EXPECT_EQ(host_->Write("goods/a", {}).status(),
+            absl::UnavailableError("come back later for goods/a"));
+  EXPECT_EQ(*host_->storage().Get("goods/a"), std::nullopt);
+  EXPECT_EQ(host_->Write("elsewhere", {}).status(), absl::UnimplementedError("unsupported path"));
+}
+
+TEST_P(ShopTest, ARestartBringsOtherOptionsAndTheSameStorage) {
+  host_->Restart({{"open", "true"}});
+  EXPECT_THAT(host_->Write("goods/a", {}), testing::IsData(R"({"sold":"a"})"));
+  host_->Restart({});
+  EXPECT_FALSE(host_->Write("goods/a", {}).ok());
+  EXPECT_EQ(*host_->storage().Get("goods/a"), "x");
 }
 
 // Takes what it is given, and says what of it its field holds.

@@ -43,7 +43,23 @@ absl::StatusOr<std::shared_ptr<MountInstance>> MountInstance::Create(
   auto engine = EngineInstance::Create(define, std::move(context));
   if (!engine.ok()) return engine.status();
   instance->engine_ = *std::move(engine);
+  instance->background_ = std::make_unique<BackgroundThread>(instance->engine_.get(), log);
   return instance;
+}
+
+absl::Status MountInstance::Initialize() {
+  const absl::Status status = engine_->Initialize();
+  MutexLock lock(&mutex_);
+  if (status.ok()) background_->Start();
+  return status;
+}
+
+void MountInstance::Cleanup() {
+  {
+    MutexLock lock(&mutex_);
+    background_->Stop();
+  }
+  engine_->Cleanup();
 }
 
 IncomingRequest MountInstance::Bound(IncomingRequest incoming, const grpc::ServerContext& context,

@@ -8,11 +8,13 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/server_context.h"
 #include "proto/vault/backend.grpc.pb.h"
+#include "sdk/src/background_thread.h"
 #include "sdk/src/engine_instance.h"
 #include "sdk/src/event_stream.h"
 #include "sdk/src/mount_events.h"
 #include "sdk/src/plugin_log.h"
 #include "sdk/src/storage_client.h"
+#include "server/base/mutex.h"
 
 namespace belfry::internal {
 
@@ -33,6 +35,9 @@ class MountInstance final {
   pb::HandleRequestReply Handle(const grpc::ServerContext& context, const pb::Request& request);
   pb::HandleExistenceCheckReply CheckExistence(const grpc::ServerContext& context,
                                                const pb::Request& request);
+  // Starts what runs in the background, too.
+  absl::Status Initialize();
+  void Cleanup();
   EngineInstance& engine() { return *engine_; }
 
  private:
@@ -44,7 +49,9 @@ class MountInstance final {
   MountEvents events_;
   HostStorage storage_;
   StorageClient hook_storage_;
-  std::unique_ptr<EngineInstance> engine_;  // Last: it uses all of the above until it is gone.
+  std::unique_ptr<EngineInstance> engine_;  // It uses all of the above until it is gone.
+  Mutex mutex_;                             // Hosts may ask for the start and the end at once.
+  std::unique_ptr<BackgroundThread> background_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::internal

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sdk/src/testing/fake_storage.h"
+#include "sdk/src/testing/no_events.h"
 
 namespace belfry::internal {
 namespace {
@@ -16,15 +17,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr absl::Time kStart = absl::FromUnixSeconds(1'700'000'000);
-
-class NoEvents final : public EventSender {
- private:
-  std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {
-    return std::vector<absl::Status>(events.size(),
-                                     absl::FailedPreconditionError("no events here"));
-  }
-  void LogFailure(std::string_view, const absl::Status&) override {}
-};
 
 class PeriodicHooksTest : public ::testing::Test {
  protected:
@@ -42,7 +34,7 @@ class PeriodicHooksTest : public ::testing::Test {
   }
 
   belfry::testing::InMemoryFakeStorage storage_;
-  NoEvents events_;
+  testing::NoEvents events_;
   HookContext context_{storage_, events_};
   PeriodicHooks hooks_;
   std::vector<std::string> ran_;

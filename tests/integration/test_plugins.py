@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from conftest import BIN
+from conftest import BIN, eventually
 
 
 @pytest.fixture
@@ -114,3 +114,26 @@ def test_a_tuned_mount_is_what_it_was_tuned_to(server):
     assert down.status == 400
     assert down.json == {"errors": ["cannot downgrade mount from version 2"]}
     assert server.request("POST", "sys/mounts/none/tune", {"description": "x"}).status == 400
+
+
+def test_a_mount_with_data_becomes_version_2_though_its_plugin_is_killed_meanwhile(server):
+    assert server.request("POST", "sys/mounts/old", {"type": "kv"}).status == 204
+    for n in range(500):
+        assert server.request("PUT", f"old/folder{n % 7}/k{n}", {"n": n}).status == 204
+    tuned = server.request("POST", "sys/mounts/old/tune", {"options": {"version": "2"}})
+    assert tuned.json["warnings"] == ["Upgrading mount from version 1 to version 2. This mount will be unavailable for a brief "
+                                      "period and will resume service shortly."]
+    (serving,) = [p for p in processes(server, "kv")["running"] if "old/" in p["mounts"]]
+    os.kill(serving["pid"], signal.SIGKILL)
+
+    def upgraded():
+        answer = server.request("GET", "old/data/folder0/k0")
+        if answer.status == 400:
+            assert answer.json["errors"][0].startswith("Upgrading from non-versioned to versioned data.")
+        return answer.status == 200
+    assert eventually(upgraded)
+    for n in range(500):
+        found = server.request("GET", f"old/data/folder{n % 7}/k{n}").data
+        assert (found["data"], found["metadata"]["version"]) == ({"n": n}, 1)
+    assert len(server.request("LIST", "old/metadata/folder3").data["keys"]) == len(range(3, 500, 7))
+    assert server.request("PUT", "old/data/folder0/k0", {"data": {}}).data["version"] == 2

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -27,8 +28,11 @@ using ExistenceCheck = absl::AnyInvocable<absl::StatusOr<bool>(Request&) const>;
 struct HookContext {
   Storage& storage;
   EventSender& events;
+  // Requested when the mount goes while a hook of InBackground runs.
+  std::stop_token stop = {};
 };
 using Hook = absl::AnyInvocable<absl::Status(HookContext&) const>;
+using RequestHook = absl::AnyInvocable<absl::Status(Request&) const>;
 using KeyHook = absl::AnyInvocable<void(HookContext&, std::string_view key) const>;
 
 // A renewal answers with the terms that hold from now on; `internal` of what it is given is kept by
@@ -155,6 +159,13 @@ class SecretsEngine {
 
   // After mounting and after each start of the plugin, when storage can be written.
   virtual SecretsEngine& OnInitialize(Hook hook) = 0;
+  // Once, on a thread of its own beside the requests, from when the engine is initialized; several
+  // go one after the other. A failure is logged, and what failed is done again from its beginning
+  // after a second, later after up to a minute, and whenever the plugin is started. It should
+  // return soon after `stop` is requested: the mount's end waits for it.
+  virtual SecretsEngine& InBackground(Hook hook) = 0;
+  // Before every handler of a path, fields being checked: an error is the answer instead.
+  virtual SecretsEngine& BeforeEach(RequestHook hook) = 0;
   // When the mount goes, or the plugin stops in order.
   virtual SecretsEngine& OnCleanup(Hook hook) = 0;
   // When another node has changed a key below this engine's storage: what is cached of it is old.

@@ -46,13 +46,31 @@ class HandClock {
 
 class FakeHost final : public TestHost {
  public:
-  FakeHost(void (*define)(SecretsEngine&), MountOptions options) {
+  FakeHost(void (*define)(SecretsEngine&), MountOptions options) : define_(define) {
+    Mount(std::move(options));
+  }
+  ~FakeHost() override { engine_->Cleanup(); }
+
+  void Restart(MountOptions options) override {
+    engine_->Cleanup();
+    Mount(std::move(options));
+  }
+  absl::Status RunBackground() override { return engine_->RunBackground({}); }
+  FakeStorage& storage() override { return storage_; }
+  std::vector<SentEvent> events() const override { return events_.All(); }
+  void RefuseEvents(absl::Status status) override { events_.Refuse(std::move(status)); }
+  void Advance(absl::Duration by) override { clock_.Advance(by); }
+
+  void Invalidate(std::string_view key) override { engine_->Invalidate(key); }
+
+ private:
+  void Mount(MountOptions options) {
     absl::StatusOr<std::unique_ptr<internal::EngineInstance>> engine =
-        internal::EngineInstance::Create(define, {.options = std::move(options),
-                                                  .backend_uuid = "fake-host",
-                                                  .storage = &storage_,
-                                                  .events = &sender_,
-                                                  .now = [this] { return clock_.Now(); }});
+        internal::EngineInstance::Create(define_, {.options = std::move(options),
+                                                   .backend_uuid = "fake-host",
+                                                   .storage = &storage_,
+                                                   .events = &sender_,
+                                                   .now = [this] { return clock_.Now(); }});
     if (!engine.ok()) {
       std::fprintf(stderr, "belfry: the plugin is described wrongly: %s\n",
                    engine.status().ToString().c_str());
@@ -65,16 +83,7 @@ class FakeHost final : public TestHost {
       std::abort();
     }
   }
-  ~FakeHost() override { engine_->Cleanup(); }
 
-  FakeStorage& storage() override { return storage_; }
-  std::vector<SentEvent> events() const override { return events_.All(); }
-  void RefuseEvents(absl::Status status) override { events_.Refuse(std::move(status)); }
-  void Advance(absl::Duration by) override { clock_.Advance(by); }
-
-  void Invalidate(std::string_view key) override { engine_->Invalidate(key); }
-
- private:
   Result Answer(const Asked& asked) override {
     internal::OutgoingReply reply = engine_->Handle(Incoming(asked));
     if (reply.error) return ToStatus(*reply.error);
@@ -102,6 +111,7 @@ class FakeHost final : public TestHost {
     return request;
   }
 
+  void (*const define_)(SecretsEngine&);
   RecordedEvents events_;
   InMemoryFakeStorage storage_{&events_};
   RecordingSender sender_{&events_};

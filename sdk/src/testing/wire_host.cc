@@ -65,15 +65,11 @@ class WireHost final : public TestHost {
         backend_(pb::Backend::NewStub(channel_)),
         broker_(plugin::GRPCBroker::NewStub(channel_)),
         broker_stream_(broker_->StartStream(&broker_context_)) {
-    Announce();
-    Setup(options);
-    Initialize();
+    Mount(options);
   }
 
   ~WireHost() override {
-    MountCall call;
-    pb::Empty empty;
-    backend_->Cleanup(call.context(), pb::Empty(), &empty);
+    Unmount();
     grpc::ClientContext context;
     plugin::Empty stopped;
     plugin::GRPCController::NewStub(channel_)->Shutdown(&context, plugin::Empty(), &stopped);
@@ -83,6 +79,13 @@ class WireHost final : public TestHost {
     broker_stream_->Finish();
   }
 
+  void Restart(MountOptions options) override {
+    Unmount();
+    Mount(options);
+  }
+  absl::Status RunBackground() override {
+    Die("a plugin behind a WireHost does its work in the background by itself; use NewFakeHost");
+  }
   void Invalidate(std::string_view key) override {
     MountCall call;
     pb::InvalidateKeyArgs arguments;
@@ -109,6 +112,17 @@ class WireHost final : public TestHost {
             .metadata_mode = false,
             .stdio = &stdio_,
             .log = &log_};
+  }
+
+  void Mount(const MountOptions& options) {
+    Announce();
+    Setup(options);
+    Initialize();
+  }
+  void Unmount() {
+    MountCall call;
+    pb::Empty empty;
+    backend_->Cleanup(call.context(), pb::Empty(), &empty);
   }
 
   void Announce() {

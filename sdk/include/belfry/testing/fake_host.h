@@ -34,6 +34,8 @@ class FakeStorage : public Storage {
 
 struct Asked;
 
+using MountOptions = std::map<std::string, std::string>;
+
 // How a lent secret or a login is asked to be renewed.
 struct Renewal {
   absl::Duration increment = absl::ZeroDuration();
@@ -62,6 +64,12 @@ class TestHost {
   // A host does this about once a minute: what SecretsEngine::Every describes runs if it is due.
   // Unimplemented when there is none.
   absl::Status Tick();
+  // The mount goes and comes back, with these options and the same storage.
+  virtual void Restart(MountOptions options) = 0;
+  // What SecretsEngine::InBackground describes is done now, by this thread, and only then (FakeHost
+  // only; a WireHost does it by itself and stops the program). What failed is done again by the
+  // next call.
+  virtual absl::Status RunBackground() = 0;
   // As if another node had changed the key.
   virtual void Invalidate(std::string_view key) = 0;
 
@@ -78,8 +86,6 @@ class TestHost {
   virtual Result Answer(const Asked& asked) = 0;
   virtual absl::StatusOr<std::optional<bool>> Exists(const Asked& asked) = 0;
 };
-
-using MountOptions = std::map<std::string, std::string>;
 
 // Stops the program with a clear message when `define` is mistaken.
 std::unique_ptr<TestHost> NewFakeHost(void (*define)(SecretsEngine&), MountOptions options = {});
