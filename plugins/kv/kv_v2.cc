@@ -342,7 +342,8 @@ Result KvV2::WriteData(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                           VersionedStore::LoadMetadata(request.storage(), place));
-  if (!metadata) metadata = NewKey(request);
+  // Its first version will say when it was created.
+  if (!metadata) metadata.emplace();
   BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
   return AddVersion(request, key, place, *std::move(metadata), config, data, "kv-v2/data-write");
 }
@@ -378,6 +379,7 @@ Result KvV2::AddVersion(Request& request, const std::string& key, const KeyPlace
   version.created_by = By(request, OperationWord(request.operation()));
   metadata.last_updated_by = version.created_by;
   metadata.updated = version.created;
+  if (metadata.created == absl::Time()) metadata.created = version.created;
   metadata.versions[number] = std::move(version);
   const std::map<std::int64_t, Version> dropped = metadata.TrimTo(config);
 
