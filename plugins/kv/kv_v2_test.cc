@@ -1,8 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "belfry/testing/fake_host.h"
 #include "belfry/testing/matchers.h"
 #include "plugins/kv/kv.h"
@@ -387,21 +385,6 @@ TEST_F(KvV2Test, TheHintNamesTheOperation) {
               ElementsAre(::testing::HasSubstr("'vault kv list'")));
   EXPECT_THAT(host_->Delete("foo")->warnings(),
               ElementsAre(::testing::HasSubstr("'vault kv delete'")));
-}
-
-TEST_F(KvV2Test, WritersOfOneKeyGetDenseVersionsAndEventsInTheirOrder) {
-  std::vector<std::thread> writers;
-  for (int writer = 0; writer < 4; ++writer) {
-    writers.emplace_back([this] {
-      for (int i = 0; i < 25; ++i) Write("a", i);
-    });
-  }
-  for (std::thread& writer : writers) writer.join();
-  int next = 1;
-  for (const SentEvent& event : host_->events()) {
-    EXPECT_EQ(event.metadata.at("current_version"), std::to_string(next++));
-  }
-  EXPECT_EQ(next, 101);
 }
 
 TEST_F(KvV2Test, NumbersInSecretsKeepTheirText) {
