@@ -189,7 +189,8 @@ TEST_P(InterleavingTest, VersionsAreDenseAndThatOfALaterRequestIsNoSmaller) {
       for (const Observation& write : made) {
         const std::int64_t least = one.kind == Kind::kRead ? write.version : write.version + 1;
         ASSERT_TRUE(write.end >= one.begin || one.version >= least) << key << " " << write.version;
-        ASSERT_TRUE(one.end >= write.begin || one.version < write.version) << key << " " << write.version;
+        ASSERT_TRUE(one.end >= write.begin || one.version < write.version)
+            << key << " " << write.version;
       }
     }
   }

@@ -23,8 +23,8 @@ class HostServicesImpl final : public HostServices {
  public:
   HostServicesImpl(std::string path, MountServices services)
       : path_(std::move(path)), services_(std::move(services)), storage_{services_.storage} {
-    served_.push_back(NewStorageService(&storage_));
-    served_.push_back(NewBatchService(&storage_, &acceptor_, &services_.limits));
+    served_.push_back(NewStorageService(&storage_, services_.metrics));
+    served_.push_back(NewBatchService(&storage_, &acceptor_, &services_.limits, services_.metrics));
     served_.push_back(NewSystemViewService(&services_));
     served_.push_back(NewEventsService(&acceptor_));
     served_.push_back(NewProducerService(&acceptor_, &services_));

@@ -240,6 +240,22 @@ TEST_F(HostServicesTest, ABatchThatCannotBeStoredChangesAndTellsNothing) {
   EXPECT_EQ(publisher_.Take(1).size(), 1u);
 }
 
+TEST_F(HostServicesTest, EachCallOfAPluginToItsStorageIsCounted) {
+  services_->AllowWrites();
+  Put("a", "1");
+  Get("a");
+  Get("b");
+  v1::ApplyReply reply;
+  ASSERT_TRUE(Apply({}, &reply).ok());
+  const auto calls = [this](const char* method) {
+    return metrics_->GetCounter("belfry_storage_calls_total", "", {{"method", method}}).Value();
+  };
+  EXPECT_EQ(calls("put"), 1u);
+  EXPECT_EQ(calls("get"), 2u);
+  EXPECT_EQ(calls("apply"), 1u);
+  EXPECT_EQ(calls("delete"), 0u);
+}
+
 TEST_F(HostServicesTest, TheSystemViewIsThatOfAVaultWithoutEnterprise) {
   const auto view = pb::SystemView::NewStub(channel_);
   pb::ReplicationStateReply state;

@@ -32,6 +32,12 @@ Status MissingStorage() {
   return {StatusCode::UNKNOWN, kMissingStorage};
 }
 
+Counter& CallsOf(Metrics* metrics, const char* method) {
+  return metrics->GetCounter("belfry_storage_calls_total",
+                             "Calls of plugins to their mounts' storage, by method.",
+                             {{"method", method}});
+}
+
 storage::Operation ToOperation(const v1::StorageOperation& operation) {
   if (operation.has_put())
     return {.key = operation.put().key(), .value = std::string_view(operation.put().value())};
@@ -41,11 +47,17 @@ storage::Operation ToOperation(const v1::StorageOperation& operation) {
 // Errors travel as texts beside an OK status, and plugins compare them.
 class StorageService final : public pb::Storage::CallbackService {
  public:
-  explicit StorageService(const GuardedStorage* guarded) : guarded_(guarded) {}
+  StorageService(const GuardedStorage* guarded, Metrics* metrics)
+      : guarded_(guarded),
+        gets_(CallsOf(metrics, "get")),
+        puts_(CallsOf(metrics, "put")),
+        deletes_(CallsOf(metrics, "delete")),
+        lists_(CallsOf(metrics, "list")) {}
 
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
                                 const pb::StorageGetArgs* args,
                                 pb::StorageGetReply* reply) override {
+    gets_.Increment();
     if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
     absl::StatusOr<std::optional<std::string>> value = guarded_->storage->Get(args->key());
     if (!value.ok()) {
@@ -60,6 +72,7 @@ class StorageService final : public pb::Storage::CallbackService {
   grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* context,
                                 const pb::StoragePutArgs* args,
                                 pb::StoragePutReply* reply) override {
+    puts_.Increment();
     if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
     if (!guarded_->writable) {
       reply->set_err(wire::kSetupReadOnlyText);
@@ -74,6 +87,7 @@ class StorageService final : public pb::Storage::CallbackService {
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const pb::StorageDeleteArgs* args,
                                    pb::StorageDeleteReply* reply) override {
+    deletes_.Increment();
     if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
     if (!guarded_->writable) {
       reply->set_err(wire::kSetupReadOnlyText);
@@ -86,6 +100,7 @@ class StorageService final : public pb::Storage::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
                                  const pb::StorageListArgs* args,
                                  pb::StorageListReply* reply) override {
+    lists_.Increment();
     if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
     const absl::StatusOr<std::vector<std::string>> keys = guarded_->storage->List(args->prefix());
     if (!keys.ok()) {
@@ -98,15 +113,24 @@ class StorageService final : public pb::Storage::CallbackService {
 
  private:
   const GuardedStorage* const guarded_;
+  Counter& gets_;
+  Counter& puts_;
+  Counter& deletes_;
+  Counter& lists_;
 };
 
 class BatchService final : public v1::Storage::CallbackService {
  public:
-  BatchService(const GuardedStorage* guarded, const EventAcceptor* acceptor, const Limits* limits)
-      : guarded_(guarded), acceptor_(acceptor), limits_(limits) {}
+  BatchService(const GuardedStorage* guarded, const EventAcceptor* acceptor, const Limits* limits,
+               Metrics* metrics)
+      : guarded_(guarded),
+        acceptor_(acceptor),
+        limits_(limits),
+        batches_(CallsOf(metrics, "apply")) {}
 
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
                                   const v1::ApplyRequest* request, v1::ApplyReply* reply) override {
+    batches_.Increment();
     if (const absl::Status status = Store(*request); !status.ok())
       return Finish(context, {static_cast<StatusCode>(status.code()), Text(status)});
     if (request->events_size() > 0) Tell(*request, reply);
@@ -147,18 +171,19 @@ class BatchService final : public v1::Storage::CallbackService {
   const GuardedStorage* const guarded_;
   const EventAcceptor* const acceptor_;
   const Limits* const limits_;
+  Counter& batches_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded) {
-  return std::make_unique<StorageService>(guarded);
+std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded, Metrics* metrics) {
+  return std::make_unique<StorageService>(guarded, metrics);
 }
 
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
-                                               const EventAcceptor* acceptor,
-                                               const Limits* limits) {
-  return std::make_unique<BatchService>(guarded, acceptor, limits);
+                                               const EventAcceptor* acceptor, const Limits* limits,
+                                               Metrics* metrics) {
+  return std::make_unique<BatchService>(guarded, acceptor, limits, metrics);
 }
 
 }  // namespace belfry::plugin_host

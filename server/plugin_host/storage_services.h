@@ -5,6 +5,7 @@
 
 #include "grpcpp/impl/codegen/service_type.h"
 #include "server/base/limits.h"
+#include "server/base/metrics.h"
 #include "server/plugin_host/event_acceptor.h"
 #include "server/storage/storage.h"
 
@@ -20,9 +21,10 @@ struct GuardedStorage {
 // outlive the services.
 
 // A key a call. (plugin-protocol 5.8)
-std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded);
+std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded, Metrics* metrics);
 // Several changes at once, and the events that tell of them. (belfry.v1.Storage)
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
-                                               const EventAcceptor* acceptor, const Limits* limits);
+                                               const EventAcceptor* acceptor, const Limits* limits,
+                                               Metrics* metrics);
 
 }  // namespace belfry::plugin_host

@@ -16,6 +16,7 @@ class Child {
   ~Child();
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
+  pid_t pid() const { return pid_; }
   // What follows `marker` in the first line that has it.
   std::string LineAfter(const std::string& marker);
 

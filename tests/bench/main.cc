@@ -1,13 +1,12 @@
-// `./dev bench`: events from a plugin to the bus, and deliveries to WebSocket subscribers beside
-// NATS core with the same payload, read by the same reader, in the same run. Prints medians of
-// several rounds; ends with 2 when a ratio that the project promises was missed.
+// `./dev bench`: events from a plugin to the bus; deliveries to WebSocket subscribers beside NATS
+// core with the same payload, read by the same reader, in the same run; reads and writes of kv.
+// Prints medians of several rounds; ends with 2 when a ratio that the project promises was missed.
 
 #include <nats/nats.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -15,13 +14,14 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tests/bench/belfry_server.h"
 #include "tests/bench/child.h"
 #include "tests/bench/drain.h"
 #include "tests/bench/event_peer.h"
+#include "tests/bench/kv.h"
+#include "tests/bench/measure.h"
 #include "tests/bench/sockets.h"
 
 namespace belfry::bench {
@@ -34,28 +34,6 @@ constexpr std::int64_t kBurst = 4096;
 constexpr std::int64_t kSenders = 64;
 // Events of one SendAll.
 constexpr std::int64_t kAtOnce = 1 << 15;
-
-std::uint16_t PortIn(const std::string& text) {
-  std::uint32_t port = 0;
-  const std::size_t colon = text.rfind(':');
-  if (!absl::SimpleAtoi(
-          text.substr(colon + 1, text.find_first_not_of("0123456789", colon + 1) - colon - 1),
-          &port)) {
-    Die(absl::StrCat("no port in: ", text));
-  }
-  return static_cast<std::uint16_t>(port);
-}
-
-double Seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 // Events or deliveries a second: one round to warm up, then the median.
 double Rate(std::int64_t amount, const std::function<void()>& round) {
@@ -95,47 +73,6 @@ bool Hold(const char* what, const char* peer, const Comparison& rates, double ba
             << std::flush;
   return held;
 }
-
-// A Belfry server with the emitter plugin mounted at bench/.
-class Belfry {
- public:
-  explicit Belfry(const std::string& bin)
-      : server_({bin + "/belfry", "server", "-dev", "-dev-root-token-id=root",
-                 "-dev-listen-address=127.0.0.1:0", "-log-level=error",
-                 "-dev-plugin-dir=" + bin + "/test-plugins"}),
-        port_(PortIn(server_.LineAfter("export VAULT_ADDR="))),
-        control_(ConnectTo(port_)) {
-    server_.LineAfter("Root Token:");
-    Call(control_, "POST", "sys/mounts/bench", R"({"type":"emitter"})");
-  }
-  ~Belfry() { close(control_); }
-
-  // `at_once` events to a call of the SDK's SendAll; 1: by Send.
-  void Emit(std::int64_t count, std::int64_t senders, std::int64_t at_once = 1) {
-    Call(control_, "PUT", "bench/emit",
-         absl::StrCat("{\"count\":", count, ",\"senders\":", senders, ",\"at_once\":", at_once,
-                      "}"));
-  }
-  // Subscribes and hands the connection to the reader.
-  void Subscribe(Drain& drain) {
-    const int socket = ConnectTo(port_);
-    SendAll(
-        socket,
-        absl::StrCat("GET /v1/sys/events/subscribe/kv*?json=true HTTP/1.1\r\nHost: "
-                     "127.0.0.1\r\nX-Vault-Token: root\r\n",
-                     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-                     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"));
-    std::string rest;
-    const std::string head = ReadThrough(socket, "\r\n\r\n", &rest);
-    if (!absl::StartsWith(head, "HTTP/1.1 101")) Die(absl::StrCat("no upgrade: ", head));
-    drain.Add(socket, NewWebSocketCounter(), rest);
-  }
-
- private:
-  Child server_;
-  std::uint16_t port_;
-  int control_;
-};
 
 // NATS core, fed by its own C client.
 class Nats {
@@ -232,14 +169,17 @@ void MeasureDeliveries(Belfry& belfry) {
   }
 }
 
-// `only` is "events", "deliveries", or empty for both. The number of bars that were missed.
+// `only` is "events", "deliveries", "kv", or empty for all. The number of bars that were missed.
 int Main(const std::string& bin, std::string_view only) {
   signal(SIGPIPE, SIG_IGN);
   std::cout << absl::StrFormat("Medians of %d rounds on %d cores.\n\n", kRounds,
                                static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
   Belfry belfry(bin);
-  const int missed = only == "deliveries" ? 0 : MeasureEvents(bin, belfry);
-  if (only != "events") MeasureDeliveries(belfry);
+  const auto wanted = [only](std::string_view part) { return only.empty() || only == part; };
+  int missed = 0;
+  if (wanted("events")) missed += MeasureEvents(bin, belfry);
+  if (wanted("deliveries")) MeasureDeliveries(belfry);
+  if (wanted("kv")) missed += MeasureKv(belfry);
   return missed;
 }
 
@@ -248,9 +188,10 @@ int Main(const std::string& bin, std::string_view only) {
 
 int main(int argc, char** argv) {
   const std::string_view only = argc > 2 ? argv[2] : "";
-  if (argc < 2 || argc > 3 || (!only.empty() && only != "events" && only != "deliveries")) {
-    std::cerr << "usage: belfry-bench BIN [events|deliveries]\n"
-                 "  (BIN: the folder with belfry and test-plugins)\n";
+  if (argc < 2 || argc > 3 ||
+      (!only.empty() && only != "events" && only != "deliveries" && only != "kv")) {
+    std::cerr << "usage: belfry-bench BIN [events|deliveries|kv]\n"
+                 "  (BIN: the folder with belfry, plugins and test-plugins)\n";
     return 1;
   }
   try {

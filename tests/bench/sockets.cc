@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <stdexcept>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace belfry::bench {
@@ -52,26 +52,40 @@ std::string ReadThrough(int socket, std::string_view end, std::string* rest) {
   return text;
 }
 
-void Call(int socket, const std::string& method, const std::string& path, const std::string& body) {
-  SendAll(socket,
-          absl::StrCat(method, " /v1/", path,
-                       " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vault-Token: root\r\nContent-Length: ",
-                       body.size(), "\r\n\r\n", body));
-  std::string rest;
-  const std::string head = ReadThrough(socket, "\r\n\r\n", &rest);
+std::string RequestText(const std::string& method, const std::string& path,
+                        const std::string& body) {
+  return absl::StrCat(method, " /v1/", path,
+                      " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vault-Token: root\r\nContent-Length: ",
+                      body.size(), "\r\n\r\n", body);
+}
+
+std::size_t ResponseSize(std::string_view text) {
+  const std::size_t end = text.find("\r\n\r\n");
+  if (end == std::string_view::npos) return 0;
+  constexpr std::string_view kLength = "\r\nContent-Length: ";
   std::size_t length = 0;
-  if (const std::size_t at = head.find("Content-Length: "); at != std::string::npos) {
-    const std::size_t from = at + 16;
-    (void)absl::SimpleAtoi(head.substr(from, head.find('\r', from) - from), &length);
+  if (const std::size_t at = text.substr(0, end).find(kLength); at != std::string_view::npos) {
+    const std::size_t from = at + kLength.size();
+    std::from_chars(text.data() + from, text.data() + end, length);
   }
-  while (rest.size() < length) {
-    char buffer[4096];
+  const std::size_t size = end + 4 + length;
+  if (text.size() < size) return 0;
+  if (text.compare(9, 1, "2") != 0)
+    Die("the server answered: " + std::string(text.substr(0, size)));
+  return size;
+}
+
+std::string Call(int socket, const std::string& method, const std::string& path,
+                 const std::string& body) {
+  SendAll(socket, RequestText(method, path, body));
+  std::string text;
+  char buffer[4096];
+  while (ResponseSize(text) == 0) {
     const ssize_t size = recv(socket, buffer, sizeof buffer, 0);
     if (size <= 0) Die("the server closed a connection");
-    rest.append(buffer, size);
+    text.append(buffer, size);
   }
-  if (head.compare(9, 1, "2") != 0)
-    Die(absl::StrCat(method, " ", path, ": ", head.substr(0, head.find('\r')), " ", rest));
+  return text.substr(text.find("\r\n\r\n") + 4);
 }
 
 }  // namespace belfry::bench

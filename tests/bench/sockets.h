@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,9 +14,15 @@ int ConnectTo(std::uint16_t port);
 void SendAll(int socket, std::string_view bytes);
 // Reads up to and including `end`; what came after it is in `rest`.
 std::string ReadThrough(int socket, std::string_view end, std::string* rest);
-// A request with the root token and a JSON body on an open connection; ends the program unless the
-// status is 2xx.
-void Call(int socket, const std::string& method, const std::string& path, const std::string& body);
+// A request with the root token and a JSON body, as text.
+std::string RequestText(const std::string& method, const std::string& path,
+                        const std::string& body);
+// How many of `text`'s bytes are its first HTTP response; 0 while a part of it is missing. Ends the
+// program unless its status is 2xx.
+std::size_t ResponseSize(std::string_view text);
+// Asks on an open connection; the answer's body.
+std::string Call(int socket, const std::string& method, const std::string& path,
+                 const std::string& body);
 [[noreturn]] void Die(std::string_view sentence);
 
 }  // namespace belfry::bench

@@ -1,0 +1,152 @@
+#include "tests/bench/kv.h"
+
+#include <stdlib.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <iostream>
+#include <random>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tests/bench/http_load.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/processes.h"
+#include "tests/bench/sockets.h"
+
+namespace belfry::bench {
+namespace {
+
+constexpr int kRounds = 3;
+constexpr std::chrono::seconds kRound(2);
+constexpr std::int64_t kKeys = 1000;
+// As many as kv 2 keeps of each key: from then on each write costs the same.
+constexpr std::int64_t kVersions = 10;
+// What Vault 1.15 did with its kv in the same process, by 8 writers on 2 cores.
+constexpr double kWritesOfVault[] = {7000, 6500};
+
+struct Kv {
+  const char* name;
+  std::string path;   // Of a secret, without its number.
+  std::string value;  // The body of a write.
+};
+
+// What has been spent so far.
+struct Spent {
+  std::uint64_t storage_calls = 0;
+  double server = 0;   // Seconds of processor time.
+  double plugins = 0;  // Theirs.
+};
+
+Spent SpentBy(Belfry& belfry) {
+  Spent spent{.server = ProcessorSeconds(belfry.pid())};
+  for (const pid_t plugin : Descendants(belfry.pid())) spent.plugins += ProcessorSeconds(plugin);
+  std::istringstream metrics(belfry.Ask("GET", "sys/metrics", ""));
+  for (std::string line; std::getline(metrics, line);) {
+    if (!line.starts_with("belfry_storage_calls_total{")) continue;
+    spent.storage_calls += std::stoull(line.substr(line.rfind(' ') + 1));
+  }
+  return spent;
+}
+
+// What a request costs, of rounds that were all alike.
+struct Cost {
+  double rate = 0;
+  double storage_calls = 0;
+  double server_us = 0;
+  double plugins_us = 0;
+};
+
+Cost Measure(Belfry& belfry, int connections, const std::function<std::string()>& next) {
+  HttpLoad load(belfry.port(), connections);
+  load.Send(200, next);
+  const std::int64_t warmed_up = load.answered();
+  const Spent before = SpentBy(belfry);
+  std::vector<double> rates;
+  for (int i = 0; i < kRounds; ++i) rates.push_back(load.Run(kRound, next));
+  const Spent after = SpentBy(belfry);
+  const auto requests = static_cast<double>(load.answered() - warmed_up);
+  return {.rate = Median(rates),
+          .storage_calls =
+              static_cast<double>(after.storage_calls - before.storage_calls) / requests,
+          .server_us = (after.server - before.server) / requests * 1e6,
+          .plugins_us = (after.plugins - before.plugins) / requests * 1e6};
+}
+
+class KvBench {
+ public:
+  KvBench(Belfry& belfry, Kv kv) : belfry_(belfry), kv_(std::move(kv)) {
+    std::int64_t number = 0;
+    HttpLoad(belfry.port(), 8).Send(kKeys * kVersions, [&] { return Put(number++ % kKeys); });
+  }
+
+  Cost Write(int connections) {
+    return Show("PUT", connections, [this] { return Put(AnyKey()); });
+  }
+  Cost Read(int connections) {
+    return Show("GET", connections, [this] { return RequestText("GET", PathOf(AnyKey()), ""); });
+  }
+
+ private:
+  std::string PathOf(std::int64_t key) const { return absl::StrCat(kv_.path, key); }
+  std::string Put(std::int64_t key) const { return RequestText("PUT", PathOf(key), kv_.value); }
+  std::int64_t AnyKey() {
+    return std::uniform_int_distribution<std::int64_t>(0, kKeys - 1)(random_);
+  }
+
+  Cost Show(const char* method, int connections, const std::function<std::string()>& next) {
+    const Cost cost = Measure(belfry_, connections, next);
+    std::cout << absl::StrFormat("  %s %s %3d connections %8.0f/s  %10.2f storage calls  ", kv_.name,
+                                 method, connections, cost.rate, cost.storage_calls)
+              << absl::StrFormat("%6.0f us server  %6.0f us plugin\n", cost.server_us,
+                                 cost.plugins_us)
+              << std::flush;
+    return cost;
+  }
+
+  Belfry& belfry_;
+  const Kv kv_;
+  std::mt19937_64 random_{1};
+};
+
+// False when it is missed.
+bool Hold(const char* name, double writes, double bar) {
+  const bool held = writes >= bar;
+  std::cout << absl::StrFormat("  %s PUT by 8: %.2f of Vault 1.15's %.0f/s  bar 1.00 %s\n", name,
+                               writes / bar, bar, held ? "held" : "MISSED");
+  return held;
+}
+
+}  // namespace
+
+int MeasureKv(Belfry& belfry) {
+  double load[1] = {};
+  if (getloadavg(load, 1) != 1) Die("no load average");
+  std::cout << absl::StrFormat(
+      "\nkv through HTTP, host, plugin and storage: %d keys, one small field, no subscriber;\n"
+      "a median of %d rounds, and what a request costs in all of them; load average before: %.1f\n",
+      kKeys, kRounds, load[0]);
+  belfry.Ask("POST", "sys/mounts/kv1", R"({"type":"kv","options":{"version":"1"}})");
+  belfry.Ask("POST", "sys/mounts/kv2", R"({"type":"kv","options":{"version":"2"}})");
+  const Kv versions[] = {{"v1", "kv1/bench/key-", R"({"password":"correct-horse"})"},
+                         {"v2", "kv2/data/bench/key-", R"({"data":{"password":"correct-horse"}})"}};
+  int missed = 0;
+  for (std::size_t i = 0; i < std::size(versions); ++i) {
+    KvBench bench(belfry, versions[i]);
+    double writes = 0;
+    for (const int connections : {1, 8, 64}) {
+      const Cost cost = bench.Write(connections);
+      if (connections == 8) writes = cost.rate;
+    }
+    for (const int connections : {1, 8, 64}) bench.Read(connections);
+    if (!Hold(versions[i].name, writes, kWritesOfVault[i])) ++missed;
+  }
+  return missed;
+}
+
+}  // namespace belfry::bench
