@@ -18,6 +18,8 @@ class KeyNames {
  public:
   explicit KeyNames(std::string_view backend_uuid) : path_(std::string(backend_uuid) + "/names") {}
 
+  // Where its key is stored.
+  const std::string& path() const { return path_; }
   // Shared: it stays usable when it is forgotten. Codes as of Storage; DataLoss when what is stored
   // is no key.
   absl::StatusOr<std::shared_ptr<const NameCipher>> Cipher(Storage& storage);

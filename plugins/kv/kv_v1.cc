@@ -37,7 +37,7 @@ KvV1::KvV1(SecretsEngine& engine)
         BELFRY_ASSIGN_OR_RETURN(const auto stored, request.storage().Get(place));
         return stored.has_value();
       });
-  engine.SealWrapped({store_.root()});
+  engine.SealWrapped({store_.root(), names_.path()});
   engine.OnInvalidate([this](HookContext&, std::string_view key) { names_.Invalidate(key); });
 }
 

@@ -186,7 +186,7 @@ KvV2::KvV2(SecretsEngine& engine)
   DescribeVersions(engine);
   DescribeMetadata(engine);
   DescribeWrongPaths(engine);
-  engine.SealWrapped({store_.root()});
+  engine.SealWrapped({store_.root(), names_.path()});
   // What version 1 lent ends by itself.
   engine.Secret("kv").OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
   engine.OnInitialize([this](HookContext& context) { return upgrade_.Prepare(context.storage); });
