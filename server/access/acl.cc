@@ -6,6 +6,7 @@
 
 #include "server/access/parameters.h"
 #include "server/base/glob.h"
+#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {
@@ -90,9 +91,25 @@ std::size_t CountSegmentWildcards(std::string_view pattern) {
   return count;
 }
 
+Ending EndingOf(const PathRule& rule) {
+  return rule.prefix ? Ending::kPrefix : Ending::kWhole;
+}
+
+bool Matches(const PathRule& rule, std::string_view path) {
+  if (rule.segments) return SegmentsMatch(rule.path, path, EndingOf(rule));
+  return rule.prefix ? path.starts_with(rule.path) : path == rule.path;
+}
+
+// Whether some path that begins with `mount` may match, or the mount's own path without its slash,
+// which is that of an event that names no path.
+bool MayMatchInside(const PathRule& rule, std::string_view mount) {
+  if (Matches(rule, mount.substr(0, mount.size() - 1))) return true;
+  if (rule.segments) return SegmentsReachInto(rule.path, mount, EndingOf(rule));
+  return rule.path.starts_with(mount);
+}
+
 // A pattern that matches, so that the greatest is the one that counts.
-auto Priority(const MergedRule& merged) {
-  const PathRule& rule = merged.rule;
+auto Priority(const PathRule& rule) {
   const std::size_t wildcard = rule.segments ? rule.path.find('+') : rule.path.size();
   const std::size_t wildcards = rule.segments ? CountSegmentWildcards(rule.path) : 0;
   return std::tuple(wildcard, !rule.prefix, -static_cast<std::ptrdiff_t>(wildcards),
@@ -151,8 +168,19 @@ bool HasParameterRules(Capability capability) {
          capability == Capability::kUpdate || capability == Capability::kPatch;
 }
 
-bool GrantsSomething(const MergedRule& merged) {
-  return !merged.rule.capabilities.empty() && !merged.rule.capabilities.Has(Capability::kDeny);
+Verdict VerdictOn(const PathRule& rule, const Question& question) {
+  if (rule.capabilities.Has(Capability::kDeny)) return Verdict::kDeny;
+  if (!rule.capabilities.Has(question.capability)) return Verdict::kNoCapability;
+  if (NeedsSudo(question.path) && !rule.capabilities.Has(Capability::kSudo)) {
+    return Verdict::kNoSudo;
+  }
+  if (!WrappingAllowed(rule, question.wrap_ttl)) return Verdict::kWrapping;
+  if (!HasParameterRules(question.capability)) return Verdict::kGranted;
+  static const boost::json::object* const kNone = new boost::json::object();
+  const bool allowed =
+      ParametersAllowed(rule.allowed_parameters, rule.denied_parameters, rule.required_parameters,
+                        question.parameters == nullptr ? *kNone : *question.parameters);
+  return allowed ? Verdict::kGranted : Verdict::kParameters;
 }
 
 }  // namespace
@@ -164,8 +192,39 @@ bool NeedsSudo(std::string_view path) {
                      });
 }
 
-Acl::Acl(const std::vector<std::shared_ptr<const Policy>>& policies) {
-  for (const std::shared_ptr<const Policy>& policy : policies) {
+std::string PatternOf(const PathRule& rule) {
+  return Concat({rule.path, rule.prefix ? "*" : ""});
+}
+
+bool Covers(const PathRule& rule, std::string_view folder) {
+  return rule.prefix && Matches(rule, folder);
+}
+
+bool Outranks(const PathRule& rule, const PathRule& other) {
+  return Priority(rule) > Priority(other);
+}
+
+bool GrantsSomething(const PathRule& rule) {
+  return !rule.capabilities.empty() && !rule.capabilities.Has(Capability::kDeny);
+}
+
+Verdict VerdictOnEvents(const PathRule& rule, std::string_view type) {
+  if (rule.capabilities.Has(Capability::kDeny)) return Verdict::kDeny;
+  if (!rule.capabilities.Has(Capability::kSubscribe)) return Verdict::kNoCapability;
+  // Where the type is a pattern, its stars are covered by stars only.
+  const std::vector<std::string>& types = rule.subscribe_event_types;
+  const auto any = [&](bool (*matches)(std::string_view, std::string_view)) {
+    return std::any_of(types.begin(), types.end(), [matches, type](const std::string& pattern) {
+      return matches(pattern, type);
+    });
+  };
+  if (any(&GlobMatches)) return Verdict::kGranted;
+  const bool is_pattern = type.find('*') != std::string_view::npos;
+  return is_pattern && any(&GlobsOverlap) ? Verdict::kSomeTypes : Verdict::kOtherTypes;
+}
+
+Acl::Acl(const std::vector<std::shared_ptr<const Policy>>& policies) : policies_(policies) {
+  for (const std::shared_ptr<const Policy>& policy : policies_) {
     if (policy->name == "root") root_ = true;
     for (const PathRule& rule : policy->rules) Add(*policy, rule);
   }
@@ -179,7 +238,7 @@ Acl::Rules& Acl::RulesFor(const PathRule& rule) {
 void Acl::Add(const Policy& policy, const PathRule& rule) {
   const auto [it, is_new] = RulesFor(rule).try_emplace(rule.path, MergedRule{.rule = rule});
   if (!is_new) Merge(rule, &it->second.rule);
-  it->second.origins.push_back({policy.name, rule.position.line});
+  it->second.origins.push_back({.policy = &policy, .rule = &rule});
 }
 
 const MergedRule* Acl::Exact(std::string_view path) const {
@@ -205,7 +264,7 @@ const MergedRule* Acl::BestPattern(std::string_view path) const {
   const auto consider = [&](const Rules& rules, Ending ending) {
     for (const auto& [pattern, merged] : rules) {
       if (!SegmentsMatch(pattern, path, ending)) continue;
-      if (best == nullptr || Priority(*best) < Priority(merged)) best = &merged;
+      if (best == nullptr || Priority(best->rule) < Priority(merged.rule)) best = &merged;
     }
   };
   consider(segments_, Ending::kWhole);
@@ -225,40 +284,23 @@ const MergedRule* Acl::Decisive(Capability capability, std::string_view path) co
   return BestPattern(path);
 }
 
-bool Acl::Allows(const Question& question) const {
-  if (root_) return true;
-  const MergedRule* const merged = Decisive(question.capability, question.path);
-  if (merged == nullptr) return false;
-  const PathRule& rule = merged->rule;
-  if (rule.capabilities.Has(Capability::kDeny) || !rule.capabilities.Has(question.capability)) {
-    return false;
-  }
-  if (NeedsSudo(question.path) && !rule.capabilities.Has(Capability::kSudo)) return false;
-  if (!WrappingAllowed(rule, question.wrap_ttl)) return false;
-  if (!HasParameterRules(question.capability)) return true;
-  static const boost::json::object* const kNone = new boost::json::object();
-  return ParametersAllowed(rule.allowed_parameters, rule.denied_parameters,
-                           rule.required_parameters,
-                           question.parameters == nullptr ? *kNone : *question.parameters);
+Decision Acl::Decide(const Question& question) const {
+  if (root_) return {Verdict::kRoot};
+  const MergedRule* const rule = Decisive(question.capability, question.path);
+  return {rule == nullptr ? Verdict::kNoRule : VerdictOn(rule->rule, question), rule};
 }
 
-bool Acl::AllowsEvent(std::string_view path, std::string_view type) const {
-  if (root_) return true;
-  if (path.empty()) return false;
-  const MergedRule* const merged = Decisive(Capability::kList, path);
-  if (merged == nullptr || merged->rule.capabilities.Has(Capability::kDeny) ||
-      !merged->rule.capabilities.Has(Capability::kSubscribe)) {
-    return false;
-  }
-  const std::vector<std::string>& types = merged->rule.subscribe_event_types;
-  return std::any_of(types.begin(), types.end(),
-                     [&](const std::string& pattern) { return GlobMatches(pattern, type); });
+Decision Acl::DecideEvent(std::string_view path, std::string_view type) const {
+  if (root_) return {Verdict::kRoot};
+  if (path.empty()) return {Verdict::kNoRule};
+  const MergedRule* const rule = Decisive(Capability::kList, path);
+  return {rule == nullptr ? Verdict::kNoRule : VerdictOnEvents(rule->rule, type), rule};
 }
 
 std::vector<std::string> Acl::CapabilitiesOn(std::string_view path) const {
   if (root_) return {"root"};
   const MergedRule* const merged = Decisive(Capability::kList, path);
-  if (merged == nullptr || !GrantsSomething(*merged)) return {"deny"};
+  if (merged == nullptr || !GrantsSomething(merged->rule)) return {"deny"};
   return merged->rule.capabilities.Names();
 }
 
@@ -267,15 +309,34 @@ bool Acl::ReachesInto(std::string_view mount) const {
   for (const Rules* rules : {&exact_, &prefix_}) {
     for (auto it = rules->lower_bound(mount); it != rules->end() && it->first.starts_with(mount);
          ++it) {
-      if (GrantsSomething(it->second)) return true;
+      if (GrantsSomething(it->second.rule)) return true;
     }
   }
   const auto reach = [mount](const Rules& rules, Ending ending) {
     return std::any_of(rules.begin(), rules.end(), [&](const auto& rule) {
-      return GrantsSomething(rule.second) && SegmentsReachInto(rule.first, mount, ending);
+      return GrantsSomething(rule.second.rule) && SegmentsReachInto(rule.first, mount, ending);
     });
   };
   return reach(segments_, Ending::kWhole) || reach(segments_prefix_, Ending::kPrefix);
+}
+
+std::vector<const MergedRule*> Acl::RulesInto(std::string_view mount) const {
+  std::vector<const MergedRule*> found;
+  for (const Rules* rules : {&exact_, &prefix_, &segments_, &segments_prefix_}) {
+    for (const auto& [path, merged] : *rules) {
+      if (MayMatchInside(merged.rule, mount)) found.push_back(&merged);
+    }
+  }
+  std::sort(found.begin(), found.end(), [](const MergedRule* a, const MergedRule* b) {
+    return PatternOf(a->rule) < PatternOf(b->rule);
+  });
+  return found;
+}
+
+Acl Acl::With(std::shared_ptr<const Policy> policy) const {
+  std::vector<std::shared_ptr<const Policy>> policies = policies_;
+  policies.push_back(std::move(policy));
+  return Acl(policies);
 }
 
 }  // namespace belfry::access

@@ -140,7 +140,8 @@ class CaseFile {
     const MergedRule* const rule = acl.Decisive(Capability::kList, words[1]);
     std::string lines = rule == nullptr ? "none" : "";
     for (const Origin& origin : rule == nullptr ? std::vector<Origin>() : rule->origins) {
-      lines += Concat({lines.empty() ? "" : " ", origin.policy, ":", std::to_string(origin.line)});
+      lines += Concat({lines.empty() ? "" : " ", origin.policy->name, ":",
+                       std::to_string(origin.rule->position.line)});
     }
     EXPECT_EQ(lines, expected);
   }

@@ -112,6 +112,10 @@ class StoreAuthorizer final : public Authorizer {
     return std::make_unique<CachingJudge>(policies_, clock_, std::move(identity));
   }
 
+  std::shared_ptr<const Acl> RulesOf(const Identity& identity) const override {
+    return policies_->AclOf(identity.policies);
+  }
+
   std::shared_ptr<const void> Watch(
       const Identity& identity, std::function<void(std::string_view reason)> ended) const override {
     return tokens_->Watch(identity.token_id,

@@ -77,6 +77,9 @@ class Authorizer {
   // The same question for many events.
   virtual std::unique_ptr<EventJudge> JudgeOf(Identity identity) const;
 
+  // What all these answers come from, for whoever has to explain them.
+  virtual std::shared_ptr<const Acl> RulesOf(const Identity& identity) const = 0;
+
   // Has `ended` called once with a reason when the token ends, as TokenStore::Watch. nullptr when
   // it has ended already.
   virtual std::shared_ptr<const void> Watch(

@@ -209,6 +209,24 @@ std::string WithLineFeeds(std::string_view text) {
 
 }  // namespace
 
+std::string Quoted(std::string_view text) {
+  constexpr std::string_view kSpecial = "\a\b\f\n\r\t\v\\\"";
+  constexpr std::string_view kNames = "abfnrtv\\\"";
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (const std::size_t at = kSpecial.find(c); at != std::string_view::npos) {
+      quoted += Concat({"\\", kNames.substr(at, 1)});
+    } else if (byte < 0x20 || byte == 0x7F) {
+      quoted += Concat({"\\x", kHex.substr(byte >> 4, 1), kHex.substr(byte & 15, 1)});
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
 absl::StatusOr<std::vector<Item>> Parse(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\n\v\f\r");
   if (first != std::string_view::npos && text[first] == '{') return ParseJson(text);

@@ -21,6 +21,10 @@ std::string ToText(Position position);
 // InvalidArgument "At 2:1: what".
 absl::Status ErrorAt(Position position, std::string_view what);
 
+// The text in quotes, as Go quotes it: tools compare the errors that it is part of. Parse reads it
+// as the same text, unless that has "${" in it.
+std::string Quoted(std::string_view text);
+
 struct Key {
   std::string text;  // Without its quotes.
   Position position;

@@ -10,26 +10,8 @@ namespace belfry::access {
 namespace {
 
 using hcl::Item;
+using hcl::Quoted;
 using hcl::Value;
-
-// As Go quotes a text: tools compare the errors that it is part of.
-std::string Quoted(std::string_view text) {
-  constexpr std::string_view kSpecial = "\a\b\f\n\r\t\v\\\"";
-  constexpr std::string_view kNames = "abfnrtv\\\"";
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string quoted = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (const std::size_t at = kSpecial.find(c); at != std::string_view::npos) {
-      quoted += Concat({"\\", kNames.substr(at, 1)});
-    } else if (byte < 0x20 || byte == 0x7F) {
-      quoted += Concat({"\\x", kHex.substr(byte >> 4, 1), kHex.substr(byte & 15, 1)});
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "\"";
-}
 
 // The form in which Vault lists errors; its texts are compared by tools.
 absl::Status Errors(const std::vector<std::string>& errors) {

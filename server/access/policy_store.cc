@@ -23,6 +23,7 @@ path "auth/token/renew-self" { capabilities = ["update"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
 path "sys/capabilities-self" { capabilities = ["update"] }
 path "sys/internal/ui/resultant-acl" { capabilities = ["read"] }
+path "sys/events/explain/*" { capabilities = ["read"] }
 
 # What it was lent.
 path "sys/renew" { capabilities = ["update"] }

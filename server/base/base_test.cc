@@ -348,6 +348,25 @@ TEST(GlobMatches, OnlyTheStarIsSpecial) {
   }
 }
 
+// Against every text of up to four letters.
+TEST(GlobsOverlap, SomeTextMatchesBoth) {
+  std::vector<std::string> texts = {""};
+  for (std::size_t i = 0; texts[i].size() < 4; ++i) {
+    for (const char letter : {'a', 'b'}) texts.push_back(texts[i] + letter);
+  }
+  const std::vector<std::string> patterns = {"",     "*",   "a",   "b",   "ab",   "a*",
+                                             "*a",   "*b",  "b*",  "a*b", "*a*b", "**a",
+                                             "*ab*", "a*a", "ba*", "b*a*"};
+  for (const std::string& a : patterns) {
+    for (const std::string& b : patterns) {
+      const bool overlap = std::any_of(texts.begin(), texts.end(), [&](const std::string& text) {
+        return GlobMatches(a, text) && GlobMatches(b, text);
+      });
+      EXPECT_EQ(GlobsOverlap(a, b), overlap) << a << " " << b;
+    }
+  }
+}
+
 TEST(ParseBool, TakesWhatGoTakesAndNothingElse) {
   for (const char* yes : {"1", "t", "T", "TRUE", "true", "True"}) EXPECT_EQ(ParseBool(yes), true);
   for (const char* no : {"0", "f", "F", "FALSE", "false", "False"}) EXPECT_EQ(ParseBool(no), false);

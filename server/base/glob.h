@@ -9,4 +9,7 @@ namespace belfry {
 // Pure, linear in the product of the lengths at worst. (vault-api-and-events 2.6)
 bool GlobMatches(std::string_view pattern, std::string_view text);
 
+// Whether some text matches both patterns. Pure, linear in the product of their lengths.
+bool GlobsOverlap(std::string_view a, std::string_view b);
+
 }  // namespace belfry
