@@ -7,6 +7,7 @@
 
 #include "server/api/authentication.h"
 #include "server/api/capability_endpoints.h"
+#include "server/api/explain_endpoints.h"
 #include "server/api/json_text.h"
 #include "server/api/lease_endpoints.h"
 #include "server/api/mount_entries.h"
@@ -35,11 +36,9 @@ struct Family {
   void (*answer)(const Dependencies& dependencies, Call call, Respond respond);
 };
 
-constexpr Family kFamilies[] = {{&IsMountsPath, &AnswerMounts},
-                                {&IsPolicyPath, &AnswerPolicies},
-                                {&IsTokenPath, &AnswerTokens},
-                                {&IsPluginsPath, &AnswerPlugins},
-                                {&IsLeasesPath, &AnswerLeases}};
+constexpr Family kFamilies[] = {{&IsMountsPath, &AnswerMounts}, {&IsPolicyPath, &AnswerPolicies},
+                                {&IsTokenPath, &AnswerTokens},  {&IsPluginsPath, &AnswerPlugins},
+                                {&IsLeasesPath, &AnswerLeases}, {&IsExplainPath, &AnswerExplain}};
 
 std::string WithSlash(std::string_view path) {
   return Concat({path, path.ends_with("/") ? "" : "/"});

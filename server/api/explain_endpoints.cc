@@ -1,0 +1,226 @@
+#include "server/api/explain_endpoints.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "server/access/explanation.h"
+#include "server/access/token_store.h"
+#include "server/api/fields.h"
+#include "server/api/json_text.h"
+#include "server/api/request_parsing.h"
+#include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/base/glob.h"
+#include "server/base/text.h"
+
+namespace belfry::api {
+namespace {
+
+using access::Finding;
+using access::Verdict;
+using mounts::Operation;
+
+constexpr std::string_view kExplain = "sys/events/explain";
+// Whoever connects must be allowed to read this and the type as it is asked for.
+constexpr std::string_view kSubscribe = "sys/events/subscribe/";
+// The host's own events, which come from no plugin.
+constexpr std::string_view kHostMount = "sys/";
+constexpr std::string_view kHostTypes = "sys/*";
+
+struct Wording {
+  std::string_view verdict;
+  std::string_view reason;
+};
+
+Wording WordingOf(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kGranted:
+      return {"granted", "the rule grants it"};
+    case Verdict::kRoot:
+      return {"granted", "the policy root grants everything"};
+    case Verdict::kNoRule:
+      return {"denied", "no rule matches"};
+    case Verdict::kDeny:
+      return {"denied", "the rule denies the path"};
+    case Verdict::kNoCapability:
+      return {"denied", "the rule lacks the capability"};
+    case Verdict::kNoSudo:
+      return {"denied", "the rule lacks sudo"};
+    case Verdict::kWrapping:
+      return {"denied", "the rule bounds the wrapping time"};
+    case Verdict::kParameters:
+      return {"denied", "the rule bounds the parameters"};
+    case Verdict::kOtherTypes:
+      return {"denied", "the event type is not among subscribe_event_types"};
+    case Verdict::kSomeTypes:
+      return {"partly", "subscribe_event_types has only some of the event types"};
+  }
+  return {"denied", ""};
+}
+
+std::string OriginText(const access::Origin& origin) {
+  return ObjectText()
+      .Raw("capabilities", ArrayText(origin.rule->capabilities.Names()))
+      .Number("column", origin.rule->position.column)
+      .Number("line", origin.rule->position.line)
+      .Text("path", origin.rule->written)
+      .Text("policy", origin.policy->name)
+      .Raw("subscribe_event_types", ArrayText(origin.rule->subscribe_event_types))
+      .Finish();
+}
+
+std::string ListText(const std::vector<std::string>& objects) {
+  std::string list;
+  for (const std::string& object : objects) list += Concat({list.empty() ? "" : ",", object});
+  return Concat({"[", list, "]"});
+}
+
+std::string OriginsText(const Finding& finding) {
+  std::vector<std::string> origins;
+  if (finding.decision.rule != nullptr) {
+    for (const access::Origin& origin : finding.decision.rule->origins) {
+      origins.push_back(OriginText(origin));
+    }
+  }
+  return ListText(origins);
+}
+
+ObjectText FindingObject(const Finding& finding, std::string_view capability) {
+  const Wording wording = WordingOf(finding.decision.verdict);
+  const bool names_capability = finding.decision.verdict == Verdict::kNoCapability;
+  ObjectText object;
+  object.Text("grant", finding.grant)
+      .Text("path", finding.path)
+      .Text("reason", names_capability ? Concat({wording.reason, " ", capability})
+                                       : std::string(wording.reason))
+      .Raw("rules", OriginsText(finding))
+      .Text("verdict", wording.verdict);
+  return object;
+}
+
+std::string EventText(const Finding& finding) {
+  return FindingObject(finding, "subscribe").Finish();
+}
+
+enum class Sight { kOwn, kAllMounts };
+
+// What is asked, of whom.
+struct Asked {
+  std::string type;
+  std::string path;  // "": about every mount.
+  access::Identity subject;
+  Sight sight = Sight::kOwn;
+};
+
+HttpResponse UnknownAccessor() {
+  return ErrorAnswer(400, OneError("invalid accessor"));
+}
+
+std::variant<Asked, HttpResponse> Parse(const Dependencies& dependencies, const Call& call) {
+  const Fields fields(call.data);
+  Asked asked{.type = std::string(WithoutPrefix(call.path.substr(kExplain.size()), "/")),
+              .path = fields.Text("path"),
+              .subject = call.identity};
+  if (Stripped(asked.type).empty()) {
+    return ErrorAnswer(400, "did not specify eventType to explain");
+  }
+  if (std::optional<HttpResponse> refusal = RefusePath(asked.path)) return *std::move(refusal);
+  // As the host makes the paths of events.
+  while (asked.path.starts_with('/')) asked.path.erase(0, 1);
+  while (asked.path.ends_with('/')) asked.path.pop_back();
+  const bool sudo =
+      dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path);
+  if (sudo) asked.sight = Sight::kAllMounts;
+  const std::string accessor = fields.Text("accessor");
+  if (accessor.empty() || accessor == call.identity.accessor) return asked;
+  if (!sudo) return Denied();
+  access::TokenStore::TokenPtr token = dependencies.tokens->FindByAccessor(accessor);
+  if (token == nullptr) return UnknownAccessor();
+  asked.subject = access::IdentityOf(std::move(token));
+  return asked;
+}
+
+// Whether events may come from it.
+bool EmitsEvents(const mounts::Mount& mount, std::string_view type) {
+  if (mount.engine != nullptr) return true;
+  return mount.entry.path == kHostMount && GlobsOverlap(type, kHostTypes);
+}
+
+// Whoever may do something in a mount may know that it is there.
+bool MayKnow(const access::Acl& acl, std::string_view mount) {
+  const std::vector<const access::MergedRule*> rules = acl.RulesInto(mount);
+  return acl.root() || std::any_of(rules.begin(), rules.end(), [](const auto* rule) {
+           return access::GrantsSomething(rule->rule);
+         });
+}
+
+std::string MountText(const access::Acl& acl, const mounts::Mount& mount, std::string_view type) {
+  std::vector<std::string> findings;
+  for (const Finding& finding : access::ExplainMount(acl, mount.entry.path, type)) {
+    findings.push_back(EventText(finding));
+  }
+  return ObjectText()
+      .Text("mount", mount.entry.path)
+      .Raw("patterns", ListText(findings))
+      .Text("type", mount.entry.type)
+      .Finish();
+}
+
+std::string MountsText(const Dependencies& dependencies, const access::Acl& acl, const Asked& asked,
+                       std::string_view type) {
+  std::vector<std::string> texts;
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+    if (!EmitsEvents(*mount, type)) continue;
+    if (asked.sight != Sight::kAllMounts && !MayKnow(acl, mount->entry.path)) continue;
+    texts.push_back(MountText(acl, *mount, type));
+  }
+  return ListText(texts);
+}
+
+// "" where there is none, or none that the caller may know of.
+std::string MountOf(const Dependencies& dependencies, const access::Acl& acl, const Asked& asked) {
+  const std::optional<mounts::Route> route = dependencies.mounts->Find(asked.path);
+  if (!route) return "";
+  const std::string& mount = route->mount->entry.path;
+  return asked.sight == Sight::kAllMounts || MayKnow(acl, mount) ? mount : "";
+}
+
+HttpResponse Explain(const Dependencies& dependencies, const Call& call) {
+  const std::variant<Asked, HttpResponse> parsed = Parse(dependencies, call);
+  if (const auto* refusal = std::get_if<HttpResponse>(&parsed)) return *refusal;
+  const Asked& asked = std::get<Asked>(parsed);
+  const std::shared_ptr<const access::Acl> acl = dependencies.authorizer->RulesOf(asked.subject);
+  // As a subscription has them: the path as it is, the type without blanks around it.
+  const std::string connect = Concat({kSubscribe, asked.type});
+  const std::string_view type = Stripped(asked.type);
+  ObjectText data;
+  data.Text("accessor", asked.subject.accessor)
+      .Raw("connect", FindingObject(access::Explain(*acl, {.path = connect}), "read").Finish());
+  if (!asked.path.empty()) {
+    data.Raw("event", FindingObject(access::ExplainEvent(*acl, asked.path, type), "subscribe")
+                          .Text("mount", MountOf(dependencies, *acl, asked))
+                          .Finish());
+  }
+  data.Text("event_type", type);
+  if (asked.path.empty()) data.Raw("mounts", MountsText(dependencies, *acl, asked, type));
+  const std::string text = data.Raw("policies", ArrayText(asked.subject.policies)).Finish();
+  return EnvelopeAnswer({.request_id = call.id, .data = text, .mount_type = "system"});
+}
+
+}  // namespace
+
+bool IsExplainPath(std::string_view path) {
+  return path == kExplain || path.starts_with(Concat({kExplain, "/"}));
+}
+
+void AnswerExplain(const Dependencies& dependencies, Call call, Respond respond) {
+  if (call.operation != Operation::kRead) return respond(UnsupportedOperation());
+  AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &Explain);
+}
+
+}  // namespace belfry::api
