@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/explain_command.h"
 #include "cli/text.h"
 #include "cli/websocket.h"
 
@@ -116,7 +117,8 @@ int Subscribe(Terminal& terminal, const std::vector<std::string>& arguments) {
 
 int RunEvents(Terminal& terminal, const std::vector<std::string>& arguments) {
   return Dispatch("events ",
-                  {{"subscribe", "Show events as they happen, one JSON line each", Subscribe}},
+                  {{"subscribe", "Show events as they happen, one JSON line each", Subscribe},
+                   {"explain", "Show which events a token receives, and why", RunExplain}},
                   terminal, arguments);
 }
 

@@ -2,6 +2,7 @@
 
 #include <boost/json/parse.hpp>
 
+#include "cli/explain_output.h"
 #include "cli/json_text.h"
 #include "cli/kv_output.h"
 #include "cli/table.h"
@@ -49,6 +50,34 @@ TEST(KvOutputTest, VersionsAreInOrderOfNumber) {
 
 TEST(KvOutputTest, KeysAreOneALine) {
   EXPECT_EQ(KeyList(boost::json::parse(R"(["a","b/"])").as_array()), "Keys\n----\na\nb/\n");
+}
+
+TEST(ExplanationTextTest, NamesTheLinesThatDecideAndThoseThatWouldGrant) {
+  EXPECT_EQ(
+      ExplanationText(Object(
+          R"({"connect":{"path":"sys/events/subscribe/kv*","verdict":"granted","reason":"r",)"
+          R"("rules":[{"policy":"a","line":1,"column":6},{"policy":"b","line":9,"column":8}],)"
+          R"("grant":""},"mounts":[{"mount":"secret/","patterns":[{"path":"secret/*",)"
+          R"("verdict":"denied","reason":"no","rules":[],"grant":"path x\n"},)"
+          R"({"path":"p","verdict":"denied","reason":"no","rules":[],"grant":"path x\n"}]}]})")),
+      "Mount      Path                        Verdict    Policy Line     Reason\n"
+      "-----      ----                        -------    -----------     ------\n"
+      "n/a        sys/events/subscribe/kv*    granted    a:1:6, b:9:8    r\n"
+      "secret/    secret/*                    denied     n/a             no\n"
+      "secret/    p                           denied     n/a             no\n"
+      "\n"
+      "Each of these, added to one of the token's policies, grants what is not granted:\n"
+      "\n"
+      "path x\n");
+}
+
+TEST(ExplanationTextTest, ShowsWhatAnotherServerMayAnswer) {
+  EXPECT_EQ(
+      ExplanationText(Object(R"({"connect":{},"event":{"grant":null,"rules":[7]},"mounts":5})")),
+      "Mount    Path    Verdict    Policy Line    Reason\n"
+      "-----    ----    -------    -----------    ------\n"
+      "n/a      n/a     n/a        n/a            n/a\n"
+      "n/a      n/a     n/a        n/a            n/a\n");
 }
 
 }  // namespace

@@ -1,0 +1,43 @@
+#include "cli/explain_command.h"
+
+#include <boost/json/serialize.hpp>
+#include <ostream>
+
+#include "cli/command.h"
+#include "cli/explain_output.h"
+#include "cli/json_text.h"
+#include "cli/text.h"
+
+namespace belfry::cli {
+
+int RunExplain(Terminal& terminal, const std::vector<std::string>& arguments) {
+  Flags flags("events explain [flags] TYPE");
+  ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
+  std::string path;
+  std::string accessor;
+  flags.Add("path", "Only events of this path, which begins with its mount.", &path);
+  flags.Add("accessor", "Of the token with this accessor; needs sudo.", &accessor);
+  int exit_code = kSuccess;
+  if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
+  absl::StatusOr<Client> client = client_flags.Connect(terminal);
+  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
+  std::string query;
+  if (!accessor.empty()) query = Concat("accessor=", EncodeQuery(accessor));
+  if (!path.empty()) query += Concat(query.empty() ? "" : "&", "path=", EncodeQuery(path));
+  const absl::StatusOr<Answer> answer =
+      Demand(*client, "Error explaining events", "GET",
+             Concat("sys/events/explain/", flags.arguments().front()), query);
+  if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
+  const auto* data = answer->data();
+  if (data == nullptr) {
+    return Fail(terminal, "Error explaining events: the answer has no data", kRequestError);
+  }
+  if (client_flags.Json(terminal)) {
+    *terminal.out << Indented(boost::json::serialize(*data)) << std::endl;
+  } else {
+    *terminal.out << ExplanationText(*data) << std::flush;
+  }
+  return kSuccess;
+}
+
+}  // namespace belfry::cli

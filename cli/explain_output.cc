@@ -1,0 +1,85 @@
+#include "cli/explain_output.h"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <vector>
+
+#include "cli/json_text.h"
+#include "cli/table.h"
+#include "cli/text.h"
+
+namespace belfry::cli {
+namespace {
+
+using Row = std::vector<std::string>;
+
+std::string Member(const boost::json::object& object, const char* name) {
+  const auto* value = object.if_contains(name);
+  return value == nullptr ? "n/a" : OneLine(*value);
+}
+
+template <typename Visit>
+void ForEachObject(const boost::json::object& object, const char* name, Visit visit) {
+  const auto* list = object.if_contains(name);
+  if (list == nullptr || !list->is_array()) return;
+  for (const auto& value : list->get_array()) {
+    if (const auto* element = value.if_object()) visit(*element);
+  }
+}
+
+// "app:3:6, ops:1:6": policy, line and column of each line that decides.
+std::string LinesOf(const boost::json::object& finding) {
+  std::string lines;
+  ForEachObject(finding, "rules", [&lines](const boost::json::object& rule) {
+    lines += Concat(lines.empty() ? "" : ", ", Member(rule, "policy"), ":", Member(rule, "line"),
+                    ":", Member(rule, "column"));
+  });
+  return lines.empty() ? "n/a" : lines;
+}
+
+// The rows of the table, and what would grant what they deny.
+class Explanation {
+ public:
+  Explanation() : rows_({{"Mount", "Path", "Verdict", "Policy Line", "Reason"}}) {}
+
+  void Add(const std::string& mount, const boost::json::object& finding) {
+    rows_.push_back({mount.empty() ? "n/a" : mount, Member(finding, "path"),
+                     Member(finding, "verdict"), LinesOf(finding), Member(finding, "reason")});
+    const auto* grant = finding.if_contains("grant");
+    if (grant == nullptr || !grant->is_string() || grant->get_string().empty()) return;
+    const std::string text(grant->get_string());
+    if (std::find(grants_.begin(), grants_.end(), text) == grants_.end()) grants_.push_back(text);
+  }
+
+  std::string Text() const {
+    std::string text = Columns(rows_);
+    if (grants_.empty()) return text;
+    text += "\nEach of these, added to one of the token's policies, grants what is not granted:\n";
+    for (const std::string& grant : grants_) text += Concat("\n", grant);
+    return text;
+  }
+
+ private:
+  std::vector<Row> rows_;
+  std::vector<std::string> grants_;
+};
+
+}  // namespace
+
+std::string ExplanationText(const boost::json::object& data) {
+  Explanation explanation;
+  const auto* connect = data.if_contains("connect");
+  if (connect != nullptr && connect->is_object()) explanation.Add("", connect->get_object());
+  const auto* event = data.if_contains("event");
+  if (event != nullptr && event->is_object()) {
+    explanation.Add(Member(event->get_object(), "mount"), event->get_object());
+  }
+  ForEachObject(data, "mounts", [&explanation](const boost::json::object& mount) {
+    const std::string path = Member(mount, "mount");
+    ForEachObject(mount, "patterns",
+                  [&](const boost::json::object& finding) { explanation.Add(path, finding); });
+  });
+  return explanation.Text();
+}
+
+}  // namespace belfry::cli
