@@ -10,6 +10,9 @@ namespace belfry::internal {
 namespace {
 
 constexpr int kUnlimited = -1;
+// A thread that has answered stays for the next request, up to so many. gRPC's own number is two,
+// and then it ends and starts a thread for almost every request of a busy plugin.
+constexpr int kKeptThreads = 64;
 
 }  // namespace
 
@@ -54,6 +57,8 @@ absl::Status PluginServer::Listen() {
   grpc::Service* const services[] = {&health_,         &multiplexing_, &controller_, &stdio_,
                                      &broker_service_, &backend_,      &version_};
   for (grpc::Service* service : services) builder.RegisterService(service);
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kKeptThreads);
   server_ = builder.BuildAndStart();
   if (server_) return absl::OkStatus();
   return absl::InternalError(Concat(

@@ -1,8 +1,13 @@
 #include "sdk/src/plugin_server.h"
 
+#include <unistd.h>
+
+#include <barrier>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -16,6 +21,9 @@ namespace belfry::internal {
 namespace {
 
 using ::testing::HasSubstr;
+
+// Requests that are under way together.
+constexpr int kAtOnce = 8;
 
 void Define(SecretsEngine& engine) {
   engine.Path("kept/{name}", "What storage holds.")
@@ -34,6 +42,11 @@ void Define(SecretsEngine& engine) {
     if (request.deadline() == absl::InfiniteFuture()) return Response::Data({{"seconds", "any"}});
     return Response::Data(
         {{"seconds", absl::ToInt64Seconds(request.deadline() - request.Now() + absl::Seconds(1))}});
+  });
+  engine.Path("thread", "Who answers, once several are asked.").OnRead([](Request&) -> Result {
+    static std::barrier all_are_asked(kAtOnce);
+    all_are_asked.arrive_and_wait();
+    return Response::Data({{"id", static_cast<std::int64_t>(gettid())}});
   });
   engine.Path("until-cancelled", "Returns when the client has gone.")
       .OnRead([](Request& request) -> Result {
@@ -315,6 +328,28 @@ TEST_F(PluginServerTest, AClientThatGoesAwayIsSeenByTheHandler) {
   EXPECT_EQ(Request(context, "read", "until-cancelled", reply).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   // Stop waits for the handler, which only cancellation ends.
+}
+
+TEST_F(PluginServerTest, ThreadsStayForTheNextRequest) {
+  Start();
+  Mount(1, "mount0001");
+  std::vector<std::set<std::string>> answering(kAtOnce);
+  std::vector<std::thread> clients;
+  for (std::set<std::string>& threads : answering) {
+    clients.emplace_back([this, &threads] {
+      for (int i = 0; i < 20; ++i) {
+        grpc::ClientContext context;
+        pb::HandleRequestReply reply;
+        ASSERT_TRUE(Request(context, "read", "thread", reply).ok());
+        threads.insert(reply.response().data());
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  std::set<std::string> all;
+  for (std::set<std::string>& threads : answering) all.merge(threads);
+  // Those who were needed at once, and a few who came to listen meanwhile.
+  EXPECT_LE(all.size(), kAtOnce * 3u);
 }
 
 TEST_F(PluginServerTest, WhatThePluginPrintsStreamsToTheHost) {

@@ -19,6 +19,7 @@
 #include "sdk/src/stdout_capture.h"
 #include "sdk/wire/certificate.h"
 #include "sdk/wire/handshake.h"
+#include "sdk/wire/lock_checks.h"
 #include "server/base/text.h"
 
 namespace belfry {
@@ -144,6 +145,7 @@ int Serve(const Plugin& plugin, int argc, char** argv) {
     return EXIT_FAILURE;
   }
   internal::SetSignals();
+  wire::StopLockChecks();
   const internal::PluginLog log(STDERR_FILENO);
   return internal::Run(plugin, environment, log);
 }

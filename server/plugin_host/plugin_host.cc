@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "sdk/wire/lock_checks.h"
 #include "server/base/executor.h"
 #include "server/base/ids.h"
 #include "server/base/text.h"
@@ -209,6 +210,7 @@ absl::StatusOr<std::unique_ptr<PluginHost>> PluginHost::Create(Options options,
   absl::StatusOr<std::unique_ptr<SocketDirectory>> sockets =
       SocketDirectory::Create(options.socket_directory, guard);
   if (!sockets.ok()) return sockets.status();
+  wire::StopLockChecks();
   return std::make_unique<PluginHostImpl>(std::move(options), *std::move(sockets), publisher, clock,
                                           metrics, std::move(logger));
 }

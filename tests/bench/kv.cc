@@ -71,11 +71,11 @@ Cost Measure(Belfry& belfry, int connections, const std::function<std::string()>
   for (int i = 0; i < kRounds; ++i) rates.push_back(load.Run(kRound, next));
   const Spent after = SpentBy(belfry);
   const auto requests = static_cast<double>(load.answered() - warmed_up);
-  return {.rate = Median(rates),
-          .storage_calls =
-              static_cast<double>(after.storage_calls - before.storage_calls) / requests,
-          .server_us = (after.server - before.server) / requests * 1e6,
-          .plugins_us = (after.plugins - before.plugins) / requests * 1e6};
+  return {
+      .rate = Median(rates),
+      .storage_calls = static_cast<double>(after.storage_calls - before.storage_calls) / requests,
+      .server_us = (after.server - before.server) / requests * 1e6,
+      .plugins_us = (after.plugins - before.plugins) / requests * 1e6};
 }
 
 class KvBench {
@@ -101,8 +101,8 @@ class KvBench {
 
   Cost Show(const char* method, int connections, const std::function<std::string()>& next) {
     const Cost cost = Measure(belfry_, connections, next);
-    std::cout << absl::StrFormat("  %s %s %3d connections %8.0f/s  %10.2f storage calls  ", kv_.name,
-                                 method, connections, cost.rate, cost.storage_calls)
+    std::cout << absl::StrFormat("  %s %s %3d connections %8.0f/s  %10.2f storage calls  ",
+                                 kv_.name, method, connections, cost.rate, cost.storage_calls)
               << absl::StrFormat("%6.0f us server  %6.0f us plugin\n", cost.server_us,
                                  cost.plugins_us)
               << std::flush;
