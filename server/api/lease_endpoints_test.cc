@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "server/api/fakes.h"
+#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {
@@ -120,20 +121,37 @@ TEST_F(LeaseEndpointsTest, RevocationsAreWaitedForUnlessToldOtherwise) {
   EXPECT_EQ(Send("GET", "sys/leases/revoke/a/1").status, 405);
 }
 
+// The rules know which paths need it.
 TEST_F(LeaseEndpointsTest, SeeingAndRevokingManyNeedsSudo) {
-  bool sudo = false;
-  fixture_.authorizer.allowed = [&sudo](access::Capability capability, std::string_view) {
-    return capability != access::Capability::kSudo || sudo;
+  ApiFixture fixture(Access::kReal);
+  fixture.leases.known["db/creds/a/1"] = {.id = "db/creds/a/1"};
+  const auto grant = [&fixture](std::string_view capabilities) {
+    EXPECT_EQ(fixture.policies.store->Put(
+                  "reader", Concat({"path \"sys/*\" { capabilities = [", capabilities, "] }"})),
+              absl::OkStatus());
   };
-  EXPECT_EQ(Send("LIST", "sys/leases/lookup/db/creds/a", "", "reader").status, 403);
-  EXPECT_EQ(Send("PUT", "sys/leases/revoke-prefix/db", "", "reader").status, 403);
-  EXPECT_EQ(Send("PUT", "sys/revoke-force/db", "", "reader").status, 403);
-  EXPECT_THAT(fixture_.leases.asked, IsEmpty());
-  EXPECT_EQ(Send("PUT", "sys/leases/revoke/db/creds/a/1", "", "reader").status, 204);
-  sudo = true;
-  EXPECT_THAT(Send("LIST", "sys/leases/lookup/db/creds/a", "", "reader").body,
-              HasSubstr(R"("data":{"keys":["1"]})"));
-  EXPECT_EQ(Send("LIST", "sys/leases/lookup/none", "", "reader").status, 404);
+  auto planned =
+      access::PlanToken(fixture.tokens.root->entry, access::CreatorRights::kSudo,
+                        {.id = "reader", .policies = {"reader"}, .no_default_policy = true});
+  ASSERT_TRUE(planned.ok() && fixture.tokens.store->Create(&*planned).ok());
+  const auto status = [&fixture](std::string method, std::string path) {
+    HttpRequest request = AsRoot(std::move(method), "/v1/sys/" + path);
+    request.headers = {{"X-Vault-Token", "reader"}};
+    return fixture.Send(std::move(request)).status;
+  };
+  const std::pair<const char*, const char*> kGuarded[] = {
+      {"LIST", "leases/lookup"},          {"LIST", "leases/lookup/db/creds/a"},
+      {"PUT", "leases/revoke-prefix/db"}, {"PUT", "revoke-prefix/db"},
+      {"PUT", "leases/revoke-force/db"},  {"PUT", "revoke-force/db"}};
+  grant(R"("read", "list", "update")");
+  for (const auto& [method, path] : kGuarded) EXPECT_EQ(status(method, path), 403) << path;
+  EXPECT_THAT(fixture.leases.asked, IsEmpty());
+  EXPECT_EQ(status("PUT", "leases/revoke/db/creds/a/1"), 204);
+  grant(R"("read", "list", "update", "sudo")");
+  for (const auto& [method, path] : kGuarded) {
+    EXPECT_EQ(status(method, path), method == std::string("LIST") ? 200 : 204) << path;
+  }
+  EXPECT_EQ(status("LIST", "leases/lookup/none"), 404);
 }
 
 }  // namespace
