@@ -38,7 +38,7 @@ void TokenExpirer::WakeBy(absl::Time time) {
 
 void TokenExpirer::Post() {
   work_.Enter();
-  RunOn(*executor_, [this] {
+  executor_->PostAlways([this] {
     Expire();
     work_.Leave();
   });

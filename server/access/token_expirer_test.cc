@@ -46,9 +46,12 @@ class FakeExecutor final : public Executor {
   int posted = 0;
   bool Post(absl::AnyInvocable<void()>&& work) override {
     if (full) return false;
+    PostAlways(std::move(work));
+    return true;
+  }
+  void PostAlways(absl::AnyInvocable<void()> work) override {
     ++posted;
     work();
-    return true;
   }
 };
 

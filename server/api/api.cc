@@ -88,12 +88,12 @@ class ApiImpl final : public Api {
   void EndTokenFirst(access::Identity identity, Respond* respond) const {
     *respond = [this, identity = std::move(identity),
                 respond = std::move(*respond)](HttpResponse response) mutable {
-      RunOn(*dependencies_.executor,
-            [this, identity = std::move(identity), respond = std::move(respond),
-             response = std::move(response)]() mutable {
-              EndToken(identity);
-              respond(std::move(response));
-            });
+      dependencies_.executor->PostAlways([this, identity = std::move(identity),
+                                          respond = std::move(respond),
+                                          response = std::move(response)]() mutable {
+        EndToken(identity);
+        respond(std::move(response));
+      });
     };
   }
 

@@ -35,7 +35,10 @@ struct Dependencies {
   mounts::LeaseManager* leases = nullptr;
   bus::Bus* bus = nullptr;
   const Clock* clock = nullptr;
-  Executor* executor = nullptr;  // For what may block: whatever starts or stops a plugin.
+  // For what may block or take long: what starts or stops a plugin, asks storage (tokens, roles,
+  // policies, cubbyholes) or explains policies. Where it takes no more, the answer is 503; only the
+  // end of a token on its last use always finds room.
+  Executor* executor = nullptr;
   Metrics* metrics = nullptr;
   Limits limits;
   std::string version;  // As in sys/health.

@@ -280,6 +280,7 @@ class InlineExecutor final : public Executor {
     work();
     return true;
   }
+  void PostAlways(absl::AnyInvocable<void()> work) override { work(); }
 };
 
 // Who decides about access: a fake that knows two tokens, or the real policies and tokens.

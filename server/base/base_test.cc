@@ -220,6 +220,27 @@ TEST(ThreadPool, RefusesWhatExceedsItsQueueAndLeavesItUntouched) {
   EXPECT_EQ(ran, 102);
 }
 
+TEST(ThreadPool, WhatHasToBeDoneIsNeitherRefusedNorDoneHere) {
+  std::promise<void> started;
+  std::promise<void> release;
+  std::thread::id done_by;
+  {
+    const std::unique_ptr<Executor> pool = NewThreadPool(1, 0);
+    pool->PostAlways([&] {
+      started.set_value();
+      release.get_future().wait();
+    });
+    started.get_future().wait();
+    ASSERT_FALSE(pool->Post([] {}));
+    // The only thread of the pool is busy, and this one must not wait for it.
+    pool->PostAlways([&done_by] { done_by = std::this_thread::get_id(); });
+    EXPECT_EQ(done_by, std::thread::id());
+    release.set_value();
+  }
+  EXPECT_NE(done_by, std::thread::id());
+  EXPECT_NE(done_by, std::this_thread::get_id());
+}
+
 TEST(Gate, WhoWaitsGoesOnWhenTheLastHasLeft) {
   Gate gate;
   gate.WaitUntilEmpty();  // Nobody is inside.

@@ -39,6 +39,14 @@ class ThreadPool final : public Executor {
     return true;
   }
 
+  void PostAlways(absl::AnyInvocable<void()> work) override {
+    {
+      MutexLock lock(&mutex_);
+      waiting_.push_back(std::move(work));
+    }
+    changed_.NotifyOne();
+  }
+
  private:
   void Run() {
     for (;;) {
@@ -63,11 +71,6 @@ class ThreadPool final : public Executor {
 };
 
 }  // namespace
-
-void RunOn(Executor& executor, absl::AnyInvocable<void()> work) {
-  // Work that is refused is left untouched.
-  if (!executor.Post(std::move(work))) work();  // NOLINT(bugprone-use-after-move)
-}
 
 std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks) {
   return std::make_unique<ThreadPool>(threads, max_waiting_tasks);

@@ -15,13 +15,14 @@ class Executor {
   // already: `work` is then untouched and never runs, and the caller says so to whoever asked for
   // it.
   [[nodiscard]] virtual bool Post(absl::AnyInvocable<void()>&& work) = 0;
+  // The same for work that has to be done, however much is waiting: it is never refused, and never
+  // done on the thread of the caller, which may be gRPC's and serve other plugins. Only for what
+  // something else bounds, as the requests under way bound how many of them end at once.
+  virtual void PostAlways(absl::AnyInvocable<void()> work) = 0;
 };
 
-// Runs `work` there, or here when too much is waiting already.
-void RunOn(Executor& executor, absl::AnyInvocable<void()> work);
-
-// A fixed number of threads, and at most `max_waiting_tasks` tasks that wait for one. Destroying it
-// runs what was posted and waits for it.
+// A fixed number of threads. Post refuses while `max_waiting_tasks` tasks wait for one. Destroying
+// it runs what was posted and waits for it.
 std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks = 1024);
 
 }  // namespace belfry

@@ -262,7 +262,7 @@ class LeaseManagerImpl final : public LeaseManager {
   // Stop waits for it.
   void Run(absl::AnyInvocable<void()> work) {
     work_.Enter();
-    RunOn(*executor_, [this, work = std::move(work)]() mutable {
+    executor_->PostAlways([this, work = std::move(work)]() mutable {
       work();
       work = nullptr;
       work_.Leave();

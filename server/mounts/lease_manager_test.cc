@@ -79,6 +79,7 @@ class InlineExecutor final : public Executor {
     work();
     return true;
   }
+  void PostAlways(absl::AnyInvocable<void()> work) override { work(); }
 };
 
 class LeaseManagerTest : public ::testing::Test {
