@@ -71,9 +71,8 @@ class HostImpl final : public Host {
 
   absl::Status Start() {
     if (absl::Status status = StartPlugins(); !status.ok()) return status;
-    if (absl::Status status = OpenAccess(); !status.ok()) return status;
     if (absl::Status status = StartMounts(); !status.ok()) return status;
-    StartEndingTokens();
+    if (absl::Status status = OpenAccess(); !status.ok()) return status;
     StartApi();
     if (absl::Status status = MountSecret(); !status.ok()) return status;
     return Listen();
@@ -107,9 +106,18 @@ class HostImpl final : public Host {
     auto policies = access::PolicyStore::Open(policy_storage_.get());
     if (!policies.ok()) return policies.status();
     policies_ = *std::move(policies);
-    auto tokens = access::TokenStore::Open(token_storage_.get(), &clock_);
+    // Tokens may end as they are read, and then their leases with them.
+    auto tokens =
+        access::TokenStore::Open(token_storage_.get(), &clock_,
+                                 [this](const access::TokenEntry& token) { ForgetToken(token); });
     if (!tokens.ok()) return tokens.status();
     tokens_ = *std::move(tokens);
+    // What a token left whose end an earlier process did not live to see through.
+    absl::Status status =
+        cubbyholes_.DropStrays([this](const std::string& id) { return tokens_->Knows(id); });
+    if (!status.ok()) return status;
+    token_expirer_ = std::make_unique<access::TokenExpirer>(
+        tokens_.get(), &clock_, scheduler_.get(), lease_executor_.get());
     return tokens_->CreateRoot(config_.root_token).status();
   }
 
@@ -125,12 +133,6 @@ class HostImpl final : public Host {
         storage_.get(), plugins_.get(), log_.Named("mounts"),
         [this](const mounts::Mount& mount) { return leases_->Leave(mount); });
     return leases_->Start(mounts_.get());
-  }
-
-  void StartEndingTokens() {
-    tokens_->OnEnd([this](const access::TokenEntry& token) { ForgetToken(token); });
-    token_expirer_ = std::make_unique<access::TokenExpirer>(
-        tokens_.get(), &clock_, scheduler_.get(), lease_executor_.get());
   }
 
   // What hangs on a token goes with it.

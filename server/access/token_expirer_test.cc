@@ -6,6 +6,7 @@
 #include <atomic>
 #include <future>
 
+#include "server/access/testing.h"
 #include "server/base/testing.h"
 
 namespace belfry::access {
@@ -13,31 +14,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-// Keeps values, and deletes none while it is told so.
-class StubbornStorage final : public storage::Storage {
- public:
-  bool refuse_deletes = false;
-
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    return base_->Get(key);
-  }
-  absl::Status Put(std::string_view key, std::string_view value) override {
-    return base_->Put(key, value);
-  }
-  absl::Status Delete(std::string_view key) override {
-    return refuse_deletes ? absl::UnavailableError("no") : base_->Delete(key);
-  }
-  absl::Status Apply(std::span<const storage::Operation> operations) override {
-    return refuse_deletes ? absl::UnavailableError("no") : base_->Apply(operations);
-  }
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    return base_->List(prefix);
-  }
-
- private:
-  const std::unique_ptr<storage::Storage> base_ = storage::NewInMemoryStorage();
-};
 
 // Runs work at once, or leaves it to whoever asks.
 class FakeExecutor final : public Executor {
@@ -59,7 +35,6 @@ class TokenExpirerTest : public ::testing::Test {
  protected:
   TokenExpirerTest() {
     root_ = (*tokens_->CreateRoot("root"))->entry;
-    tokens_->OnEnd([this](const TokenEntry& token) { ended_.push_back(token.display_name); });
     Restart();
   }
   void Restart() {
@@ -77,10 +52,12 @@ class TokenExpirerTest : public ::testing::Test {
   FakeClock clock_{absl::FromUnixSeconds(1'795'413'461)};
   FakeScheduler scheduler_{&clock_};
   FakeExecutor executor_;
-  StubbornStorage storage_;
-  const std::unique_ptr<TokenStore> tokens_ = *TokenStore::Open(&storage_, &clock_);
-  TokenEntry root_;
+  FaultyStorage storage_;
   std::vector<std::string> ended_;
+  const std::unique_ptr<TokenStore> tokens_ =
+      *TokenStore::Open(&storage_, &clock_,
+                        [this](const TokenEntry& token) { ended_.push_back(token.display_name); });
+  TokenEntry root_;
   std::unique_ptr<TokenExpirer> expirer_;
 };
 
@@ -144,12 +121,12 @@ TEST(TokenExpirer, NobodyNeedsToAskForATokenToEnd) {
   const std::unique_ptr<Scheduler> scheduler = NewScheduler(&clock);
   const std::unique_ptr<Executor> executor = NewThreadPool(2);
   const std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
-  const std::unique_ptr<TokenStore> tokens = *TokenStore::Open(storage.get(), &clock);
   std::atomic<int> left = 20;
   std::promise<void> ended;
-  tokens->OnEnd([&](const TokenEntry&) {
-    if (--left == 0) ended.set_value();
-  });
+  const std::unique_ptr<TokenStore> tokens =
+      *TokenStore::Open(storage.get(), &clock, [&](const TokenEntry&) {
+        if (--left == 0) ended.set_value();
+      });
   const TokenExpirer expirer(tokens.get(), &clock, scheduler.get(), executor.get());
   const TokenEntry root = (*tokens->CreateRoot("root"))->entry;
   for (int i = 20; i > 0; --i) {

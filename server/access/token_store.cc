@@ -37,8 +37,8 @@ std::string_view ReasonOf(TokenEnd end) {
 }
 
 absl::StatusOr<std::unique_ptr<TokenStore>> TokenStore::Open(storage::Storage* storage,
-                                                             const Clock* clock) {
-  std::unique_ptr<TokenStore> store(new TokenStore(storage, clock));
+                                                             const Clock* clock, OnEnd on_end) {
+  std::unique_ptr<TokenStore> store(new TokenStore(storage, clock, std::move(on_end)));
   if (absl::Status status = store->LoadKey(); !status.ok()) return status;
   if (absl::Status status = store->Load(); !status.ok()) return status;
   store->ExpireDue();
@@ -56,6 +56,7 @@ absl::Status TokenStore::LoadKey() {
 absl::Status TokenStore::Load() {
   const absl::StatusOr<std::vector<std::string>> ids = storage_->List(kIds);
   if (!ids.ok()) return ids.status();
+  Farewells farewells;
   {
     MutexLock lock(&mutex_);
     for (const std::string& id : *ids) {
@@ -66,16 +67,15 @@ absl::Status TokenStore::Load() {
       if (!entry.ok()) return entry.status();
       Insert(*std::move(entry));
     }
+    DropStrays(&farewells);
   }
-  DropStrays();
+  Say(farewells);
   return absl::OkStatus();
 }
 
 // A revocation deletes the parent first: whoever lost one went with it, though the process may have
 // ended before it was deleted too. The same goes for a token whose last use was under way.
-void TokenStore::DropStrays() {
-  Farewells nobody;
-  MutexLock lock(&mutex_);
+void TokenStore::DropStrays(Farewells* farewells) {
   std::vector<std::string> strays;
   for (auto& [id, record] : records_) {
     const TokenEntry& entry = record.token->entry;
@@ -91,7 +91,7 @@ void TokenStore::DropStrays() {
     if (stray == records_.end()) continue;  // It went with its parent.
     // If it cannot be deleted now, it is a stray again the next time.
     storage_->Delete(StorageKey(id)).IgnoreError();
-    Drop(stray, TokenEnd::kParentRevoked, &nobody);
+    Drop(stray, TokenEnd::kParentRevoked, farewells);
   }
 }
 
@@ -339,10 +339,6 @@ void TokenStore::Say(const Farewells& farewells) const {
 
 bool TokenStore::IsNext(const TokenEntry& entry) const {
   return !expiries_.empty() && expiries_.begin()->second == entry.id;
-}
-
-void TokenStore::OnEnd(std::function<void(const TokenEntry&)> listener) {
-  on_end_ = std::move(listener);
 }
 
 void TokenStore::OnEarlierExpiry(std::function<void(absl::Time)> listener) {

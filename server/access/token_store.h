@@ -36,10 +36,14 @@ class TokenStore {
   // nor call the store.
   using Ended = std::function<void(TokenEnd)>;
   using TokenPtr = std::shared_ptr<const LiveToken>;
+  // Called with each token that ends, on the thread that ends it, before that call returns. It may
+  // block as long as storage does, and must not call the store.
+  using OnEnd = std::function<void(const TokenEntry&)>;
 
-  // Reads what is stored; what expired meanwhile is gone. Both must outlive the store.
-  static absl::StatusOr<std::unique_ptr<TokenStore>> Open(storage::Storage* storage,
-                                                          const Clock* clock);
+  // Reads what is stored; what ended since it was stored is gone, and `on_end` has been told of it
+  // when Open returns. All must outlive the store.
+  static absl::StatusOr<std::unique_ptr<TokenStore>> Open(
+      storage::Storage* storage, const Clock* clock, OnEnd on_end = [](const TokenEntry&) {});
 
   // A root token that never expires, with this secret.
   absl::StatusOr<TokenPtr> CreateRoot(std::string_view secret);
@@ -77,13 +81,9 @@ class TokenStore {
   // is dropped. nullptr when the token is gone already.
   std::shared_ptr<const void> Watch(const std::string& id, Ended ended);
 
-  // Both only before the store is used by several threads, or when nobody uses it any more.
-  //
-  // Has `listener` called with each token that ends, on the thread that ends it, before that call
-  // returns. It may block as long as storage does, and must not call the store.
-  void OnEnd(std::function<void(const TokenEntry&)> listener);
   // Has `listener` called with the time of the next expiry, whenever that comes nearer. It must
-  // neither block nor call the store.
+  // neither block nor call the store. Only before the store is used by several threads, or when
+  // nobody uses it any more.
   void OnEarlierExpiry(std::function<void(absl::Time)> listener);
 
  private:
@@ -102,11 +102,12 @@ class TokenStore {
   };
   using Farewells = std::vector<Farewell>;
 
-  TokenStore(storage::Storage* storage, const Clock* clock) : storage_(storage), clock_(clock) {}
+  TokenStore(storage::Storage* storage, const Clock* clock, OnEnd on_end)
+      : storage_(storage), clock_(clock), on_end_(std::move(on_end)) {}
 
   absl::Status Load();
   absl::Status LoadKey();
-  void DropStrays();
+  void DropStrays(Farewells* farewells) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string IdOf(std::string_view secret) const;
   absl::Status Write(const TokenEntry& entry);
   // Itself, or nullptr when it is none any more.
@@ -133,8 +134,8 @@ class TokenStore {
 
   storage::Storage* const storage_;
   const Clock* const clock_;
+  const OnEnd on_end_;
   std::optional<KeyedHash> hash_;  // Once its key has been read.
-  std::function<void(const TokenEntry&)> on_end_ = [](const TokenEntry&) {};
   std::function<void(absl::Time)> on_earlier_expiry_ = [](absl::Time) {};
   // What look-ups see: the tokens of records_.
   TokenIndex by_id_;

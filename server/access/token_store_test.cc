@@ -5,7 +5,9 @@
 
 #include <thread>
 
+#include "server/access/testing.h"
 #include "server/access/token_record.h"
+#include "server/base/mutex.h"
 
 namespace belfry::access {
 namespace {
@@ -13,41 +15,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-// A storage whose deletions can be made to fail, and which says what it holds.
-class FaultyStorage final : public storage::Storage {
- public:
-  bool refuse_deletes = false;
-  bool refuse_puts = false;
-
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    return base_->Get(key);
-  }
-  absl::Status Put(std::string_view key, std::string_view value) override {
-    return refuse_puts ? absl::UnavailableError("no") : base_->Put(key, value);
-  }
-  absl::Status Delete(std::string_view key) override {
-    return refuse_deletes ? absl::UnavailableError("no") : base_->Delete(key);
-  }
-  absl::Status Apply(std::span<const storage::Operation> operations) override {
-    return refuse_puts || refuse_deletes ? absl::UnavailableError("no") : base_->Apply(operations);
-  }
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    return base_->List(prefix);
-  }
-  std::string Everything() const {
-    std::string all;
-    const auto ids = *base_->List("id/");
-    for (const std::string& id : ids) {
-      all += id;
-      all += **base_->Get("id/" + id);
-    }
-    return all;
-  }
-
- private:
-  const std::unique_ptr<storage::Storage> base_ = storage::NewInMemoryStorage();
-};
 
 class TokenStoreTest : public ::testing::Test {
  protected:
@@ -58,7 +25,10 @@ class TokenStoreTest : public ::testing::Test {
 
   void Open() {
     store_.reset();
-    auto opened = TokenStore::Open(&storage_, &clock_);
+    auto opened = TokenStore::Open(&storage_, &clock_, [this](const TokenEntry& token) {
+      MutexLock lock(&mutex_);
+      told_.push_back(token.id);
+    });
     ASSERT_TRUE(opened.ok()) << opened.status();
     store_ = *std::move(opened);
   }
@@ -78,6 +48,10 @@ class TokenStoreTest : public ::testing::Test {
     EXPECT_NE(found, nullptr);
     return found ? found->entry : TokenEntry{};
   }
+  std::vector<std::string> Told() {
+    MutexLock lock(&mutex_);
+    return told_;
+  }
   bool Lasts(const std::string& secret) { return store_->Find(secret) != nullptr; }
   std::shared_ptr<const void> Watch(const std::string& secret) {
     return store_->Watch(EntryOf(secret).id,
@@ -85,6 +59,9 @@ class TokenStoreTest : public ::testing::Test {
   }
 
   FaultyStorage storage_;
+  // Tokens end on several threads.
+  Mutex mutex_;
+  std::vector<std::string> told_ ABSL_GUARDED_BY(mutex_);  // The ids of those that have ended.
   FakeClock clock_{absl::FromUnixSeconds(1'795'413'461)};
   std::unique_ptr<TokenStore> store_;
   TokenEntry root_;
@@ -225,17 +202,34 @@ TEST_F(TokenStoreTest, ALastUseThatWasUnderWayIsOverAtTheNextStart) {
 }
 
 TEST_F(TokenStoreTest, EachTokenThatEndsIsToldToWhoeverListens) {
-  std::vector<std::string> ended;
-  store_->OnEnd([&ended](const TokenEntry& token) { ended.push_back(token.id); });
   const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
   const std::string parent_id = EntryOf(parent).id;
   const std::string child_id = EntryOf(Create(EntryOf(parent))).id;
   const std::string used_id = EntryOf(Create(root_, {.num_uses = 1})).id;
   ASSERT_EQ(store_->EndLastUse(used_id), absl::OkStatus());
-  EXPECT_THAT(ended, ElementsAre(used_id));
+  EXPECT_THAT(Told(), ElementsAre(used_id));
   clock_.Advance(absl::Hours(1));
   store_->ExpireDue();
-  EXPECT_THAT(ended, ElementsAre(used_id, parent_id, child_id));
+  EXPECT_THAT(Told(), ElementsAre(used_id, parent_id, child_id));
+}
+
+TEST_F(TokenStoreTest, WhatEndedBetweenTwoStartsIsToldAtTheSecond) {
+  const std::string expired = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string expired_id = EntryOf(expired).id;
+  const std::string child_id = EntryOf(Create(EntryOf(expired))).id;
+  const std::string used = Create(root_, {.num_uses = 1});
+  const std::string used_id = EntryOf(used).id;
+  ASSERT_NE(*store_->Use(used), nullptr);
+  const std::string revoked = Create(root_);
+  const std::string revoked_id = EntryOf(revoked).id;
+  const std::string stray_id = EntryOf(Create(EntryOf(revoked))).id;
+  // As a process leaves it that ends in the middle of a revocation.
+  ASSERT_EQ(storage_.Delete("id/" + revoked_id), absl::OkStatus());
+  store_.reset();
+  clock_.Advance(absl::Hours(1));
+  EXPECT_THAT(Told(), IsEmpty());
+  Open();
+  EXPECT_THAT(Told(), UnorderedElementsAre(expired_id, child_id, used_id, stray_id));
 }
 
 TEST_F(TokenStoreTest, AnExpiryThatComesNearerIsTold) {
