@@ -1,9 +1,13 @@
 """`sys/events/explain` and `belfry events explain`: what they say is what a subscriber gets."""
 
 import json
+import sys
 import urllib.parse
 
-from conftest import PATIENCE
+from conftest import PATIENCE, ROOT
+
+sys.path.insert(0, str(ROOT / "tests/documents"))
+from document import read
 
 POLICY = """path "sys/events/subscribe/kv*" { capabilities = ["read"] }
 path "secret/data/*" {
@@ -101,3 +105,12 @@ def test_the_command_shows_lines_and_what_to_add(server):
     data = json.loads(server.cli(*asked).stdout)
     assert data["policies"] == ["app", "default"]
     assert [mount["mount"] for mount in data["mounts"]] == ["secret/"]
+
+
+def test_the_document_shows_what_the_command_prints(server):
+    policy, shown = read(ROOT / "docs/event_policies.md", ROOT)
+    write_policy(server, "app", policy.text)
+    server.token = create(server, "app")["client_token"]
+    command, _, output = shown.text.partition("\n")
+    assert command == "$ belfry events explain 'kv-v2/data-*'"
+    assert server.cli("events", "explain", "kv-v2/data-*").stdout == output
