@@ -20,6 +20,8 @@ class PlainJudge final : public EventJudge {
  public:
   PlainJudge(const Authorizer* authorizer, Identity identity)
       : authorizer_(authorizer), identity_(std::move(identity)) {}
+  // It cannot know whether anything changed.
+  std::uint64_t Refresh() override { return ++version_; }
   bool Allows(std::string_view path, std::string_view type) override {
     return authorizer_->AllowsEvent(identity_, path, type);
   }
@@ -27,17 +29,33 @@ class PlainJudge final : public EventJudge {
  private:
   const Authorizer* const authorizer_;
   const Identity identity_;
+  std::uint64_t version_ = 0;
 };
 
 class CachingJudge final : public EventJudge {
  public:
   CachingJudge(const PolicyStore* policies, const Clock* clock, Identity identity)
-      : policies_(policies), clock_(clock), identity_(std::move(identity)) {}
+      : policies_(policies), clock_(clock), identity_(std::move(identity)) {
+    Refresh();
+  }
+
+  std::uint64_t Refresh() override {
+    lasts_ = identity_.life == nullptr || identity_.life->Lasts(clock_->Now());
+    if (!lasts_) return kEnded;
+    if (identity_.root) return kRoot;
+    // Read before the policies are: a change in between is noticed the next time.
+    const std::uint64_t version = policies_->version();
+    if (version != version_) {
+      acl_ = policies_->AclOf(identity_.policies);
+      decisions_.clear();
+      version_ = version;
+    }
+    return kFirstVersion + version;
+  }
 
   bool Allows(std::string_view path, std::string_view type) override {
-    if (identity_.life != nullptr && !identity_.life->Lasts(clock_->Now())) return false;
+    if (!lasts_) return false;
     if (identity_.root) return true;
-    Refresh();
     key_.assign(path);
     key_ += '\n';
     key_ += type;
@@ -47,19 +65,15 @@ class CachingJudge final : public EventJudge {
   }
 
  private:
-  void Refresh() {
-    // Read before the policies are: a change in between is noticed the next time.
-    const std::uint64_t version = policies_->version();
-    if (version == version_) return;
-    acl_ = policies_->AclOf(identity_.policies);
-    decisions_.clear();
-    version_ = version;
-  }
+  static constexpr std::uint64_t kEnded = 0;
+  static constexpr std::uint64_t kRoot = 1;
+  static constexpr std::uint64_t kFirstVersion = 2;
 
   const PolicyStore* const policies_;
   const Clock* const clock_;
   const Identity identity_;
-  std::uint64_t version_ = 0;
+  bool lasts_ = false;
+  std::uint64_t version_ = 0;  // What acl_ and decisions_ are of.
   std::shared_ptr<const Acl> acl_;
   std::unordered_map<std::string, bool> decisions_;
   std::string key_;  // Kept for its memory.
@@ -67,7 +81,7 @@ class CachingJudge final : public EventJudge {
 
 class StoreAuthorizer final : public Authorizer {
  public:
-  StoreAuthorizer(const PolicyStore* policies, TokenStore* tokens, const Clock* clock)
+  StoreAuthorizer(PolicyStore* policies, TokenStore* tokens, const Clock* clock)
       : policies_(policies), tokens_(tokens), clock_(clock) {}
 
   absl::StatusOr<Identity> Authenticate(std::string_view token) const override {
@@ -122,8 +136,12 @@ class StoreAuthorizer final : public Authorizer {
                           [ended = std::move(ended)](TokenEnd end) { ended(ReasonOf(end)); });
   }
 
+  std::shared_ptr<const void> WatchPolicies(std::function<void()> changed) const override {
+    return policies_->Watch(std::move(changed));
+  }
+
  private:
-  const PolicyStore* const policies_;
+  PolicyStore* const policies_;
   TokenStore* const tokens_;
   const Clock* const clock_;
 };
@@ -161,7 +179,12 @@ std::shared_ptr<const void> Authorizer::Watch(const Identity&,
   return std::make_shared<const int>(0);
 }
 
-std::unique_ptr<Authorizer> NewAuthorizer(const PolicyStore* policies, TokenStore* tokens,
+std::shared_ptr<const void> Authorizer::WatchPolicies(std::function<void()>) const {
+  // Where policies never change there is nothing to hear.
+  return std::make_shared<const int>(0);
+}
+
+std::unique_ptr<Authorizer> NewAuthorizer(PolicyStore* policies, TokenStore* tokens,
                                           const Clock* clock) {
   return std::make_unique<StoreAuthorizer>(policies, tokens, clock);
 }

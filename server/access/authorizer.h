@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -38,7 +39,10 @@ Identity IdentityOf(std::shared_ptr<const LiveToken> token);
 class EventJudge {
  public:
   virtual ~EventJudge() = default;
-  // As Authorizer::AllowsEvent.
+  // Has it decide by the policies and the token as they are now. What it allowed counts as long as
+  // this returns the same number.
+  virtual std::uint64_t Refresh() = 0;
+  // As Authorizer::AllowsEvent, at the time of the last Refresh; before the first, of its making.
   virtual bool Allows(std::string_view path, std::string_view type) = 0;
 };
 
@@ -84,10 +88,12 @@ class Authorizer {
   // it has ended already.
   virtual std::shared_ptr<const void> Watch(
       const Identity& identity, std::function<void(std::string_view reason)> ended) const;
+  // Has `changed` called after each change of a policy, as PolicyStore::Watch.
+  virtual std::shared_ptr<const void> WatchPolicies(std::function<void()> changed) const;
 };
 
 // Decides by these policies and tokens, which must outlive it, as must the clock.
-std::unique_ptr<Authorizer> NewAuthorizer(const PolicyStore* policies, TokenStore* tokens,
+std::unique_ptr<Authorizer> NewAuthorizer(PolicyStore* policies, TokenStore* tokens,
                                           const Clock* clock);
 
 }  // namespace belfry::access

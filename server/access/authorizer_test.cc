@@ -73,17 +73,35 @@ TEST_F(AuthorizerTest, APolicyDecidesAboutRequestsAndEvents) {
   EXPECT_FALSE(authorizer_->AllowsEvent(app, "secret/data/a", "kv-v2/metadata-write"));
 }
 
-TEST_F(AuthorizerTest, APolicyChangeHoldsForTheNextEvent) {
+TEST_F(AuthorizerTest, APolicyChangeHoldsFromTheNextRefreshOn) {
   const auto judge = authorizer_->JudgeOf(Create());
+  const std::uint64_t first = judge->Refresh();
   EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_EQ(judge->Refresh(), first);
   EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
   Write("app", "path \"secret/data/a\" { capabilities = [\"deny\"] }");
+  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  const std::uint64_t second = judge->Refresh();
+  EXPECT_NE(second, first);
   EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
   Write(
       "app",
       "path \"secret/data/a\" { capabilities = [\"subscribe\"] subscribe_event_types = [\"*\"] }");
+  EXPECT_NE(judge->Refresh(), second);
   EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
   ASSERT_EQ(policies_->Delete("app"), absl::OkStatus());
+  judge->Refresh();
+  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+}
+
+TEST_F(AuthorizerTest, NoPolicyChangesWhatRootMaySee) {
+  const auto judge = authorizer_->JudgeOf(*authorizer_->Authenticate("root"));
+  const std::uint64_t first = judge->Refresh();
+  Write("app", "path \"secret/data/a\" { capabilities = [\"deny\"] }");
+  EXPECT_EQ(judge->Refresh(), first);
+  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  ASSERT_EQ(tokens_->Revoke(tokens_->Find("root")->entry.id), absl::OkStatus());
+  EXPECT_NE(judge->Refresh(), first);
   EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
 }
 
@@ -103,6 +121,7 @@ TEST_F(AuthorizerTest, AnEndedTokenSeesNothingAndItsWatcherHearsWhy) {
   const auto watch = authorizer_->Watch(revoked, hear);
   ASSERT_EQ(tokens_->Revoke(revoked.token_id), absl::OkStatus());
   EXPECT_THAT(reasons, ElementsAre("token revoked"));
+  judge->Refresh();
   EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
   EXPECT_FALSE(authorizer_->AllowsEvent(revoked, "secret/data/a", "kv-v2/data-write"));
   EXPECT_EQ(authorizer_->Watch(revoked, hear), nullptr);
@@ -113,6 +132,7 @@ TEST_F(AuthorizerTest, AnExpiredTokenSeesNothingThoughNobodyHasLookedYet) {
   const auto judge = authorizer_->JudgeOf(app);
   EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
   clock_.Advance(absl::Minutes(1));
+  judge->Refresh();
   EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
   EXPECT_FALSE(authorizer_->AllowsEvent(app, "secret/data/a", "kv-v2/data-write"));
 }

@@ -148,7 +148,7 @@ absl::Status PolicyStore::Store(Policy policy) {
     acls_.clear();
     version_.fetch_add(1, std::memory_order_release);
   }
-  listener_();
+  TellWatchers();
   return absl::OkStatus();
 }
 
@@ -166,7 +166,7 @@ absl::Status PolicyStore::Delete(std::string_view name) {
     acls_.clear();
     version_.fetch_add(1, std::memory_order_release);
   }
-  listener_();
+  TellWatchers();
   return absl::OkStatus();
 }
 
@@ -181,8 +181,22 @@ std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& na
   return acls_[names] = std::make_shared<const Acl>(policies);
 }
 
-void PolicyStore::OnChange(std::function<void()> listener) {
-  listener_ = std::move(listener);
+std::shared_ptr<const void> PolicyStore::Watch(std::function<void()> changed) {
+  auto watcher = std::make_shared<std::function<void()>>(std::move(changed));
+  MutexLock lock(&watchers_mutex_);
+  if (watchers_.size() >= tidy_at_) {
+    std::erase_if(watchers_, [](const auto& other) { return other.expired(); });
+    tidy_at_ = std::max(tidy_at_, 2 * watchers_.size());
+  }
+  watchers_.push_back(watcher);
+  return watcher;
+}
+
+void PolicyStore::TellWatchers() {
+  MutexLock lock(&watchers_mutex_);
+  for (const auto& weak : watchers_) {
+    if (const std::shared_ptr<std::function<void()>> changed = weak.lock()) (*changed)();
+  }
 }
 
 }  // namespace belfry::access

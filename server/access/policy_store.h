@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -54,20 +55,25 @@ class PolicyStore {
   // be decided again.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
-  // Has `listener` called after each change and before Put or Delete return, on their thread. It
-  // must not call back into the store. Only before the store is used by several threads.
-  void OnChange(std::function<void()> listener);
+  // Has `changed` called after each change and before Put or Delete return, on their thread, as
+  // long as the result is kept; a call may still be under way when it is dropped. It may ask the
+  // store, but neither change anything nor watch, and must not block for long.
+  std::shared_ptr<const void> Watch(std::function<void()> changed);
 
  private:
   explicit PolicyStore(storage::Storage* storage);
   absl::Status Load();
   absl::Status Store(Policy policy);
+  void TellWatchers();
 
   storage::Storage* const storage_;
   std::atomic<std::uint64_t> version_ = 1;
-  std::function<void()> listener_ = [] {};
   // Held while a change is written, so that what is stored and what is used agree.
   Mutex writing_;
+  Mutex watchers_mutex_;
+  std::vector<std::weak_ptr<std::function<void()>>> watchers_ ABSL_GUARDED_BY(watchers_mutex_);
+  // Of those that have gone some may still be listed: they are taken out when so many are reached.
+  std::size_t tidy_at_ ABSL_GUARDED_BY(watchers_mutex_) = 16;
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<const Policy>, std::less<>> policies_
       ABSL_GUARDED_BY(mutex_);

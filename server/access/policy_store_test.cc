@@ -53,7 +53,7 @@ TEST_F(PolicyStoreTest, KeepsWhatWasWrittenAcrossARestart) {
 
 TEST_F(PolicyStoreTest, AChangeIsInForceAndToldWhenTheCallReturns) {
   int changes = 0;
-  store_->OnChange([&changes] { ++changes; });
+  auto watch = store_->Watch([&changes] { ++changes; });
   ASSERT_EQ(store_->Put("a", "path \"a\" { policy = \"read\" }"), absl::OkStatus());
   EXPECT_EQ(changes, 1);
   EXPECT_TRUE(MayRead({"a", "b"}, "a"));
@@ -63,6 +63,24 @@ TEST_F(PolicyStoreTest, AChangeIsInForceAndToldWhenTheCallReturns) {
   ASSERT_EQ(store_->Delete("b"), absl::OkStatus());
   EXPECT_EQ(changes, 3);
   EXPECT_TRUE(MayRead({"a", "b"}, "a"));
+  watch.reset();
+  ASSERT_EQ(store_->Delete("a"), absl::OkStatus());
+  EXPECT_EQ(changes, 3);
+}
+
+TEST_F(PolicyStoreTest, WatchersMayAskAndComeAndGo) {
+  int asked = 0;
+  const auto ask = [this, &asked] {
+    EXPECT_FALSE(MayRead({"a"}, "a"));
+    ++asked;
+  };
+  std::vector<std::shared_ptr<const void>> watches;
+  for (int i = 0; i < 100; ++i) {
+    watches.push_back(store_->Watch(ask));
+    if (i % 4 != 0) watches.pop_back();
+  }
+  ASSERT_EQ(store_->Put("a", "path \"a\" { policy = \"deny\" }"), absl::OkStatus());
+  EXPECT_EQ(asked, 25);
 }
 
 TEST_F(PolicyStoreTest, AnAclStaysTheSameAsLongAsNothingChanges) {

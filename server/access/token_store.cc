@@ -265,8 +265,9 @@ absl::Status TokenStore::EndAndSay(const std::string& id, TokenEnd end) {
   {
     MutexLock lock(&mutex_);
     status = End(id, end, &farewells);
+    TellWatchers(farewells);
   }
-  Say(farewells);
+  TellListener(farewells);
   return status;
 }
 
@@ -287,8 +288,9 @@ absl::Status TokenStore::RevokeOrphan(const std::string& id) {
     }
     absl::Status status = End(id, TokenEnd::kRevoked, &farewells);
     if (!status.ok()) return status;
+    TellWatchers(farewells);
   }
-  Say(farewells);
+  TellListener(farewells);
   return absl::OkStatus();
 }
 
@@ -327,13 +329,17 @@ void TokenStore::Forget(Records::iterator it, TokenEnd end, Farewells* farewells
   records_.erase(it);
 }
 
-void TokenStore::Say(const Farewells& farewells) const {
-  // Those who watch first: the others may take a while.
+// With the lock: whoever revokes a token that another is just revoking waits here, so that its
+// answer is true as well.
+void TokenStore::TellWatchers(const Farewells& farewells) {
   for (const Farewell& farewell : farewells) {
     for (const std::weak_ptr<Ended>& weak : farewell.watchers) {
       if (const std::shared_ptr<Ended> ended = weak.lock()) (*ended)(farewell.end);
     }
   }
+}
+
+void TokenStore::TellListener(const Farewells& farewells) const {
   for (const Farewell& farewell : farewells) on_end_(farewell.token->entry);
 }
 
@@ -351,9 +357,10 @@ absl::Time TokenStore::ExpireDue() {
   {
     MutexLock lock(&mutex_);
     Expire(&farewells);
+    TellWatchers(farewells);
     if (!expiries_.empty()) next = expiries_.begin()->first;
   }
-  Say(farewells);
+  TellListener(farewells);
   return next;
 }
 

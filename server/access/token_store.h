@@ -32,8 +32,8 @@ std::string_view ReasonOf(TokenEnd end);
 // for storage, the others may.
 class TokenStore {
  public:
-  // Called when a token ends, on the thread that ends it, before that call returns. Must not block
-  // nor call the store.
+  // Called when a token ends, on the thread that ends it, before that call or any other that finds
+  // the token gone returns. Must not call the store, and not block for long.
   using Ended = std::function<void(TokenEnd)>;
   using TokenPtr = std::shared_ptr<const LiveToken>;
   // Called with each token that ends, on the thread that ends it, before that call returns. It may
@@ -128,7 +128,8 @@ class TokenStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Expire(Farewells* farewells) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status EndAndSay(const std::string& id, TokenEnd end);
-  void Say(const Farewells& farewells) const;
+  static void TellWatchers(const Farewells& farewells);
+  void TellListener(const Farewells& farewells) const;
   // Whether this token's expiry is the next of all; then the listener is to be told.
   bool IsNext(const TokenEntry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -44,8 +44,8 @@ class ApiImpl final : public Api {
   }
 
   std::variant<OpenedSubscription, HttpResponse> Subscribe(
-      const HttpRequest& request, std::shared_ptr<bus::Sink> sink) override {
-    return OpenSubscription(dependencies_, request, std::move(sink));
+      const HttpRequest& request, std::shared_ptr<Subscriber> subscriber) override {
+    return OpenSubscription(dependencies_, request, std::move(subscriber));
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "absl/functional/any_invocable.h"
@@ -45,11 +46,25 @@ struct Dependencies {
   Logger logger;
 };
 
+// Where the frames of one subscription go. Thread-safe.
+class Subscriber : public bus::Sink {
+ public:
+  // Drops what waits, takes nothing more, and has the connection closed with 1000 and this reason.
+  // Once it has returned no frame begins to leave. Waits for one system call at most.
+  virtual void End(std::string_view reason) = 0;
+  // Returns when what is leaving at this moment has left: every frame after that leaves only if
+  // the judge, refreshed after this was called, allows it. Waits for one system call at most.
+  virtual void AwaitSending() = 0;
+};
+
 // The subscription that a WebSocket upgrade has opened. Events may already have been offered to the
-// sink.
+// subscriber.
 struct OpenedSubscription {
   std::unique_ptr<bus::Subscription> subscription;
   bus::Format format = bus::Format::kProtobuf;
+  // For whoever sends: what was offered may have to be judged again when its turn comes. Kept as
+  // long as anything may be sent, it also ends the subscriber, see Api::Subscribe.
+  std::unique_ptr<bus::Judge> judge;
 };
 
 // The /v1 handlers: requests in, responses out. Thread-safe; knows no socket.
@@ -65,10 +80,11 @@ class Api {
   virtual bool IsSubscribe(const HttpRequest& request) const = 0;
 
   // Checks everything that can fail before "101 Switching Protocols" and opens the subscription, so
-  // that no event after the 101 is missed; or says what to answer instead.
+  // that no event after the 101 is missed; or says what to answer instead. From then on the
+  // subscriber is ended when its token is, or when a policy takes away what it needed to subscribe.
   // (vault-api-and-events 3.2)
   virtual std::variant<OpenedSubscription, HttpResponse> Subscribe(
-      const HttpRequest& request, std::shared_ptr<bus::Sink> sink) = 0;
+      const HttpRequest& request, std::shared_ptr<Subscriber> subscriber) = 0;
 };
 
 }  // namespace belfry::api

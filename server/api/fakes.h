@@ -266,9 +266,16 @@ class FakeBus final : public bus::Bus {
   }
 };
 
-class NullSink final : public bus::Sink {
+class FakeSubscriber final : public Subscriber {
  public:
-  bus::OfferResult Offer(const bus::Frame&) override { return bus::OfferResult::kAccepted; }
+  std::string end_reason;  // "": it was not ended.
+  int awaited = 0;
+
+  bus::OfferResult Offer(const bus::Frame&, std::uint64_t) override {
+    return bus::OfferResult::kAccepted;
+  }
+  void End(std::string_view reason) override { end_reason = reason; }
+  void AwaitSending() override { ++awaited; }
 };
 
 // Runs work at once, or refuses it.

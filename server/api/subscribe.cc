@@ -10,7 +10,6 @@
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/text.h"
-#include "server/bus/event_fields.h"
 #include "server/bus/filter.h"
 
 namespace belfry::api {
@@ -152,6 +151,67 @@ std::variant<Authenticated, HttpResponse> AuthenticateSubscriber(
   return std::holds_alternative<Authenticated>(second) ? std::move(second) : std::move(first);
 }
 
+// The token's verdict on events.
+class TokenJudge final : public bus::Judge {
+ public:
+  explicit TokenJudge(std::unique_ptr<access::EventJudge> judge) : judge_(std::move(judge)) {}
+  std::uint64_t Refresh() override { return judge_->Refresh(); }
+  bool Allows(std::string_view path, std::string_view type) override {
+    return judge_->Allows(path, type);
+  }
+
+ private:
+  const std::unique_ptr<access::EventJudge> judge_;
+};
+
+// Who subscribes, and the right that it needs for that as long as it is subscribed.
+struct Permission {
+  const access::Authorizer* authorizer = nullptr;
+  access::Identity identity;
+  access::Capability capability = access::Capability::kRead;
+  std::string path;
+
+  bool Holds() const { return authorizer->Allows(identity, capability, path); }
+  std::unique_ptr<bus::Judge> NewJudge() const {
+    return std::make_unique<TokenJudge>(authorizer->JudgeOf(identity));
+  }
+};
+
+// For whoever sends. As long as it is kept, it ends the subscriber when the token ends or the right
+// to subscribe goes, and lets no policy change return while something that it forbids may still
+// leave.
+class WatchingJudge final : public bus::Judge {
+ public:
+  // nullptr when the token has ended already.
+  static std::unique_ptr<WatchingJudge> Of(const std::shared_ptr<const Permission>& permission,
+                                           const std::shared_ptr<Subscriber>& subscriber) {
+    auto judge = std::make_unique<WatchingJudge>(permission->NewJudge());
+    judge->token_ = permission->authorizer->Watch(
+        permission->identity, [subscriber](std::string_view reason) { subscriber->End(reason); });
+    if (judge->token_ == nullptr) return nullptr;
+    judge->policies_ = permission->authorizer->WatchPolicies([permission, subscriber] {
+      if (permission->Holds()) {
+        subscriber->AwaitSending();
+      } else {
+        subscriber->End("permission to subscribe was taken away");
+      }
+    });
+    return judge;
+  }
+
+  explicit WatchingJudge(std::unique_ptr<bus::Judge> judge) : judge_(std::move(judge)) {}
+  std::uint64_t Refresh() override { return judge_->Refresh(); }
+  bool Allows(std::string_view path, std::string_view type) override {
+    return judge_->Allows(path, type);
+  }
+
+ private:
+  const std::unique_ptr<bus::Judge> judge_;
+  // Shared with the stores, see Authorizer::Watch.
+  std::shared_ptr<const void> token_;
+  std::shared_ptr<const void> policies_;
+};
+
 std::string CleanPattern(std::string_view pattern) {
   std::vector<std::string_view> segments;
   for (std::string_view segment : Split(pattern, '/')) {
@@ -186,9 +246,9 @@ std::vector<std::string> NamespacePatterns(const HttpRequest& request) {
   return patterns;
 }
 
-std::variant<OpenedSubscription, HttpResponse> OpenSubscription(const Dependencies& dependencies,
-                                                                const HttpRequest& request,
-                                                                std::shared_ptr<bus::Sink> sink) {
+std::variant<OpenedSubscription, HttpResponse> OpenSubscription(
+    const Dependencies& dependencies, const HttpRequest& request,
+    std::shared_ptr<Subscriber> subscriber) {
   if (std::optional<HttpResponse> refusal = RefusePath(request.path)) return *std::move(refusal);
   if (std::optional<HttpResponse> refusal = RefuseNamespace(request)) return *std::move(refusal);
   // Any PATCH will be refused below, not only one without a merge patch.
@@ -198,28 +258,31 @@ std::variant<OpenedSubscription, HttpResponse> OpenSubscription(const Dependenci
   const access::Authorizer* const authorizer = dependencies.authorizer;
   std::variant<Authenticated, HttpResponse> caller = AuthenticateSubscriber(*authorizer, request);
   if (auto* refusal = std::get_if<HttpResponse>(&caller)) return std::move(*refusal);
-  access::Identity& identity = std::get<Authenticated>(caller).identity;
-  const std::string_view policy_path = std::string_view(request.path).substr(4);
-  if (!authorizer->Allows(identity, CapabilityFor(std::get<mounts::Operation>(operation)),
-                          policy_path)) {
-    return Denied();
-  }
-  std::variant<Wanted, HttpResponse> wanted = ParseWanted(request, dependencies.limits);
-  if (auto* refusal = std::get_if<HttpResponse>(&wanted)) return std::move(*refusal);
+  // Shared with the policies' watcher.
+  const auto permission = std::make_shared<const Permission>(
+      Permission{.authorizer = authorizer,
+                 .identity = std::move(std::get<Authenticated>(caller).identity),
+                 .capability = CapabilityFor(std::get<mounts::Operation>(operation)),
+                 .path = request.path.substr(4)});
+  if (!permission->Holds()) return Denied();
+  std::variant<Wanted, HttpResponse> parsed = ParseWanted(request, dependencies.limits);
+  if (auto* refusal = std::get_if<HttpResponse>(&parsed)) return std::move(*refusal);
   if (std::optional<HttpResponse> refusal = RefuseHandshake(request)) return *std::move(refusal);
 
-  bus::SubscribeOptions options;
-  options.type_pattern = std::move(std::get<Wanted>(wanted).type_pattern);
-  options.filter = std::move(std::get<Wanted>(wanted).filter);
-  options.namespace_patterns = NamespacePatterns(request);
-  options.format = std::get<Wanted>(wanted).format;
-  const std::shared_ptr<access::EventJudge> judge = authorizer->JudgeOf(std::move(identity));
-  options.allow = [judge](const bus::Event& event) {
-    return judge->Allows(bus::MetadataText(*event.message, "path"), event.message->event_type());
-  };
-  options.sink = std::move(sink);
-  const bus::Format format = options.format;
-  return OpenedSubscription{dependencies.bus->Subscribe(std::move(options)), format};
+  std::unique_ptr<bus::Judge> judge = WatchingJudge::Of(permission, subscriber);
+  if (judge == nullptr) return InvalidToken();
+  // What changed before it was watched.
+  if (!permission->Holds()) return Denied();
+  auto& wanted = std::get<Wanted>(parsed);
+  return OpenedSubscription{
+      .subscription = dependencies.bus->Subscribe({.type_pattern = std::move(wanted.type_pattern),
+                                                   .namespace_patterns = NamespacePatterns(request),
+                                                   .filter = std::move(wanted.filter),
+                                                   .format = wanted.format,
+                                                   .judge = permission->NewJudge(),
+                                                   .sink = std::move(subscriber)}),
+      .format = wanted.format,
+      .judge = std::move(judge)};
 }
 
 }  // namespace belfry::api

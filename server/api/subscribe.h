@@ -14,9 +14,9 @@ namespace belfry::api {
 bool IsSubscribePath(std::string_view path);
 
 // Api::Subscribe. `dependencies` must outlive the subscription.
-std::variant<OpenedSubscription, HttpResponse> OpenSubscription(const Dependencies& dependencies,
-                                                                const HttpRequest& request,
-                                                                std::shared_ptr<bus::Sink> sink);
+std::variant<OpenedSubscription, HttpResponse> OpenSubscription(
+    const Dependencies& dependencies, const HttpRequest& request,
+    std::shared_ptr<Subscriber> subscriber);
 
 // The namespaces that a subscription means: the root, and what each pattern comes to once its
 // slashes and its "." and ".." segments are resolved.

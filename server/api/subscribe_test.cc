@@ -41,7 +41,7 @@ class SubscribeTest : public ::testing::Test {
 
   // The refusal, or one with status 101 when there is none.
   HttpResponse Subscribe(const HttpRequest& request) {
-    auto result = fixture_.api->Subscribe(request, std::make_shared<NullSink>());
+    auto result = fixture_.api->Subscribe(request, std::make_shared<FakeSubscriber>());
     if (auto* refusal = std::get_if<HttpResponse>(&result)) return *refusal;
     format_ = std::get<OpenedSubscription>(result).format;
     return {.status = 101};
@@ -100,14 +100,9 @@ TEST_F(SubscribeTest, EventsAreShownToThoseWhoMaySeeThem) {
   HttpRequest request = Upgrade();
   SetHeader(request, "X-Vault-Token", "reader");
   ASSERT_EQ(Subscribe(request).status, 101);
-  logical::EventReceived message;
-  const bus::Event event{.message = &message, .accepted = absl::UnixEpoch()};
-  message.set_event_type("kv-v2/data-write");
-  auto& fields = *message.mutable_event()->mutable_metadata()->mutable_fields();
-  fields["path"].set_string_value("secret/data/a");
-  EXPECT_TRUE(fixture_.bus.subscribed[0].allow(event));
-  fields["path"].set_string_value("secret/data/b");
-  EXPECT_FALSE(fixture_.bus.subscribed[0].allow(event));
+  bus::Judge& judge = *fixture_.bus.subscribed[0].judge;
+  EXPECT_TRUE(judge.Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_FALSE(judge.Allows("secret/data/b", "kv-v2/data-write"));
 }
 
 TEST_F(SubscribeTest, TokenIsCheckedFirst) {
@@ -285,6 +280,133 @@ TEST_F(SubscribeTest, ForeignOriginIs403) {
   SetHeader(own, "Host", "Belfry.example:8200");
   own.headers.emplace_back("Origin", "https://belfry.EXAMPLE:8200");
   EXPECT_EQ(Subscribe(own).status, 101);
+}
+
+// A subscriber with a token of its own, on real policies and tokens.
+class WatchedSubscribeTest : public ::testing::Test {
+ protected:
+  WatchedSubscribeTest() {
+    Write(R"(path "sys/events/subscribe/*" { capabilities = ["read"] }
+             path "secret/*" { capabilities = ["subscribe"] subscribe_event_types = ["*"] })");
+    access::TokenRequest request;
+    request.policies = {"app"};
+    request.num_uses = 1;
+    auto planned =
+        access::PlanToken(fixture_.tokens.root->entry, access::CreatorRights::kSudo, request);
+    EXPECT_TRUE(planned.ok() && fixture_.tokens.store->Create(&*planned).ok());
+    id_ = planned->entry.id;
+    SetHeader(request_, "X-Vault-Token", planned->secret);
+  }
+
+  void Write(std::string_view policy) {
+    EXPECT_EQ(fixture_.policies.store->Put("app", policy), absl::OkStatus());
+  }
+  // 101, or the status of the refusal.
+  int Subscribe() {
+    auto result = fixture_.api->Subscribe(request_, subscriber_);
+    if (auto* refusal = std::get_if<HttpResponse>(&result)) return refusal->status;
+    opened_ = std::move(std::get<OpenedSubscription>(result));
+    return 101;
+  }
+
+  ApiFixture fixture_{Access::kReal};
+  HttpRequest request_ = Upgrade();
+  std::string id_;  // Of its token.
+  const std::shared_ptr<FakeSubscriber> subscriber_ = std::make_shared<FakeSubscriber>();
+  OpenedSubscription opened_;
+};
+
+TEST_F(WatchedSubscribeTest, TheEndOfTheTokenEndsTheSubscriber) {
+  ASSERT_EQ(Subscribe(), 101);
+  EXPECT_TRUE(opened_.judge->Allows("secret/data/a", "kv-v2/data-write"));
+  const std::uint64_t before = opened_.judge->Refresh();
+  EXPECT_EQ(subscriber_->end_reason, "");
+  ASSERT_EQ(fixture_.tokens.store->Revoke(id_), absl::OkStatus());
+  EXPECT_EQ(subscriber_->end_reason, "token revoked");
+  EXPECT_NE(opened_.judge->Refresh(), before);
+  EXPECT_FALSE(opened_.judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_EQ(Subscribe(), 403);
+}
+
+TEST_F(WatchedSubscribeTest, SubscribingSpendsNoUseAndTheLastUseEndsIt) {
+  ASSERT_EQ(Subscribe(), 101);
+  HttpRequest request = request_;
+  request.path = "/v1/auth/token/lookup-self";
+  EXPECT_EQ(fixture_.Send(request).status, 200);
+  EXPECT_EQ(subscriber_->end_reason, "token used up");
+}
+
+TEST_F(WatchedSubscribeTest, APolicyChangeReturnsWhenNothingThatItForbidsMayLeave) {
+  ASSERT_EQ(Subscribe(), 101);
+  const std::uint64_t before = opened_.judge->Refresh();
+  Write(R"(path "sys/events/subscribe/*" { capabilities = ["read"] })");
+  EXPECT_EQ(subscriber_->awaited, 1);
+  EXPECT_EQ(subscriber_->end_reason, "");
+  EXPECT_NE(opened_.judge->Refresh(), before);
+  EXPECT_FALSE(opened_.judge->Allows("secret/data/a", "kv-v2/data-write"));
+  opened_ = {};
+  Write("path \"a\" {}");
+  EXPECT_EQ(subscriber_->awaited, 1);
+  EXPECT_EQ(subscriber_->end_reason, "");
+}
+
+TEST_F(WatchedSubscribeTest, LosingTheRightToSubscribeEndsTheSubscriber) {
+  ASSERT_EQ(Subscribe(), 101);
+  Write(R"(path "secret/*" { capabilities = ["subscribe"] subscribe_event_types = ["*"] })");
+  EXPECT_EQ(subscriber_->end_reason, "permission to subscribe was taken away");
+  EXPECT_EQ(Subscribe(), 403);
+}
+
+// Changes something between what is asked first and what is watched.
+class MeddlingAuthorizer final : public access::Authorizer {
+ public:
+  explicit MeddlingAuthorizer(const access::Authorizer* real) : real_(real) {}
+  // Run once, when a token is about to be watched.
+  std::function<void()> meddle = [] {};
+
+  absl::StatusOr<access::Identity> Authenticate(std::string_view token) const override {
+    return real_->Authenticate(token);
+  }
+  bool Allows(const access::Identity& identity, const access::Question& question) const override {
+    return real_->Allows(identity, question);
+  }
+  std::vector<std::string> CapabilitiesOn(const access::Identity& identity,
+                                          std::string_view path) const override {
+    return real_->CapabilitiesOn(identity, path);
+  }
+  bool ReachesInto(const access::Identity& identity, std::string_view mount) const override {
+    return real_->ReachesInto(identity, mount);
+  }
+  bool AllowsEvent(const access::Identity& identity, std::string_view path,
+                   std::string_view type) const override {
+    return real_->AllowsEvent(identity, path, type);
+  }
+  std::shared_ptr<const void> Watch(const access::Identity& identity,
+                                    std::function<void(std::string_view)> ended) const override {
+    meddle();
+    return real_->Watch(identity, std::move(ended));
+  }
+
+ private:
+  const access::Authorizer* const real_;
+};
+
+TEST_F(WatchedSubscribeTest, NothingSlipsThroughBetweenAskingAndWatching) {
+  MeddlingAuthorizer authorizer(fixture_.real_authorizer.get());
+  const Dependencies dependencies{.authorizer = &authorizer, .bus = &fixture_.bus};
+  const auto status = [&] {
+    const auto result = OpenSubscription(dependencies, request_, subscriber_);
+    const auto* refusal = std::get_if<HttpResponse>(&result);
+    return refusal == nullptr ? 101 : refusal->status;
+  };
+  EXPECT_EQ(status(), 101);
+  fixture_.bus.subscribed.clear();
+  authorizer.meddle = [this] { Write("path \"a\" {}"); };
+  EXPECT_EQ(status(), 403);
+  Write(R"(path "sys/events/subscribe/*" { capabilities = ["read"] })");
+  authorizer.meddle = [this] { ASSERT_EQ(fixture_.tokens.store->Revoke(id_), absl::OkStatus()); };
+  EXPECT_EQ(status(), 403);
+  EXPECT_THAT(fixture_.bus.subscribed, IsEmpty());
 }
 
 TEST_F(SubscribeTest, RefusalSubscribesNobody) {

@@ -26,7 +26,8 @@ std::string_view TrimSlashes(std::string_view text) {
 // One event on its way, with what someone has wanted of it so far.
 class Prepared {
  public:
-  explicit Prepared(const Event& event) : event_(event) {}
+  explicit Prepared(const Event& event)
+      : event_(event), path_(MetadataText(*event.message, "path")) {}
   const Event& event() const { return event_; }
 
   const EventFields& Fields() {
@@ -34,19 +35,24 @@ class Prepared {
     return *fields_;
   }
 
+  const std::string& path() const { return path_; }
+  const std::string& type() const { return event_.message->event_type(); }
+
   const Frame& As(Format format) {
     Frame& frame = format == Format::kCloudEventsJson ? json_ : protobuf_;
     if (!frame) {
-      frame = std::make_shared<const std::string>(
-          format == Format::kCloudEventsJson
-              ? encode::CloudEventJson(*event_.message, event_.accepted)
-              : encode::Protobuf(*event_.message));
+      std::string bytes = format == Format::kCloudEventsJson
+                              ? encode::CloudEventJson(*event_.message, event_.accepted)
+                              : encode::Protobuf(*event_.message);
+      frame = std::make_shared<const Message>(
+          Message{.bytes = std::move(bytes), .path = path_, .type = type()});
     }
     return frame;
   }
 
  private:
   const Event& event_;
+  const std::string path_;
   std::optional<EventFields> fields_;
   Frame json_;
   Frame protobuf_;
@@ -80,10 +86,10 @@ struct Pattern {
 
 struct Subscriber {
   explicit Subscriber(SubscribeOptions options)
-      : format(options.format), allow(std::move(options.allow)), sink(std::move(options.sink)) {}
+      : format(options.format), judge(std::move(options.judge)), sink(std::move(options.sink)) {}
 
   const Format format;
-  const std::function<bool(const Event&)> allow;
+  const std::unique_ptr<Judge> judge;
   // Shared with the session; see SubscribeOptions.
   const std::shared_ptr<Sink> sink;
   // Nothing is offered any more, even by a publisher that still holds an index with this
@@ -167,7 +173,7 @@ class BusImpl final : public Bus {
   // time.
   Mutex publish_mutex_;
 
-  // Never held while a sink or `allow` runs or is destroyed.
+  // Never held while a sink or a judge runs or is destroyed.
   mutable Mutex index_mutex_;
   std::shared_ptr<const Index> index_ ABSL_GUARDED_BY(index_mutex_) =
       std::make_shared<const Index>();
@@ -285,17 +291,18 @@ std::vector<SubscriberPtr> BusImpl::OfferToGroup(const Group& group,
 
 bool BusImpl::OfferToSubscriber(const Subscriber& subscriber, std::span<Prepared* const> wanted,
                                 Tally& tally) {
+  const std::uint64_t judged_at = subscriber.judge->Refresh();
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const std::size_t rest = wanted.size() - i;
     if (subscriber.ended) {
       tally.abandoned += rest;
       return false;
     }
-    if (!subscriber.allow(wanted[i]->event())) {
+    if (!subscriber.judge->Allows(wanted[i]->path(), wanted[i]->type())) {
       ++tally.denied;
       continue;
     }
-    switch (subscriber.sink->Offer(wanted[i]->As(subscriber.format))) {
+    switch (subscriber.sink->Offer(wanted[i]->As(subscriber.format), judged_at)) {
       case OfferResult::kAccepted:
         ++tally.delivered;
         break;

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -23,9 +23,26 @@ struct Event {
 
 enum class Format { kCloudEventsJson, kProtobuf };
 
-// The bytes of one message, shared by every subscriber of that format. Shared because the last
-// session to send it frees it.
-using Frame = std::shared_ptr<const std::string>;
+// One event as it goes out, and what those who may see it are known by.
+struct Message {
+  std::string bytes;
+  std::string path;  // With its mount; "" when the event has none.
+  std::string type;
+};
+
+// Shared by every subscriber of that format; the last session to send it frees it.
+using Frame = std::shared_ptr<const Message>;
+
+// Says what one subscriber may see. Used by one thread at a time; must not block.
+class Judge {
+ public:
+  virtual ~Judge() = default;
+  // Has it decide by the rules of this moment. What was allowed when this returned another number
+  // is to be asked again.
+  virtual std::uint64_t Refresh() = 0;
+  // Whether the subscriber may see such an event, by the rules of the last Refresh.
+  virtual bool Allows(std::string_view path, std::string_view type) = 0;
+};
 
 enum class OfferResult {
   kAccepted,
@@ -38,7 +55,9 @@ enum class OfferResult {
 class Sink {
  public:
   virtual ~Sink() = default;
-  virtual OfferResult Offer(const Frame& frame) = 0;
+  // `judged_at` is what the subscription's judge returned from Refresh before it allowed the event:
+  // if it returns something else when the frame is to be sent, it is to be asked again.
+  virtual OfferResult Offer(const Frame& frame, std::uint64_t judged_at) = 0;
 };
 
 // Accepts events. Thread-safe.
@@ -60,9 +79,9 @@ struct SubscribeOptions {
   // Only what it matches; null: everything. Shared by the subscriptions that ask the same.
   std::shared_ptr<const Filter> filter;
   Format format = Format::kProtobuf;
-  // May the subscriber see this event? Called by publishers, from several threads but one call at
-  // a time, possibly after Subscription's end has begun. Must not block.
-  std::function<bool(const Event&)> allow;
+  // What the subscriber may see. Asked by publishers, from several threads but one call at a time,
+  // possibly after Subscription's end has begun.
+  std::unique_ptr<Judge> judge;
   // Shared: the bus keeps it alive until the subscription ends and, after that, while offers under
   // way run. A sink that owns its Subscription therefore drops it when it is done.
   std::shared_ptr<Sink> sink;

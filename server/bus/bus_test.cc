@@ -18,8 +18,9 @@ using ::testing::IsEmpty;
 class RecordingSink final : public Sink {
  public:
   explicit RecordingSink(std::size_t capacity = 1'000'000) : capacity_(capacity) {}
-  OfferResult Offer(const Frame& frame) override {
+  OfferResult Offer(const Frame& frame, std::uint64_t judged_at) override {
     MutexLock lock(&mutex_);
+    judged_at_ = judged_at;
     if (closed_) return OfferResult::kClosed;
     if (frames_.size() == capacity_) return OfferResult::kFull;
     frames_.push_back(frame);
@@ -29,6 +30,10 @@ class RecordingSink final : public Sink {
     MutexLock lock(&mutex_);
     closed_ = true;
   }
+  std::uint64_t judged_at() const {
+    MutexLock lock(&mutex_);
+    return judged_at_;
+  }
   std::vector<Frame> frames() const {
     MutexLock lock(&mutex_);
     return frames_;
@@ -37,7 +42,7 @@ class RecordingSink final : public Sink {
     std::vector<std::string> ids;
     for (const Frame& frame : frames()) {
       logical::EventReceived event;
-      EXPECT_TRUE(event.ParseFromString(*frame));
+      EXPECT_TRUE(event.ParseFromString(frame->bytes));
       ids.push_back(event.event().id());
     }
     return ids;
@@ -47,7 +52,23 @@ class RecordingSink final : public Sink {
   const std::size_t capacity_;
   mutable Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::uint64_t judged_at_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Frame> frames_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Allows all but one path, and counts how often it was asked to look at the rules.
+class PathJudge final : public Judge {
+ public:
+  explicit PathJudge(std::string forbidden = "forbidden") : forbidden_(std::move(forbidden)) {}
+  std::uint64_t Refresh() override { return ++version_; }
+  bool Allows(std::string_view path, std::string_view type) override {
+    EXPECT_FALSE(type.empty());
+    return path != forbidden_;
+  }
+
+ private:
+  const std::string forbidden_;
+  std::uint64_t version_ = 0;
 };
 
 logical::EventReceived MakeEvent(std::string id, std::string type = "kv-v2/data-write",
@@ -59,6 +80,13 @@ logical::EventReceived MakeEvent(std::string id, std::string type = "kv-v2/data-
   return event;
 }
 
+logical::EventReceived EventOn(std::string path, std::string id) {
+  logical::EventReceived event = MakeEvent(std::move(id));
+  auto& fields = *event.mutable_event()->mutable_metadata()->mutable_fields();
+  fields["path"].set_string_value(std::move(path));
+  return event;
+}
+
 class BusTest : public ::testing::Test {
  protected:
   SubscribeOptions Options(std::shared_ptr<Sink> sink, std::string pattern = "*") {
@@ -66,7 +94,7 @@ class BusTest : public ::testing::Test {
             .namespace_patterns = {},
             .filter = nullptr,
             .format = Format::kProtobuf,
-            .allow = [](const Event&) { return true; },
+            .judge = std::make_unique<PathJudge>(),
             .sink = std::move(sink)};
   }
   SubscribeOptions Filtered(std::shared_ptr<Sink> sink, std::string_view filter) {
@@ -113,7 +141,7 @@ TEST_F(BusTest, EachFormatGetsItsOwnBytes) {
   options.format = Format::kCloudEventsJson;
   const auto subscription = bus_->Subscribe(std::move(options));
   Publish({MakeEvent("1")});
-  EXPECT_TRUE(sink->frames().at(0)->starts_with(R"({"id":"1",)"));
+  EXPECT_TRUE(sink->frames().at(0)->bytes.starts_with(R"({"id":"1",)"));
 }
 
 TEST_F(BusTest, OnlyTypesThatMatchAreOffered) {
@@ -206,12 +234,23 @@ TEST_F(BusTest, AFilterIsNotAskedAboutWhatItsTypeRulesOut) {
 
 TEST_F(BusTest, WhatMayNotBeSeenIsNotOfferedAndCounted) {
   const auto sink = std::make_shared<RecordingSink>();
-  SubscribeOptions options = Options(sink);
-  options.allow = [](const Event& event) { return event.message->event().id() != "2"; };
-  const auto subscription = bus_->Subscribe(std::move(options));
-  Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3")});
+  const auto subscription = bus_->Subscribe(Options(sink));
+  Publish({EventOn("a", "1"), EventOn("forbidden", "2"), EventOn("b", "3")});
   EXPECT_THAT(sink->ids(), ElementsAre("1", "3"));
   EXPECT_EQ(Count("belfry_events_denied_total"), 1u);
+}
+
+TEST_F(BusTest, AFrameSaysWhatItWasJudgedByAndWhen) {
+  const auto sink = std::make_shared<RecordingSink>();
+  const auto subscription = bus_->Subscribe(Options(sink));
+  Publish({EventOn("a", "1")});
+  EXPECT_EQ(sink->judged_at(), 1u);
+  Publish({EventOn("b", "2"), MakeEvent("3", "t")});
+  EXPECT_EQ(sink->judged_at(), 2u);
+  EXPECT_EQ(sink->frames().at(1)->path, "b");
+  EXPECT_EQ(sink->frames().at(1)->type, "kv-v2/data-write");
+  EXPECT_EQ(sink->frames().at(2)->path, "");
+  EXPECT_EQ(sink->frames().at(2)->type, "t");
 }
 
 TEST_F(BusTest, AFullSubscriberGetsNothingMoreAndOthersGetEverything) {
@@ -282,7 +321,7 @@ TEST_F(BusTest, ASinkIsLetGoOfOnceItIsFullOrClosed) {
 // Ends its own subscription when it dies, wherever that is.
 class OwningSink final : public Sink {
  public:
-  OfferResult Offer(const Frame&) override { return OfferResult::kClosed; }
+  OfferResult Offer(const Frame&, std::uint64_t) override { return OfferResult::kClosed; }
   std::unique_ptr<Subscription> other;
 };
 
@@ -301,7 +340,7 @@ TEST_F(BusTest, TheCountersAddUp) {
   const auto a = bus_->Subscribe(Options(slow));
   const auto b = bus_->Subscribe(Options(std::make_shared<RecordingSink>(), "other/*"));
   SubscribeOptions denied = Options(std::make_shared<RecordingSink>());
-  denied.allow = [](const Event&) { return false; };
+  denied.judge = std::make_unique<PathJudge>("");
   const auto c = bus_->Subscribe(std::move(denied));
   for (int i = 0; i < 10; ++i) Publish({MakeEvent(std::to_string(i))});
   EXPECT_EQ(Count("belfry_events_delivered_total"), 1u);

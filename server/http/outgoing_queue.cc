@@ -10,7 +10,7 @@ OutgoingQueue::OutgoingQueue(std::size_t max_frames, std::size_t max_bytes)
 void OutgoingQueue::Start(absl::AnyInvocable<void()> wake) {
   MutexLock lock(&mutex_);
   wake_ = std::move(wake);
-  if (overflowed_) {
+  if (overflowed_ || end_reason_) {
     WakeAnyway();
   } else if (!frames_.empty()) {
     Wake();
@@ -27,30 +27,53 @@ void OutgoingQueue::WakeAnyway() {
   wake_();
 }
 
-bus::OfferResult OutgoingQueue::Offer(const bus::Frame& frame) {
+void OutgoingQueue::DropAll() {
+  dropped_ += frames_.size();
+  std::deque<Item>().swap(frames_);
+}
+
+bus::OfferResult OutgoingQueue::Offer(const bus::Frame& frame, std::uint64_t judged_at) {
   MutexLock lock(&mutex_);
-  if (closed_ || overflowed_) return bus::OfferResult::kClosed;
-  if (waiting_frames_ + 1 > max_frames_ || waiting_bytes_ + frame->size() > max_bytes_) {
+  if (closed_ || overflowed_ || end_reason_) return bus::OfferResult::kClosed;
+  const std::size_t size = frame->bytes.size();
+  if (waiting_frames_ + 1 > max_frames_ || waiting_bytes_ + size > max_bytes_) {
     overflowed_ = true;
-    dropped_ += frames_.size();
-    std::deque<bus::Frame>().swap(frames_);
+    DropAll();
     // The consumer may be waiting for a socket that never drains.
     WakeAnyway();
     return bus::OfferResult::kFull;
   }
   ++waiting_frames_;
-  waiting_bytes_ += frame->size();
-  frames_.push_back(frame);
+  waiting_bytes_ += size;
+  frames_.push_back({frame, judged_at});
   Wake();
   return bus::OfferResult::kAccepted;
 }
 
-std::vector<bus::Frame> OutgoingQueue::Take(std::size_t max_frames, std::size_t max_bytes) {
-  std::vector<bus::Frame> taken;
+void OutgoingQueue::End(std::string_view reason) {
+  {
+    MutexLock lock(&mutex_);
+    if (!closed_ && !end_reason_) {
+      end_reason_ = std::string(reason);
+      DropAll();
+      // The consumer may be waiting for a socket that never drains.
+      WakeAnyway();
+    }
+  }
+  AwaitSending();
+}
+
+void OutgoingQueue::AwaitSending() {
+  MutexLock lock(&sending_);
+}
+
+std::vector<OutgoingQueue::Item> OutgoingQueue::Take(std::size_t max_frames,
+                                                     std::size_t max_bytes) {
+  std::vector<Item> taken;
   MutexLock lock(&mutex_);
   std::size_t bytes = 0;
   while (!frames_.empty() && taken.size() < max_frames && bytes < max_bytes) {
-    bytes += frames_.front()->size();
+    bytes += frames_.front().frame->bytes.size();
     taken.push_back(std::move(frames_.front()));
     frames_.pop_front();
   }
@@ -58,7 +81,7 @@ std::vector<bus::Frame> OutgoingQueue::Take(std::size_t max_frames, std::size_t 
   return taken;
 }
 
-void OutgoingQueue::Sent(std::size_t frames, std::size_t bytes) {
+void OutgoingQueue::Release(std::size_t frames, std::size_t bytes) {
   MutexLock lock(&mutex_);
   waiting_frames_ -= frames;
   waiting_bytes_ -= bytes;
@@ -69,13 +92,17 @@ bool OutgoingQueue::Overflowed() const {
   return overflowed_;
 }
 
+std::optional<std::string> OutgoingQueue::EndReason() const {
+  MutexLock lock(&mutex_);
+  return end_reason_;
+}
+
 std::size_t OutgoingQueue::Close() {
   MutexLock lock(&mutex_);
   if (closed_) return 0;
   closed_ = true;
   wake_ = nullptr;
-  dropped_ += frames_.size();
-  std::deque<bus::Frame>().swap(frames_);
+  DropAll();
   return dropped_;
 }
 

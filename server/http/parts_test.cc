@@ -1,3 +1,6 @@
+#include <atomic>
+#include <thread>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/http/outgoing_queue.h"
@@ -13,12 +16,12 @@ using ::testing::Pair;
 using ::testing::SizeIs;
 
 bus::Frame Text(std::string text) {
-  return std::make_shared<const std::string>(std::move(text));
+  return std::make_shared<const bus::Message>(bus::Message{.bytes = std::move(text)});
 }
 
-std::vector<std::string> Texts(const std::vector<bus::Frame>& frames) {
+std::vector<std::string> Texts(const std::vector<OutgoingQueue::Item>& items) {
   std::vector<std::string> texts;
-  for (const bus::Frame& frame : frames) texts.push_back(*frame);
+  for (const OutgoingQueue::Item& item : items) texts.push_back(item.frame->bytes);
   return texts;
 }
 
@@ -96,62 +99,120 @@ TEST(FrameReader, SaysNothingAfterAFrameThatIsNone) {
 TEST(OutgoingQueue, WakesOnceUntilNothingIsLeft) {
   OutgoingQueue queue(100, 1000);
   int wakes = 0;
-  queue.Offer(Text("before"));
+  queue.Offer(Text("before"), 1);
   queue.Start([&wakes] { ++wakes; });
   EXPECT_EQ(wakes, 1);
-  queue.Offer(Text("a"));
-  queue.Offer(Text("b"));
+  queue.Offer(Text("a"), 1);
+  queue.Offer(Text("b"), 1);
   EXPECT_EQ(wakes, 1);
   EXPECT_THAT(Texts(queue.Take(2, 1000)), ElementsAre("before", "a"));
   EXPECT_THAT(Texts(queue.Take(2, 1000)), ElementsAre("b"));
-  queue.Offer(Text("c"));
+  queue.Offer(Text("c"), 1);
   EXPECT_EQ(wakes, 1);
   EXPECT_THAT(Texts(queue.Take(2, 1000)), ElementsAre("c"));
   EXPECT_THAT(queue.Take(2, 1000), IsEmpty());
-  queue.Offer(Text("d"));
+  queue.Offer(Text("d"), 1);
   EXPECT_EQ(wakes, 2);
 }
 
 TEST(OutgoingQueue, TakesNoMoreOnceTheBytesAreReached) {
   OutgoingQueue queue(100, 1000);
-  for (const char* text : {"aaaa", "bbbb", "cccc"}) queue.Offer(Text(text));
+  for (const char* text : {"aaaa", "bbbb", "cccc"}) queue.Offer(Text(text), 1);
   EXPECT_THAT(Texts(queue.Take(10, 5)), ElementsAre("aaaa", "bbbb"));
 }
 
 TEST(OutgoingQueue, IsFullInFramesOrInBytesAndThenEnds) {
   OutgoingQueue frames(2, 1000);
-  EXPECT_EQ(frames.Offer(Text("a")), bus::OfferResult::kAccepted);
-  EXPECT_EQ(frames.Offer(Text("b")), bus::OfferResult::kAccepted);
-  EXPECT_EQ(frames.Offer(Text("c")), bus::OfferResult::kFull);
-  EXPECT_EQ(frames.Offer(Text("d")), bus::OfferResult::kClosed);
+  EXPECT_EQ(frames.Offer(Text("a"), 1), bus::OfferResult::kAccepted);
+  EXPECT_EQ(frames.Offer(Text("b"), 1), bus::OfferResult::kAccepted);
+  EXPECT_EQ(frames.Offer(Text("c"), 1), bus::OfferResult::kFull);
+  EXPECT_EQ(frames.Offer(Text("d"), 1), bus::OfferResult::kClosed);
   EXPECT_TRUE(frames.Overflowed());
   EXPECT_THAT(frames.Take(10, 1000), IsEmpty());
   EXPECT_EQ(frames.Close(), 2u);
   EXPECT_EQ(frames.Close(), 0u);
 
   OutgoingQueue bytes(100, 10);
-  EXPECT_EQ(bytes.Offer(Text("0123456789")), bus::OfferResult::kAccepted);
-  EXPECT_EQ(bytes.Offer(Text("")), bus::OfferResult::kAccepted);
-  EXPECT_EQ(bytes.Offer(Text("x")), bus::OfferResult::kFull);
+  EXPECT_EQ(bytes.Offer(Text("0123456789"), 1), bus::OfferResult::kAccepted);
+  EXPECT_EQ(bytes.Offer(Text(""), 1), bus::OfferResult::kAccepted);
+  EXPECT_EQ(bytes.Offer(Text("x"), 1), bus::OfferResult::kFull);
 }
 
-TEST(OutgoingQueue, WhatIsTakenCountsUntilItIsSent) {
+TEST(OutgoingQueue, WhatIsTakenCountsUntilItIsReleased) {
   OutgoingQueue queue(2, 1000);
-  queue.Offer(Text("a"));
-  queue.Offer(Text("b"));
+  queue.Offer(Text("a"), 1);
+  queue.Offer(Text("b"), 1);
   EXPECT_THAT(queue.Take(2, 1000), SizeIs(2));
-  queue.Sent(1, 1);
-  EXPECT_EQ(queue.Offer(Text("c")), bus::OfferResult::kAccepted);
-  EXPECT_EQ(queue.Offer(Text("d")), bus::OfferResult::kFull);
+  queue.Release(1, 1);
+  EXPECT_EQ(queue.Offer(Text("c"), 1), bus::OfferResult::kAccepted);
+  EXPECT_EQ(queue.Offer(Text("d"), 1), bus::OfferResult::kFull);
 }
 
 TEST(OutgoingQueue, WakesOnOverflowEvenWhileTheConsumerIsAwake) {
   OutgoingQueue queue(1, 1000);
   int wakes = 0;
   queue.Start([&wakes] { ++wakes; });
-  queue.Offer(Text("a"));
-  queue.Offer(Text("b"));
+  queue.Offer(Text("a"), 1);
+  queue.Offer(Text("b"), 1);
   EXPECT_EQ(wakes, 2);
+}
+
+TEST(OutgoingQueue, AFrameKeepsWhatItWasJudgedAt) {
+  OutgoingQueue queue(10, 1000);
+  queue.Offer(Text("a"), 7);
+  queue.Offer(Text("b"), 8);
+  const std::vector<OutgoingQueue::Item> taken = queue.Take(10, 1000);
+  ASSERT_THAT(taken, SizeIs(2));
+  EXPECT_EQ(taken[0].judged_at, 7u);
+  EXPECT_EQ(taken[1].judged_at, 8u);
+}
+
+TEST(OutgoingQueue, EndDropsWhatWaitsAndSaysWhy) {
+  OutgoingQueue queue(10, 1000);
+  int wakes = 0;
+  queue.Start([&wakes] { ++wakes; });
+  queue.Offer(Text("a"), 1);
+  EXPECT_EQ(wakes, 1);
+  EXPECT_EQ(queue.EndReason(), std::nullopt);
+  queue.End("token revoked");
+  EXPECT_EQ(wakes, 2);
+  queue.End("policy changed");
+  EXPECT_EQ(wakes, 2);
+  EXPECT_EQ(queue.EndReason(), "token revoked");
+  EXPECT_THAT(queue.Take(10, 1000), IsEmpty());
+  EXPECT_EQ(queue.Offer(Text("b"), 1), bus::OfferResult::kClosed);
+  EXPECT_FALSE(queue.Overflowed());
+  EXPECT_EQ(queue.Close(), 1u);
+}
+
+TEST(OutgoingQueue, WhoComesAfterTheEndIsWokenAtOnce) {
+  OutgoingQueue queue(10, 1000);
+  queue.End("token revoked");
+  int wakes = 0;
+  queue.Start([&wakes] { ++wakes; });
+  EXPECT_EQ(wakes, 1);
+}
+
+TEST(OutgoingQueue, EndAndAwaitSendingWaitForWhatIsLeaving) {
+  OutgoingQueue queue(10, 1000);
+  std::atomic<int> returned = 0;
+  std::vector<std::thread> waiting;
+  {
+    MutexLock sending(&queue.sending());
+    waiting.emplace_back([&] {
+      queue.End("token revoked");
+      ++returned;
+    });
+    waiting.emplace_back([&] {
+      queue.AwaitSending();
+      ++returned;
+    });
+    // What waits is gone before that, so that the consumer finds nothing to go on with.
+    while (!queue.EndReason()) std::this_thread::yield();
+    EXPECT_EQ(returned, 0);
+  }
+  for (std::thread& thread : waiting) thread.join();
+  EXPECT_EQ(returned, 2);
 }
 
 TEST(OutgoingQueue, ClosedQueueWakesNobody) {
@@ -159,7 +220,7 @@ TEST(OutgoingQueue, ClosedQueueWakesNobody) {
   int wakes = 0;
   queue.Start([&wakes] { ++wakes; });
   EXPECT_EQ(queue.Close(), 0u);
-  EXPECT_EQ(queue.Offer(Text("a")), bus::OfferResult::kClosed);
+  EXPECT_EQ(queue.Offer(Text("a"), 1), bus::OfferResult::kClosed);
   EXPECT_EQ(wakes, 0);
 }
 

@@ -146,7 +146,8 @@ SessionContext::SessionContext(api::Api* the_api, Limits the_limits, Metrics& me
                              "Subscribers closed with 1013 because their queue was full.")),
       frames_dropped(metrics.GetCounter(
           "belfry_websocket_frames_dropped_total",
-          "Events that waited for a subscriber when its connection was closed.")) {}
+          "Events that waited for a subscriber when its connection was closed or it might no "
+          "longer see them.")) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(Options options, api::Api* api,
                                                       Metrics* metrics, Logger logger) {

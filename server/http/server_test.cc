@@ -29,6 +29,8 @@ class FakeApi final : public api::Api {
   };
   // What is offered to a subscriber before its upgrade is answered.
   std::vector<bus::Frame> early_frames;
+  // Whether a subscriber is ended at once.
+  bool end_early = false;
 
   void Handle(api::HttpRequest request, Respond respond) override {
     {
@@ -43,16 +45,25 @@ class FakeApi final : public api::Api {
   }
 
   std::variant<api::OpenedSubscription, api::HttpResponse> Subscribe(
-      const api::HttpRequest& request, std::shared_ptr<bus::Sink> sink) override {
+      const api::HttpRequest& request, std::shared_ptr<api::Subscriber> sink) override {
     if (request.path == "/subscribe/refused")
       return api::HttpResponse{426, {{"Connection", "Upgrade"}}, "no\n"};
-    for (const bus::Frame& frame : early_frames) sink->Offer(frame);
+    for (const bus::Frame& frame : early_frames) sink->Offer(frame, 1);
+    if (end_early) sink->End("token revoked");
     MutexLock lock(&mutex_);
     sinks_.push_back(sink);
     changed_.NotifyAll();
     return api::OpenedSubscription{
         std::make_unique<FakeSubscription>(this),
-        request.path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf};
+        request.path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
+        std::make_unique<FakeJudge>(this)};
+  }
+
+  // From now on nobody may see events on this path, and what was judged before is judged again.
+  void Forbid(std::string path) {
+    MutexLock lock(&mutex_);
+    forbidden_ = std::move(path);
+    ++version_;
   }
 
   api::HttpRequest LastRequest() {
@@ -61,7 +72,7 @@ class FakeApi final : public api::Api {
   }
 
   // The sink of the n-th subscription; null once its session is gone.
-  std::shared_ptr<bus::Sink> Sink(std::size_t n) {
+  std::shared_ptr<api::Subscriber> Sink(std::size_t n) {
     MutexLock lock(&mutex_);
     while (sinks_.size() <= n) changed_.Wait(&mutex_);
     return sinks_[n].lock();
@@ -86,16 +97,35 @@ class FakeApi final : public api::Api {
     FakeApi* const api_;
   };
 
+  class FakeJudge final : public bus::Judge {
+   public:
+    explicit FakeJudge(FakeApi* api) : api_(api) {}
+    std::uint64_t Refresh() override {
+      MutexLock lock(&api_->mutex_);
+      return api_->version_;
+    }
+    bool Allows(std::string_view path, std::string_view) override {
+      MutexLock lock(&api_->mutex_);
+      return path != api_->forbidden_;
+    }
+
+   private:
+    FakeApi* const api_;
+  };
+
   Mutex mutex_;
   CondVar changed_;
+  std::uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::string forbidden_ ABSL_GUARDED_BY(mutex_) = "nothing";
   std::vector<api::HttpRequest> requests_ ABSL_GUARDED_BY(mutex_);
   // As the bus does: the session owns the sink.
-  std::vector<std::weak_ptr<bus::Sink>> sinks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<api::Subscriber>> sinks_ ABSL_GUARDED_BY(mutex_);
   int ended_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-bus::Frame Text(std::string text) {
-  return std::make_shared<const std::string>(std::move(text));
+bus::Frame Text(std::string text, std::string path = "") {
+  return std::make_shared<const bus::Message>(
+      bus::Message{.bytes = std::move(text), .path = std::move(path)});
 }
 
 std::string Request(std::string_view first_line, std::string_view headers = "",
@@ -353,9 +383,9 @@ TEST_F(ServerTest, EventsArriveInOrderAsTextOrBinary) {
        {std::pair("/subscribe/json", 1), std::pair("/subscribe/binary", 2)}) {
     RawClient client(server_->Port());
     ASSERT_EQ(Upgrade(client, path).status, 101);
-    const std::shared_ptr<bus::Sink> sink = api_.Sink(opcode - 1);
+    const std::shared_ptr<api::Subscriber> sink = api_.Sink(opcode - 1);
     for (int i = 0; i < 5000; ++i) {
-      ASSERT_EQ(sink->Offer(Text(std::to_string(i) + std::string(i % 200, '.'))),
+      ASSERT_EQ(sink->Offer(Text(std::to_string(i) + std::string(i % 200, '.')), 1),
                 bus::OfferResult::kAccepted);
     }
     for (int i = 0; i < 5000; ++i) {
@@ -372,10 +402,10 @@ TEST_F(ServerTest, FramesOfEverySizeAreFramed) {
   Start();
   RawClient client(server_->Port());
   ASSERT_EQ(Upgrade(client).status, 101);
-  const std::shared_ptr<bus::Sink> sink = api_.Sink(0);
+  const std::shared_ptr<api::Subscriber> sink = api_.Sink(0);
   for (std::size_t size : {0, 1, 125, 126, 65535, 65536, 1000000}) {
     const std::string payload(size, 'p');
-    ASSERT_EQ(sink->Offer(Text(payload)), bus::OfferResult::kAccepted);
+    ASSERT_EQ(sink->Offer(Text(payload), 1), bus::OfferResult::kAccepted);
     const std::optional<RawClient::Frame> frame = client.ReadFrame();
     ASSERT_TRUE(frame.has_value()) << size;
     EXPECT_EQ(frame->payload, payload);
@@ -399,18 +429,18 @@ TEST_F(ServerTest, SlowSubscriberIsClosedNotWaitedFor) {
   ASSERT_EQ(Upgrade(slow).status, 101);
   RawClient quick(server_->Port());
   ASSERT_EQ(Upgrade(quick).status, 101);
-  const std::shared_ptr<bus::Sink> sink = api_.Sink(0);
-  const std::shared_ptr<bus::Sink> other = api_.Sink(1);
+  const std::shared_ptr<api::Subscriber> sink = api_.Sink(0);
+  const std::shared_ptr<api::Subscriber> other = api_.Sink(1);
   // The network takes some megabytes before the queue fills.
   std::size_t accepted = 0;
   bus::OfferResult result;
-  while ((result = sink->Offer(Text(std::to_string(accepted) + std::string(100000, 's')))) ==
+  while ((result = sink->Offer(Text(std::to_string(accepted) + std::string(100000, 's')), 1)) ==
          bus::OfferResult::kAccepted) {
     ++accepted;
   }
   EXPECT_EQ(result, bus::OfferResult::kFull);
-  EXPECT_EQ(sink->Offer(Text("more")), bus::OfferResult::kClosed);
-  EXPECT_EQ(other->Offer(Text("still here")), bus::OfferResult::kAccepted);
+  EXPECT_EQ(sink->Offer(Text("more"), 1), bus::OfferResult::kClosed);
+  EXPECT_EQ(other->Offer(Text("still here"), 1), bus::OfferResult::kAccepted);
   EXPECT_EQ(quick.ReadFrame().value().payload, "still here");
   api_.WaitForEndedSubscriptions(1);
   // What had been taken comes in order and whole, then the reason, then nothing.
@@ -427,6 +457,73 @@ TEST_F(ServerTest, SlowSubscriberIsClosedNotWaitedFor) {
   EXPECT_EQ(metrics_->GetCounter("belfry_websocket_frames_sent_total", "").Value() +
                 metrics_->GetCounter("belfry_websocket_frames_dropped_total", "").Value(),
             accepted + 1);
+}
+
+// More than the network takes from a subscriber that does not read: 60 MB.
+constexpr int kMoreThanTheNetworkTakes = 3000;
+void OfferTooMuch(bus::Sink& sink, const std::string& path) {
+  for (int i = 0; i < kMoreThanTheNetworkTakes; ++i) {
+    const std::string text = std::to_string(i) + " " + path + std::string(20000, 's');
+    ASSERT_EQ(sink.Offer(Text(text, path), 1), bus::OfferResult::kAccepted);
+  }
+}
+
+TEST_F(ServerTest, SubscriberThatIsEndedGetsTheReasonAndNothingThatWaited) {
+  options_.limits.max_queued_bytes = 1 << 30;
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  const std::shared_ptr<api::Subscriber> sink = api_.Sink(0);
+  Counter& sent = metrics_->GetCounter("belfry_websocket_frames_sent_total", "");
+  Counter& dropped = metrics_->GetCounter("belfry_websocket_frames_dropped_total", "");
+  OfferTooMuch(*sink, "a");
+  sink->End("token revoked");
+  EXPECT_EQ(sink->Offer(Text("more"), 1), bus::OfferResult::kClosed);
+  api_.Forbid("a");  // As the judge of a token that has ended.
+  std::optional<RawClient::Frame> frame;
+  int received = 0;
+  while ((frame = client.ReadFrame()) && frame->opcode == 1) {
+    EXPECT_THAT(frame->payload, StartsWith(std::to_string(received++) + " a"));
+  }
+  ASSERT_TRUE(frame.has_value());
+  EXPECT_EQ(CloseText(*frame), "1000 token revoked");
+  client.SendFrame(8, "\x03\xe8");
+  EXPECT_TRUE(client.Ended());
+  EXPECT_LT(received, kMoreThanTheNetworkTakes);
+  EXPECT_EQ(sent.Value(), static_cast<std::uint64_t>(received));
+  EXPECT_EQ(received + dropped.Value(), std::uint64_t{kMoreThanTheNetworkTakes});
+}
+
+TEST_F(ServerTest, WhatIsForbiddenMeanwhileIsNotSentAndTheRestIs) {
+  options_.limits.max_queued_bytes = 1 << 30;
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  const std::shared_ptr<api::Subscriber> sink = api_.Sink(0);
+  Counter& dropped = metrics_->GetCounter("belfry_websocket_frames_dropped_total", "");
+  OfferTooMuch(*sink, "secret");
+  api_.Forbid("secret");
+  sink->AwaitSending();
+  // One that was judged by the old rules and is offered late, one of another path, one by the new.
+  EXPECT_EQ(sink->Offer(Text("late", "secret"), 1), bus::OfferResult::kAccepted);
+  EXPECT_EQ(sink->Offer(Text("open", "open"), 1), bus::OfferResult::kAccepted);
+  EXPECT_EQ(sink->Offer(Text("last", "open"), 2), bus::OfferResult::kAccepted);
+  int received = 0;
+  std::optional<RawClient::Frame> frame;
+  while ((frame = client.ReadFrame()) && frame->payload != "open") {
+    EXPECT_THAT(frame->payload, StartsWith(std::to_string(received++) + " secret"));
+  }
+  EXPECT_EQ(client.ReadFrame().value().payload, "last");
+  EXPECT_LT(received, kMoreThanTheNetworkTakes);
+  EXPECT_EQ(received + dropped.Value(), std::uint64_t{kMoreThanTheNetworkTakes + 1});
+}
+
+TEST_F(ServerTest, SubscriberThatIsEndedBeforeThe101StillLearnsWhy) {
+  api_.end_early = true;
+  Start();
+  RawClient client(server_->Port());
+  ASSERT_EQ(Upgrade(client).status, 101);
+  EXPECT_EQ(CloseText(client.ReadFrame().value()), "1000 token revoked");
 }
 
 TEST_F(ServerTest, ClientThatSendsDataIsClosedWith1008) {
@@ -548,7 +645,7 @@ TEST_F(ServerTest, ManyPublishersAndSubscribersLoseNothing) {
   for (int p = 0; p < kSubscribers; ++p) {
     publishers.emplace_back([sink = api_.Sink(p)] {
       for (int i = 0; i < kEvents; ++i) {
-        EXPECT_EQ(sink->Offer(Text(std::to_string(i))), bus::OfferResult::kAccepted);
+        EXPECT_EQ(sink->Offer(Text(std::to_string(i)), 1), bus::OfferResult::kAccepted);
       }
     });
   }

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
@@ -82,6 +83,7 @@ WebSocketSession::WebSocketSession(SessionContext* context, Parts parts)
       registration_(std::move(parts.registration)),
       queue_(std::move(parts.queue)),
       subscription_(std::move(parts.opened.subscription)),
+      judge_(std::move(parts.opened.judge)),
       opcode_(OpcodeFor(parts.opened.format)),
       ping_timer_(socket_.get_executor()),
       end_timer_(socket_.get_executor()) {
@@ -167,6 +169,9 @@ void WebSocketSession::OnQueueWoke() {
     context_->slow_subscribers.Increment();
     BeginClose(CloseCode::kTryAgainLater, kTooSlow);
   }
+  if (state_ == State::kOpen) {
+    if (const auto reason = queue_->EndReason()) BeginClose(CloseCode::kNormal, *reason);
+  }
   Flush();
 }
 
@@ -177,12 +182,12 @@ void WebSocketSession::Flush() {
       OnNothingToSend();
       return;
     }
-    const std::ptrdiff_t sent = SendSome();
+    const std::ptrdiff_t sent = JudgeAndSend();
     if (sent < 0) {
       End();
       return;
     }
-    if (sent == 0) {
+    if (sent == 0 && batch_sent_ < batch_size_) {
       AwaitWritable();
       return;
     }
@@ -203,13 +208,47 @@ bool WebSocketSession::FillBatch() {
   batch_sent_ = 0;
   batch_.clear();
   if (state_ == State::kOpen) {
-    for (bus::Frame& frame : queue_->Take(kMaxBatchFrames, kMaxBatchBytes)) {
-      const FrameHeader header = ServerFrameHeader(opcode_, frame->size());
-      batch_size_ += header.size + frame->size();
-      batch_.push_back({header, std::move(frame)});
+    for (auto& [frame, judged_at] : queue_->Take(kMaxBatchFrames, kMaxBatchBytes)) {
+      const FrameHeader header = ServerFrameHeader(opcode_, frame->bytes.size());
+      batch_.push_back({header, std::move(frame), judged_at});
+      batch_size_ += batch_.back().size();
     }
   }
   return batch_size_ > 0;
+}
+
+std::ptrdiff_t WebSocketSession::JudgeAndSend() {
+  // Whoever takes a right away waits for this lock, and what comes later is judged without it.
+  MutexLock lock(&queue_->sending());
+  DropForbidden();
+  return batch_sent_ < batch_size_ ? SendSome() : 0;
+}
+
+// Of a frame that has left in part the rest follows: nobody could read what comes after half a
+// frame.
+void WebSocketSession::DropForbidden() {
+  const std::uint64_t version = judge_->Refresh();
+  const auto is_judged = [version](const OutgoingFrame& frame) {
+    return frame.judged_at == version;
+  };
+  if (std::all_of(batch_.begin(), batch_.end(), is_judged)) return;
+  std::size_t begin = batch_head_.size();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    OutgoingFrame& frame = batch_[i];
+    const std::size_t size = frame.size();
+    const bool begun = std::exchange(begin, begin + size) < batch_sent_;
+    if (!is_judged(frame) && !begun && !judge_->Allows(frame.payload->path, frame.payload->type)) {
+      batch_size_ -= size;
+      queue_->Release(1, frame.payload->bytes.size());
+      context_->frames_dropped.Increment();
+      continue;
+    }
+    frame.judged_at = version;
+    if (kept != i) batch_[kept] = std::move(frame);
+    ++kept;
+  }
+  batch_.resize(kept);
 }
 
 std::ptrdiff_t WebSocketSession::SendSome() {
@@ -217,7 +256,7 @@ std::ptrdiff_t WebSocketSession::SendSome() {
   gather.Add(batch_head_);
   for (const OutgoingFrame& frame : batch_) {
     gather.Add(frame.header.View());
-    gather.Add(*frame.payload);
+    gather.Add(frame.payload->bytes);
   }
   const ssize_t sent = gather.Send(socket_.native_handle());
   if (sent > 0) return sent;
@@ -227,8 +266,8 @@ std::ptrdiff_t WebSocketSession::SendSome() {
 void WebSocketSession::OnBatchSent() {
   if (!batch_.empty()) {
     std::size_t payload = 0;
-    for (const OutgoingFrame& frame : batch_) payload += frame.payload->size();
-    queue_->Sent(batch_.size(), payload);
+    for (const OutgoingFrame& frame : batch_) payload += frame.payload->bytes.size();
+    queue_->Release(batch_.size(), payload);
     context_->frames_sent.Add(batch_.size());
     context_->bytes_sent.Add(payload);
     alive_ = true;
@@ -283,8 +322,8 @@ void WebSocketSession::OnPingTimer() {
 }
 
 void WebSocketSession::BeginClose(CloseCode code, std::string_view reason) {
-  BeginCloseWith(CloseFrame(code, reason),
-                 code == CloseCode::kTryAgainLater ? kSlowCloseTimeout : kCloseTimeout);
+  const bool slow = code == CloseCode::kTryAgainLater || awaiting_writable_;
+  BeginCloseWith(CloseFrame(code, reason), slow ? kSlowCloseTimeout : kCloseTimeout);
 }
 
 void WebSocketSession::BeginCloseWith(std::string frame, std::chrono::seconds timeout) {
