@@ -13,6 +13,7 @@ import queue
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -141,6 +142,54 @@ class Server:
     def log_text(self):
         self.log.flush()
         return (self.tmp / "server.log").read_text()
+
+
+class RawSubscriber:
+    """Subscribes to everything and reads a frame when it is told to; until then the network may fill. `window` in bytes makes it fill soon."""
+
+    def __init__(self, server, token, window=None):
+        host, port = server.address.split(":")
+        self._socket = socket.socket()
+        if window:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        self._socket.settimeout(PATIENCE)
+        self._socket.connect((host, int(port)))
+        self._socket.sendall(f"GET /v1/sys/events/subscribe/*?json=true HTTP/1.1\r\nHost: {server.address}\r\n"
+                             f"X-Vault-Token: {token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+        self._file = self._socket.makefile("rb", buffering=1 << 16)
+        status = self._file.readline()
+        assert status.startswith(b"HTTP/1.1 101 "), status
+        while self._file.readline() != b"\r\n":
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+        self._socket.close()
+
+    def frame(self):
+        """Opcode and payload of the next frame."""
+        first, size = self._bytes(2)
+        if size == 126:
+            size = int.from_bytes(self._bytes(2), "big")
+        elif size == 127:
+            size = int.from_bytes(self._bytes(8), "big")
+        return first & 15, self._bytes(size)
+
+    def _bytes(self, count):
+        taken = self._file.read(count)
+        if len(taken) < count:
+            raise EOFError("the connection ended without a close frame")
+        return taken
+
+
+def number_of(payload):
+    """Of an event that the emitter was told to number."""
+    begin = payload.index(b'"number":"') + 10
+    return int(payload[begin:payload.index(b'"', begin)])
 
 
 def descendants(pid):
