@@ -261,14 +261,24 @@ const MergedRule* Acl::LongestPrefix(std::string_view path) const {
 
 const MergedRule* Acl::BestPattern(std::string_view path) const {
   const MergedRule* best = LongestPrefix(path);
+  std::string start;
   const auto consider = [&](const Rules& rules, Ending ending) {
-    for (const auto& [pattern, merged] : rules) {
-      if (!SegmentsMatch(pattern, path, ending)) continue;
-      if (best == nullptr || Priority(best->rule) < Priority(merged.rule)) best = &merged;
+    for (auto it = rules.lower_bound(start); it != rules.end() && it->first.starts_with(start);
+         ++it) {
+      if (!SegmentsMatch(it->first, path, ending)) continue;
+      if (best == nullptr || Priority(best->rule) < Priority(it->second.rule)) best = &it->second;
     }
   };
-  consider(segments_, Ending::kWhole);
-  consider(segments_prefix_, Ending::kPrefix);
+  if (segments_.empty() && segments_prefix_.empty()) return best;
+  // Whatever matches begins as the path does, up to some segment, and has a "+" there.
+  std::string_view rest = path;
+  for (bool last = false; !last;) {
+    start.assign(path, 0, path.size() - rest.size());
+    start += '+';
+    consider(segments_, Ending::kWhole);
+    consider(segments_prefix_, Ending::kPrefix);
+    TakeSegment(&rest, &last);
+  }
   return best;
 }
 

@@ -1,15 +1,11 @@
 #include "server/access/authorizer.h"
 
-#include <unordered_map>
 #include <utility>
 
 #include "server/base/text.h"
 
 namespace belfry::access {
 namespace {
-
-// More different events than this are seldom told to one subscriber over and over.
-constexpr std::size_t kMaxDecisions = 256;
 
 absl::Status InvalidToken() {
   return absl::UnauthenticatedError("invalid token");
@@ -32,9 +28,9 @@ class PlainJudge final : public EventJudge {
   std::uint64_t version_ = 0;
 };
 
-class CachingJudge final : public EventJudge {
+class PolicyJudge final : public EventJudge {
  public:
-  CachingJudge(const PolicyStore* policies, const Clock* clock, Identity identity)
+  PolicyJudge(const PolicyStore* policies, const Clock* clock, Identity identity)
       : policies_(policies), clock_(clock), identity_(std::move(identity)) {
     Refresh();
   }
@@ -47,7 +43,6 @@ class CachingJudge final : public EventJudge {
     const std::uint64_t version = policies_->version();
     if (version != version_) {
       acl_ = policies_->AclOf(identity_.policies);
-      decisions_.clear();
       version_ = version;
     }
     return kFirstVersion + version;
@@ -56,12 +51,7 @@ class CachingJudge final : public EventJudge {
   bool Allows(std::string_view path, std::string_view type) override {
     if (!lasts_) return false;
     if (identity_.root) return true;
-    key_.assign(path);
-    key_ += '\n';
-    key_ += type;
-    if (const auto known = decisions_.find(key_); known != decisions_.end()) return known->second;
-    if (decisions_.size() >= kMaxDecisions) decisions_.clear();
-    return decisions_[key_] = acl_->AllowsEvent(path, type);
+    return acl_->AllowsEvent(path, type);
   }
 
  private:
@@ -73,10 +63,8 @@ class CachingJudge final : public EventJudge {
   const Clock* const clock_;
   const Identity identity_;
   bool lasts_ = false;
-  std::uint64_t version_ = 0;  // What acl_ and decisions_ are of.
+  std::uint64_t version_ = 0;  // What acl_ is of.
   std::shared_ptr<const Acl> acl_;
-  std::unordered_map<std::string, bool> decisions_;
-  std::string key_;  // Kept for its memory.
 };
 
 class StoreAuthorizer final : public Authorizer {
@@ -123,7 +111,7 @@ class StoreAuthorizer final : public Authorizer {
   }
 
   std::unique_ptr<EventJudge> JudgeOf(Identity identity) const override {
-    return std::make_unique<CachingJudge>(policies_, clock_, std::move(identity));
+    return std::make_unique<PolicyJudge>(policies_, clock_, std::move(identity));
   }
 
   std::shared_ptr<const Acl> RulesOf(const Identity& identity) const override {

@@ -34,8 +34,7 @@ struct Identity {
 
 Identity IdentityOf(std::shared_ptr<const LiveToken> token);
 
-// Decides about the events of one subscription, and remembers what it decided until a policy
-// changes. One call at a time; the Authorizer must outlive it.
+// Decides about the events of one subscription. One call at a time; the Authorizer must outlive it.
 class EventJudge {
  public:
   virtual ~EventJudge() = default;

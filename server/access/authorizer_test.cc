@@ -105,14 +105,6 @@ TEST_F(AuthorizerTest, NoPolicyChangesWhatRootMaySee) {
   EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
 }
 
-TEST_F(AuthorizerTest, AJudgeForgetsRatherThanGrows) {
-  const auto judge = authorizer_->JudgeOf(Create());
-  for (int i = 0; i < 2000; ++i) {
-    EXPECT_TRUE(judge->Allows("secret/data/" + std::to_string(i), "kv-v2/data-write"));
-    EXPECT_FALSE(judge->Allows("secret/metadata/" + std::to_string(i), "kv-v2/data-write"));
-  }
-}
-
 TEST_F(AuthorizerTest, AnEndedTokenSeesNothingAndItsWatcherHearsWhy) {
   std::vector<std::string> reasons;
   const auto hear = [&reasons](std::string_view reason) { reasons.emplace_back(reason); };

@@ -5,8 +5,12 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "server/base/glob.h"
@@ -23,11 +27,71 @@ std::string_view TrimSlashes(std::string_view text) {
   return text;
 }
 
+// Gives each pair of path and type that events are judged by a number that no other ever has. Kept
+// for those that were seen last; one that comes back later gets another number.
+class Subjects {
+ public:
+  std::uint64_t NumberOf(std::string_view path, std::string_view type) {
+    const std::size_t size = path.size();
+    key_.assign(reinterpret_cast<const char*>(&size), sizeof size);
+    key_ += path;
+    key_ += type;
+    if (const auto known = numbers_.find(key_); known != numbers_.end()) return known->second;
+    if (numbers_.size() >= kMaxSubjects) numbers_.clear();
+    return numbers_[key_] = ++last_;
+  }
+
+ private:
+  static constexpr std::size_t kMaxSubjects = 8192;
+  std::unordered_map<std::string, std::uint64_t> numbers_;
+  std::uint64_t last_ = 0;
+  std::string key_;  // Kept for its memory.
+};
+
+// What a judge said of the subjects that it was asked about last, at one version of its rules.
+class Decisions {
+ public:
+  void Begin(std::uint64_t version) {
+    if (version == version_) return;
+    version_ = version;
+    slots_.clear();
+  }
+  std::optional<bool> About(std::uint64_t subject) const {
+    if (slots_.empty()) return std::nullopt;
+    const std::uint64_t slot = slots_[subject & (slots_.size() - 1)];
+    return slot >> 1 == subject ? std::optional((slot & 1) != 0) : std::nullopt;
+  }
+  void Keep(std::uint64_t subject, bool allowed) {
+    if (slots_.empty()) slots_.resize(kFewestSlots);
+    while (SlotOf(subject) != 0 && slots_.size() < kMostSlots) Grow();
+    SlotOf(subject) = subject << 1 | (allowed ? 1 : 0);
+  }
+
+ private:
+  // 1 KiB for a subscriber that gets events, 64 KiB for one that gets them on thousands of paths;
+  // both powers of two.
+  static constexpr std::size_t kFewestSlots = 128;
+  static constexpr std::size_t kMostSlots = 8192;
+
+  std::uint64_t& SlotOf(std::uint64_t subject) { return slots_[subject & (slots_.size() - 1)]; }
+  // Those that shared no slot before share none afterwards.
+  void Grow() {
+    std::vector<std::uint64_t> old(2 * slots_.size());
+    old.swap(slots_);
+    for (const std::uint64_t slot : old) {
+      if (slot != 0) SlotOf(slot >> 1) = slot;
+    }
+  }
+
+  std::uint64_t version_ = 0;
+  std::vector<std::uint64_t> slots_;  // Subjects are numbered from 1, so that 0 is nobody's.
+};
+
 // One event on its way, with what someone has wanted of it so far.
 class Prepared {
  public:
-  explicit Prepared(const Event& event)
-      : event_(event), path_(MetadataText(*event.message, "path")) {}
+  Prepared(const Event& event, Subjects* subjects)
+      : event_(event), subjects_(subjects), path_(MetadataText(*event.message, "path")) {}
   const Event& event() const { return event_; }
 
   const EventFields& Fields() {
@@ -37,6 +101,11 @@ class Prepared {
 
   const std::string& path() const { return path_; }
   const std::string& type() const { return event_.message->event_type(); }
+
+  std::uint64_t subject() {
+    if (subject_ == 0) subject_ = subjects_->NumberOf(path_, type());
+    return subject_;
+  }
 
   const Frame& As(Format format) {
     Frame& frame = format == Format::kCloudEventsJson ? json_ : protobuf_;
@@ -52,7 +121,9 @@ class Prepared {
 
  private:
   const Event& event_;
+  Subjects* const subjects_;
   const std::string path_;
+  std::uint64_t subject_ = 0;
   std::optional<EventFields> fields_;
   Frame json_;
   Frame protobuf_;
@@ -90,6 +161,7 @@ struct Subscriber {
 
   const Format format;
   const std::unique_ptr<Judge> judge;
+  Decisions decisions;  // Only used with the publish lock.
   // Shared with the session; see SubscribeOptions.
   const std::shared_ptr<Sink> sink;
   // Nothing is offered any more, even by a publisher that still holds an index with this
@@ -157,7 +229,8 @@ class BusImpl final : public Bus {
   std::vector<Ended> PublishInOrder(std::span<const Event> events);
   static std::vector<SubscriberPtr> OfferToGroup(const Group& group,
                                                  std::span<Prepared* const> wanted, Tally& tally);
-  static bool OfferToSubscriber(const Subscriber& subscriber, std::span<Prepared* const> wanted,
+  static bool MaySee(Subscriber& subscriber, Prepared& event);
+  static bool OfferToSubscriber(Subscriber& subscriber, std::span<Prepared* const> wanted,
                                 Tally& tally);
   void Count(const Tally& tally);
 
@@ -172,6 +245,7 @@ class BusImpl final : public Bus {
   // Gives events their order. Held while they are offered, so that each sink sees one call at a
   // time.
   Mutex publish_mutex_;
+  Subjects subjects_ ABSL_GUARDED_BY(publish_mutex_);
 
   // Never held while a sink or a judge runs or is destroyed.
   mutable Mutex index_mutex_;
@@ -258,7 +332,7 @@ std::vector<BusImpl::Ended> BusImpl::PublishInOrder(std::span<const Event> event
     index = CurrentIndex();
     if (index->empty()) return ended;
     prepared.reserve(events.size());
-    for (const Event& event : events) prepared.emplace_back(event);
+    for (const Event& event : events) prepared.emplace_back(event, &subjects_);
     wanted.reserve(events.size());
     for (const auto& [pattern, group] : *index) {
       wanted.clear();
@@ -289,16 +363,25 @@ std::vector<SubscriberPtr> BusImpl::OfferToGroup(const Group& group,
   return gone;
 }
 
-bool BusImpl::OfferToSubscriber(const Subscriber& subscriber, std::span<Prepared* const> wanted,
+bool BusImpl::MaySee(Subscriber& subscriber, Prepared& event) {
+  const std::uint64_t subject = event.subject();
+  if (const std::optional<bool> known = subscriber.decisions.About(subject)) return *known;
+  const bool allowed = subscriber.judge->Allows(event.path(), event.type());
+  subscriber.decisions.Keep(subject, allowed);
+  return allowed;
+}
+
+bool BusImpl::OfferToSubscriber(Subscriber& subscriber, std::span<Prepared* const> wanted,
                                 Tally& tally) {
   const std::uint64_t judged_at = subscriber.judge->Refresh();
+  subscriber.decisions.Begin(judged_at);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const std::size_t rest = wanted.size() - i;
     if (subscriber.ended) {
       tally.abandoned += rest;
       return false;
     }
-    if (!subscriber.judge->Allows(wanted[i]->path(), wanted[i]->type())) {
+    if (!MaySee(subscriber, *wanted[i])) {
       ++tally.denied;
       continue;
     }

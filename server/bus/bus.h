@@ -40,7 +40,8 @@ class Judge {
   // Has it decide by the rules of this moment. What was allowed when this returned another number
   // is to be asked again.
   virtual std::uint64_t Refresh() = 0;
-  // Whether the subscriber may see such an event, by the rules of the last Refresh.
+  // Whether the subscriber may see such an event, by the rules of the last Refresh. What it said is
+  // remembered as long as that returns the same number.
   virtual bool Allows(std::string_view path, std::string_view type) = 0;
 };
 

@@ -240,6 +240,66 @@ TEST_F(BusTest, WhatMayNotBeSeenIsNotOfferedAndCounted) {
   EXPECT_EQ(Count("belfry_events_denied_total"), 1u);
 }
 
+// Allows what it is told to, and counts how often it was asked.
+class CountingJudge final : public Judge {
+ public:
+  struct Rules {
+    std::uint64_t version = 1;
+    bool allow = true;
+    int asked = 0;
+  };
+  explicit CountingJudge(Rules* rules) : rules_(rules) {}
+  std::uint64_t Refresh() override { return rules_->version; }
+  bool Allows(std::string_view path, std::string_view type) override {
+    ++rules_->asked;
+    return rules_->allow && !(path == "ab" && type == "c");
+  }
+
+ private:
+  Rules* const rules_;
+};
+
+TEST_F(BusTest, AJudgeIsAskedOnceForEachPathAndTypeUntilTheRulesChange) {
+  const auto sink = std::make_shared<RecordingSink>();
+  CountingJudge::Rules rules;
+  SubscribeOptions options = Options(sink);
+  options.judge = std::make_unique<CountingJudge>(&rules);
+  const auto subscription = bus_->Subscribe(std::move(options));
+  for (int i = 0; i < 3; ++i) Publish({EventOn("a", "1"), EventOn("b", "2"), MakeEvent("3", "t")});
+  EXPECT_EQ(rules.asked, 3);
+  EXPECT_EQ(Count("belfry_events_delivered_total"), 9u);
+  rules = {.version = 2, .allow = false};
+  for (int i = 0; i < 3; ++i) Publish({EventOn("a", "4")});
+  EXPECT_EQ(rules.asked, 1);
+  EXPECT_EQ(Count("belfry_events_denied_total"), 3u);
+  rules = {.version = 3};
+  Publish({EventOn("a", "5")});
+  EXPECT_EQ(Count("belfry_events_delivered_total"), 10u);
+}
+
+TEST_F(BusTest, WhatWasDecidedOfOnePathSaysNothingOfAnother) {
+  const auto sink = std::make_shared<RecordingSink>();
+  SubscribeOptions options = Options(sink);
+  CountingJudge::Rules rules;
+  options.judge = std::make_unique<CountingJudge>(&rules);
+  const auto subscription = bus_->Subscribe(std::move(options));
+  const auto on = [](std::string path, std::string type) {
+    logical::EventReceived event = EventOn(std::move(path), "1");
+    event.set_event_type(std::move(type));
+    return event;
+  };
+  Publish({on("a", "bc"), on("ab", "c"), on("abc", "")});
+  EXPECT_EQ(Count("belfry_events_delivered_total"), 2u);
+  EXPECT_EQ(Count("belfry_events_denied_total"), 1u);
+  // More than anybody remembers, twice.
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 20000; ++i) Publish({on(std::to_string(i), "t")});
+    Publish({on("ab", "c")});
+  }
+  EXPECT_EQ(Count("belfry_events_delivered_total"), 40002u);
+  EXPECT_EQ(Count("belfry_events_denied_total"), 3u);
+}
+
 TEST_F(BusTest, AFrameSaysWhatItWasJudgedByAndWhen) {
   const auto sink = std::make_shared<RecordingSink>();
   const auto subscription = bus_->Subscribe(Options(sink));

@@ -64,7 +64,21 @@ void OutgoingQueue::End(std::string_view reason) {
 }
 
 void OutgoingQueue::AwaitSending() {
-  MutexLock lock(&sending_);
+  MutexLock lock(&mutex_);
+  const std::uint64_t now = sendings_;
+  while (sending_ && sendings_ == now) sent_.Wait(&mutex_);
+}
+
+OutgoingQueue::Sending::Sending(OutgoingQueue* queue) : queue_(queue) {
+  MutexLock lock(&queue_->mutex_);
+  queue_->sending_ = true;
+  ++queue_->sendings_;
+}
+
+OutgoingQueue::Sending::~Sending() {
+  MutexLock lock(&queue_->mutex_);
+  queue_->sending_ = false;
+  queue_->sent_.NotifyAll();
 }
 
 std::vector<OutgoingQueue::Item> OutgoingQueue::Take(std::size_t max_frames,

@@ -26,6 +26,19 @@ class OutgoingQueue final : public api::Subscriber {
     std::uint64_t judged_at = 0;  // As in bus::Sink.
   };
 
+  // Exists while the consumer asks its judge and hands over what that allowed: End and AwaitSending
+  // wait for one that exists, and not for the next. One at a time; the queue must outlive it.
+  class Sending {
+   public:
+    explicit Sending(OutgoingQueue* queue);
+    ~Sending();
+    Sending(const Sending&) = delete;
+    Sending& operator=(const Sending&) = delete;
+
+   private:
+    OutgoingQueue* const queue_;
+  };
+
   OutgoingQueue(std::size_t max_frames, std::size_t max_bytes);
 
   // What has been offered before it waits until then. From now on `wake` runs whenever something
@@ -37,9 +50,6 @@ class OutgoingQueue final : public api::Subscriber {
 
   void End(std::string_view reason) override;
   void AwaitSending() override;
-  // To be held by the consumer from when it asks the judge until it has handed over what that
-  // allowed: End and AwaitSending wait for it. Taken before any other lock.
-  Mutex& sending() ABSL_LOCK_RETURNED(sending_) { return sending_; }
 
   // The next frames, oldest first: at most `max_frames` of them, and no further one once they have
   // `max_bytes`. They count as waiting until they are released, sent or not.
@@ -63,8 +73,10 @@ class OutgoingQueue final : public api::Subscriber {
   const std::size_t max_frames_;
   const std::size_t max_bytes_;
 
-  Mutex sending_;
   mutable Mutex mutex_;
+  CondVar sent_;
+  bool sending_ ABSL_GUARDED_BY(mutex_) = false;
+  std::uint64_t sendings_ ABSL_GUARDED_BY(mutex_) = 0;  // So far.
   absl::AnyInvocable<void()> wake_ ABSL_GUARDED_BY(mutex_);
   std::deque<Item> frames_ ABSL_GUARDED_BY(mutex_);
   // Including what was taken and is not released.

@@ -195,10 +195,11 @@ TEST(OutgoingQueue, WhoComesAfterTheEndIsWokenAtOnce) {
 
 TEST(OutgoingQueue, EndAndAwaitSendingWaitForWhatIsLeaving) {
   OutgoingQueue queue(10, 1000);
+  queue.AwaitSending();
   std::atomic<int> returned = 0;
   std::vector<std::thread> waiting;
   {
-    MutexLock sending(&queue.sending());
+    const OutgoingQueue::Sending sending(&queue);
     waiting.emplace_back([&] {
       queue.End("token revoked");
       ++returned;
@@ -213,6 +214,7 @@ TEST(OutgoingQueue, EndAndAwaitSendingWaitForWhatIsLeaving) {
   }
   for (std::thread& thread : waiting) thread.join();
   EXPECT_EQ(returned, 2);
+  queue.AwaitSending();
 }
 
 TEST(OutgoingQueue, ClosedQueueWakesNobody) {

@@ -1,5 +1,6 @@
 #include "server/http/websocket_session.h"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -17,12 +18,16 @@ namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
+using NotSentLowat = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
 
 // A batch is one system call when the socket has room: small enough to be fair to other
 // connections.
 constexpr std::size_t kMaxBatchFrames = 500;  // Two buffers each, and the kernel takes 1024.
 constexpr std::size_t kMaxBatchBytes = 256 * 1024;
 constexpr int kBatchesPerTurn = 4;
+// The kernel takes no more while so much has not left the machine: what it holds can be neither
+// judged again nor dropped.
+constexpr int kMaxUnsentBytes = 128 * 1024;
 // How long a client may take to answer a close before the connection is cut.
 constexpr std::chrono::seconds kCloseTimeout{5};
 // And one that is slow has first to read what is on its way.
@@ -99,6 +104,7 @@ WebSocketSession::~WebSocketSession() {
 void WebSocketSession::Start(std::string response_head, std::string_view received) {
   error_code ignored;
   socket_.non_blocking(true, ignored);
+  socket_.set_option(NotSentLowat(kMaxUnsentBytes), ignored);
   std::weak_ptr<WebSocketSession> weak = weak_from_this();
   registration_->OnShutdown([weak] {
     if (auto self = weak.lock()) self->BeginClose(CloseCode::kGoingAway, "server is shutting down");
@@ -218,8 +224,8 @@ bool WebSocketSession::FillBatch() {
 }
 
 std::ptrdiff_t WebSocketSession::JudgeAndSend() {
-  // Whoever takes a right away waits for this lock, and what comes later is judged without it.
-  MutexLock lock(&queue_->sending());
+  // Whoever takes a right away waits for this, and what comes later is judged without it.
+  const OutgoingQueue::Sending sending(queue_.get());
   DropForbidden();
   return batch_sent_ < batch_size_ ? SendSome() : 0;
 }

@@ -5,7 +5,7 @@ BELFRY_CHAOS_CHANGES says how many: a share in `./dev test`, 200 in `./dev chaos
 An event is forbidden to a subscriber when its emission was only asked for after the response to what forbids it had been read, and was answered before
 anything was asked for that allows it again. Times are those of one clock, the one of this process, which is also the one to ask for everything. What a
 subscriber reads later than the response, but was emitted before, may have been in its own kernel by then; that such events do not wait within the server is shown
-by tests/integration/test_revocations.py, with a subscriber that does not read.
+by tests/integration/test_rights_that_go.py, with a subscriber that does not read.
 """
 
 import bisect
