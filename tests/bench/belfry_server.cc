@@ -1,5 +1,6 @@
 #include "tests/bench/belfry_server.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/bench/measure.h"
@@ -22,16 +23,27 @@ std::string Belfry::Ask(const std::string& method, const std::string& path,
   return Call(control_, method, path, body);
 }
 
-void Belfry::Emit(std::int64_t count, std::int64_t senders, std::int64_t at_once) {
+void Belfry::Emit(std::int64_t count, std::int64_t senders, std::int64_t at_once,
+                  std::int64_t paths) {
   Ask("PUT", "bench/emit",
-      absl::StrCat("{\"count\":", count, ",\"senders\":", senders, ",\"at_once\":", at_once, "}"));
+      absl::StrCat("{\"count\":", count, ",\"senders\":", senders, ",\"at_once\":", at_once,
+                   ",\"paths\":", paths, "}"));
 }
 
-void Belfry::Subscribe(Drain& drain) {
+std::string Belfry::CreateToken(const std::string& name, const std::string& policy) {
+  Ask("PUT", absl::StrCat("sys/policies/acl/", name),
+      absl::StrCat(R"({"policy":")", absl::Base64Escape(policy), R"("})"));
+  Ask("POST", "auth/token/create",
+      absl::StrCat(R"({"id":"token-)", name, R"(","policies":[")", name, R"("]})"));
+  return absl::StrCat("token-", name);
+}
+
+void Belfry::Subscribe(Drain& drain, const std::string& token) {
   const int socket = ConnectTo(port_);
   SendAll(socket,
           absl::StrCat("GET /v1/sys/events/subscribe/kv*?json=true HTTP/1.1\r\nHost: "
-                       "127.0.0.1\r\nX-Vault-Token: root\r\n",
+                       "127.0.0.1\r\nX-Vault-Token: ",
+                       token, "\r\n",
                        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
                        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"));
   std::string rest;

@@ -52,11 +52,11 @@ struct Comparison {
 // Two contenders in turn: what disturbs the machine disturbs them both, and the ratio is the median
 // of those of the rounds.
 Comparison Compare(std::int64_t amount, const std::function<void()>& ours,
-                   const std::function<void()>& theirs) {
+                   const std::function<void()>& theirs, int rounds = kRounds) {
   ours();
   theirs();
   std::vector<double> our_rates, their_rates, ratios;
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < rounds; ++i) {
     our_rates.push_back(static_cast<double>(amount) / Seconds(ours));
     their_rates.push_back(static_cast<double>(amount) / Seconds(theirs));
     ratios.push_back(our_rates.back() / their_rates.back());
@@ -65,10 +65,11 @@ Comparison Compare(std::int64_t amount, const std::function<void()>& ours,
 }
 
 // Prints a comparison beside the least ratio that the project promises; false when it is not held.
-bool Hold(const char* what, const char* peer, const Comparison& rates, double bar) {
+bool Hold(const char* what, const char* peer, const Comparison& rates, double bar,
+          const char* unit = "events") {
   const bool held = rates.ratio >= bar;
-  std::cout << absl::StrFormat("  %-20s %10.0f events/s   %s %10.0f/s   ratio %.2f   bar %.2f %s\n",
-                               what, rates.ours, peer, rates.theirs, rates.ratio, bar,
+  std::cout << absl::StrFormat("  %-20s %10.0f %s/s   %s %10.0f/s   ratio %.2f   bar %.2f %s\n",
+                               what, rates.ours, unit, peer, rates.theirs, rates.ratio, bar,
                                held ? "held" : "MISSED")
             << std::flush;
   return held;
@@ -127,6 +128,56 @@ double FanOut(Server& server, int subscribers, const std::function<void(std::int
   });
 }
 
+// A policy of a hundred lines, a path each: some exact, some with a wildcard or two, as those of a
+// team's service are. It allows every event of the emitter.
+std::string HundredLines(int subscriber) {
+  std::string policy;
+  for (int i = 0; i < 98; ++i) {
+    constexpr const char* kEnds[] = {"/config", "/*", "/+/password", "/+/keys/*"};
+    absl::StrAppend(&policy, "path \"bench/data/team-", subscriber, "/service-", i, kEnds[i % 4],
+                    "\" { capabilities = [\"read\", \"subscribe\"] subscribe_event_types = "
+                    "[\"kv-v2/data-*\"] }\n");
+  }
+  absl::StrAppend(&policy,
+                  "path \"sys/events/subscribe/*\" { capabilities = [\"read\"] }\n"
+                  "path \"bench/data/team/*\" { capabilities = [\"subscribe\"] "
+                  "subscribe_event_types = [\"kv-v2/*\"] }\n");
+  return policy;
+}
+
+// How much slower deliveries are to subscribers whose events have to be authorised, each with a
+// token and a policy of its own. The number of bars that were missed.
+int MeasureAuthorising(const std::string& bin) {
+  constexpr int kSubscribers = 100;
+  constexpr std::int64_t kDeliveries = kBurst * kSubscribers;
+  // Short ones: the difference is smaller than what a busy machine does to a long one.
+  constexpr int kShortRounds = 25;
+  // A server each, so that an event goes to the ones or to the others.
+  Belfry limited(bin), root(bin);
+  Drain to_limited, to_root;
+  for (int i = 0; i < kSubscribers; ++i) {
+    limited.Subscribe(to_limited, limited.CreateToken(absl::StrCat("s", i), HundredLines(i)));
+    root.Subscribe(to_root);
+  }
+  const auto deliver = [](Belfry& belfry, const Drain& drain, std::int64_t paths) {
+    const std::uint64_t target = drain.received() + kDeliveries;
+    belfry.Emit(kBurst, 1, kBurst, paths);
+    if (!drain.WaitFor(target))
+      Die(absl::StrCat("subscribers were closed or starved at ", drain.received()));
+  };
+  std::cout << "\ndeliveries to 100 subscribers, each with a policy of 100 lines; medians of "
+            << kShortRounds << " rounds\n";
+  int missed = 0;
+  for (const int paths : {200, 4096}) {
+    const Comparison rates = Compare(
+        kDeliveries, [&] { deliver(limited, to_limited, paths); },
+        [&] { deliver(root, to_root, paths); }, kShortRounds);
+    if (!Hold(absl::StrCat("on ", paths, " paths").c_str(), "root", rates, 0.9, "deliveries"))
+      ++missed;
+  }
+  return missed;
+}
+
 // How fast events reach the bus, beside gRPC that parses the same messages and does nothing else.
 // The number of bars that were missed.
 int MeasureEvents(const std::string& bin, Belfry& belfry) {
@@ -169,17 +220,22 @@ void MeasureDeliveries(Belfry& belfry) {
   }
 }
 
-// `only` is "events", "deliveries", "kv", or empty for all. The number of bars that were missed.
+constexpr std::string_view kParts[] = {"events", "deliveries", "authorising", "kv"};
+
+// `only` is one of kParts, or empty for all. The number of bars that were missed.
 int Main(const std::string& bin, std::string_view only) {
   signal(SIGPIPE, SIG_IGN);
   std::cout << absl::StrFormat("Medians of %d rounds on %d cores.\n\n", kRounds,
                                static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
-  Belfry belfry(bin);
   const auto wanted = [only](std::string_view part) { return only.empty() || only == part; };
   int missed = 0;
-  if (wanted("events")) missed += MeasureEvents(bin, belfry);
-  if (wanted("deliveries")) MeasureDeliveries(belfry);
-  if (wanted("kv")) missed += MeasureKv(belfry);
+  {
+    Belfry belfry(bin);
+    if (wanted("events")) missed += MeasureEvents(bin, belfry);
+    if (wanted("deliveries")) MeasureDeliveries(belfry);
+    if (wanted("kv")) missed += MeasureKv(belfry);
+  }
+  if (wanted("authorising")) missed += MeasureAuthorising(bin);
   return missed;
 }
 
@@ -188,9 +244,11 @@ int Main(const std::string& bin, std::string_view only) {
 
 int main(int argc, char** argv) {
   const std::string_view only = argc > 2 ? argv[2] : "";
-  if (argc < 2 || argc > 3 ||
-      (!only.empty() && only != "events" && only != "deliveries" && only != "kv")) {
-    std::cerr << "usage: belfry-bench BIN [events|deliveries|kv]\n"
+  const auto& parts = belfry::bench::kParts;
+  const bool known =
+      only.empty() || std::find(std::begin(parts), std::end(parts), only) != std::end(parts);
+  if (argc < 2 || argc > 3 || !known) {
+    std::cerr << "usage: belfry-bench BIN [events|deliveries|authorising|kv]\n"
                  "  (BIN: the folder with belfry, plugins and test-plugins)\n";
     return 1;
   }
