@@ -161,6 +161,7 @@ std::unique_ptr<EventJudge> Authorizer::JudgeOf(Identity identity) const {
   return std::make_unique<PlainJudge>(this, std::move(identity));
 }
 
+// NOLINTBEGIN(performance-unnecessary-value-param): others keep the function.
 std::shared_ptr<const void> Authorizer::Watch(const Identity&,
                                               std::function<void(std::string_view)>) const {
   // Where tokens never end there is nothing to hear.
@@ -171,6 +172,7 @@ std::shared_ptr<const void> Authorizer::WatchPolicies(std::function<void()>) con
   // Where policies never change there is nothing to hear.
   return std::make_shared<const int>(0);
 }
+// NOLINTEND(performance-unnecessary-value-param)
 
 std::unique_ptr<Authorizer> NewAuthorizer(PolicyStore* policies, TokenStore* tokens,
                                           const Clock* clock) {
