@@ -69,7 +69,7 @@ absl::Status TokenStore::Load() {
     }
     DropStrays(&farewells);
   }
-  Say(farewells);
+  TellListener(farewells);
   return absl::OkStatus();
 }
 

@@ -381,6 +381,9 @@ class MeddlingAuthorizer final : public access::Authorizer {
                    std::string_view type) const override {
     return real_->AllowsEvent(identity, path, type);
   }
+  std::shared_ptr<const access::Acl> RulesOf(const access::Identity& identity) const override {
+    return real_->RulesOf(identity);
+  }
   std::shared_ptr<const void> Watch(const access::Identity& identity,
                                     std::function<void(std::string_view)> ended) const override {
     meddle();
