@@ -277,6 +277,7 @@ TEST_F(RandomPolicies, AnExplanationSaysWhatTheJudgeOfEventsDoes) {
   for (int round = 0; round < 300; ++round) {
     ASSERT_EQ(policies.store->Put("a", cases_.PolicyText()), absl::OkStatus());
     ASSERT_EQ(policies.store->Put("b", cases_.PolicyText()), absl::OkStatus());
+    judge->Refresh();
     const auto acl = authorizer->RulesOf(identity);
     for (const std::string& path : Paths()) {
       const std::string type = cases_.Type();
