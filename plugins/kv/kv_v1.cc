@@ -31,6 +31,7 @@ KvV1::KvV1(SecretsEngine& engine)
         BELFRY_ASSIGN_OR_RETURN(auto keys, store_.List(request.storage(), request[path]));
         return Response::List(std::move(keys));
       })
+      .Upserts()
       .ExistsIf([this](Request& request) -> absl::StatusOr<bool> {
         BELFRY_ASSIGN_OR_RETURN(const std::string place,
                                 store_.PlaceOf(request.storage(), request.path()));

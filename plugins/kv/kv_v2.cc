@@ -51,17 +51,15 @@ Attribution By(const Request& request, std::string operation) {
   return {request.caller().display_name, std::move(operation), request.caller().entity_id};
 }
 
-std::string OperationWord(Operation operation) {
-  switch (operation) {
-    case Operation::kCreate:
-      return "create";
-    case Operation::kPatch:
-      return "patch";
-    case Operation::kDelete:
-      return "delete";
-    default:
-      return "update";
-  }
+// Of a key that has been given neither a version nor metadata yet.
+bool IsNew(const KeyMetadata& metadata) {
+  return metadata.created == absl::Time();
+}
+
+// How the change of a key's data is attributed.
+std::string WordFor(const Request& request, const KeyMetadata& metadata) {
+  if (request.operation() == Operation::kPatch) return "patch";
+  return IsNew(metadata) ? "create" : "update";
 }
 
 // "[2,3]"
@@ -232,6 +230,7 @@ void KvV2::DescribeData(SecretsEngine& engine) {
   route.OnWrite([this, key](Request& request) { return WriteData(request, request[key]); });
   route.OnPatch([this, key](Request& request) { return PatchData(request, request[key]); });
   route.OnDelete([this, key](Request& request) { return DeleteLatest(request, request[key]); });
+  route.Upserts();
   route.ExistsIf([this, key](Request& request) { return Exists(request, request[key]); });
 }
 
@@ -376,10 +375,10 @@ Result KvV2::AddVersion(Request& request, const std::string& key, const KeyPlace
   Version version;
   version.created = request.Now();
   version.deleted = metadata.ExpiryOf(version.created, config);
-  version.created_by = By(request, OperationWord(request.operation()));
+  version.created_by = By(request, WordFor(request, metadata));
   metadata.last_updated_by = version.created_by;
   metadata.updated = version.created;
-  if (metadata.created == absl::Time()) metadata.created = version.created;
+  if (IsNew(metadata)) metadata.created = version.created;
   metadata.versions[number] = std::move(version);
   const std::map<std::int64_t, Version> dropped = metadata.TrimTo(config);
 
