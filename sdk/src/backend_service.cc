@@ -113,6 +113,16 @@ grpc::Status BackendService::HandleExistenceCheck(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+grpc::Status WriteService::Write(grpc::ServerContext* context,
+                                 const pb::HandleRequestArgs* arguments, v1::WriteReply* reply) {
+  const auto instance = backend_->FindActive(*context);
+  if (!instance.ok()) return ToGrpc(instance.status());
+  if (arguments->request().operation() != "update")
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "a write is an update");
+  *reply = (*instance)->Write(*context, arguments->request());
+  return grpc::Status::OK;
+}
+
 grpc::Status BackendService::SpecialPaths(grpc::ServerContext* context, const pb::Empty*,
                                           pb::SpecialPathsReply* reply) {
   const auto instance = use_.instances->Find(*context);

@@ -8,6 +8,7 @@
 
 #include "belfry/serve.h"
 #include "grpcpp/server_context.h"
+#include "proto/belfry/v1/backend.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "proto/vault/version.grpc.pb.h"
 #include "sdk/src/broker.h"
@@ -77,10 +78,22 @@ class BackendService final : public pb::Backend::Service {
                              pb::Empty*) override;
   grpc::Status Cleanup(grpc::ServerContext*, const pb::Empty*, pb::Empty*) override;
 
- private:
+  // The mount of a call that acts. Errors as of MountInstances::Find.
   absl::StatusOr<MountInstances::InstancePtr> FindActive(const grpc::ServerContext& context) const;
 
+ private:
   const Dependencies use_;
+};
+
+// belfry.v1.Backend. Threads: as BackendService.
+class WriteService final : public v1::Backend::Service {
+ public:
+  // `backend` must outlive the service.
+  explicit WriteService(const BackendService* backend) : backend_(backend) {}
+  grpc::Status Write(grpc::ServerContext*, const pb::HandleRequestArgs*, v1::WriteReply*) override;
+
+ private:
+  const BackendService* const backend_;
 };
 
 // logical.PluginVersion. (plugin-protocol 4.3)

@@ -134,25 +134,24 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     if (Lending::Concerns(request.operation)) return lending_->Handle(request, context_);
     const auto [route, captures] = FindRoute(request);
     if (route == nullptr) return UnsupportedPath();
-    const std::optional<Operation> operation = ParseOperation(request.operation);
-    const Handler* handler = operation ? route->HandlerFor(*operation) : nullptr;
-    if (handler == nullptr) return UnsupportedOperation();
-    return Run(*handler, *operation, *route, captures, request);
+    return HandleOn(*route, captures, request);
   }
 
-  absl::StatusOr<std::optional<bool>> CheckExistence(IncomingRequest request) override {
+  absl::StatusOr<OutgoingReply> Write(IncomingRequest request) override {
+    const auto [route, captures] = FindRoute(request);
+    if (route == nullptr) return UnsupportedPath();
+    if (route->TellsCreates()) {
+      const absl::StatusOr<bool> exists = Exists(*route, captures, request);
+      if (!exists.ok()) return exists.status();
+      if (!*exists) request.operation = "create";
+    }
+    return HandleOn(*route, captures, request);
+  }
+
+  absl::StatusOr<std::optional<bool>> CheckExistence(const IncomingRequest& request) override {
     const auto [route, captures] = FindRoute(request);
     if (route == nullptr || !route->Creates()) return std::nullopt;
-    const ExistenceCheck* check = route->existence_check();
-    if (check == nullptr) {
-      const absl::StatusOr<std::optional<std::string>> stored = request.storage->Get(request.path);
-      if (!stored.ok()) return stored.status();
-      return stored->has_value();
-    }
-    absl::StatusOr<FieldValues> fields = route->Collect(captures, request.data, Operation::kUpdate);
-    if (!fields.ok()) return fields.status();
-    RequestImpl typed(request, Operation::kUpdate, context_, *route, *std::move(fields));
-    const absl::StatusOr<bool> exists = (*check)(typed);
+    const absl::StatusOr<bool> exists = Exists(*route, captures, request);
     if (!exists.ok()) return exists.status();
     return std::optional<bool>(*exists);
   }
@@ -200,6 +199,28 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
       path.remove_suffix(1);
     }
     return {nullptr, {}};
+  }
+
+  absl::StatusOr<bool> Exists(const RouteImpl& route, const Captures& captures,
+                              const IncomingRequest& request) const {
+    const ExistenceCheck* check = route.existence_check();
+    if (check == nullptr) {
+      const absl::StatusOr<std::optional<std::string>> stored = request.storage->Get(request.path);
+      if (!stored.ok()) return stored.status();
+      return stored->has_value();
+    }
+    absl::StatusOr<FieldValues> fields = route.Collect(captures, request.data, Operation::kUpdate);
+    if (!fields.ok()) return fields.status();
+    RequestImpl typed(request, Operation::kUpdate, context_, route, *std::move(fields));
+    return (*check)(typed);
+  }
+
+  OutgoingReply HandleOn(const RouteImpl& route, const Captures& captures,
+                         const IncomingRequest& request) const {
+    const std::optional<Operation> operation = ParseOperation(request.operation);
+    const Handler* handler = operation ? route.HandlerFor(*operation) : nullptr;
+    if (handler == nullptr) return UnsupportedOperation();
+    return Run(*handler, *operation, route, captures, request);
   }
 
   OutgoingReply Run(const Handler& handler, Operation operation, const RouteImpl& route,

@@ -75,8 +75,11 @@ class EngineInstance {
   virtual ~EngineInstance() = default;
 
   virtual OutgoingReply Handle(IncomingRequest request) = 0;
+  // An update that may be a create, where no host has asked which: CheckExistence, if a handler
+  // must know, and Handle. The status is that of the check; nothing was done then.
+  virtual absl::StatusOr<OutgoingReply> Write(IncomingRequest request) = 0;
   // nullopt: nothing here tells create from update (no route, no write handler, or only updates).
-  virtual absl::StatusOr<std::optional<bool>> CheckExistence(IncomingRequest request) = 0;
+  virtual absl::StatusOr<std::optional<bool>> CheckExistence(const IncomingRequest& request) = 0;
   virtual absl::Status Initialize() = 0;
   // What InBackground describes and what has not succeeded yet; the first failure. One call at a
   // time.

@@ -80,6 +80,25 @@ pb::HandleRequestReply MountInstance::Handle(const grpc::ServerContext& context,
   return ToReply(reply, request, absl::Now());
 }
 
+v1::WriteReply MountInstance::Write(const grpc::ServerContext& context,
+                                    const pb::Request& request) {
+  v1::WriteReply reply;
+  absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
+  if (!incoming.ok()) {
+    ToProto(incoming.status(), *reply.mutable_existence_error());
+    return reply;
+  }
+  StorageClient storage(&storage_, &context);
+  const absl::StatusOr<OutgoingReply> outgoing =
+      engine_->Write(Bound(*std::move(incoming), context, storage));
+  if (outgoing.ok()) {
+    *reply.mutable_reply() = ToReply(*outgoing, request, absl::Now());
+  } else {
+    ToProto(outgoing.status(), *reply.mutable_existence_error());
+  }
+  return reply;
+}
+
 pb::HandleExistenceCheckReply MountInstance::CheckExistence(const grpc::ServerContext& context,
                                                             const pb::Request& request) {
   if (request.operation() != "create" && request.operation() != "update") {

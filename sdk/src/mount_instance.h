@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/server_context.h"
+#include "proto/belfry/v1/backend.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/src/background_thread.h"
 #include "sdk/src/engine_instance.h"
@@ -33,6 +34,7 @@ class MountInstance final {
       const PluginLog* log);
 
   pb::HandleRequestReply Handle(const grpc::ServerContext& context, const pb::Request& request);
+  v1::WriteReply Write(const grpc::ServerContext& context, const pb::Request& request);
   pb::HandleExistenceCheckReply CheckExistence(const grpc::ServerContext& context,
                                                const pb::Request& request);
   // Starts what runs in the background, too.

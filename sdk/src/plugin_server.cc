@@ -33,6 +33,7 @@ PluginServer::PluginServer(Options options)
                 .broker = &broker_,
                 .instances = &instances_,
                 .log = options_.log}),
+      writes_(&backend_),
       version_(options_.plugin.version, &instances_) {}
 
 PluginServer::~PluginServer() {
@@ -55,7 +56,7 @@ absl::Status PluginServer::Listen() {
   builder.AddListeningPort(Concat({"unix:", options_.socket_path}),
                            wire::ServerCredentials(options_.trust));
   grpc::Service* const services[] = {&health_,         &multiplexing_, &controller_, &stdio_,
-                                     &broker_service_, &backend_,      &version_};
+                                     &broker_service_, &backend_,      &writes_,     &version_};
   for (grpc::Service* service : services) builder.RegisterService(service);
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kKeptThreads);

@@ -60,6 +60,7 @@ class PluginServer final {
   StdioService stdio_;
   BrokerService broker_service_;
   BackendService backend_;
+  WriteService writes_;
   VersionService version_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
+#include "proto/belfry/v1/backend.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/host_server.h"
@@ -25,7 +26,32 @@ using ::testing::HasSubstr;
 // Requests that are under way together.
 constexpr int kAtOnce = 8;
 
+Handler Answering(const char* word) {
+  return [word](Request&) -> Result { return Response::Data({{"did", word}}); };
+}
+
+// What creates, updates, does either, or cannot tell.
+void DefineWrites(SecretsEngine& engine) {
+  const auto old = [](Request& request) -> absl::StatusOr<bool> {
+    return request.path().ends_with("old");
+  };
+  engine.Path("told/{name}", "Has a handler for each.")
+      .OnCreate(Answering("create"))
+      .OnUpdate(Answering("update"))
+      .ExistsIf(old);
+  engine.Path("unsure", "Cannot tell.")
+      .OnWrite(Answering("write"))
+      .ExistsIf([](Request&) -> absl::StatusOr<bool> {
+        return absl::InvalidArgumentError("ask for something else");
+      });
+  engine.Path("either", "Need not know.")
+      .OnWrite(Answering("write"))
+      .Upserts()
+      .ExistsIf([](Request&) -> absl::StatusOr<bool> { return absl::InternalError("was asked"); });
+}
+
 void Define(SecretsEngine& engine) {
+  DefineWrites(engine);
   engine.Path("kept/{name}", "What storage holds.")
       .OnRead([](Request& request) -> Result {
         const auto value = request.storage().Get(request.path());
@@ -142,6 +168,25 @@ class PluginServerTest : public ::testing::Test {
     arguments.mutable_request()->set_path(path);
     arguments.mutable_request()->set_data("null");
     return backend_->HandleRequest(&context, arguments, &reply);
+  }
+
+  // belfry.v1.Backend/Write, as text: what was done, or the error of the existence check.
+  std::string Write(const std::string& path, const std::string& operation = "update") {
+    grpc::ClientContext context;
+    context.AddMetadata("multiplex_id", "mount0001");
+    pb::HandleRequestArgs arguments;
+    arguments.mutable_request()->set_operation(operation);
+    arguments.mutable_request()->set_path(path);
+    arguments.mutable_request()->set_data("{}");
+    v1::WriteReply reply;
+    const grpc::Status status = v1::Backend::NewStub(channel_)->Write(&context, arguments, &reply);
+    if (!status.ok()) return status.error_message();
+    if (reply.has_existence_error()) {
+      EXPECT_FALSE(reply.has_reply());
+      return "not told: " + reply.existence_error().err_msg();
+    }
+    return reply.reply().has_err() ? reply.reply().err().err_msg()
+                                   : reply.reply().response().data();
   }
 
   const belfry::testing::ScratchDirectory directory_;
@@ -328,6 +373,18 @@ TEST_F(PluginServerTest, AClientThatGoesAwayIsSeenByTheHandler) {
   EXPECT_EQ(Request(context, "read", "until-cancelled", reply).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   // Stop waits for the handler, which only cancellation ends.
+}
+
+TEST_F(PluginServerTest, AWriteFindsOutWhatItIsWhereAHandlerMustKnow) {
+  Start();
+  EXPECT_EQ(Write("told/old"), "no backend instance found");
+  Mount(1, "mount0001");
+  EXPECT_EQ(Write("told/new"), R"({"did":"create"})");
+  EXPECT_EQ(Write("told/old"), R"({"did":"update"})");
+  EXPECT_EQ(Write("either"), R"({"did":"write"})");
+  EXPECT_EQ(Write("unsure"), "not told: ask for something else");
+  EXPECT_EQ(Write("nowhere"), "unsupported path");
+  EXPECT_EQ(Write("told/old", "delete"), "a write is an update");
 }
 
 TEST_F(PluginServerTest, ThreadsStayForTheNextRequest) {

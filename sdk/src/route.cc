@@ -164,6 +164,12 @@ Route& RouteImpl::OnlyUpdates() {
   return *this;
 }
 
+Route& RouteImpl::Upserts() {
+  CheckDescribing();
+  upserts_ = true;
+  return *this;
+}
+
 Route& RouteImpl::AcceptAnyField() {
   CheckDescribing();
   accepts_any_field_ = true;

@@ -60,6 +60,8 @@ class RouteImpl final : public Route {
   }
   // Whether a write may be a create.
   bool Creates() const { return Writable() && !only_updates_; }
+  // Whether its handlers must know which it is.
+  bool TellsCreates() const { return Creates() && !upserts_; }
   const std::string& pattern() const { return pattern_; }
   // Empty when there is none. (path_pattern.h)
   const std::string& path_template() const { return parsed_.path_template; }
@@ -82,6 +84,7 @@ class RouteImpl final : public Route {
   Route& OnPatch(Handler handler) override { return Set(Operation::kPatch, std::move(handler)); }
   Route& ExistsIf(ExistenceCheck check) override;
   Route& OnlyUpdates() override;
+  Route& Upserts() override;
   Route& AcceptAnyField() override;
 
  private:
@@ -111,6 +114,7 @@ class RouteImpl final : public Route {
   Handler write_;
   ExistenceCheck exists_if_;
   bool only_updates_ = false;
+  bool upserts_ = false;
   bool accepts_any_field_ = false;
   bool described_ = false;
   absl::Status mistake_;

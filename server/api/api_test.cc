@@ -1,5 +1,7 @@
 #include "server/api/api.h"
 
+#include <algorithm>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/api/fakes.h"
@@ -418,6 +420,27 @@ TEST_F(ApiTest, DeniedIsOneErrorAndReachesNoEngine) {
   EXPECT_THAT(engine_.handled, IsEmpty());
   engine_.existence = Existence::kMissing;
   EXPECT_EQ(Send(request).status, 204);
+  EXPECT_EQ(engine_.handled.at(0).operation, Operation::kCreate);
+}
+
+TEST_F(ApiTest, WhoMayCreateAndUpdateAlikeAsksOneQuestion) {
+  HttpRequest request = AsRoot("PUT", "/v1/secret/data/a", "{}");
+  request.headers = {{"X-Vault-Token", "reader"}};
+  const auto ask_as_one_who_may = [&](std::vector<access::Capability> capabilities) {
+    fixture_.authorizer.allowed = [=](access::Capability capability, std::string_view) {
+      return std::find(capabilities.begin(), capabilities.end(), capability) != capabilities.end();
+    };
+    return Send(request).status;
+  };
+  engine_.existence = Existence::kExists;
+  EXPECT_EQ(ask_as_one_who_may({access::Capability::kUpdate}), 204);
+  EXPECT_EQ(ask_as_one_who_may({access::Capability::kCreate}), 403);
+  EXPECT_EQ(ask_as_one_who_may({}), 403);
+  EXPECT_THAT(engine_.checked, SizeIs(2));
+  EXPECT_THAT(engine_.written, IsEmpty());
+  EXPECT_EQ(ask_as_one_who_may({access::Capability::kUpdate, access::Capability::kCreate}), 204);
+  ASSERT_THAT(engine_.written, SizeIs(1));
+  EXPECT_EQ(engine_.written[0].operation, Operation::kUpdate);
 }
 
 TEST_F(ApiTest, UnprintableAndRelativePathsAre400) {

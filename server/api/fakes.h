@@ -90,6 +90,7 @@ class FakeEngine final : public mounts::Engine {
   absl::StatusOr<mounts::Reply> reply = mounts::Reply{};
   absl::StatusOr<mounts::Existence> existence = mounts::Existence::kUnknown;
   std::shared_ptr<const mounts::SpecialPaths> special = std::make_shared<mounts::SpecialPaths>();
+  std::vector<mounts::Request> written;  // What it was to find out about itself; handled, too.
   std::vector<mounts::Request> handled;
   std::vector<mounts::Request> checked;
 
@@ -97,6 +98,11 @@ class FakeEngine final : public mounts::Engine {
               absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) override {
     handled.push_back(std::move(request));
     done(reply);
+  }
+  void Write(mounts::Request request,
+             absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) override {
+    written.push_back(request);
+    Engine::Write(std::move(request), std::move(done));
   }
   void CheckExistence(mounts::Request request,
                       absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) override {

@@ -170,14 +170,28 @@ void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply
       });
 }
 
-void Ask(std::shared_ptr<MountCall> call) {
-  mounts::Engine* const engine = call->mount->engine;
-  mounts::Request request = call->request;
-  // The answer names the request, and needs none of its data.
-  call->request.data.clear();
-  engine->Handle(std::move(request), [call](absl::StatusOr<mounts::Reply> reply) {
-    if (LendsASecret(*call, reply)) return AnswerWithLease(call, *std::move(reply));
-    call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply)));
+// The request itself, for the engine: the answer names it, and needs none of its data.
+mounts::Request TakeRequest(MountCall& call) {
+  mounts::Request request = call.request;
+  call.request.data.clear();
+  return request;
+}
+
+void AnswerWith(const std::shared_ptr<MountCall>& call, absl::StatusOr<mounts::Reply> reply) {
+  if (LendsASecret(*call, reply)) return AnswerWithLease(call, *std::move(reply));
+  call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply)));
+}
+
+void Ask(const std::shared_ptr<MountCall>& call) {
+  call->mount->engine->Handle(TakeRequest(*call), [call](absl::StatusOr<mounts::Reply> reply) {
+    AnswerWith(call, std::move(reply));
+  });
+}
+
+void AskToWrite(const std::shared_ptr<MountCall>& call) {
+  call->mount->engine->Write(TakeRequest(*call), [call](absl::StatusOr<mounts::Reply> reply) {
+    if (!reply.ok()) return call->respond(ExistenceFailure(reply.status()));
+    AnswerWith(call, std::move(reply));
   });
 }
 
@@ -186,41 +200,40 @@ bool Allows(const MountCall& call, access::Capability capability) {
 }
 
 // Help is for everybody who has a token.
-bool MayAskEngine(const MountCall& call) {
+bool MayAskEngine(const MountCall& call, Operation operation) {
   const std::shared_ptr<const mounts::SpecialPaths> special = call.mount->engine->Special();
   if (special->unauthenticated.Contains(call.request.path)) return true;
   if (call.request.unauthenticated) return false;
-  if (call.request.operation == Operation::kHelp) return true;
-  return Allows(call, CapabilityFor(call.request.operation)) &&
+  if (operation == Operation::kHelp) return true;
+  return Allows(call, CapabilityFor(operation)) &&
          (!special->root.Contains(call.request.path) || Allows(call, access::Capability::kSudo));
 }
 
 // Asks the engine once the caller is known to be allowed.
 void AskIfAllowed(const std::shared_ptr<MountCall>& call) {
-  if (!MayAskEngine(*call)) {
-    call->respond(Denied());
-    return;
-  }
+  if (!MayAskEngine(*call, call->request.operation)) return call->respond(Denied());
   Ask(call);
 }
 
-void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call) {
+// For whoever may create or update, but not both.
+void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call, Operation allowed) {
+  call->mount->engine->CheckExistence(
+      call->request, [call, allowed](absl::StatusOr<mounts::Existence> existence) {
+        if (!existence.ok()) return call->respond(ExistenceFailure(existence.status()));
+        if (*existence == mounts::Existence::kMissing) call->request.operation = Operation::kCreate;
+        if (call->request.operation != allowed) return call->respond(Denied());
+        Ask(call);
+      });
+}
+
+void WriteIfAllowed(const std::shared_ptr<MountCall>& call) {
+  const bool may_update = MayAskEngine(*call, Operation::kUpdate);
+  const bool may_create = MayAskEngine(*call, Operation::kCreate);
+  // Whoever may do both need not wait until it is known which of them it is.
+  if (may_update && may_create) return AskToWrite(call);
   // Whoever may not write at all is not told whether there is something.
-  if (!MayAskEngine(*call) && !Allows(*call, access::Capability::kCreate)) {
-    call->respond(Denied());
-    return;
-  }
-  call->mount->engine->CheckExistence(call->request,
-                                      [call](absl::StatusOr<mounts::Existence> existence) {
-                                        if (!existence.ok()) {
-                                          call->respond(ExistenceFailure(existence.status()));
-                                          return;
-                                        }
-                                        if (*existence == mounts::Existence::kMissing) {
-                                          call->request.operation = Operation::kCreate;
-                                        }
-                                        AskIfAllowed(call);
-                                      });
+  if (!may_update && !may_create) return call->respond(Denied());
+  CheckExistenceThenAsk(call, may_create ? Operation::kCreate : Operation::kUpdate);
 }
 
 mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::MountEntry& entry,
@@ -314,7 +327,7 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
   mount_call->clock = dependencies.clock;
   mount_call->respond = std::move(respond);
   if (mount_call->request.operation == Operation::kUpdate) {
-    CheckExistenceThenAsk(mount_call);
+    WriteIfAllowed(mount_call);
   } else {
     AskIfAllowed(mount_call);
   }

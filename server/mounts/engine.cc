@@ -1,5 +1,7 @@
 #include "server/mounts/engine.h"
 
+#include <utility>
+
 namespace belfry::mounts {
 
 std::string_view OperationName(Operation operation) {
@@ -26,6 +28,16 @@ std::string_view OperationName(Operation operation) {
       return "rollback";
   }
   return "";
+}
+
+void Engine::Write(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) {
+  Request question = request;
+  CheckExistence(std::move(question), [this, request = std::move(request), done = std::move(done)](
+                                          absl::StatusOr<Existence> existence) mutable {
+    if (!existence.ok()) return done(existence.status());
+    if (*existence == Existence::kMissing) request.operation = Operation::kCreate;
+    Handle(std::move(request), std::move(done));
+  });
 }
 
 }  // namespace belfry::mounts

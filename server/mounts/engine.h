@@ -101,6 +101,9 @@ class Engine {
   // Unavailable: the engine's process is gone or could not answer. DeadlineExceeded, Cancelled: as
   // they say.
   virtual void Handle(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) = 0;
+  // An update of somebody who may create, too: the engine finds out which it is. Codes as of both
+  // of the others. Here: CheckExistence, then Handle.
+  virtual void Write(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done);
   // Also InvalidArgument, with the text for the client: the request is mistaken.
   virtual void CheckExistence(Request request,
                               absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) = 0;

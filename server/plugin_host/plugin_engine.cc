@@ -4,6 +4,7 @@
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "server/base/text.h"
@@ -45,13 +46,20 @@ absl::Status Ended(const grpc::Status& status) {
   }
 }
 
+// What an existence check could not tell.
+absl::Status ExistenceFailure(const pb::ProtoError& error) {
+  const mounts::EngineError converted = FromProto(error);
+  return IsUserError(error) ? absl::InvalidArgumentError(converted.message)
+                            : absl::InternalError(converted.message);
+}
+
 struct HandleTraits {
   using Args = pb::HandleRequestArgs;
   using Reply = pb::HandleRequestReply;
   using Result = mounts::Reply;
-  static void Start(pb::Backend::Stub& stub, grpc::ClientContext* context, const Args* args,
+  static void Start(const PluginInstance& instance, grpc::ClientContext* context, const Args* args,
                     Reply* reply, std::function<void(grpc::Status)> done) {
-    stub.async()->HandleRequest(context, args, reply, std::move(done));
+    instance.backend().async()->HandleRequest(context, args, reply, std::move(done));
   }
   static absl::StatusOr<Result> Convert(Reply reply) { return FromProto(std::move(reply)); }
   static absl::StatusOr<Result> Refused(const grpc::Status& status) {
@@ -64,23 +72,38 @@ struct ExistenceTraits {
   using Args = pb::HandleExistenceCheckArgs;
   using Reply = pb::HandleExistenceCheckReply;
   using Result = mounts::Existence;
-  static void Start(pb::Backend::Stub& stub, grpc::ClientContext* context, const Args* args,
+  static void Start(const PluginInstance& instance, grpc::ClientContext* context, const Args* args,
                     Reply* reply, std::function<void(grpc::Status)> done) {
-    stub.async()->HandleExistenceCheck(context, args, reply, std::move(done));
+    instance.backend().async()->HandleExistenceCheck(context, args, reply, std::move(done));
   }
   static absl::StatusOr<Result> Convert(const Reply& reply) {
     if (IsError(reply.err())) {
-      const mounts::EngineError error = FromProto(reply.err());
       // A path that the plugin does not know is its business when the request itself arrives.
-      if (error.http_status == 404) return mounts::Existence::kUnknown;
-      return IsUserError(reply.err()) ? absl::InvalidArgumentError(error.message)
-                                      : absl::InternalError(error.message);
+      if (FromProto(reply.err()).http_status == 404) return mounts::Existence::kUnknown;
+      return ExistenceFailure(reply.err());
     }
     if (!reply.check_found()) return mounts::Existence::kUnknown;
     return reply.exists() ? mounts::Existence::kExists : mounts::Existence::kMissing;
   }
   static absl::StatusOr<Result> Refused(const grpc::Status& status) {
     return absl::InternalError(RpcError(status));
+  }
+};
+
+struct WriteTraits {
+  using Args = pb::HandleRequestArgs;
+  using Reply = v1::WriteReply;
+  using Result = mounts::Reply;
+  static void Start(const PluginInstance& instance, grpc::ClientContext* context, const Args* args,
+                    Reply* reply, std::function<void(grpc::Status)> done) {
+    instance.writes().async()->Write(context, args, reply, std::move(done));
+  }
+  static absl::StatusOr<Result> Convert(Reply reply) {
+    if (IsError(reply.existence_error())) return ExistenceFailure(reply.existence_error());
+    return FromProto(std::move(*reply.mutable_reply()));
+  }
+  static absl::StatusOr<Result> Refused(const grpc::Status& status) {
+    return HandleTraits::Refused(status);
   }
 };
 
@@ -93,14 +116,14 @@ class PluginEngine::Call {
  public:
   using Done = absl::AnyInvocable<void(absl::StatusOr<typename Traits::Result>)>;
 
-  Call(PluginEngine* engine, mounts::Request request, Done done)
-      : engine_(engine), deadline_(request.deadline), done_(std::move(done)) {
-    *args_.mutable_request() = ToProto(std::move(request));
+  Call(PluginEngine* engine, pb::Request request, absl::Time deadline, Done done)
+      : engine_(engine), deadline_(deadline), done_(std::move(done)) {
+    *args_.mutable_request() = std::move(request);
     engine_->calls_.Enter();
   }
 
-  static void Run(std::unique_ptr<Call> call) {
-    PluginEngine* const engine = call->engine_;
+  static void Run(PluginEngine* engine, pb::Request request, absl::Time deadline, Done done) {
+    auto call = std::make_unique<Call>(engine, std::move(request), deadline, std::move(done));
     engine->Begin([call = std::move(call)](std::shared_ptr<PluginInstance> instance) mutable {
       call->instance_ = std::move(instance);
       Send(std::move(call));
@@ -124,7 +147,7 @@ class PluginEngine::Call {
     // ownership back. Nothing of the call is read from here on.
     Call* const released = call.release();
     released->handed_over_.store(true, std::memory_order_release);
-    Traits::Start(instance->backend(), context.get(), &released->args_, &released->reply_,
+    Traits::Start(*instance, context.get(), &released->args_, &released->reply_,
                   [released](const grpc::Status& status) {
                     OnReply(std::unique_ptr<Call>(released), status);
                   });
@@ -139,6 +162,9 @@ class PluginEngine::Call {
       return Finish(std::move(call), Traits::Convert(std::move(call->reply_)));
     }
     if (absl::Status ended = Ended(status); !ended.ok()) return Finish(std::move(call), ended);
+    if constexpr (std::is_same_v<Traits, WriteTraits>) {
+      if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return AskTwice(std::move(call));
+    }
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE)
       return Finish(std::move(call), Traits::Refused(status));
     if (call->retried_) {
@@ -171,8 +197,20 @@ class PluginEngine::Call {
     Send(std::move(call));
   }
 
+  // The plugin does not know the call, and so has done nothing.
+  static void AskTwice(std::unique_ptr<Call> call) {
+    call->instance_->NoteThatItTakesNoWrites();
+    call->engine_->CheckThenHandle(std::move(*call->args_.mutable_request()), call->deadline_,
+                                   std::move(call->done_));
+    Leave(std::move(call));
+  }
+
   static void Finish(std::unique_ptr<Call> call, absl::StatusOr<typename Traits::Result> result) {
     call->done_(std::move(result));
+    Leave(std::move(call));
+  }
+
+  static void Leave(std::unique_ptr<Call> call) {
     PluginEngine* const engine = call->engine_;
     std::shared_ptr<PluginInstance> used = std::move(call->instance_);
     call.reset();
@@ -226,14 +264,37 @@ PluginEngine::~PluginEngine() {
 
 void PluginEngine::Handle(mounts::Request request,
                           absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
-  Call<HandleTraits>::Run(
-      std::make_unique<Call<HandleTraits>>(this, std::move(request), std::move(done)));
+  const absl::Time deadline = request.deadline;
+  Call<HandleTraits>::Run(this, ToProto(std::move(request)), deadline, std::move(done));
+}
+
+void PluginEngine::Write(mounts::Request request,
+                         absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
+  const absl::Time deadline = request.deadline;
+  pb::Request message = ToProto(std::move(request));
+  if (!Current()->TakesWrites())
+    return CheckThenHandle(std::move(message), deadline, std::move(done));
+  Call<WriteTraits>::Run(this, std::move(message), deadline, std::move(done));
+}
+
+void PluginEngine::CheckThenHandle(pb::Request request, absl::Time deadline,
+                                   absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
+  pb::Request question = request;
+  Call<ExistenceTraits>::Run(
+      this, std::move(question), deadline,
+      [this, request = std::move(request), deadline,
+       done = std::move(done)](absl::StatusOr<mounts::Existence> existence) mutable {
+        if (!existence.ok()) return done(existence.status());
+        if (*existence == mounts::Existence::kMissing)
+          request.set_operation(std::string(OperationName(mounts::Operation::kCreate)));
+        Call<HandleTraits>::Run(this, std::move(request), deadline, std::move(done));
+      });
 }
 
 void PluginEngine::CheckExistence(
     mounts::Request request, absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) {
-  Call<ExistenceTraits>::Run(
-      std::make_unique<Call<ExistenceTraits>>(this, std::move(request), std::move(done)));
+  const absl::Time deadline = request.deadline;
+  Call<ExistenceTraits>::Run(this, ToProto(std::move(request)), deadline, std::move(done));
 }
 
 std::string PluginEngine::RunningVersion() const {

@@ -45,6 +45,8 @@ class PluginEngine final : public mounts::Engine {
 
   void Handle(mounts::Request request,
               absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) override;
+  void Write(mounts::Request request,
+             absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) override;
   void CheckExistence(mounts::Request request,
                       absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) override;
   std::string RunningVersion() const override;
@@ -64,6 +66,9 @@ class PluginEngine final : public mounts::Engine {
                Logger logger);
   template <typename Traits>
   class Call;
+  // What a write is for a plugin that takes none: two questions.
+  void CheckThenHandle(pb::Request request, absl::Time deadline,
+                       absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done);
 
   // Takes the instance that runs now, or why there is none.
   using Continuation = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<PluginInstance>>)>;

@@ -202,6 +202,26 @@ TEST_F(PluginHostTest, AnExistenceCheckTellsCreateFromUpdate) {
   EXPECT_EQ(check(), mounts::Existence::kExists);
 }
 
+TEST_F(PluginHostTest, AWriteIsOneCallToAPluginThatTakesIt) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const auto write = [&](const char* data) {
+    Answer<mounts::Reply> answer;
+    (*engine)->Write(Request(mounts::Operation::kUpdate, "notes/a", data), answer.Callback());
+    return answer.Wait();
+  };
+  const absl::StatusOr<mounts::Reply> written = write(R"({"text":"hi"})");
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_FALSE(written->error);
+  const absl::StatusOr<mounts::Reply> read = Read(**engine);
+  ASSERT_TRUE(read.ok() && read->response);
+  EXPECT_EQ(read->response->data, R"({"text":"hi"})");
+  const absl::StatusOr<mounts::Reply> refused = write("{}");
+  ASSERT_TRUE(refused.ok() && refused->error);
+  EXPECT_EQ(refused->error->http_status, 400);
+}
+
 TEST_F(PluginHostTest, AnUnknownPathIs404AndAMissingThingIsNothing) {
   StartHost();
   absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");

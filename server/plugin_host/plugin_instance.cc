@@ -44,7 +44,8 @@ PluginInstance::PluginInstance(std::shared_ptr<PluginProcess> process, std::stri
       listener_id_(process_->NextListenerId()),
       socket_(Concat({process_->folder(), "/host", std::to_string(listener_id_)})),
       multiplex_id_(RandomBase62(kMultiplexIdLength)),
-      backend_(pb::Backend::NewStub(process_->channel())) {
+      backend_(pb::Backend::NewStub(process_->channel())),
+      writes_(v1::Backend::NewStub(process_->channel())) {
   process_->AddMount(mount_path_);
 }
 

@@ -101,6 +101,9 @@ class Route {
   virtual Route& ExistsIf(ExistenceCheck check) = 0;
   // There is nothing to create: every write is an update.
   virtual Route& OnlyUpdates() = 0;
+  // A write does the same whether it creates or updates, and its handler asks for no operation():
+  // that may then say kUpdate for a create. Under Belfry this saves what ExistsIf costs.
+  virtual Route& Upserts() = 0;
 
  private:
   virtual internal::FieldId AddParam(std::string_view name, std::string_view help) = 0;
