@@ -97,9 +97,18 @@ TEST_F(KvBatchesTest, AConfigurationThatWasNotStoredDoesNotHold) {
   EXPECT_THAT(host_->events(), IsEmpty());
 }
 
-// The storage calls of one write of an existing key, once names and configuration are known: the
-// existence check, the metadata, and then the batch.
-constexpr int kBeforeTheBatch = 2;
+TEST_F(KvBatchesTest, MetadataIsReadAnewWhenAnotherNodeChangedIt) {
+  ASSERT_TRUE(Write("a", 1).ok());
+  const std::vector<std::string> stored = Stored("fake-host/v2/metadata/");
+  ASSERT_THAT(stored, SizeIs(1));
+  ASSERT_EQ(host_->storage().Delete(stored[0]), absl::OkStatus());
+  EXPECT_EQ(Data("a"), R"({"v":1})");
+  host_->Invalidate(stored[0]);
+  EXPECT_EQ(Data("a"), "none");
+}
+
+// What a write of a known key asks storage before the batch: whether the key exists.
+constexpr int kBeforeTheBatch = 1;
 
 TEST_F(KvBatchesTest, OfAWriteThatFailsNoHalfIsSeen) {
   ASSERT_TRUE(Write("a", 1).ok());
@@ -128,7 +137,7 @@ TEST_F(KvBatchesTest, AWriteStandsWhenAnOldVersionCannotBeDeleted) {
 
 TEST_F(KvBatchesTest, WhatCouldNotBeDestroyedIsAnErrorThoughNobodyCanReadIt) {
   ASSERT_TRUE(Write("a", 1).ok());
-  host_->storage().FailAfter(2, kFull);
+  host_->storage().FailAfter(1, kFull);
   EXPECT_THAT(host_->Write("destroy/a", {{"versions", 1}}),
               FailsWith(absl::StatusCode::kInternal, "full"));
   EXPECT_EQ(Data("a"), "null");
@@ -137,11 +146,11 @@ TEST_F(KvBatchesTest, WhatCouldNotBeDestroyedIsAnErrorThoughNobodyCanReadIt) {
 
 TEST_F(KvBatchesTest, AKeyIsGoneAsAWholeOrNotAtAll) {
   ASSERT_TRUE(Write("a", 1).ok());
-  host_->storage().FailAfter(1, kFull);
+  host_->storage().FailAfter(0, kFull);
   EXPECT_THAT(host_->Delete("metadata/a"), FailsWith(absl::StatusCode::kInternal, "full"));
   EXPECT_EQ(Data("a"), R"({"v":1})");
   EXPECT_EQ(host_->events().back().type, "kv-v2/data-write");
-  host_->storage().FailAfter(2, kFull);
+  host_->storage().FailAfter(1, kFull);
   EXPECT_THAT(host_->Delete("metadata/a")->warnings(), ElementsAre(HasSubstr("full")));
   EXPECT_EQ(Data("a"), "none");
   EXPECT_EQ(host_->events().back().type, "kv-v2/metadata-delete");

@@ -131,21 +131,11 @@ std::string WithoutSlash(std::string key) {
 }
 
 // The change itself has happened: it must not look as if it had failed.
-absl::Status ApplyOrWarn(Request& request, const StorageBatch& batch, Response& response) {
-  const absl::Status status = request.storage().Apply(batch);
+absl::Status OkWithWarning(const absl::Status& status, Response& response) {
   if (!absl::IsAborted(status)) return status;
   response.AddWarning("the data of old versions can no longer be read, but could not be deleted: " +
                       std::string(status.message()));
   return absl::OkStatus();
-}
-
-absl::Status StoreAndTell(Request& request, const KeyPlace& place, const KeyMetadata& metadata,
-                          const char* event, const std::string& key) {
-  const std::string path = "metadata/" + key;
-  StorageBatch batch;
-  VersionedStore::PutMetadata(place, metadata, batch);
-  batch.Tell(event, {.path = path, .data_path = path, .modified = true});
-  return request.storage().Apply(batch);
 }
 
 void WarnIfMandated(const MountConfig& config, const KeyFields& fields, const Request& request,
@@ -193,6 +183,7 @@ KvV2::KvV2(SecretsEngine& engine)
   engine.OnInvalidate([this](HookContext&, std::string_view key) {
     names_.Invalidate(key);
     config_.Invalidate(key);
+    store_.Invalidate(key);
   });
 }
 
@@ -310,7 +301,7 @@ Result KvV2::ReadData(Request& request, std::string_view key, std::int64_t versi
   BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::shared_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   version = std::max<std::int64_t>(version, 0);
   const Version* found = metadata ? metadata->Find(version) : nullptr;
   if (found == nullptr) return Response::NotFound();
@@ -340,7 +331,7 @@ Result KvV2::WriteData(Request& request, const std::string& key) {
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   // Its first version will say when it was created.
   if (!metadata) metadata.emplace();
   BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
@@ -353,7 +344,7 @@ Result KvV2::PatchData(Request& request, const std::string& key) {
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NotFound();
   BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
   const Version* current = metadata->Find(0);
@@ -390,7 +381,8 @@ Result KvV2::AddVersion(Request& request, const std::string& key, const KeyPlace
   batch.Tell(event,
              {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
   Response response = Response::Data(metadata.ShownVersion(number));
-  BELFRY_RETURN_IF_ERROR(ApplyOrWarn(request, batch, response));
+  const absl::Status status = store_.Apply(request.storage(), place, &metadata, batch);
+  BELFRY_RETURN_IF_ERROR(OkWithWarning(status, response));
   return response;
 }
 
@@ -398,7 +390,7 @@ Result KvV2::DeleteLatest(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   Version* latest = metadata ? metadata->Find(0) : nullptr;
   if (latest == nullptr || !latest->Readable(request.Now())) return Response::NoContent();
   latest->deleted = request.Now();
@@ -408,7 +400,7 @@ Result KvV2::DeleteLatest(Request& request, const std::string& key) {
   VersionedStore::PutMetadata(place, *metadata, batch);
   batch.Tell("kv-v2/data-delete",
              {.path = "data/" + key, .modified = true, .extra = VersionFields(*metadata)});
-  BELFRY_RETURN_IF_ERROR(request.storage().Apply(batch));
+  BELFRY_RETURN_IF_ERROR(store_.Apply(request.storage(), place, &*metadata, batch));
   return Response::NoContent();
 }
 
@@ -418,7 +410,7 @@ Result KvV2::ChangeVersions(Request& request, const std::string& key, const Vers
   BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NoContent();
   Versions destroyed;
   for (const std::int64_t number : versions) {
@@ -437,7 +429,7 @@ Result KvV2::ChangeVersions(Request& request, const std::string& key, const Vers
   VersionedStore::PutMetadata(place, *metadata, batch);
   for (const std::int64_t number : destroyed) batch.Delete(place.Version(number));
   batch.Tell("kv-v2/" + operation, std::move(told));
-  const absl::Status status = request.storage().Apply(batch);
+  const absl::Status status = store_.Apply(request.storage(), place, &*metadata, batch);
   // What was to be destroyed is still there: that must not look as if it had gone well.
   if (absl::IsAborted(status)) return absl::InternalError(status.message());
   BELFRY_RETURN_IF_ERROR(status);
@@ -469,13 +461,23 @@ Result KvV2::DestroyVersions(Request& request, const std::string& key, const Ver
 
 Result KvV2::ReadMetadata(Request& request, const std::string& key) const {
   BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
+  const std::shared_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NotFound();
   const std::string path = "metadata/" + key;
   if (metadata_read_events_)
     request.events().SendOrLog("kv-v2/metadata-read", {.path = path, .data_path = path});
   return Response::Data(metadata->Shown());
+}
+
+absl::Status KvV2::StoreMetadata(Request& request, const std::string& key, const KeyPlace& place,
+                                 const KeyMetadata& metadata, const char* event) {
+  const std::string path = "metadata/" + key;
+  StorageBatch batch;
+  VersionedStore::PutMetadata(place, metadata, batch);
+  batch.Tell(event, {.path = path, .data_path = path, .modified = true});
+  return store_.Apply(request.storage(), place, &metadata, batch);
 }
 
 Result KvV2::WriteMetadata(Request& request, const std::string& key, const KeyFields& fields) {
@@ -486,10 +488,10 @@ Result KvV2::WriteMetadata(Request& request, const std::string& key, const KeyFi
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   if (!metadata) metadata = NewKey(request);
   fields.ApplyTo(request, *metadata);
-  BELFRY_RETURN_IF_ERROR(StoreAndTell(request, place, *metadata, "kv-v2/metadata-write", key));
+  BELFRY_RETURN_IF_ERROR(StoreMetadata(request, key, place, *metadata, "kv-v2/metadata-write"));
   Response response = Response::NoContent();
   WarnIfMandated(config, fields, request, response);
   return response;
@@ -502,11 +504,11 @@ Result KvV2::PatchMetadata(Request& request, const std::string& key, const KeyFi
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NotFound();
   BELFRY_RETURN_IF_ERROR(fields.CheckPatch(request));
   fields.Patch(request, *metadata);
-  BELFRY_RETURN_IF_ERROR(StoreAndTell(request, place, *metadata, "kv-v2/metadata-patch", key));
+  BELFRY_RETURN_IF_ERROR(StoreMetadata(request, key, place, *metadata, "kv-v2/metadata-patch"));
   Response response = Response::NoContent();
   WarnIfMandated(config, fields, request, response);
   return response;
@@ -518,7 +520,8 @@ void KvV2::LeaveOutDeleted(Request& request, const std::string& folder,
     if (name.ends_with('/')) return false;
     const auto place = store_.PlaceOf(request.storage(), folder + name);
     if (!place.ok()) return false;
-    const auto metadata = VersionedStore::LoadMetadata(request.storage(), *place);
+    const std::shared_lock lock(locks_.For(folder + name));
+    const auto metadata = store_.LoadMetadata(request.storage(), *place);
     // What cannot be read is not hidden.
     const Version* current = metadata.ok() && *metadata ? (*metadata)->Find(0) : nullptr;
     return current != nullptr && current->deleted != absl::InfinitePast();
@@ -529,14 +532,15 @@ Result KvV2::DeleteMetadata(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const KeyPlace place, store_.PlaceOf(request.storage(), key));
   const std::unique_lock lock(locks_.For(key));
   BELFRY_ASSIGN_OR_RETURN(const std::optional<KeyMetadata> metadata,
-                          VersionedStore::LoadMetadata(request.storage(), place));
+                          store_.LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NoContent();
   StorageBatch batch;
   batch.Delete(place.metadata);
   for (const auto& [number, _] : metadata->versions) batch.Delete(place.Version(number));
   batch.Tell("kv-v2/metadata-delete", {.path = "metadata/" + key, .modified = true});
   Response response = Response::NoContent();
-  BELFRY_RETURN_IF_ERROR(ApplyOrWarn(request, batch, response));
+  const absl::Status status = store_.Apply(request.storage(), place, nullptr, batch);
+  BELFRY_RETURN_IF_ERROR(OkWithWarning(status, response));
   return response;
 }
 

@@ -57,10 +57,13 @@ class KvV2 {
   // Takes the keys of `folder` out of `keys` whose current version is deleted, or is to be.
   void LeaveOutDeleted(Request& request, const std::string& folder,
                        std::vector<std::string>& keys) const;
+  // Stores the metadata of a key, and tells subscribers.
+  absl::Status StoreMetadata(Request& request, const std::string& key, const KeyPlace& place,
+                             const KeyMetadata& metadata, const char* event);
   // Adds a version to `metadata`, stores both and tells subscribers.
-  static Result AddVersion(Request& request, const std::string& key, const KeyPlace& place,
-                           KeyMetadata metadata, const MountConfig& config, const Json& data,
-                           const char* event);
+  Result AddVersion(Request& request, const std::string& key, const KeyPlace& place,
+                    KeyMetadata metadata, const MountConfig& config, const Json& data,
+                    const char* event);
   // Changes the key's metadata, if it exists, and tells subscribers which versions were asked for.
   template <typename Change>
   Result ChangeVersions(Request& request, const std::string& key, const Versions& versions,
@@ -68,7 +71,7 @@ class KvV2 {
 
   mutable KeyNames names_;
   mutable ConfigStore config_;
-  const VersionedStore store_;
+  mutable VersionedStore store_;
   Upgrade upgrade_;
   const bool metadata_read_events_;
   mutable KeyLocks locks_;  // Readers lock, too.

@@ -20,9 +20,26 @@ KeyPlace VersionedStore::PlaceOfName(std::string_view name) const {
 
 absl::StatusOr<std::optional<KeyMetadata>> VersionedStore::LoadMetadata(Storage& storage,
                                                                         const KeyPlace& place) {
+  if (std::optional<KeyMetadata> known = known_.Find(place.metadata)) return known;
+  const std::uint64_t before = known_.now();
   BELFRY_ASSIGN_OR_RETURN(const std::optional<Json> stored, LoadValue(storage, place.metadata));
   if (!stored) return std::nullopt;
-  return KeyMetadata::FromJson(*stored);
+  std::optional<KeyMetadata> metadata = KeyMetadata::FromJson(*stored);
+  known_.Keep(place.metadata, *metadata, before);
+  return metadata;
+}
+
+absl::Status VersionedStore::Apply(Storage& storage, const KeyPlace& place,
+                                   const KeyMetadata* metadata, const StorageBatch& batch) {
+  const std::uint64_t before = known_.now();
+  const absl::Status status = storage.Apply(batch);
+  // After a failure nobody knows what is stored.
+  if (status.ok() && metadata != nullptr) {
+    known_.Keep(place.metadata, *metadata, before);
+  } else {
+    known_.Forget(place.metadata);
+  }
+  return status;
 }
 
 void VersionedStore::PutMetadata(const KeyPlace& place, const KeyMetadata& metadata,

@@ -6,11 +6,13 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "belfry/json.h"
 #include "belfry/storage.h"
 #include "plugins/kv/key_metadata.h"
 #include "plugins/kv/key_names.h"
+#include "plugins/kv/metadata_cache.h"
 
 namespace belfry::kv {
 
@@ -29,8 +31,8 @@ struct KeyPlace {
 //   versions/<name of key>/<n>  the data of version n
 // What belongs together is changed by one batch, in which a version comes before the metadata that
 // names it and is deleted after the metadata no longer does: where a host does batches one by one,
-// a crash leaves at worst a value that nobody can reach. Thread-safe; writers of one key must
-// exclude each other.
+// a crash leaves at worst a value that nobody can reach. Thread-safe, but a key's metadata may only
+// be loaded while nobody else changes that key.
 class VersionedStore {
  public:
   // `names` must outlive it.
@@ -48,8 +50,13 @@ class VersionedStore {
   }
 
   // nullopt: no such key.
-  static absl::StatusOr<std::optional<KeyMetadata>> LoadMetadata(Storage& storage,
-                                                                 const KeyPlace& place);
+  absl::StatusOr<std::optional<KeyMetadata>> LoadMetadata(Storage& storage, const KeyPlace& place);
+  // Storage::Apply for a batch after which the key has this metadata; nullptr: none.
+  absl::Status Apply(Storage& storage, const KeyPlace& place, const KeyMetadata* metadata,
+                     const StorageBatch& batch);
+  // Where metadata is stored, it is read anew.
+  void Invalidate(std::string_view storage_key) { known_.Invalidate(storage_key); }
+
   static void PutMetadata(const KeyPlace& place, const KeyMetadata& metadata, StorageBatch& batch);
   // DataLoss when the value is missing, which metadata says cannot be.
   static absl::StatusOr<Json> LoadData(Storage& storage, const KeyPlace& place,
@@ -60,6 +67,7 @@ class VersionedStore {
  private:
   const std::string root_;
   KeyNames* const names_;
+  MetadataCache known_;
 };
 
 }  // namespace belfry::kv
