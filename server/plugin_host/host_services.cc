@@ -22,7 +22,7 @@ namespace {
 class HostServicesImpl final : public HostServices {
  public:
   HostServicesImpl(std::string path, MountServices services)
-      : path_(std::move(path)), services_(std::move(services)), storage_{services_.storage} {
+      : path_(std::move(path)), services_(std::move(services)), storage_(services_.storage) {
     served_.push_back(NewStorageService(&storage_, services_.metrics));
     served_.push_back(NewBatchService(&storage_, &acceptor_, &services_.limits, services_.metrics));
     served_.push_back(NewSystemViewService(&services_));
@@ -48,7 +48,8 @@ class HostServicesImpl final : public HostServices {
     return absl::OkStatus();
   }
 
-  void AllowWrites() override { storage_.writable = true; }
+  void AllowWrites() override { storage_.AllowWrites(); }
+  void ForbidWrites() override { storage_.ForbidWrites(); }
 
  private:
   const std::string path_;

@@ -22,6 +22,8 @@ class HostServices {
   virtual ~HostServices() = default;
   // Setup is over: from now on the plugin may write.
   virtual void AllowWrites() = 0;
+  // From now on it may not; returns when no write is under way.
+  virtual void ForbidWrites() = 0;
 };
 
 }  // namespace belfry::plugin_host

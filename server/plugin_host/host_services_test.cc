@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <future>
+#include <optional>
 
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/belfry/v1/storage.grpc.pb.h"
@@ -14,6 +16,53 @@
 namespace belfry::plugin_host {
 namespace {
 
+// Writes wait here, if a test wants it.
+class BlockingStorage final : public storage::Storage {
+ public:
+  explicit BlockingStorage(storage::Storage* real) : real_(real) {}
+  // From the next write on, until Release.
+  void Block() {
+    MutexLock lock(&mutex_);
+    blocked_ = true;
+  }
+  void AwaitWrite() {
+    MutexLock lock(&mutex_);
+    while (!writing_) changed_.Wait(&mutex_);
+  }
+  void Release() {
+    MutexLock lock(&mutex_);
+    blocked_ = false;
+    changed_.NotifyAll();
+  }
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    return real_->Get(key);
+  }
+  absl::Status Put(std::string_view key, std::string_view value) override {
+    {
+      MutexLock lock(&mutex_);
+      writing_ = true;
+      changed_.NotifyAll();
+      while (blocked_) changed_.Wait(&mutex_);
+    }
+    return real_->Put(key, value);
+  }
+  absl::Status Delete(std::string_view key) override { return real_->Delete(key); }
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
+    return real_->List(prefix);
+  }
+  absl::Status Apply(std::span<const storage::Operation> operations) override {
+    return real_->Apply(operations);
+  }
+
+ private:
+  storage::Storage* const real_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool blocked_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
 // A plugin's view of the host, over a real socket with mutual TLS.
 class HostServicesTest : public ::testing::Test {
  protected:
@@ -22,7 +71,7 @@ class HostServicesTest : public ::testing::Test {
     folder_ = mkdtemp(pattern.data());
     host_ = *wire::NewCertificate();
     plugin_ = *wire::NewCertificate();
-    MountServices services{.storage = storage_.get(),
+    MountServices services{.storage = storage_,
                            .publisher = &publisher_,
                            .clock = &clock_,
                            .metrics = metrics_.get(),
@@ -75,7 +124,9 @@ class HostServicesTest : public ::testing::Test {
   std::string folder_;
   wire::Certificate host_;
   wire::Certificate plugin_;
-  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  const std::unique_ptr<storage::Storage> memory_ = storage::NewInMemoryStorage();
+  BlockingStorage blocking_{memory_.get()};
+  storage::Storage* storage_ = &blocking_;
   RecordingPublisher publisher_;
   FakeClock clock_{absl::FromUnixSeconds(1795413511)};
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
@@ -191,6 +242,25 @@ TEST_F(HostServicesTest, StorageIsReadOnlyUntilSetupIsOver) {
   EXPECT_FALSE(Get("b").has_entry());
   EXPECT_EQ(Get("b").err(), "");
   EXPECT_EQ(Put("../b", "1"), "relative paths not supported");
+}
+
+TEST_F(HostServicesTest, WhoeverForbidsWritesWaitsForTheOneUnderWay) {
+  services_->AllowWrites();
+  blocking_.Block();
+  auto writing = std::async(std::launch::async, [this] { return Put("a", "1"); });
+  blocking_.AwaitWrite();
+  auto stored_by_then = std::async(std::launch::async, [this] {
+    services_->ForbidWrites();
+    return Get("a").has_entry();
+  });
+  blocking_.Release();
+  EXPECT_TRUE(stored_by_then.get());
+  EXPECT_EQ(writing.get(), "");
+  EXPECT_EQ(Put("b", "1"), "cannot write to storage during setup");
+  v1::ApplyReply reply;
+  EXPECT_EQ(Apply({}, &reply).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  services_->AllowWrites();
+  EXPECT_EQ(Put("b", "1"), "");
 }
 
 TEST_F(HostServicesTest, ABatchIsStoredThenTold) {

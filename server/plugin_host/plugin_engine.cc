@@ -356,12 +356,16 @@ absl::Status PluginEngine::Restart(const mounts::MountEntry& entry) {
     holding_ = true;
   }
   Drain();
+  // What it does beside requests must not change what the next one has read.
+  Current()->ForbidWrites();
   absl::StatusOr<std::unique_ptr<PluginInstance>> started =
       starter_->Start(*program, entry, StartReason::kRequested);
   if (started.ok()) {
     MutexLock lock(&mutex_);
     retired_.push_back(std::exchange(current_, *std::move(started)));
     recipe_ = {.program = *std::move(program), .entry = entry};
+  } else {
+    Current()->AllowWrites();
   }
   LetGo();
   Sweep();
@@ -454,6 +458,8 @@ absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace() {
   broken->process().Kill();
   if (!broken->process().WaitForExit(kTimeToDie))
     return absl::UnavailableError("the plugin cannot be spoken to and does not end");
+  // What it sent before it ended may not have been read yet.
+  broken->ForbidWrites();
   Recipe recipe;
   {
     MutexLock lock(&mutex_);

@@ -449,6 +449,18 @@ TEST_F(PluginHostTest, AChangedProgramIsNotStartedUntilItIsRegisteredAgain) {
   EXPECT_TRUE(Mount("odd").ok());
 }
 
+TEST_F(PluginHostTest, AfterARestartThatFailsTheEngineWritesAsBefore) {
+  Script("odd", "exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  auto engine = Mount("odd");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  host_->RetireProcesses("odd");
+  Script("odd", "exit 5");
+  EXPECT_FALSE((*engine)->Restart(Entry("odd", "n/")).ok());
+  ASSERT_TRUE(Write(**engine, "still").ok());
+  EXPECT_EQ(Read(**engine)->response->data, R"({"text":"still"})");
+}
+
 TEST_F(PluginHostTest, ARegisteredPluginGetsItsArgumentsAndEnvironment) {
   Script("args",
          "[ \"$1 $COLOUR $VAULT_VERSION\" = 'fast blue 1.21.4' ] || exit 5; "

@@ -40,6 +40,9 @@ class PluginInstance {
   // Puts the multiplex id on a call.
   void Address(grpc::ClientContext& context) const;
   PluginProcess& process() const { return *process_; }
+  // As of HostServices.
+  void AllowWrites() const { services_->AllowWrites(); }
+  void ForbidWrites() const { services_->ForbidWrites(); }
   // What the plugin says its version is.
   const std::string& version() const { return version_; }
   const std::shared_ptr<const mounts::SpecialPaths>& special_paths() const {

@@ -58,8 +58,8 @@ class StorageService final : public pb::Storage::CallbackService {
                                 const pb::StorageGetArgs* args,
                                 pb::StorageGetReply* reply) override {
     gets_.Increment();
-    if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
-    absl::StatusOr<std::optional<std::string>> value = guarded_->storage->Get(args->key());
+    if (guarded_->storage() == nullptr) return Finish(context, MissingStorage());
+    absl::StatusOr<std::optional<std::string>> value = guarded_->storage()->Get(args->key());
     if (!value.ok()) {
       reply->set_err(Text(value.status()));
     } else if (*value) {
@@ -73,11 +73,12 @@ class StorageService final : public pb::Storage::CallbackService {
                                 const pb::StoragePutArgs* args,
                                 pb::StoragePutReply* reply) override {
     puts_.Increment();
-    if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
-    if (!guarded_->writable) {
+    if (guarded_->storage() == nullptr) return Finish(context, MissingStorage());
+    const GuardedStorage::Write write(guarded_);
+    if (!write) {
       reply->set_err(wire::kSetupReadOnlyText);
     } else if (absl::Status status =
-                   guarded_->storage->Put(args->entry().key(), args->entry().value());
+                   guarded_->storage()->Put(args->entry().key(), args->entry().value());
                !status.ok()) {
       reply->set_err(Text(status));
     }
@@ -88,10 +89,11 @@ class StorageService final : public pb::Storage::CallbackService {
                                    const pb::StorageDeleteArgs* args,
                                    pb::StorageDeleteReply* reply) override {
     deletes_.Increment();
-    if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
-    if (!guarded_->writable) {
+    if (guarded_->storage() == nullptr) return Finish(context, MissingStorage());
+    const GuardedStorage::Write write(guarded_);
+    if (!write) {
       reply->set_err(wire::kSetupReadOnlyText);
-    } else if (absl::Status status = guarded_->storage->Delete(args->key()); !status.ok()) {
+    } else if (absl::Status status = guarded_->storage()->Delete(args->key()); !status.ok()) {
       reply->set_err(Text(status));
     }
     return Finish(context);
@@ -101,8 +103,8 @@ class StorageService final : public pb::Storage::CallbackService {
                                  const pb::StorageListArgs* args,
                                  pb::StorageListReply* reply) override {
     lists_.Increment();
-    if (guarded_->storage == nullptr) return Finish(context, MissingStorage());
-    const absl::StatusOr<std::vector<std::string>> keys = guarded_->storage->List(args->prefix());
+    if (guarded_->storage() == nullptr) return Finish(context, MissingStorage());
+    const absl::StatusOr<std::vector<std::string>> keys = guarded_->storage()->List(args->prefix());
     if (!keys.ok()) {
       reply->set_err(Text(keys.status()));
     } else {
@@ -131,16 +133,18 @@ class BatchService final : public v1::Storage::CallbackService {
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
                                   const v1::ApplyRequest* request, v1::ApplyReply* reply) override {
     batches_.Increment();
-    if (const absl::Status status = Store(*request); !status.ok())
+    // Until the events are told, too: those of the next instance come after them.
+    const GuardedStorage::Write write(guarded_);
+    if (const absl::Status status = Store(*request, write); !status.ok())
       return Finish(context, {static_cast<StatusCode>(status.code()), Text(status)});
     if (request->events_size() > 0) Tell(*request, reply);
     return Finish(context);
   }
 
  private:
-  absl::Status Store(const v1::ApplyRequest& request) const {
-    if (guarded_->storage == nullptr) return absl::UnknownError(kMissingStorage);
-    if (!guarded_->writable) return absl::FailedPreconditionError(wire::kSetupReadOnlyText);
+  absl::Status Store(const v1::ApplyRequest& request, const GuardedStorage::Write& write) const {
+    if (guarded_->storage() == nullptr) return absl::UnknownError(kMissingStorage);
+    if (!write) return absl::FailedPreconditionError(wire::kSetupReadOnlyText);
     if (static_cast<std::size_t>(request.operations_size()) > limits_->max_operations_per_batch ||
         static_cast<std::size_t>(request.events_size()) > limits_->max_events_per_batch) {
       return absl::ResourceExhaustedError(
@@ -154,7 +158,7 @@ class BatchService final : public v1::Storage::CallbackService {
         return absl::InvalidArgumentError("an operation of the batch is missing");
       operations.push_back(ToOperation(operation));
     }
-    return guarded_->storage->Apply(operations);
+    return guarded_->storage()->Apply(operations);
   }
 
   void Tell(const v1::ApplyRequest& request, v1::ApplyReply* reply) const {

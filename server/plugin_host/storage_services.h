@@ -1,21 +1,14 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 
 #include "grpcpp/impl/codegen/service_type.h"
 #include "server/base/limits.h"
 #include "server/base/metrics.h"
 #include "server/plugin_host/event_acceptor.h"
-#include "server/storage/storage.h"
+#include "server/plugin_host/guarded_storage.h"
 
 namespace belfry::plugin_host {
-
-// A mount's storage and whether it may be written yet. Thread-safe.
-struct GuardedStorage {
-  storage::Storage* const storage = nullptr;  // Null while a plugin is registered: calls fail.
-  std::atomic<bool> writable = false;
-};
 
 // The ways to a mount's storage, for its plugin, served on gRPC's own thread. The pointers must
 // outlive the services.

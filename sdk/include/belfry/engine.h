@@ -169,7 +169,8 @@ class SecretsEngine {
   virtual SecretsEngine& InBackground(Hook hook) = 0;
   // Before every handler of a path, fields being checked: an error is the answer instead.
   virtual SecretsEngine& BeforeEach(RequestHook hook) = 0;
-  // When the mount goes, or the plugin stops in order.
+  // When the mount goes, or the plugin stops in order. Where another instance has taken the mount
+  // over, storage is read-only by then.
   virtual SecretsEngine& OnCleanup(Hook hook) = 0;
   // When another node has changed a key below this engine's storage: what is cached of it is old.
   virtual SecretsEngine& OnInvalidate(KeyHook hook) = 0;

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <atomic>
+
+#include "server/base/gate.h"
+#include "server/storage/storage.h"
+
+namespace belfry::plugin_host {
+
+// A mount's storage and whether its plugin may write now: not while it is set up, and not once
+// another instance has taken over, which must not find anything changed by this one. Thread-safe.
+class GuardedStorage {
+ public:
+  // Exists while a write is done; false: none may be.
+  class Write {
+   public:
+    explicit Write(const GuardedStorage* guarded) : guarded_(guarded) {
+      guarded_->writes_.Enter();
+      allowed_ = guarded_->writable_;
+    }
+    ~Write() { guarded_->writes_.Leave(); }
+    Write(const Write&) = delete;
+    Write& operator=(const Write&) = delete;
+    explicit operator bool() const { return allowed_; }
+
+   private:
+    const GuardedStorage* const guarded_;
+    bool allowed_ = false;
+  };
+
+  // nullptr while a plugin is registered: calls fail. Must outlive this.
+  explicit GuardedStorage(storage::Storage* storage) : storage_(storage) {}
+
+  storage::Storage* storage() const { return storage_; }
+  void AllowWrites() { writable_ = true; }
+  // Returns when no write is under way.
+  void ForbidWrites() {
+    writable_ = false;
+    writes_.WaitUntilEmpty();
+  }
+
+ private:
+  storage::Storage* const storage_;
+  std::atomic<bool> writable_ = false;
+  mutable Gate writes_;
+};
+
+}  // namespace belfry::plugin_host
