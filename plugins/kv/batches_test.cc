@@ -156,6 +156,48 @@ TEST_F(KvBatchesTest, AKeyIsGoneAsAWholeOrNotAtAll) {
   EXPECT_EQ(host_->events().back().type, "kv-v2/metadata-delete");
 }
 
+// A key that has come to so many versions, without having written each.
+constexpr int kManyVersions = 9000;
+
+class KvManyVersionsTest : public KvBatchesTest {
+ protected:
+  void SetUp() override {
+    ASSERT_THAT(host_->Write("config", {{"max_versions", kManyVersions}}), IsNoContent());
+    ASSERT_TRUE(Write("a", 1).ok());
+    const std::string place = Stored("fake-host/v2/metadata/")[0];
+    const std::string stored = **host_->storage().Get(place);
+    Json::Object metadata = *Json::Parse(stored.substr(1))->if_object();
+    Json::Object& versions = *metadata["versions"].if_object();
+    for (int i = 2; i <= kManyVersions; ++i) versions[std::to_string(i)] = versions["1"];
+    metadata["current_version"] = kManyVersions;
+    ASSERT_EQ(host_->storage().Put(place, stored.substr(0, 1) + Json(metadata).Dump()),
+              absl::OkStatus());
+    host_->Invalidate(place);
+    const std::string first = Stored("fake-host/v2/versions/")[0];
+    last_ = first.substr(0, first.rfind('/') + 1) + std::to_string(kManyVersions - 100);
+    ASSERT_EQ(host_->storage().Put(last_, "x"), absl::OkStatus());
+  }
+
+  std::string last_;  // Where the data of one of the last versions lies.
+};
+
+TEST_F(KvManyVersionsTest, AKeyOfMoreVersionsThanABatchTakesCanBeDeleted) {
+  const Result result = host_->Delete("metadata/a");
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->warnings(), IsEmpty());
+  EXPECT_THAT(Stored("fake-host/v2/metadata/"), IsEmpty());
+  EXPECT_THAT(Stored("fake-host/v2/versions/"), IsEmpty());
+}
+
+TEST_F(KvManyVersionsTest, AllButAFewOfThemCanGoWithOneWrite) {
+  ASSERT_THAT(host_->Write("config", {{"max_versions", 3}}), IsNoContent());
+  const Result result = Write("a", 2);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->data().at("version").Dump(), std::to_string(kManyVersions + 1));
+  EXPECT_EQ(*host_->storage().Get(last_), std::nullopt);
+  EXPECT_EQ(Data("a"), R"({"v":2})");
+}
+
 TEST_F(KvBatchesTest, OneDeleteThatFailsIsToldToNobody) {
   host_ = belfry::testing::NewFakeHost(DefineKv);
   ASSERT_THAT(host_->Write("a", {{"x", 1}}), IsNoContent());

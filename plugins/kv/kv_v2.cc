@@ -138,6 +138,12 @@ absl::Status OkWithWarning(const absl::Status& status, Response& response) {
   return absl::OkStatus();
 }
 
+std::vector<std::int64_t> NumbersOf(const std::map<std::int64_t, Version>& versions) {
+  std::vector<std::int64_t> numbers;
+  for (const auto& [number, _] : versions) numbers.push_back(number);
+  return numbers;
+}
+
 void WarnIfMandated(const MountConfig& config, const KeyFields& fields, const Request& request,
                     Response& response) {
   if (!config.cas_required || !fields.TurnsCasOff(request)) return;
@@ -376,12 +382,12 @@ Result KvV2::AddVersion(Request& request, const std::string& key, const KeyPlace
   StorageBatch batch;
   VersionedStore::PutData(place, number, data, batch);
   VersionedStore::PutMetadata(place, metadata, batch);
-  for (const auto& [gone, _] : dropped) batch.Delete(place.Version(gone));
   const std::string path = "data/" + key;
   batch.Tell(event,
              {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
   Response response = Response::Data(metadata.ShownVersion(number));
-  const absl::Status status = store_.Apply(request.storage(), place, &metadata, batch);
+  const absl::Status status =
+      store_.Apply(request.storage(), place, &metadata, std::move(batch), NumbersOf(dropped));
   BELFRY_RETURN_IF_ERROR(OkWithWarning(status, response));
   return response;
 }
@@ -427,9 +433,9 @@ Result KvV2::ChangeVersions(Request& request, const std::string& key, const Vers
   told.extra[event.versions_field] = ListText(versions);
   StorageBatch batch;
   VersionedStore::PutMetadata(place, *metadata, batch);
-  for (const std::int64_t number : destroyed) batch.Delete(place.Version(number));
   batch.Tell("kv-v2/" + operation, std::move(told));
-  const absl::Status status = store_.Apply(request.storage(), place, &*metadata, batch);
+  const absl::Status status =
+      store_.Apply(request.storage(), place, &*metadata, std::move(batch), destroyed);
   // What was to be destroyed is still there: that must not look as if it had gone well.
   if (absl::IsAborted(status)) return absl::InternalError(status.message());
   BELFRY_RETURN_IF_ERROR(status);
@@ -536,10 +542,10 @@ Result KvV2::DeleteMetadata(Request& request, const std::string& key) {
   if (!metadata) return Response::NoContent();
   StorageBatch batch;
   batch.Delete(place.metadata);
-  for (const auto& [number, _] : metadata->versions) batch.Delete(place.Version(number));
   batch.Tell("kv-v2/metadata-delete", {.path = "metadata/" + key, .modified = true});
   Response response = Response::NoContent();
-  const absl::Status status = store_.Apply(request.storage(), place, nullptr, batch);
+  const absl::Status status = store_.Apply(request.storage(), place, nullptr, std::move(batch),
+                                           NumbersOf(metadata->versions));
   BELFRY_RETURN_IF_ERROR(OkWithWarning(status, response));
   return response;
 }

@@ -33,6 +33,11 @@ const unsigned char* Bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
+// What a name is bound to. Never nothing: versions of OpenSSL differ about that (CVE-2023-2975).
+std::string BoundTo(std::string_view folder) {
+  return "/" + std::string(folder);
+}
+
 }  // namespace
 
 struct NameCipher::Algorithm {
@@ -61,14 +66,15 @@ std::string NameCipher::Encrypt(std::string_view path) const {
 
 // SIV wants something to encrypt: a byte is in front of every part, which may be empty.
 std::string NameCipher::EncryptPart(std::string_view folder, std::string_view part) const {
+  const std::string bound = BoundTo(folder);
   const std::string plain = "/" + std::string(part);
   std::string sealed(kTagBytes + plain.size(), '\0');
   const Context context(EVP_CIPHER_CTX_new());
   int length = 0;
   Require(EVP_EncryptInit_ex(context.get(), algorithm_->cipher, nullptr,
                              Bytes(std::string_view(key_)), nullptr) == 1 &&
-          EVP_EncryptUpdate(context.get(), nullptr, &length, Bytes(folder),
-                            static_cast<int>(folder.size())) == 1 &&
+          EVP_EncryptUpdate(context.get(), nullptr, &length, Bytes(std::string_view(bound)),
+                            static_cast<int>(bound.size())) == 1 &&
           EVP_EncryptUpdate(context.get(), Bytes(sealed) + kTagBytes, &length,
                             Bytes(std::string_view(plain)), static_cast<int>(plain.size())) == 1 &&
           EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, sealed.data()) == 1);
@@ -86,14 +92,15 @@ absl::StatusOr<std::string> NameCipher::Decrypt(std::string_view folder,
       sealed.size() <= kTagBytes) {
     return unknown;
   }
+  const std::string bound = BoundTo(folder);
   std::string plain(sealed.size() - kTagBytes, '\0');
   const Context context(EVP_CIPHER_CTX_new());
   int length = 0;
   if (EVP_DecryptInit_ex(context.get(), algorithm_->cipher, nullptr, Bytes(std::string_view(key_)),
                          nullptr) != 1 ||
       EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, sealed.data()) != 1 ||
-      EVP_DecryptUpdate(context.get(), nullptr, &length, Bytes(folder),
-                        static_cast<int>(folder.size())) != 1 ||
+      EVP_DecryptUpdate(context.get(), nullptr, &length, Bytes(std::string_view(bound)),
+                        static_cast<int>(bound.size())) != 1 ||
       EVP_DecryptUpdate(context.get(), Bytes(plain), &length, Bytes(sealed) + kTagBytes,
                         static_cast<int>(plain.size())) != 1) {
     return unknown;

@@ -7,6 +7,10 @@
 #include "plugins/kv/stored_value.h"
 
 namespace belfry::kv {
+namespace {
+// Hosts take up to 4,096 changes at once; a few others come with these.
+constexpr std::size_t kMostDeletes = 4000;
+}  // namespace
 
 absl::StatusOr<KeyPlace> VersionedStore::PlaceOf(Storage& storage, std::string_view key) const {
   BELFRY_ASSIGN_OR_RETURN(const std::shared_ptr<const NameCipher> cipher, names_->Cipher(storage));
@@ -30,14 +34,28 @@ absl::StatusOr<std::optional<KeyMetadata>> VersionedStore::LoadMetadata(Storage&
 }
 
 absl::Status VersionedStore::Apply(Storage& storage, const KeyPlace& place,
-                                   const KeyMetadata* metadata, const StorageBatch& batch) {
+                                   const KeyMetadata* metadata, StorageBatch batch,
+                                   const std::vector<std::int64_t>& gone) {
+  std::size_t next = 0;
+  const auto delete_some = [&](StorageBatch& some) {
+    for (std::size_t left = kMostDeletes; left > 0 && next < gone.size(); --left, ++next) {
+      some.Delete(place.Version(gone[next]));
+    }
+  };
+  delete_some(batch);
   const std::uint64_t before = known_.now();
-  const absl::Status status = storage.Apply(batch);
+  absl::Status status = storage.Apply(batch);
   // After a failure nobody knows what is stored.
   if (status.ok() && metadata != nullptr) {
     known_.Keep(place.metadata, *metadata, before);
   } else {
     known_.Forget(place.metadata);
+  }
+  while ((status.ok() || absl::IsAborted(status)) && next < gone.size()) {
+    StorageBatch rest;
+    delete_some(rest);
+    const absl::Status deleted = storage.Apply(rest);
+    if (!deleted.ok()) status = absl::AbortedError(deleted.message());
   }
   return status;
 }

@@ -51,9 +51,11 @@ class VersionedStore {
 
   // nullopt: no such key.
   absl::StatusOr<std::optional<KeyMetadata>> LoadMetadata(Storage& storage, const KeyPlace& place);
-  // Storage::Apply for a batch after which the key has this metadata; nullptr: none.
+  // Storage::Apply for a batch after which the key has this metadata; nullptr: none. The data of
+  // the versions in `gone`, which nobody can reach then, is deleted with it, or after it where that
+  // is more than a host takes at once. Aborted: some of that is still there.
   absl::Status Apply(Storage& storage, const KeyPlace& place, const KeyMetadata* metadata,
-                     const StorageBatch& batch);
+                     StorageBatch batch, const std::vector<std::int64_t>& gone = {});
   // Where metadata is stored, it is read anew.
   void Invalidate(std::string_view storage_key) { known_.Invalidate(storage_key); }
 

@@ -3,6 +3,9 @@
 #include <utility>
 
 namespace belfry::testing {
+namespace {
+constexpr std::size_t kMostAtOnce = 4096;  // As Belfry's.
+}  // namespace
 
 absl::StatusOr<std::optional<std::string>> InMemoryFakeStorage::Get(std::string_view key) {
   MutexLock lock(&mutex_);
@@ -44,6 +47,9 @@ absl::Status InMemoryFakeStorage::Apply(const StorageBatch& batch) {
   {
     MutexLock lock(&mutex_);
     if (failure_ && until_failure_ > 0) return ApplyOneByOne(batch);
+    if (batch.operations().size() > kMostAtOnce) {
+      return absl::ResourceExhaustedError("a batch may have 4096 operations and 4096 events");
+    }
     if (absl::Status status = CheckWrites(batch); !status.ok()) return status;
     for (const StorageBatch::Operation& operation : batch.operations()) Change(operation);
   }
