@@ -142,8 +142,10 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     if (route == nullptr) return UnsupportedPath();
     if (route->TellsCreates()) {
       const absl::StatusOr<bool> exists = Exists(*route, captures, request);
-      if (!exists.ok()) return exists.status();
-      if (!*exists) request.operation = "create";
+      // "Not found" tells nothing, as hosts read it: then it is an update.
+      const bool unknown = !exists.ok() && ToError(exists.status()).http_status == 404;
+      if (!exists.ok() && !unknown) return exists.status();
+      if (exists.ok() && !*exists) request.operation = "create";
     }
     return HandleOn(*route, captures, request);
   }

@@ -81,7 +81,7 @@ void PluginServer::Stop(std::chrono::milliseconds grace) {
   options_.stdio->Stop();
   server_->Shutdown(std::chrono::system_clock::now() + grace);
   server_->Wait();
-  for (auto& [id, instance] : instances_.RemoveAll()) instance->engine().Cleanup();
+  for (auto& [id, instance] : instances_.RemoveAll()) instance->Cleanup();
   server_.reset();
 }
 

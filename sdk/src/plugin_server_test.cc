@@ -44,6 +44,12 @@ void DefineWrites(SecretsEngine& engine) {
       .ExistsIf([](Request&) -> absl::StatusOr<bool> {
         return absl::InvalidArgumentError("ask for something else");
       });
+  engine.Path("lost", "Finds nothing to tell by.")
+      .OnCreate(Answering("create"))
+      .OnUpdate(Answering("update"))
+      .ExistsIf([](Request&) -> absl::StatusOr<bool> {
+        return absl::NotFoundError("the role is missing");
+      });
   engine.Path("either", "Need not know.")
       .OnWrite(Answering("write"))
       .Upserts()
@@ -382,6 +388,7 @@ TEST_F(PluginServerTest, AWriteFindsOutWhatItIsWhereAHandlerMustKnow) {
   EXPECT_EQ(Write("told/new"), R"({"did":"create"})");
   EXPECT_EQ(Write("told/old"), R"({"did":"update"})");
   EXPECT_EQ(Write("either"), R"({"did":"write"})");
+  EXPECT_EQ(Write("lost"), R"({"did":"update"})");
   EXPECT_EQ(Write("unsure"), "not told: ask for something else");
   EXPECT_EQ(Write("nowhere"), "unsupported path");
   EXPECT_EQ(Write("told/old", "delete"), "a write is an update");

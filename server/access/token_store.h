@@ -32,8 +32,8 @@ std::string_view ReasonOf(TokenEnd end);
 // for storage, the others may.
 class TokenStore {
  public:
-  // Called when a token ends, on the thread that ends it, before that call or any other that finds
-  // the token gone returns. Must not call the store, and not block for long.
+  // Called when a token ends, on the thread that ends it, before that call or any other revocation
+  // by id returns. Must not call the store, and not block for long.
   using Ended = std::function<void(TokenEnd)>;
   using TokenPtr = std::shared_ptr<const LiveToken>;
   // Called with each token that ends, on the thread that ends it, before that call returns. It may

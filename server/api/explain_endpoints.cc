@@ -1,6 +1,5 @@
 #include "server/api/explain_endpoints.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -153,10 +152,7 @@ bool EmitsEvents(const mounts::Mount& mount, std::string_view type) {
 
 // Whoever may do something in a mount may know that it is there.
 bool MayKnow(const access::Acl& acl, std::string_view mount) {
-  const std::vector<const access::MergedRule*> rules = acl.RulesInto(mount);
-  return acl.root() || std::any_of(rules.begin(), rules.end(), [](const auto* rule) {
-           return access::GrantsSomething(rule->rule);
-         });
+  return acl.root() || acl.ReachesInto(mount);
 }
 
 std::string MountText(const access::Acl& acl, const mounts::Mount& mount, std::string_view type) {

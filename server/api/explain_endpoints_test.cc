@@ -161,6 +161,14 @@ TEST_F(ExplainTest, AMountThatTheTokenMayNotKnowOfIsNotNamed) {
   EXPECT_EQ(Event("kv*", "nowhere/x", "root").at("mount"), "");
 }
 
+TEST_F(ExplainTest, AMountWhoseEveryPathIsDeniedIsNotNamedThoughAPatternThatGrantsReachesIt) {
+  WritePolicy("team",
+              "path \"oth*\" { capabilities = [\"read\"] }\n"
+              "path \"other*\" { capabilities = [\"deny\"] }\n");
+  const std::string token = Create({.policies = {"app", "team"}});
+  EXPECT_EQ(Event("kv*", "other/data/x", token).at("mount"), "");
+}
+
 TEST_F(ExplainTest, TheOfferedLinesGrantWhatWasAskedFor) {
   for (const char* path :
        {"secret/data/x", "secret/metadata/x", "secret/delete/app/x", "other/x"}) {

@@ -106,6 +106,11 @@ bool OutgoingQueue::Overflowed() const {
   return overflowed_;
 }
 
+bool OutgoingQueue::Ended() const {
+  MutexLock lock(&mutex_);
+  return end_reason_.has_value();
+}
+
 std::optional<std::string> OutgoingQueue::EndReason() const {
   MutexLock lock(&mutex_);
   return end_reason_;

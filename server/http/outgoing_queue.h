@@ -51,6 +51,8 @@ class OutgoingQueue final : public api::Subscriber {
   void End(std::string_view reason) override;
   void AwaitSending() override;
 
+  // Whether End was called: nothing of it may leave that has not begun to.
+  bool Ended() const;
   // The next frames, oldest first: at most `max_frames` of them, and no further one once they have
   // `max_bytes`. They count as waiting until they are released, sent or not.
   std::vector<Item> Take(std::size_t max_frames, std::size_t max_bytes);

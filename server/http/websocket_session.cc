@@ -234,8 +234,12 @@ std::ptrdiff_t WebSocketSession::JudgeAndSend() {
 // frame.
 void WebSocketSession::DropForbidden() {
   const std::uint64_t version = judge_->Refresh();
-  const auto is_judged = [version](const OutgoingFrame& frame) {
-    return frame.judged_at == version;
+  const bool ended = queue_->Ended();
+  const auto is_judged = [version, ended](const OutgoingFrame& frame) {
+    return !ended && frame.judged_at == version;
+  };
+  const auto is_allowed = [this, ended](const OutgoingFrame& frame) {
+    return !ended && judge_->Allows(frame.payload->path, frame.payload->type);
   };
   if (std::all_of(batch_.begin(), batch_.end(), is_judged)) return;
   std::size_t begin = batch_head_.size();
@@ -244,7 +248,7 @@ void WebSocketSession::DropForbidden() {
     OutgoingFrame& frame = batch_[i];
     const std::size_t size = frame.size();
     const bool begun = std::exchange(begin, begin + size) < batch_sent_;
-    if (!is_judged(frame) && !begun && !judge_->Allows(frame.payload->path, frame.payload->type)) {
+    if (!is_judged(frame) && !begun && !is_allowed(frame)) {
       batch_size_ -= size;
       queue_->Release(1, frame.payload->bytes.size());
       context_->frames_dropped.Increment();
