@@ -381,7 +381,6 @@ Result KvV2::AddVersion(Request& request, const std::string& key, const KeyPlace
 
   StorageBatch batch;
   VersionedStore::PutData(place, number, data, batch);
-  VersionedStore::PutMetadata(place, metadata, batch);
   const std::string path = "data/" + key;
   batch.Tell(event,
              {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
@@ -403,7 +402,6 @@ Result KvV2::DeleteLatest(Request& request, const std::string& key) {
   latest->deleted_by = By(request, "delete");
   metadata->last_updated_by = latest->deleted_by;
   StorageBatch batch;
-  VersionedStore::PutMetadata(place, *metadata, batch);
   batch.Tell("kv-v2/data-delete",
              {.path = "data/" + key, .modified = true, .extra = VersionFields(*metadata)});
   BELFRY_RETURN_IF_ERROR(store_.Apply(request.storage(), place, &*metadata, batch));
@@ -432,7 +430,6 @@ Result KvV2::ChangeVersions(Request& request, const std::string& key, const Vers
   if (event.restores_data) told.data_path = "data/" + key;
   told.extra[event.versions_field] = ListText(versions);
   StorageBatch batch;
-  VersionedStore::PutMetadata(place, *metadata, batch);
   batch.Tell("kv-v2/" + operation, std::move(told));
   const absl::Status status =
       store_.Apply(request.storage(), place, &*metadata, std::move(batch), destroyed);
@@ -481,7 +478,6 @@ absl::Status KvV2::StoreMetadata(Request& request, const std::string& key, const
                                  const KeyMetadata& metadata, const char* event) {
   const std::string path = "metadata/" + key;
   StorageBatch batch;
-  VersionedStore::PutMetadata(place, metadata, batch);
   batch.Tell(event, {.path = path, .data_path = path, .modified = true});
   return store_.Apply(request.storage(), place, &metadata, batch);
 }
@@ -541,7 +537,6 @@ Result KvV2::DeleteMetadata(Request& request, const std::string& key) {
                           store_.LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NoContent();
   StorageBatch batch;
-  batch.Delete(place.metadata);
   batch.Tell("kv-v2/metadata-delete", {.path = "metadata/" + key, .modified = true});
   Response response = Response::NoContent();
   const absl::Status status = store_.Apply(request.storage(), place, nullptr, std::move(batch),

@@ -36,6 +36,11 @@ absl::StatusOr<std::optional<KeyMetadata>> VersionedStore::LoadMetadata(Storage&
 absl::Status VersionedStore::Apply(Storage& storage, const KeyPlace& place,
                                    const KeyMetadata* metadata, StorageBatch batch,
                                    const std::vector<std::int64_t>& gone) {
+  if (metadata == nullptr) {
+    batch.Delete(place.metadata);
+  } else {
+    PutMetadata(place, *metadata, batch);
+  }
   std::size_t next = 0;
   const auto delete_some = [&](StorageBatch& some) {
     for (std::size_t left = kMostDeletes; left > 0 && next < gone.size(); --left, ++next) {
@@ -45,7 +50,6 @@ absl::Status VersionedStore::Apply(Storage& storage, const KeyPlace& place,
   delete_some(batch);
   const std::uint64_t before = known_.now();
   absl::Status status = storage.Apply(batch);
-  // After a failure nobody knows what is stored.
   if (status.ok() && metadata != nullptr) {
     known_.Keep(place.metadata, *metadata, before);
   } else {

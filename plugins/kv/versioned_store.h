@@ -51,9 +51,9 @@ class VersionedStore {
 
   // nullopt: no such key.
   absl::StatusOr<std::optional<KeyMetadata>> LoadMetadata(Storage& storage, const KeyPlace& place);
-  // Storage::Apply for a batch after which the key has this metadata; nullptr: none. The data of
-  // the versions in `gone`, which nobody can reach then, is deleted with it, or after it where that
-  // is more than a host takes at once. Aborted: some of that is still there.
+  // Adds the key's new metadata to the batch (nullptr: it has none any more) and applies it. The
+  // data of the versions in `gone`, which nobody can reach then, is deleted with it, or after it
+  // where that is more than a host takes at once. Aborted: some of that is still there.
   absl::Status Apply(Storage& storage, const KeyPlace& place, const KeyMetadata* metadata,
                      StorageBatch batch, const std::vector<std::int64_t>& gone = {});
   // Where metadata is stored, it is read anew.

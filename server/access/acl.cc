@@ -183,6 +183,11 @@ Verdict VerdictOn(const PathRule& rule, const Question& question) {
   return allowed ? Verdict::kGranted : Verdict::kParameters;
 }
 
+// Whether it allows anything at all.
+bool GrantsSomething(const PathRule& rule) {
+  return !rule.capabilities.empty() && !rule.capabilities.Has(Capability::kDeny);
+}
+
 }  // namespace
 
 bool NeedsSudo(std::string_view path) {
@@ -202,10 +207,6 @@ bool Covers(const PathRule& rule, std::string_view folder) {
 
 bool Outranks(const PathRule& rule, const PathRule& other) {
   return Priority(rule) > Priority(other);
-}
-
-bool GrantsSomething(const PathRule& rule) {
-  return !rule.capabilities.empty() && !rule.capabilities.Has(Capability::kDeny);
 }
 
 Verdict VerdictOnEvents(const PathRule& rule, std::string_view type) {

@@ -68,8 +68,6 @@ bool NeedsSudo(std::string_view path);
 std::string PatternOf(const PathRule& rule);
 // Whether the pattern matches every path that begins with `folder`, which ends in '/'.
 bool Covers(const PathRule& rule, std::string_view folder);
-// Whether it allows anything at all.
-bool GrantsSomething(const PathRule& rule);
 // Whether one of two patterns that match the same path decides rather than the other.
 bool Outranks(const PathRule& rule, const PathRule& other);
 

@@ -193,10 +193,15 @@ std::shared_ptr<const void> PolicyStore::Watch(std::function<void()> changed) {
 }
 
 void PolicyStore::TellWatchers() {
-  MutexLock lock(&watchers_mutex_);
-  for (const auto& weak : watchers_) {
-    if (const std::shared_ptr<std::function<void()>> changed = weak.lock()) (*changed)();
+  // Not told under the lock: whoever begins to watch meanwhile need not wait.
+  std::vector<std::shared_ptr<std::function<void()>>> watchers;
+  {
+    MutexLock lock(&watchers_mutex_);
+    for (const auto& weak : watchers_) {
+      if (auto changed = weak.lock()) watchers.push_back(std::move(changed));
+    }
   }
+  for (const auto& changed : watchers) (*changed)();
 }
 
 }  // namespace belfry::access

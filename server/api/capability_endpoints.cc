@@ -31,7 +31,7 @@ std::variant<access::Identity, HttpResponse> OwnerOfAccessor(const Dependencies&
                                                              const std::string& accessor) {
   if (accessor.empty()) return ErrorAnswer(400, "missing accessor");
   access::TokenStore::TokenPtr token = dependencies.tokens->FindByAccessor(accessor);
-  if (token == nullptr) return ErrorAnswer(400, OneError("invalid accessor"));
+  if (token == nullptr) return UnknownAccessor();
   return access::IdentityOf(std::move(token));
 }
 

@@ -116,10 +116,6 @@ struct Asked {
   Sight sight = Sight::kOwn;
 };
 
-HttpResponse UnknownAccessor() {
-  return ErrorAnswer(400, OneError("invalid accessor"));
-}
-
 std::variant<Asked, HttpResponse> Parse(const Dependencies& dependencies, const Call& call) {
   const Fields fields(call.data);
   Asked asked{.type = std::string(WithoutPrefix(call.path.substr(kExplain.size()), "/")),

@@ -58,6 +58,10 @@ HttpResponse UnsupportedOperation() {
   return ErrorAnswer(405, OneError("unsupported operation"));
 }
 
+HttpResponse UnknownAccessor() {
+  return ErrorAnswer(400, OneError("invalid accessor"));
+}
+
 HttpResponse Denied() {
   return ErrorAnswer(403, OneError("permission denied"));
 }

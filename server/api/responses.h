@@ -34,6 +34,8 @@ HttpResponse UnsupportedOperation();
 
 // 403, as for a token that is valid but may not.
 HttpResponse Denied();
+// The accessor that a request names is nobody's.
+HttpResponse UnknownAccessor();
 
 // 403, as for a token that there is not, or not any more. Clients log in again when they read it.
 HttpResponse InvalidToken();

@@ -64,10 +64,6 @@ std::variant<Named, HttpResponse> ByAccessor(const Dependencies& dependencies, c
   return Named{.token = dependencies.tokens->FindByAccessor(accessor)};
 }
 
-HttpResponse UnknownAccessor() {
-  return ErrorAnswer(400, OneError("invalid accessor"));
-}
-
 void WarnOfMissingPolicies(const Dependencies& dependencies, const TokenEntry& entry,
                            std::vector<std::string>* warnings) {
   for (const std::string& policy : entry.policies) {

@@ -12,10 +12,12 @@
 
 namespace belfry::http {
 
-RawClient::RawClient(std::uint16_t port) {
+RawClient::RawClient(std::uint16_t port, int receive_buffer) {
   socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const timeval patience{20, 0};
   ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  if (receive_buffer > 0)
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
@@ -75,6 +77,10 @@ RawClient::Response RawClient::ReadResponse(Body body) {
   response.body = received_.substr(0, length);
   received_.erase(0, length);
   return response;
+}
+
+bool RawClient::AwaitBytes() {
+  return Need(1);
 }
 
 std::optional<RawClient::Frame> RawClient::ReadFrame() {

@@ -11,7 +11,8 @@ namespace belfry::http {
 // longer than 20 s counts as the end of the connection. Not thread-safe.
 class RawClient {
  public:
-  explicit RawClient(std::uint16_t port);
+  // `receive_buffer`: as SO_RCVBUF, in bytes; 0: the system's.
+  explicit RawClient(std::uint16_t port, int receive_buffer = 0);
   ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
@@ -36,6 +37,8 @@ class RawClient {
     std::string payload;
   };
   std::optional<Frame> ReadFrame();
+  // Waits until something comes; false when the connection has ended.
+  bool AwaitBytes();
   // A masked frame.
   bool SendFrame(int opcode, std::string_view payload);
 

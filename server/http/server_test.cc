@@ -494,6 +494,18 @@ TEST_F(ServerTest, SubscriberThatIsEndedGetsTheReasonAndNothingThatWaited) {
   EXPECT_EQ(received + dropped.Value(), std::uint64_t{kMoreThanTheNetworkTakes});
 }
 
+TEST_F(ServerTest, OfABatchUnderWayNoFrameBeginsAfterTheEndThoughItWasAllowed) {
+  // More than the network takes of it, and less than a batch: the second frame waits beside it.
+  api_.early_frames = {Text(std::string(250'000, 's')), Text("second")};
+  Start();
+  RawClient client(server_->Port(), 4096);
+  ASSERT_EQ(Upgrade(client).status, 101);
+  ASSERT_TRUE(client.AwaitBytes());
+  api_.Sink(0)->End("permission was taken away");
+  EXPECT_EQ(client.ReadFrame().value().payload.size(), 250'000u);
+  EXPECT_EQ(CloseText(client.ReadFrame().value()), "1000 permission was taken away");
+}
+
 TEST_F(ServerTest, WhatIsForbiddenMeanwhileIsNotSentAndTheRestIs) {
   options_.limits.max_queued_bytes = 1 << 30;
   Start();
