@@ -123,6 +123,34 @@ TEST_F(KvBatchesTest, OfAWriteThatFailsNoHalfIsSeen) {
   EXPECT_EQ(Data("a", 2), R"({"v":3})");
 }
 
+// A batch that was stored, though the plugin heard otherwise, after it has read anew.
+TEST_F(KvBatchesTest, AChangeThatMayYetBeDoneIsSeenWhenItIs) {
+  ASSERT_TRUE(Write("a", 1).ok());
+  const std::string place = Stored("fake-host/v2/metadata/")[0];
+  const std::string first = **host_->storage().Get(place);
+  ASSERT_TRUE(Write("a", 2).ok());
+  const std::string late = **host_->storage().Get(place);
+  ASSERT_EQ(host_->storage().Put(place, first), absl::OkStatus());
+  host_->storage().FailAfter(kBeforeTheBatch, absl::DeadlineExceededError("too slow"));
+  EXPECT_THAT(Write("a", 2), FailsWith(absl::StatusCode::kDeadlineExceeded, "too slow"));
+  EXPECT_EQ(Data("a"), R"({"v":1})");
+  ASSERT_EQ(host_->storage().Put(place, late), absl::OkStatus());
+  EXPECT_EQ(Data("a"), R"({"v":2})");
+  EXPECT_EQ(Write("a", 3)->data().at("version").Dump(), "3");
+}
+
+TEST_F(KvBatchesTest, AConfigurationThatMayYetBeStoredIsSeenWhenItIs) {
+  ASSERT_THAT(host_->Write("config", {{"max_versions", 3}}), IsNoContent());
+  const std::string late = **host_->storage().Get("fake-host/v2/config");
+  ASSERT_EQ(host_->storage().Delete("fake-host/v2/config"), absl::OkStatus());
+  host_->storage().FailAfter(1, absl::UnavailableError("gone"));
+  EXPECT_THAT(host_->Write("config", {{"max_versions", 3}}),
+              FailsWith(absl::StatusCode::kUnavailable, "gone"));
+  EXPECT_EQ(host_->Read("config")->data().at("max_versions").Dump(), "0");
+  ASSERT_EQ(host_->storage().Put("fake-host/v2/config", late), absl::OkStatus());
+  EXPECT_EQ(host_->Read("config")->data().at("max_versions").Dump(), "3");
+}
+
 TEST_F(KvBatchesTest, AWriteStandsWhenAnOldVersionCannotBeDeleted) {
   ASSERT_THAT(host_->Write("metadata/a", {{"max_versions", 1}}), IsNoContent());
   ASSERT_TRUE(Write("a", 1).ok());

@@ -22,10 +22,10 @@ absl::StatusOr<MountConfig> ConfigStore::Load(Storage& storage) {
     if (kept_) return *kept_;
   }
   const std::unique_lock lock(mutex_);
-  if (!kept_) {
-    BELFRY_ASSIGN_OR_RETURN(kept_, Read(storage, path_));
-  }
-  return *kept_;
+  if (kept_) return *kept_;
+  BELFRY_ASSIGN_OR_RETURN(const MountConfig config, Read(storage, path_));
+  if (!doubtful_) kept_ = config;
+  return config;
 }
 
 absl::Status ConfigStore::Change(Storage& storage, absl::FunctionRef<void(MountConfig&)> change,
@@ -38,9 +38,10 @@ absl::Status ConfigStore::Change(Storage& storage, absl::FunctionRef<void(MountC
   StorageBatch batch;
   batch.Put(path_, EncodeValue(config.ToJson()));
   batch.Tell(std::move(told.type), std::move(told.metadata));
-  BELFRY_RETURN_IF_ERROR(storage.Apply(batch));
-  kept_ = config;
-  return absl::OkStatus();
+  const absl::Status status = storage.Apply(batch);
+  if (status.ok()) kept_ = config;
+  if (status.ok() || MayYetBeDone(status)) doubtful_ = !status.ok();
+  return status;
 }
 
 void ConfigStore::Invalidate(std::string_view key) {

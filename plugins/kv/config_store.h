@@ -31,7 +31,9 @@ class ConfigStore {
   const std::string path_;
   // Held while storage is asked, so that nobody keeps what another has just changed.
   std::shared_mutex mutex_;
-  std::optional<MountConfig> kept_;  // Guarded by mutex_.
+  // Guarded by mutex_.
+  std::optional<MountConfig> kept_;
+  bool doubtful_ = false;  // The last change may yet be done: what is read is not kept.
 };
 
 }  // namespace belfry::kv

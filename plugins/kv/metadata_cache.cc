@@ -30,9 +30,21 @@ void MetadataCache::Keep(const std::string& place, const KeyMetadata& metadata,
   const std::lock_guard lock(mutex_);
   old_.erase(place);
   young_.erase(place);
-  if (since == invalidations_ && metadata.versions.size() <= kMostVersions) {
+  const bool sure = since == invalidations_ && !doubtful_.contains(place);
+  if (sure && doubtful_.size() < most_ && metadata.versions.size() <= kMostVersions) {
     Insert(place, std::move(copy));
   }
+}
+
+void MetadataCache::Doubt(const std::string& place) {
+  Forget(place);
+  const std::lock_guard lock(mutex_);
+  if (doubtful_.size() < most_) doubtful_.insert(place);
+}
+
+void MetadataCache::Settle(const std::string& place) {
+  const std::lock_guard lock(mutex_);
+  doubtful_.erase(place);
 }
 
 void MetadataCache::Insert(const std::string& place, std::shared_ptr<const KeyMetadata> metadata) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "plugins/kv/key_metadata.h"
 
@@ -31,6 +32,10 @@ class MetadataCache {
   // What storage held, or holds now, at `place`; forgotten if anything was invalidated since.
   void Keep(const std::string& place, const KeyMetadata& metadata, std::uint64_t since);
   void Forget(const std::string& place);
+  // A change of it failed in a way that leaves open whether it has been done, or is yet to be.
+  // Until a change of it has succeeded (Settle), what storage holds there is not kept.
+  void Doubt(const std::string& place);
+  void Settle(const std::string& place);
   // Another node has changed what is stored there.
   void Invalidate(std::string_view place);
 
@@ -46,6 +51,8 @@ class MetadataCache {
   Map young_;
   Map old_;
   std::uint64_t invalidations_ = 0;
+  // While as many are in doubt as may be kept, nothing is kept at all.
+  std::unordered_set<std::string> doubtful_;
 };
 
 }  // namespace belfry::kv

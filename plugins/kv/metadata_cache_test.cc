@@ -57,6 +57,27 @@ TEST_F(MetadataCacheTest, WhatWasReadBeforeAnInvalidationIsNotKept) {
   EXPECT_EQ(Find("b"), -1);
 }
 
+TEST_F(MetadataCacheTest, WhatIsInDoubtIsNotKeptUntilItIsSettled) {
+  Keep("a", 1);
+  cache_.Doubt("a");
+  EXPECT_EQ(Find("a"), -1);
+  Keep("a", 1);
+  EXPECT_EQ(Find("a"), -1);
+  Keep("b", 1);
+  EXPECT_EQ(Find("b"), 1);
+  cache_.Settle("a");
+  Keep("a", 2);
+  EXPECT_EQ(Find("a"), 2);
+}
+
+TEST_F(MetadataCacheTest, WhileMuchIsInDoubtNothingIsKept) {
+  for (const char* place : {"a", "b", "c"}) cache_.Doubt(place);
+  for (const char* place : {"a", "c", "d"}) {
+    Keep(place, 1);
+    EXPECT_EQ(Find(place), -1) << place;
+  }
+}
+
 TEST_F(MetadataCacheTest, KeysWithManyVersionsAreNotKept) {
   KeyMetadata metadata = At(1);
   for (std::size_t i = 1; i <= MetadataCache::kMostVersions; ++i) metadata.versions[i];

@@ -20,4 +20,9 @@ std::string EncodeValue(const Json& value) {
   return kFormat + value.Dump();
 }
 
+bool MayYetBeDone(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsCancelled(status);
+}
+
 }  // namespace belfry::kv

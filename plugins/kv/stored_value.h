@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "belfry/json.h"
 #include "belfry/storage.h"
@@ -15,6 +16,9 @@ namespace belfry::kv {
 // what it cannot read.
 
 std::string EncodeValue(const Json& value);
+// Whether a change that ended so may have been stored all the same, or may be yet: what is read
+// now must not be kept. (Storage::Apply)
+bool MayYetBeDone(const absl::Status& status);
 // nullopt: no such key. DataLoss when the value has another format.
 absl::StatusOr<std::optional<Json>> LoadValue(Storage& storage, std::string_view key);
 

@@ -50,11 +50,13 @@ absl::Status VersionedStore::Apply(Storage& storage, const KeyPlace& place,
   delete_some(batch);
   const std::uint64_t before = known_.now();
   absl::Status status = storage.Apply(batch);
-  if (status.ok() && metadata != nullptr) {
-    known_.Keep(place.metadata, *metadata, before);
+  if (MayYetBeDone(status)) {
+    known_.Doubt(place.metadata);
   } else {
     known_.Forget(place.metadata);
   }
+  if (status.ok()) known_.Settle(place.metadata);
+  if (status.ok() && metadata != nullptr) known_.Keep(place.metadata, *metadata, before);
   while ((status.ok() || absl::IsAborted(status)) && next < gone.size()) {
     StorageBatch rest;
     delete_some(rest);

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <barrier>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "proto/belfry/v1/backend.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
+#include "sdk/src/stop_signal.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/host_server.h"
 #include "sdk/src/testing/scratch_directory.h"
@@ -56,8 +59,28 @@ void DefineWrites(SecretsEngine& engine) {
       .ExistsIf([](Request&) -> absl::StatusOr<bool> { return absl::InternalError("was asked"); });
 }
 
+std::atomic<bool> works_in_background = false;
+std::atomic<bool> was_cleaned_up_meanwhile = false;
+
+// Works until it is stopped.
+void DefineHooks(SecretsEngine& engine) {
+  engine.InBackground([](HookContext& context) -> absl::Status {
+    works_in_background = true;
+    StopSignal stopped;
+    const std::stop_callback on_stop(context.stop, [&stopped] { stopped.Request(); });
+    stopped.Wait();
+    works_in_background = false;
+    return absl::CancelledError("stopped");
+  });
+  engine.OnCleanup([](HookContext&) {
+    was_cleaned_up_meanwhile = works_in_background.load();
+    return absl::OkStatus();
+  });
+}
+
 void Define(SecretsEngine& engine) {
   DefineWrites(engine);
+  DefineHooks(engine);
   engine.Path("kept/{name}", "What storage holds.")
       .OnRead([](Request& request) -> Result {
         const auto value = request.storage().Get(request.path());
@@ -392,6 +415,19 @@ TEST_F(PluginServerTest, AWriteFindsOutWhatItIsWhereAHandlerMustKnow) {
   EXPECT_EQ(Write("unsure"), "not told: ask for something else");
   EXPECT_EQ(Write("nowhere"), "unsupported path");
   EXPECT_EQ(Write("told/old", "delete"), "a write is an update");
+}
+
+TEST_F(PluginServerTest, WorkInTheBackgroundHasEndedWhenAMountIsCleanedUp) {
+  Start();
+  Mount(1, "mount0001");
+  grpc::ClientContext context;
+  context.AddMetadata("multiplex_id", "mount0001");
+  pb::InitializeReply reply;
+  ASSERT_TRUE(backend_->Initialize(&context, {}, &reply).ok());
+  while (!works_in_background) std::this_thread::yield();
+  was_cleaned_up_meanwhile = true;
+  server_->Stop(std::chrono::milliseconds(500));
+  EXPECT_FALSE(was_cleaned_up_meanwhile);
 }
 
 TEST_F(PluginServerTest, ThreadsStayForTheNextRequest) {
