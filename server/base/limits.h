@@ -25,11 +25,18 @@ struct Limits {
   std::size_t max_queued_bytes = 8 * 1024 * 1024;
   absl::Duration ping_interval = absl::Seconds(30);
 
+  // A subscription's namespace patterns; its type may be as long as an event's.
+  std::size_t max_namespace_patterns = 64;
+  std::size_t max_namespace_pattern_bytes = 256;
+
   // A subscriber's filter. Each regular expression may be compiled to that much memory.
   std::size_t max_filter_bytes = 16 * 1024;
   int max_filter_depth = 100;  // Of parentheses and "not".
   int max_filter_regexes = 8;
   std::int64_t max_filter_regex_memory_bytes = 256 * 1024;
+
+  // What is kept of compiled policies, in bytes; the least recently used go first.
+  std::size_t max_rule_cache_bytes = 32 * 1024 * 1024;
 
   // HTTP.
   std::size_t max_request_body_bytes = 32 * 1024 * 1024;
@@ -37,6 +44,14 @@ struct Limits {
   // headers.
   std::size_t max_request_header_bytes = 1024 * 1024;
   absl::Duration max_request_duration = absl::Seconds(90);
+  // A decoded path with its parts between slashes; beyond, the answer is 400. An event names the
+  // path twice and must stay below max_event_bytes.
+  std::size_t max_request_path_bytes = 8 * 1024;
+  std::size_t max_request_path_segments = 256;
+  // Of one question about capabilities.
+  std::size_t max_capability_paths = 512;
+  // Connections of clients; 0: what RLIMIT_NOFILE leaves room for.
+  std::size_t max_connections = 0;
 
   // Leases. Of one mount, so many are revoked at once; what fails is tried again after a delay that
   // doubles from the one to the other.
@@ -48,6 +63,16 @@ struct Limits {
   absl::Duration plugin_start_timeout = absl::Seconds(60);
   absl::Duration plugin_stop_timeout = absl::Seconds(2);
   std::size_t max_plugin_log_line_bytes = 64 * 1024;
+  // What one plugin may write to its log, each second and at once; the rest is counted and dropped.
+  std::size_t max_plugin_log_bytes_per_second = 256 * 1024;
+  std::size_t max_plugin_log_burst_bytes = 1024 * 1024;
+  // Plugins being started at the same time, and requests that wait for one restart.
+  std::size_t max_plugin_starts_at_once = 16;
+  std::size_t max_requests_queued_per_plugin = 1024;
+  // A plugin that does not answer a health check for so long is stopped.
+  absl::Duration plugin_probe_timeout = absl::Seconds(2);
+  // From the signal to the end of the server, however many plugins do not answer.
+  absl::Duration server_stop_timeout = absl::Seconds(10);
   // Between the starts of a plugin that crashes before it answers anything: doubled from the one to
   // the other.
   absl::Duration plugin_min_restart_delay = absl::Milliseconds(250);
