@@ -1,24 +1,13 @@
-"""belfry_library and its kin in the shape of cmake/BelfryRules.cmake, over the system's libraries.
+"""belfry_library and the other rules of cmake/BelfryRules.cmake, over the system's libraries, which are linked as a whole.
 
-Dependencies bear the names that CMake gives them: ":wire" is ours, "absl::strings" the system's. tests/checks/bazel_parity.py compares both.
+build_files.py writes the calls; build.sh writes system.bzl.
 """
 
-load("//:system.bzl", "LINKOPTS")
+load("//:system.bzl", "LINKOPTS", "VERSION")
 
-_PACKAGES = {
-    "base_mutex": "//server/base",
-    "base_text": "//server/base",
-    "notes": "//plugins/notes",
-    "proto": "//proto",
-}
+_COPTS = ["-std=c++20", "-DBELFRY_VERSION=\\\"%s\\\"" % VERSION]
 
-def _labels(deps):
-    """Labels of our targets; the system's libraries are linked as a whole, and come with LINKOPTS."""
-    return [_PACKAGES.get(dep[1:], "//sdk") + dep for dep in deps if dep.startswith(":")]
-
-_COPTS = ["-std=c++20"]
-
-def belfry_library(name, srcs = [], hdrs = [], deps = [], private_deps = []):
+def belfry_library(name, srcs = [], hdrs = [], defines = [], deps = []):
     native.cc_library(
         name = name,
         srcs = srcs,
@@ -26,11 +15,12 @@ def belfry_library(name, srcs = [], hdrs = [], deps = [], private_deps = []):
         copts = _COPTS,
         includes = ["include"] if native.package_name() == "sdk" else [],
         linkopts = LINKOPTS,
-        deps = _labels(deps + private_deps),
+        defines = defines,
+        deps = deps,
     )
 
 def belfry_binary(name, srcs, deps = []):
-    native.cc_binary(name = name, srcs = srcs, copts = _COPTS, deps = _labels(deps))
+    native.cc_binary(name = name, srcs = srcs, copts = _COPTS, deps = deps)
 
 def belfry_test(name, srcs, deps = []):
     native.cc_test(
@@ -38,7 +28,7 @@ def belfry_test(name, srcs, deps = []):
         srcs = srcs,
         copts = _COPTS,
         linkopts = ["-lgmock", "-lgtest", "-lgtest_main"],
-        deps = _labels(deps),
+        deps = deps,
     )
 
 def belfry_proto(name, protos):

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the SDK and plugins/notes with Debian's Bazel, without a network, and runs their tests. `./dev bazel` calls it.
+# Builds every room with Debian's Bazel, without a network, and runs the tests that need nothing else. `./dev bazel` calls it.
+# usage: build.sh [TARGET...]   only these are built then, for instance //sdk/... or //plugins/notes:all, and only their tests run
 #
 # The BUILD files here stand beside nobody's sources: they and the sources are brought together in build/bazel, by symbolic links.
 set -euo pipefail
@@ -9,18 +10,16 @@ workspace=$project/build/bazel
 
 rm -rf "$workspace"
 mkdir -p "$workspace/rules_cc/cc"
-find . -name BUILD | while read -r file; do
-  package=$(dirname "$file")
-  mkdir -p "$workspace/$package"
-  cp -rs "$project/$package/." "$workspace/$package/"
-  ln -s "$PWD/$package/BUILD" "$workspace/$package/BUILD"
-done
+find . -name BUILD -printf '%P\n' | cut -d/ -f1 | sort -u | while read -r folder; do cp -rs "$project/$folder" "$workspace/$folder"; done
+find . -name BUILD | while read -r file; do ln -s "$PWD/$file" "$workspace/$file"; done
 ln -s "$PWD/belfry.bzl" "$workspace/belfry.bzl"
 touch "$workspace/BUILD"
 echo 'workspace(name = "belfry")' >"$workspace/WORKSPACE"
 {
+  echo "VERSION = \"$(sed -n 's/^project(belfry VERSION \([0-9.]*\).*/\1/p' ../CMakeLists.txt)\""
   echo 'LINKOPTS = ['
-  for option in $(pkg-config --libs grpc++ protobuf absl_status absl_statusor absl_strings absl_time re2 libcrypto) -lgrpc++_reflection -lboost_json -lpthread; do
+  for option in $(pkg-config --libs grpc++ protobuf absl_status absl_statusor absl_strings absl_str_format absl_time re2 openssl spdlog \
+    prometheus-cpp-core) -lgrpc++_reflection -lboost_json -lboost_program_options -lpthread; do
     echo "    \"$option\","
   done
   echo ']'
@@ -44,19 +43,18 @@ echo 'filegroup(name = "coverage_report_generator", visibility = ["//visibility:
 
 share=/usr/share/bazel
 cd "$workspace"
-overrides=(
+options=(
   --override_repository=rules_cc="$workspace/rules_cc"
   --override_repository=remote_coverage_tools="$workspace/remote_coverage_tools"
   --override_repository=rules_java=$share/rules/java
   --override_repository=rules_proto=$share/rules/proto
   --override_repository=platforms=$share/tools/platforms
   --override_repository=bazel_skylib=$share/tools/skylib
-  --nosandbox_debug
+  --jobs="$(nproc)"
 )
-bazel --batch build "${overrides[@]}" --jobs="$(nproc)" "${@:-//...}"
-if (($# == 0)); then
-  # The path of a Unix socket has 107 characters at most, fewer than Bazel's own folder for tests may have.
-  scratch=$(mktemp -d /tmp/bazel.XXXX)
-  trap 'rm -rf "$scratch"' EXIT
-  bazel --batch test "${overrides[@]}" --jobs="$(nproc)" --test_tmpdir="$scratch" --test_output=errors //...
-fi
+targets=("${@:-//...}")
+bazel --batch build "${options[@]}" "${targets[@]}"
+# The path of a Unix socket has 107 characters at most, fewer than Bazel's own folder for tests may have.
+scratch=$(mktemp -d /tmp/bazel.XXXX)
+trap 'rm -rf "$scratch"' EXIT
+bazel --batch test "${options[@]}" --test_tmpdir="$scratch" --test_output=errors "${targets[@]}"

@@ -53,7 +53,7 @@ class MountInstance final {
   StorageClient hook_storage_;
   std::unique_ptr<EngineInstance> engine_;  // It uses all of the above until it is gone.
   Mutex mutex_;                             // Hosts may ask for the start and the end at once.
-  std::unique_ptr<BackgroundThread> background_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<BackgroundThread> background_ ABSL_PT_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::internal

@@ -80,7 +80,7 @@ TEST_F(StorageTest, WhoReadsMeanwhileSeesAllOrNothing) {
   for (int i = 0; i < 2000; ++i) {
     const std::optional<std::string> x = *storage_->Get("x");
     const std::optional<std::string> y = *storage_->Get("y");
-    if (x) EXPECT_GE(std::stoi(y.value_or("-1")), std::stoi(*x));
+    EXPECT_GE(std::stoi(y.value_or("-1")), std::stoi(x.value_or("-1")));
   }
   stop = true;
   writer.join();

@@ -4,9 +4,9 @@ import dataclasses
 import pathlib
 import re
 
-FOLDERS = ("proto", "sdk", "server", "cli", "plugins", "tests")
+FOLDERS = ("cmake", "proto", "sdk", "server", "cli", "plugins", "tests")
 CALL = re.compile(r"\bbelfry_(library|binary|test|fuzz|proto)\(([^)]*)\)")
-LISTS = {"HDRS", "SRCS", "DEPS", "PRIVATE_DEPS", "PROTOS"}
+LISTS = {"HDRS", "SRCS", "DEPS", "PRIVATE_DEPS", "PROTOS", "DEFINES"}
 WORDS = {"NAME", "OUTPUT", "DIRECTORY", "INCLUDES", "ENVIRONMENT"} | LISTS
 
 
@@ -19,6 +19,7 @@ class Target:
     srcs: list
     deps: list  # ":bus" is ours, other names are not
     private_deps: list
+    defines: list = dataclasses.field(default_factory=list)
 
 
 def below(folder, files):
@@ -48,7 +49,7 @@ def parse(text, folder):
                 values[word].append(token)
         targets.append(Target(kind, values["NAME"][0], folder, below(folder, values.get("HDRS", [])),
                               below(folder, values.get("SRCS", []) + values.get("PROTOS", [])),
-                              values.get("DEPS", []), values.get("PRIVATE_DEPS", [])))
+                              values.get("DEPS", []), values.get("PRIVATE_DEPS", []), values.get("DEFINES", [])))
     return targets
 
 
