@@ -53,6 +53,8 @@ options=(
   --jobs="$(nproc)"
 )
 targets=("${@:-//...}")
+# Whatever is built, every BUILD file must be right.
+bazel --batch build "${options[@]}" --nobuild //...
 bazel --batch build "${options[@]}" "${targets[@]}"
 # The path of a Unix socket has 107 characters at most, fewer than Bazel's own folder for tests may have.
 scratch=$(mktemp -d /tmp/bazel.XXXX)

@@ -4,12 +4,14 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, Lines
 import messages
+import metrics
 from document import read
 from terminal import Terminal
 
@@ -41,11 +43,11 @@ def blocks_of(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_block_has_something_that_tries_it(document):
-    tried = {"README.md", "docs/plugin_guide.md"}
+    tried = {"README.md", "docs/events.md", "docs/plugin_guide.md"}
     for block in read(document, ROOT):
         if block.kind in SHOWN or block.not_run:
             continue
-        assert block.kind in ("cpp", "cmake", "console"), f"{block.place}: nothing tries a {block.kind} block"
+        assert block.file or block.kind in ("cpp", "cmake", "console"), f"{block.place}: nothing tries a {block.kind} block"
         assert document.relative_to(ROOT).as_posix() in tried, f"{block.place}: nothing tries the blocks of this document"
 
 
@@ -87,9 +89,85 @@ def test_the_commands_of_the_readme_run(terminal):
     terminal.await_expected()
 
 
+def test_the_shell_of_the_subscribers_guide_sees_a_change(terminal):
+    ran = 0
+    for block in blocks_of("docs/events.md"):
+        if block.file:
+            (terminal.folder / block.file).write_text(block.text)
+        elif block.kind == "console" and not block.not_run:
+            terminal.run(block)
+            ran += 1
+    assert ran >= 3
+    terminal.await_expected()
+
+
+def go_subscriber(folder):
+    go = os.environ.get("BELFRY_GO") or shutil.which("go")
+    if not go:
+        pytest.skip("needs Go 1.26 (`./dev test` looks for it)")
+    for file in ("go.mod", "go.sum"):
+        shutil.copy(ROOT / "tests/documents/subscriber" / file, folder)
+    subprocess.run([go, "build", "-buildvcs=false", "-o", "subscriber", "."], cwd=folder, check=True)
+    return [folder / "subscriber"]
+
+
+# How each program of the guide is run, once its file is in a folder.
+SUBSCRIBERS = {"subscriber.py": lambda folder: [sys.executable, folder / "subscriber.py"],
+               "main.go": go_subscriber,
+               "subscriber.js": lambda folder: ["node", folder / "subscriber.js"]}
+
+
+@pytest.mark.parametrize("file", SUBSCRIBERS)
+def test_each_subscriber_of_the_guide_sees_a_change(file, server, tmp_path):
+    (program,) = [block for block in blocks_of("docs/events.md") if block.file == file]
+    (tmp_path / file).write_text(program.text)
+    # Where Debian keeps the packages of Node.js.
+    environment = dict(os.environ, VAULT_ADDR=f"http://{server.address}", VAULT_TOKEN="root", NODE_PATH="/usr/share/nodejs")
+    process = subprocess.Popen(SUBSCRIBERS[file](tmp_path), env=environment, text=True, stdout=subprocess.PIPE)
+    try:
+        lines = Lines(process.stdout)
+        lines.until("^connected$")
+        assert server.request("POST", "secret/data/app/db", {"data": {"a": "b"}}).status == 200
+        assert lines.next() == "kv-v2/data-write secret/data/app/db"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_every_program_of_the_subscribers_guide_is_run():
+    programs = [block.file for block in blocks_of("docs/events.md") if block.kind in ("python", "go", "javascript")]
+    assert sorted(programs) == sorted(SUBSCRIBERS)
+
+
+def test_the_metrics_of_the_operations_page_are_those_of_the_sources():
+    _, written, _ = metrics.split(metrics.DOCUMENT.read_text())
+    assert written == metrics.table(), "run python3 tests/documents/metrics.py"
+
+
+def test_every_metric_of_a_running_server_is_on_the_operations_page(server):
+    shown = re.findall(r"^# TYPE (\w+) (\w+)$", server.request("GET", "sys/metrics?format=prometheus").text, re.M)
+    assert shown
+    known = metrics.metrics()
+    for name, kind in shown:
+        assert name in known and known[name][0] == kind
+
+
 def test_the_protocols_appendix_is_what_the_proto_files_say():
     _, written, _ = messages.split(messages.DOCUMENT.read_text())
     assert written == messages.appendix(), "run build/venv/bin/python tests/documents/messages.py"
+
+
+def test_every_test_that_the_threat_model_names_exists():
+    text = (ROOT / "docs/threat_model.md").read_text()
+    named = re.findall(r"`(\w+): (\w+)`", text)
+    assert named
+    files = {file.stem: file.read_text() for ending in ("*.cc", "*.py", "*.go") for top in ("sdk", "server", "cli", "plugins", "tests")
+             for file in (ROOT / top).rglob(ending)}
+    for file, name in named:
+        assert file in files, f"{file}: no such file"
+        assert re.search(rf"\b{name}\b", files[file]), f"{file}: no test {name}"
+    for row in re.findall(r"^\|.*\|$", text, re.M):
+        assert re.match(r"\| (Tries|---)", row) or re.search(r"`\w+: \w+`", row), f"names no test: {row}"
 
 
 def anchors(document):
