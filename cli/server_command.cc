@@ -27,6 +27,7 @@ struct ServerFlags {
   std::string root_token;
   std::string listen_address = "127.0.0.1:8200";
   std::string plugin_directory;
+  std::string periodic_interval = "1m";
   std::string log_level = "info";
 
   void AddTo(Flags* flags) {
@@ -39,6 +40,9 @@ struct ServerFlags {
     flags->Add("dev-plugin-dir",
                "A folder of plugins, looked in before the one beside this program.",
                &plugin_directory);
+    flags->Add("dev-periodic-interval",
+               "How often plugins do what they have planned to do again and again. Default: 1m.",
+               &periodic_interval);
     flags->Add("dev-no-store-token",
                "Accepted and without effect: ~/.vault-token is never written.", &no_store_token);
     flags->Add("log-level", "trace, debug, info, warn or error. Default: info.", &log_level);
@@ -99,6 +103,12 @@ absl::StatusOr<HostConfig> ConfigFrom(const ServerFlags& flags) {
   if (std::find(levels.begin(), levels.end(), flags.log_level) == levels.end()) {
     return absl::InvalidArgumentError(
         Concat("-log-level must be trace, debug, info, warn or error: \"", flags.log_level, "\""));
+  }
+  if (!absl::ParseDuration(flags.periodic_interval, &config.periodic_interval) ||
+      config.periodic_interval <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        Concat("-dev-periodic-interval must be a duration above zero, for example 1m or 10s: \"",
+               flags.periodic_interval, "\""));
   }
   config.log_level = flags.log_level;
   config.root_token = flags.root_token.empty() ? NewRootToken() : flags.root_token;

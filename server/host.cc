@@ -24,6 +24,7 @@
 #include "server/http/server.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_table.h"
+#include "server/mounts/periodic_rollback.h"
 #include "server/plugin_host/plugin_host.h"
 #include "server/storage/storage.h"
 
@@ -59,6 +60,7 @@ class HostImpl final : public Host {
 
   ~HostImpl() override {
     http_.reset();
+    periodic_rollback_.reset();
     if (leases_) leases_->Stop();
     // Requests under way end here, and what ends with them may still need the executor.
     StopMounts();
@@ -75,6 +77,7 @@ class HostImpl final : public Host {
     if (absl::Status status = OpenAccess(); !status.ok()) return status;
     StartApi();
     if (absl::Status status = MountSecret(); !status.ok()) return status;
+    StartPeriodicWork();
     return Listen();
   }
 
@@ -178,6 +181,16 @@ class HostImpl final : public Host {
     return absl::Status(status.code(), Concat({"cannot mount secret/: ", ToStd(status.message())}));
   }
 
+  void StartPeriodicWork() {
+    periodic_rollback_ =
+        mounts::PeriodicRollback::Start({.mounts = mounts_.get(),
+                                         .clock = &clock_,
+                                         .scheduler = scheduler_.get(),
+                                         .interval = config_.periodic_interval,
+                                         .request_limit = limits_.max_request_duration,
+                                         .logger = log_.Named("mounts")});
+  }
+
   absl::Status Listen() {
     auto server = http::Server::Start(
         {.address = config_.listen_address, .port = config_.listen_port, .limits = limits_},
@@ -220,6 +233,7 @@ class HostImpl final : public Host {
   const std::unique_ptr<Executor> lease_executor_ = NewThreadPool(kLeaseThreads);
   std::unique_ptr<mounts::LeaseManager> leases_;
   std::unique_ptr<mounts::MountTable> mounts_;
+  std::unique_ptr<mounts::PeriodicRollback> periodic_rollback_;
   std::unique_ptr<access::PolicyStore> policies_;
   access::RoleStore roles_{role_storage_.get()};
   access::Cubbyholes cubbyholes_{cubbyhole_storage_.get(), &clock_};

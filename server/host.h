@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace belfry {
 
@@ -19,6 +20,8 @@ struct HostConfig {
   std::vector<std::string> plugin_directories;
   // The program that cleans up after a killed host; empty: belfry-plugin-guard beside this program.
   std::string guard_program;
+  // How often plugins are asked to do what is due.
+  absl::Duration periodic_interval = absl::Minutes(1);
   std::string log_level = "info";  // trace, debug, info, warn, error
 };
 

@@ -2,6 +2,7 @@
 
 #include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
+#include "sdk/src/reserved_keys.h"
 #include "sdk/wire/handshake.h"
 #include "server/base/ids.h"
 
@@ -131,7 +132,9 @@ absl::StatusOr<std::vector<std::string>> StorageClient::List(std::string_view pr
   const auto context = NewContext();
   const grpc::Status status = host_->keys->List(context.get(), arguments, &reply);
   if (absl::Status outcome = Outcome(status, reply.err()); !outcome.ok()) return outcome;
-  return std::vector<std::string>(reply.keys().begin(), reply.keys().end());
+  std::vector<std::string> names(reply.keys().begin(), reply.keys().end());
+  HideReserved(prefix, &names);
+  return names;
 }
 
 }  // namespace belfry::internal

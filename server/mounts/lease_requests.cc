@@ -60,9 +60,16 @@ absl::Status RollBack(const Mount& mount, absl::Time deadline) {
   // Shared: whoever sets the value may still be at it when the value has been got.
   auto answered = std::make_shared<std::promise<absl::StatusOr<Reply>>>();
   mount.engine->Handle(
-      HostsRequest(mount.entry, Operation::kRollback, deadline),
+      RollbackRequest(mount.entry, deadline),
       [answered](absl::StatusOr<Reply> reply) { answered->set_value(std::move(reply)); });
-  const absl::StatusOr<Reply> reply = answered->get_future().get();
+  return RollbackOutcome(answered->get_future().get());
+}
+
+Request RollbackRequest(const MountEntry& entry, absl::Time deadline) {
+  return HostsRequest(entry, Operation::kRollback, deadline);
+}
+
+absl::Status RollbackOutcome(const absl::StatusOr<Reply>& reply) {
   if (reply.ok() && reply->error &&
       (reply->error->http_status == kNotFound || reply->error->http_status == kUnsupported)) {
     return absl::OkStatus();

@@ -21,5 +21,9 @@ absl::Status Outcome(const absl::StatusOr<Reply>& reply);
 // Has the engine undo what it left half done; OK also when it has no notion of that. Blocks.
 // (plugin-protocol 6.4)
 absl::Status RollBack(const Mount& mount, absl::Time deadline);
+// The same in two halves, for callers that do not block: the request, and what its answer means. An
+// engine that knows no such request has nothing to roll back.
+Request RollbackRequest(const MountEntry& entry, absl::Time deadline);
+absl::Status RollbackOutcome(const absl::StatusOr<Reply>& reply);
 
 }  // namespace belfry::mounts

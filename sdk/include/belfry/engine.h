@@ -174,8 +174,12 @@ class SecretsEngine {
   virtual SecretsEngine& OnCleanup(Hook hook) = 0;
   // When another node has changed a key below this engine's storage: what is cached of it is old.
   virtual SecretsEngine& OnInvalidate(KeyHook hook) = 0;
-  // Again and again, at least `period` apart, as the host's own clock of about a minute allows;
-  // never two at once. A failure is the host's to log.
+  // Again and again, at least `period` apart, and never two at once. Hosts ask about once a minute
+  // for what is due, so that a hook runs up to a minute late; the first time is within a minute of
+  // mounting. When a hook with a period of more than a minute has run is kept in the mount's
+  // storage, by its period and its place among those with the same: a start of the plugin neither
+  // repeats nor loses it. A failure is the host's to log; what failed is due again at once, which
+  // is the host's next minute.
   virtual SecretsEngine& Every(absl::Duration period, Hook hook) = 0;
 
   // Storage prefixes that the host should wrap with its seal.

@@ -40,7 +40,8 @@ class StorageBatch {
 // Get, and is as durable as the host's storage. Errors: FailedPrecondition when the host is
 // read-only at this moment (during start-up, always); Unavailable when the host is gone;
 // DeadlineExceeded and Cancelled as for the request.
-// Limits: keys are '/'-separated UTF-8 without ".." segments; a value may have up to 1 MiB where
+// Limits: keys are '/'-separated UTF-8 without ".." segments; those below ".belfry/" are the SDK's
+// own, and no List of the root shows them; a value may have up to 1 MiB where
 // the host sets no other limit.
 class Storage {
  public:

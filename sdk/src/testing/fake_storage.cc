@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "sdk/src/reserved_keys.h"
+
 namespace belfry::testing {
 namespace {
 constexpr std::size_t kMostAtOnce = 4096;  // As Belfry's.
@@ -40,6 +42,7 @@ absl::StatusOr<std::vector<std::string>> InMemoryFakeStorage::List(std::string_v
       name.resize(slash + 1);
     if (names.empty() || names.back() != name) names.push_back(std::move(name));
   }
+  internal::HideReserved(prefix, &names);
   return names;
 }
 

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+
+#include "absl/time/time.h"
+#include "server/base/clock.h"
+#include "server/base/logging.h"
+#include "server/base/scheduler.h"
+#include "server/mounts/mount_table.h"
+
+namespace belfry::mounts {
+
+// Asks the engine of every mount, once per interval, to finish what it has begun and to do what is
+// due: the operation "rollback", which runs SecretsEngine::Every of our SDK and the PeriodicFunc of
+// Go plugins. A mount whose last request has not been answered yet is left out. Failures are
+// logged; an engine that knows no such operation is none. Thread-safe. (plugin-protocol 6.4)
+class PeriodicRollback {
+ public:
+  struct Options {
+    // All pointers must outlive the object, and the mount table every answer.
+    const MountTable* mounts = nullptr;
+    const Clock* clock = nullptr;
+    Scheduler* scheduler = nullptr;
+    absl::Duration interval = absl::Minutes(1);
+    // How long an engine may take.
+    absl::Duration request_limit = absl::Seconds(90);
+    Logger logger;
+  };
+
+  // The first requests are sent after the first interval.
+  static std::unique_ptr<PeriodicRollback> Start(Options options);
+  // Sends no more; does not wait for answers.
+  virtual ~PeriodicRollback() = default;
+};
+
+}  // namespace belfry::mounts
