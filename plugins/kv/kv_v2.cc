@@ -20,6 +20,11 @@ bool IsNew(const KeyMetadata& metadata) {
   return metadata.created == absl::Time();
 }
 
+// As Vault's kv answers a patch of what there is not: without a body.
+Response NothingToPatch() {
+  return Response::Raw(404, "application/json", "");
+}
+
 // How the change of a key's data is attributed.
 std::string WordFor(const Request& request, const KeyMetadata& metadata) {
   if (request.operation() == Operation::kPatch) return "patch";
@@ -205,10 +210,10 @@ Result KvV2::PatchData(Request& request, const std::string& key) {
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), place));
-  if (!metadata) return Response::NotFound();
+  if (!metadata) return NothingToPatch();
   BELFRY_RETURN_IF_ERROR(CheckAndSet(request, *metadata, config));
   const Version* current = metadata->Find(0);
-  if (current == nullptr) return Response::NotFound();
+  if (current == nullptr) return NothingToPatch();
   if (!current->Readable(request.Now()))
     return Response::WithStatus(404, metadata->ShownVersion(0));
   BELFRY_ASSIGN_OR_RETURN(
@@ -361,7 +366,7 @@ Result KvV2::PatchMetadata(Request& request, const std::string& key, const KeyFi
   BELFRY_ASSIGN_OR_RETURN(const MountConfig config, config_.Load(request.storage()));
   BELFRY_ASSIGN_OR_RETURN(std::optional<KeyMetadata> metadata,
                           store_.LoadMetadata(request.storage(), place));
-  if (!metadata) return Response::NotFound();
+  if (!metadata) return NothingToPatch();
   BELFRY_RETURN_IF_ERROR(fields.CheckPatch(request));
   fields.Patch(request, *metadata);
   BELFRY_RETURN_IF_ERROR(StoreMetadata(request, key, place, *metadata, "kv-v2/metadata-patch"));

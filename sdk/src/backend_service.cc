@@ -75,9 +75,8 @@ grpc::Status BackendService::Setup(grpc::ServerContext* context, const pb::Setup
   if (!host.ok()) return ToGrpc(host.status());
   MountInstance::Mount mount{{arguments->config().begin(), arguments->config().end()},
                              arguments->backenduuid()};
-  auto instance =
-      MountInstance::Create(use_.define, std::move(mount),
-                            wire::Connect(host->network, host->address, use_.trust), use_.log);
+  auto instance = MountInstance::Create(use_.engine, std::move(mount),
+                                        wire::Connect(host->network, host->address, use_.trust));
   if (instance.ok()) {
     use_.instances->Set(*id, *std::move(instance));
   } else {
@@ -135,7 +134,7 @@ grpc::Status BackendService::Type(grpc::ServerContext* context, const pb::Empty*
                                   pb::TypeReply* reply) {
   const auto instance = use_.instances->Find(*context);
   if (!instance.ok()) return ToGrpc(instance.status());
-  reply->set_type(use_.kind == EngineKind::kAuth ? kAuthType : kSecretsType);
+  reply->set_type(use_.engine.kind == EngineKind::kAuth ? kAuthType : kSecretsType);
   return grpc::Status::OK;
 }
 

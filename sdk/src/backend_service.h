@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "belfry/log.h"
 #include "belfry/serve.h"
 #include "grpcpp/server_context.h"
 #include "proto/belfry/v1/backend.grpc.pb.h"
@@ -13,7 +14,6 @@
 #include "proto/vault/version.grpc.pb.h"
 #include "sdk/src/broker.h"
 #include "sdk/src/mount_instance.h"
-#include "sdk/src/plugin_log.h"
 #include "sdk/wire/credentials.h"
 #include "server/base/mutex.h"
 
@@ -52,15 +52,13 @@ class MountInstances final {
 class BackendService final : public pb::Backend::Service {
  public:
   struct Dependencies {
-    void (*define)(SecretsEngine&) = nullptr;
-    EngineKind kind = EngineKind::kSecrets;
+    MountInstance::Engine engine;
     std::optional<wire::Trust> trust;
     // A host that only asks what the plugin is may run it so: nothing that acts is answered.
     bool metadata_mode = false;
     // All must outlive the service.
     Broker* broker = nullptr;
     MountInstances* instances = nullptr;
-    const PluginLog* log = nullptr;
   };
   explicit BackendService(Dependencies dependencies) : use_(std::move(dependencies)) {}
 

@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "absl/time/time.h"
+#include "belfry/log.h"
 #include "sdk/src/engine_instance.h"
-#include "sdk/src/plugin_log.h"
 #include "sdk/src/stop_signal.h"
 
 namespace belfry::internal {
@@ -18,8 +18,7 @@ class BackgroundThread final {
   static constexpr absl::Duration kLongestPause = absl::Minutes(1);
 
   // Both must outlive it.
-  BackgroundThread(EngineInstance* engine, const PluginLog* log,
-                   absl::Duration first_pause = kFirstPause)
+  BackgroundThread(EngineInstance* engine, const Log* log, absl::Duration first_pause = kFirstPause)
       : engine_(engine), log_(log), first_pause_(first_pause) {}
   ~BackgroundThread() { Stop(); }
   BackgroundThread(const BackgroundThread&) = delete;
@@ -34,7 +33,7 @@ class BackgroundThread final {
   void Run();
 
   EngineInstance* const engine_;
-  const PluginLog* const log_;
+  const Log* const log_;
   const absl::Duration first_pause_;
   std::stop_source stop_;
   StopSignal stopped_;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "sdk/src/failure.h"
+#include "sdk/src/guard.h"
 #include "sdk/src/help.h"
 #include "sdk/src/lending.h"
 #include "sdk/src/openapi.h"
@@ -36,6 +38,10 @@ OutgoingReply UnsupportedPath() {
   return {.response = std::nullopt,
           .error = OutgoingError{ErrorType::kUnsupportedPath, kUnsupportedPathText}};
 }
+
+class DroppingLog final : public Log {
+  void DoWrite(LogLevel, std::string_view, LogFields) const override {}
+};
 
 // What `define` describes, and the engine that then answers.
 class EngineImpl final : public SecretsEngine, public EngineInstance {
@@ -126,6 +132,8 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   }
   std::string_view backend_uuid() const override { return context_.backend_uuid; }
   EventSender& events() override { return *context_.events; }
+  const Log& log() const override { return *context_.log; }
+  absl::StatusOr<LeaseTtls> Ttls() const override { return TtlsOf(context_); }
 
   // EngineInstance
   OutgoingReply Handle(IncomingRequest request) override {
@@ -144,7 +152,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
       const absl::StatusOr<bool> exists = Exists(*route, captures, request);
       // "Not found" tells nothing, as hosts read it: then it is an update.
       const bool unknown = !exists.ok() && ToError(exists.status()).http_status == 404;
-      if (!exists.ok() && !unknown) return exists.status();
+      if (!exists.ok() && !unknown) return Reported(exists.status(), request, *context_.log);
       if (exists.ok() && !*exists) request.operation = "create";
     }
     return HandleOn(*route, captures, request);
@@ -154,24 +162,35 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     const auto [route, captures] = FindRoute(request);
     if (route == nullptr || !route->Creates()) return std::nullopt;
     const absl::StatusOr<bool> exists = Exists(*route, captures, request);
-    if (!exists.ok()) return exists.status();
+    if (!exists.ok()) return Reported(exists.status(), request, *context_.log);
     return std::optional<bool>(*exists);
   }
 
-  absl::Status Initialize() override { return RunHook(initialize_); }
+  absl::Status Initialize() override { return RunHook("OnInitialize", initialize_); }
   absl::Status RunBackground(std::stop_token stop) override {
-    HookContext context{*context_.storage, *context_.events, std::move(stop)};
+    HookContext context = NewHookContext();
+    context.stop = std::move(stop);
     for (; background_done_ < background_.size(); ++background_done_) {
-      if (absl::Status status = background_[background_done_](context); !status.ok()) return status;
+      absl::Status status =
+          Guarded("a hook of InBackground", [&] { return background_[background_done_](context); });
+      if (!status.ok()) return status;
     }
     return absl::OkStatus();
   }
   bool has_background() const override { return !background_.empty(); }
   void Invalidate(std::string_view key) override {
-    HookContext context{*context_.storage, *context_.events};
-    if (invalidate_) invalidate_(context, key);
+    if (!invalidate_) return;
+    HookContext context = NewHookContext();
+    const absl::Status status = Guarded("OnInvalidate", [&] {
+      invalidate_(context, key);
+      return absl::OkStatus();
+    });
+    if (!status.ok()) LogHook("an invalidation failed", status);
   }
-  void Cleanup() override { (void)RunHook(cleanup_); }
+  void Cleanup() override {
+    const absl::Status status = RunHook("OnCleanup", cleanup_);
+    if (!status.ok()) LogHook("the clean-up failed", status);
+  }
   SpecialPaths special_paths() const override { return special_paths_; }
 
  private:
@@ -214,7 +233,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     absl::StatusOr<FieldValues> fields = route.Collect(captures, request.data, Operation::kUpdate);
     if (!fields.ok()) return fields.status();
     RequestImpl typed(request, Operation::kUpdate, context_, route, *std::move(fields));
-    return (*check)(typed);
+    return Guarded("the existence check", [&] { return (*check)(typed); });
   }
 
   OutgoingReply HandleOn(const RouteImpl& route, const Captures& captures,
@@ -237,10 +256,15 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     std::vector<std::string> warnings = std::move(fields->warnings);
     RequestImpl typed(request, operation, context_, route, *std::move(fields));
     if (before_each_) {
-      if (absl::Status refused = before_each_(typed); !refused.ok()) return Fail(refused);
+      const absl::Status refused = Guarded("BeforeEach", [&] { return before_each_(typed); });
+      if (!refused.ok()) return Fail(Reported(refused, request, *context_.log));
     }
-    Result result = handler(typed);
-    if (!result.ok()) return Fail(result.status());
+    Result result = Guarded("the handler", [&] { return handler(typed); });
+    if (result.ok()) {
+      absl::Status refused = CheckAnswer(*result, context_.kind);
+      if (!refused.ok()) result = std::move(refused);
+    }
+    if (!result.ok()) return Fail(Reported(result.status(), request, *context_.log));
     lending_->Correct(*result);
     // An answer with a status of its own is final, and where there is none nothing is added.
     const bool answers = result->kind() == Response::Kind::kData ||
@@ -255,7 +279,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   // is due. (plugin-protocol 6.4)
   OutgoingReply Rollback(const IncomingRequest& request) const {
     if (periodic_->empty()) return UnsupportedOperation();
-    HookContext context{*request.storage, *request.events};
+    HookContext context{*request.storage, *request.events, *context_.log, context_.now};
     const absl::Status status = periodic_->RunDue(context_.now(), context);
     if (!status.ok()) return Fail(status);
     return {.response = Response::NoContent(), .error = std::nullopt};
@@ -280,10 +304,17 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
             .error = std::nullopt};
   }
 
-  absl::Status RunHook(const Hook& hook) {
+  HookContext NewHookContext() const {
+    return {*context_.storage, *context_.events, *context_.log, context_.now};
+  }
+  absl::Status RunHook(std::string_view name, const Hook& hook) const {
     if (!hook) return absl::OkStatus();
-    HookContext context{*context_.storage, *context_.events};
-    return hook(context);
+    HookContext context = NewHookContext();
+    return Guarded(name, [&] { return hook(context); });
+  }
+  void LogHook(std::string_view what, const absl::Status& status) const {
+    context_.log->Error(what,
+                        {{"error", status.ToString(absl::StatusToStringMode::kWithNoExtraData)}});
   }
 
   const MountContext context_;
@@ -304,10 +335,24 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
 
 }  // namespace
 
+const Log* NoLog() {
+  static const DroppingLog log;
+  return &log;
+}
+
+absl::StatusOr<LeaseTtls> TtlsOf(const MountContext& mount) {
+  if (!mount.ttls) return absl::FailedPreconditionError("the host cannot be asked for its TTLs");
+  return mount.ttls();
+}
+
 absl::StatusOr<std::unique_ptr<EngineInstance>> EngineInstance::Create(
     void (*define)(SecretsEngine&), MountContext context) {
   auto engine = std::make_unique<EngineImpl>(std::move(context));
-  define(*engine);
+  const absl::Status thrown = Guarded("the plugin's `define`", [&] {
+    define(*engine);
+    return absl::OkStatus();
+  });
+  if (!thrown.ok()) return thrown;
   if (absl::Status status = engine->EndDescription(); !status.ok()) return status;
   return engine;
 }

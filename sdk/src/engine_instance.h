@@ -11,11 +11,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "belfry/engine.h"
+#include "belfry/serve.h"
 #include "sdk/src/outgoing_error.h"
 
 namespace belfry::internal {
+
+// Drops every line.
+const Log* NoLog();
 
 // What one mount gives its engine. The pointers must outlive the instance.
 struct MountContext {
@@ -23,8 +28,13 @@ struct MountContext {
   std::string backend_uuid;
   Storage* storage = nullptr;
   EventSender* events = nullptr;
-  std::function<absl::Time()> now;
+  std::function<absl::Time()> now = absl::Now;
+  const Log* log = NoLog();
+  EngineKind kind = EngineKind::kSecrets;
+  std::function<absl::StatusOr<LeaseTtls>()> ttls = nullptr;  // Null: there is nobody to ask.
 };
+
+absl::StatusOr<LeaseTtls> TtlsOf(const MountContext& mount);
 
 // A secret that was lent, and the name of its kind.
 struct IncomingSecret {

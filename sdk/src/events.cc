@@ -5,48 +5,42 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "sdk/src/utf8.h"
+#include "server/base/event_rules.h"
 
 namespace belfry {
 namespace {
 
-// Within the host's own limits, so that a mistake shows before it travels.
-constexpr std::size_t kMaxTypeBytes = 256;
-constexpr std::size_t kMaxEntries = 64;
-constexpr std::size_t kMaxMetadataBytes = 28 * 1024;
-
 absl::Status CheckType(std::string_view type) {
+  if (absl::Status status = CheckEventType(type); !status.ok()) return status;
   const std::size_t slash = type.find('/');
-  if (slash == 0 || slash == std::string_view::npos || type.ends_with('/')) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("event type \"", std::string(type),
-                     "\" must be \"<plugin>/<what happened>\", for example \"notes/write\""));
+  if (slash != 0 && slash != std::string_view::npos && !type.ends_with('/')) {
+    return absl::OkStatus();
   }
-  if (type.size() > kMaxTypeBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("an event type may have ", kMaxTypeBytes,
-                                                   " bytes, this one has ", type.size()));
-  }
-  for (const char c : type) {
-    if (c <= ' ' || c == '*' || c == 0x7f) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("event type \"", std::string(type),
-                       "\" may not contain spaces, control characters or '*'"));
-    }
-  }
-  return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("event type \"", std::string(type),
+                   "\" must be \"<plugin>/<what happened>\", for example \"notes/write\""));
 }
 
-absl::Status CheckSize(const internal::EventFields& fields) {
-  if (fields.size() > kMaxEntries) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "an event may have ", kMaxEntries, " metadata entries, this one has ", fields.size()));
-  }
+bool IsPath(std::string_view key) {
+  return key == "path" || key == "data_path";
+}
+
+// A mistake shows here, before it travels: the host has the same rules.
+absl::Status CheckFields(const internal::EventFields& fields) {
   std::size_t bytes = 0;
-  for (const auto& [key, value] : fields) bytes += key.size() + value.size();
-  if (bytes > kMaxMetadataBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("an event may have ", kMaxMetadataBytes,
-                                                   " bytes of metadata, this one has ", bytes));
+  for (const auto& [key, value] : fields) {
+    bytes += key.size() + value.size();
+    if (absl::Status status = CheckEventKey(key); !status.ok()) return status;
+    if (!IsPath(key)) continue;
+    if (absl::Status status = CheckEventPath(key, value); !status.ok()) return status;
+    // Elsewhere U+FFFD takes its place; a path must be the one that was asked for.
+    if (!internal::IsUtf8(value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the event's ", std::string(key), " is not UTF-8"));
+    }
   }
-  return absl::OkStatus();
+  return CheckEventSize(fields.size(), bytes);
 }
 
 }  // namespace
@@ -69,7 +63,7 @@ absl::Status internal::CompleteEvent(const Event& event, EventFields* fields) {
         std::any_of(fields->begin(), end, [&key](const auto& field) { return field.first == key; });
     if (!taken) fields->emplace_back(key, value);
   }
-  return CheckSize(*fields);
+  return CheckFields(*fields);
 }
 
 absl::Status EventSender::Send(std::string_view type, const EventMetadata& metadata) {

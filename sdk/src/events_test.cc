@@ -89,6 +89,30 @@ TEST(EventSender, RefusesMetadataOverTheLimits) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST(EventSender, RefusesPathsAndKeysThatNoRequestHas) {
+  RecordingSender sender;
+  for (const std::string path : {"", "/", "/ok/x", "ok/x/", "ok//x", ".", "..", "./ok", "ok/./x",
+                                 "ok/../x", "../y", "ok/x\n", "o\tk", "\x7f", "\xff"}) {
+    EXPECT_EQ(sender.Send("a/b", {.path = path}).code(), absl::StatusCode::kInvalidArgument)
+        << path;
+    if (path.empty()) continue;
+    EXPECT_EQ(sender.Send("a/b", {.path = "ok", .data_path = path}).code(),
+              absl::StatusCode::kInvalidArgument)
+        << path;
+    EXPECT_EQ(sender.Send("a/b", {.path = "ok", .extra = {{"data_path", path}}}).code(),
+              absl::StatusCode::kInvalidArgument)
+        << path;
+  }
+  for (const char* key : {"", "a\nb"}) {
+    EXPECT_EQ(sender.Send("a/b", {.path = "ok", .extra = {{key, "v"}}}).code(),
+              absl::StatusCode::kInvalidArgument)
+        << key;
+  }
+  EXPECT_TRUE(sender.sent.empty());
+  EXPECT_EQ(sender.Send("a/b", {.path = "..ok/x..y/ä/...", .extra = {{"note", "a\nb"}}}),
+            absl::OkStatus());
+}
+
 TEST(EventSender, SendOrLogLogsWhatFailedButNotAHostWithoutEvents) {
   RecordingSender sender;
   sender.SendOrLog("a/ok", {.path = "a"});

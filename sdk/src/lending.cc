@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "sdk/src/failure.h"
+#include "sdk/src/guard.h"
 #include "sdk/src/request_impl.h"
 #include "sdk/src/response_access.h"
 #include "server/base/text.h"
@@ -108,14 +110,16 @@ OutgoingReply Lending::HandleSecret(const IncomingRequest& request,
   }
   if (request.operation == kRevoke) {
     RequestImpl typed(request, Operation::kRevoke, mount);
-    const absl::Status status = kind->revoke()(typed, request.secret->secret);
-    if (!status.ok()) return Fail(status);
+    const absl::Status status =
+        Guarded("OnRevoke", [&] { return kind->revoke()(typed, request.secret->secret); });
+    if (!status.ok()) return Fail(Reported(status, request, *mount.log));
     return {.response = Response::NoContent(), .error = std::nullopt};
   }
   if (!kind->renew()) return Unsupported();
   RequestImpl typed(request, Operation::kRenew, mount);
-  absl::StatusOr<Lease> lease = kind->renew()(typed, request.secret->secret);
-  if (!lease.ok()) return Fail(lease.status());
+  absl::StatusOr<Lease> lease =
+      Guarded("OnRenew", [&] { return kind->renew()(typed, request.secret->secret); });
+  if (!lease.ok()) return Fail(Reported(lease.status(), request, *mount.log));
   Response response = Response::NoContent();
   ResponseAccess::SetLease(response, std::string(kind->name()), *std::move(lease));
   return {.response = std::move(response), .error = std::nullopt};
@@ -124,8 +128,9 @@ OutgoingReply Lending::HandleSecret(const IncomingRequest& request,
 OutgoingReply Lending::RenewLogin(const IncomingRequest& request, const MountContext& mount) const {
   if (!renew_login_) return Unsupported();
   RequestImpl typed(request, Operation::kRenew, mount);
-  absl::StatusOr<Grant> grant = renew_login_(typed, *request.grant);
-  if (!grant.ok()) return Fail(grant.status());
+  absl::StatusOr<Grant> grant =
+      Guarded("OnRenewLogin", [&] { return renew_login_(typed, *request.grant); });
+  if (!grant.ok()) return Fail(Reported(grant.status(), request, *mount.log));
   Response response = Response::NoContent();
   ResponseAccess::SetGrant(response, *std::move(grant));
   return {.response = std::move(response), .error = std::nullopt};

@@ -136,7 +136,7 @@ class LoginTest : public testing::OnBothHosts {
  protected:
   const std::unique_ptr<testing::TestHost> host_ = NewHost(DefineDoor);
 };
-BELFRY_RUN_ON_BOTH_HOSTS(LoginTest);
+BELFRY_RUN_ON_BOTH_AUTH_HOSTS(LoginTest);
 
 TEST_P(LoginTest, AGrantReachesTheHostWhole) {
   const Result login = host_->Write("enter", {});

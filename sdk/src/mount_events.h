@@ -6,8 +6,8 @@
 
 #include "absl/time/time.h"
 #include "belfry/events.h"
+#include "belfry/log.h"
 #include "sdk/src/event_stream.h"
-#include "sdk/src/plugin_log.h"
 #include "server/base/mutex.h"
 
 namespace belfry::internal {
@@ -17,7 +17,7 @@ namespace belfry::internal {
 class MountEvents final : public EventSender {
  public:
   // Both must outlive this.
-  MountEvents(EventStream* stream, const PluginLog* log) : stream_(stream), log_(log) {}
+  MountEvents(EventStream* stream, const Log* log) : stream_(stream), log_(log) {}
 
   // What SendOrLog does when an event was not sent.
   void NoteFailure(std::string_view type, const absl::Status& status) {
@@ -34,7 +34,7 @@ class MountEvents final : public EventSender {
   bool MayLog(std::string_view type, absl::Time now);
 
   EventStream* const stream_;
-  const PluginLog* const log_;
+  const Log* const log_;
   Mutex mutex_;
   std::map<std::string, absl::Time, std::less<>> last_logged_ ABSL_GUARDED_BY(mutex_);
 };

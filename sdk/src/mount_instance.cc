@@ -12,10 +12,11 @@ namespace {
 constexpr absl::Duration kHookCallLimit = absl::Seconds(60);
 constexpr absl::Duration kEventLimit = absl::Seconds(30);
 
-absl::Time DeadlineOf(const grpc::ServerContext& context) {
+absl::Duration TimeLeft(const grpc::ServerContext& context) {
   const auto deadline = context.deadline();
-  return deadline == std::chrono::system_clock::time_point::max() ? absl::InfiniteFuture()
-                                                                  : absl::FromChrono(deadline);
+  return deadline == std::chrono::system_clock::time_point::max()
+             ? absl::InfiniteDuration()
+             : absl::FromChrono(deadline - std::chrono::system_clock::now());
 }
 
 OutgoingReply Refuse(const absl::Status& status) {
@@ -24,26 +25,32 @@ OutgoingReply Refuse(const absl::Status& status) {
 
 }  // namespace
 
-MountInstance::MountInstance(std::shared_ptr<grpc::Channel> channel, const PluginLog* log)
-    : event_stream_(channel, kEventLimit),
+MountInstance::MountInstance(std::shared_ptr<grpc::Channel> channel, const Log* log,
+                             std::function<absl::Time()> now)
+    : now_(std::move(now)),
+      event_stream_(channel, kEventLimit),
       events_(&event_stream_, log),
       storage_(channel, &events_),
-      hook_storage_(&storage_, kHookCallLimit) {}
+      hook_storage_(&storage_, kHookCallLimit),
+      system_view_(channel) {}
 
 absl::StatusOr<std::shared_ptr<MountInstance>> MountInstance::Create(
-    void (*define)(SecretsEngine&), Mount mount, std::shared_ptr<grpc::Channel> channel,
-    const PluginLog* log) {
+    const Engine& engine, Mount mount, std::shared_ptr<grpc::Channel> channel) {
   // Shared: requests that run hold it when Cleanup lets go of it.
-  std::shared_ptr<MountInstance> instance(new MountInstance(std::move(channel), log));
+  std::shared_ptr<MountInstance> instance(
+      new MountInstance(std::move(channel), engine.log, engine.now));
   MountContext context{.options = std::move(mount.options),
                        .backend_uuid = std::move(mount.backend_uuid),
                        .storage = &instance->hook_storage_,
                        .events = &instance->events_,
-                       .now = [] { return absl::Now(); }};
-  auto engine = EngineInstance::Create(define, std::move(context));
-  if (!engine.ok()) return engine.status();
-  instance->engine_ = *std::move(engine);
-  instance->background_ = std::make_unique<BackgroundThread>(instance->engine_.get(), log);
+                       .now = engine.now,
+                       .log = engine.log,
+                       .kind = engine.kind,
+                       .ttls = [mount = instance.get()] { return mount->system_view_.Ttls(); }};
+  auto created = EngineInstance::Create(engine.define, std::move(context));
+  if (!created.ok()) return created.status();
+  instance->engine_ = *std::move(created);
+  instance->background_ = std::make_unique<BackgroundThread>(instance->engine_.get(), engine.log);
   return instance;
 }
 
@@ -64,7 +71,7 @@ void MountInstance::Cleanup() {
 
 IncomingRequest MountInstance::Bound(IncomingRequest incoming, const grpc::ServerContext& context,
                                      StorageClient& storage) {
-  incoming.deadline = DeadlineOf(context);
+  incoming.deadline = now_() + TimeLeft(context);
   incoming.cancelled = [&context] { return context.IsCancelled(); };
   incoming.storage = &storage;
   incoming.events = &events_;
@@ -74,10 +81,10 @@ IncomingRequest MountInstance::Bound(IncomingRequest incoming, const grpc::Serve
 pb::HandleRequestReply MountInstance::Handle(const grpc::ServerContext& context,
                                              const pb::Request& request) {
   absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
-  if (!incoming.ok()) return ToReply(Refuse(incoming.status()), request, absl::Now());
+  if (!incoming.ok()) return ToReply(Refuse(incoming.status()), request, now_());
   StorageClient storage(&storage_, &context);
   const OutgoingReply reply = engine_->Handle(Bound(*std::move(incoming), context, storage));
-  return ToReply(reply, request, absl::Now());
+  return ToReply(reply, request, now_());
 }
 
 v1::WriteReply MountInstance::Write(const grpc::ServerContext& context,
@@ -92,7 +99,7 @@ v1::WriteReply MountInstance::Write(const grpc::ServerContext& context,
   const absl::StatusOr<OutgoingReply> outgoing =
       engine_->Write(Bound(*std::move(incoming), context, storage));
   if (outgoing.ok()) {
-    *reply.mutable_reply() = ToReply(*outgoing, request, absl::Now());
+    *reply.mutable_reply() = ToReply(*outgoing, request, now_());
   } else {
     ToProto(outgoing.status(), *reply.mutable_existence_error());
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sdk/src/guard.h"
 #include "sdk/src/reserved_keys.h"
 #include "server/base/text.h"
 
@@ -66,7 +67,8 @@ absl::Status PeriodicHooks::RunDue(absl::Time now, HookContext& context) {
 }
 
 absl::Status PeriodicHooks::RunOne(Periodic& periodic, absl::Time now, HookContext& context) {
-  if (absl::Status failed = periodic.hook(context); !failed.ok()) return failed;
+  absl::Status failed = Guarded("a hook of Every", [&] { return periodic.hook(context); });
+  if (!failed.ok()) return failed;
   periodic.Ran(now);
   return periodic.IsKept() ? Keep(periodic, now, context.storage) : absl::OkStatus();
 }

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "sdk/src/engine_instance.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/no_events.h"
 
@@ -38,7 +39,7 @@ class PeriodicHooksTest : public ::testing::Test {
 
   belfry::testing::InMemoryFakeStorage storage_;
   testing::NoEvents events_;
-  HookContext context_{storage_, events_};
+  HookContext context_{storage_, events_, *NoLog(), absl::Now};
   std::unique_ptr<PeriodicHooks> hooks_ = std::make_unique<PeriodicHooks>();
   std::vector<std::string> ran_;
   absl::Status last_;

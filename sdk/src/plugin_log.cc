@@ -43,7 +43,7 @@ std::string FormatLogLine(LogLevel level, std::string_view message, LogFields fi
   return Json(std::move(record)).Dump() + "\n";
 }
 
-void PluginLog::Write(LogLevel level, std::string_view message, LogFields fields) const {
+void PluginLog::DoWrite(LogLevel level, std::string_view message, LogFields fields) const {
   const std::string line = FormatLogLine(level, message, fields, absl::Now());
   [[maybe_unused]] const ssize_t written = ::write(fd_, line.data(), line.size());
 }

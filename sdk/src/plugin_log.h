@@ -1,17 +1,12 @@
 #pragma once
 
-#include <initializer_list>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "absl/time/time.h"
+#include "belfry/log.h"
 
 namespace belfry::internal {
-
-enum class LogLevel { kDebug, kInfo, kWarn, kError };
-
-using LogFields = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
 // The line that a host reads as a log record: a JSON object with string values only, because a
 // host may die of any other kind, and six digits of fraction. Ends in '\n'; texts are cut so that
@@ -21,14 +16,14 @@ std::string FormatLogLine(LogLevel level, std::string_view message, LogFields fi
 
 // Writes such lines to a file descriptor, each with one write(), so that lines of several threads
 // never mix. Threads: safe. Errors are ignored: there is nowhere to report them.
-class PluginLog final {
+class PluginLog final : public Log {
  public:
   // `fd` is not owned and must stay open.
   explicit PluginLog(int fd) : fd_(fd) {}
 
-  void Write(LogLevel level, std::string_view message, LogFields fields = {}) const;
-
  private:
+  void DoWrite(LogLevel level, std::string_view message, LogFields fields) const override;
+
   const int fd_;
 };
 

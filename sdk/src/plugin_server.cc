@@ -26,13 +26,14 @@ PluginServer::PluginServer(Options options)
       // Hosts close the broker stream just before they call Shutdown, so its end only means that
       // nobody will come who does not know the address yet; the call, if it comes, still finds us.
       broker_service_(&broker_, [this] { stop_.Request(); }),
-      backend_({.define = options_.plugin.define,
-                .kind = options_.plugin.kind,
+      backend_({.engine = {.define = options_.plugin.define,
+                           .kind = options_.plugin.kind,
+                           .log = options_.log,
+                           .now = options_.now},
                 .trust = options_.trust,
                 .metadata_mode = options_.metadata_mode,
                 .broker = &broker_,
-                .instances = &instances_,
-                .log = options_.log}),
+                .instances = &instances_}),
       writes_(&backend_),
       version_(options_.plugin.version, &instances_) {}
 

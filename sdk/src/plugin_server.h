@@ -1,16 +1,18 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "belfry/log.h"
 #include "belfry/serve.h"
 #include "grpcpp/server.h"
 #include "sdk/src/backend_service.h"
 #include "sdk/src/broker.h"
-#include "sdk/src/plugin_log.h"
 #include "sdk/src/plugin_services.h"
 #include "sdk/src/stdio_buffer.h"
 #include "sdk/src/stop_signal.h"
@@ -30,7 +32,9 @@ class PluginServer final {
     MountsPerProcess mounts = MountsPerProcess::kMany;
     // Both must outlive the server.
     StdioBuffer* stdio = nullptr;
-    const PluginLog* log = nullptr;
+    const Log* log = nullptr;
+    // The time that the plugin sees.
+    std::function<absl::Time()> now = absl::Now;
   };
 
   // Internal when it cannot listen or the peer's certificate is none.

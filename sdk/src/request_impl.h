@@ -32,6 +32,7 @@ class RequestImpl final : public Request {
   const Json::Object& data() const override { return incoming_.data; }
   Storage& storage() override { return *incoming_.storage; }
   EventSender& events() override { return *incoming_.events; }
+  const Log& log() const override { return *mount_.log; }
   const Caller& caller() const override { return incoming_.caller; }
   std::string_view MountOption(std::string_view name) const override;
   const std::map<std::string, std::vector<std::string>>& headers() const override {
@@ -39,6 +40,7 @@ class RequestImpl final : public Request {
   }
   absl::Duration wrap_ttl() const override { return incoming_.wrap_ttl; }
   absl::Time Now() const override { return mount_.now(); }
+  absl::StatusOr<LeaseTtls> Ttls() const override { return TtlsOf(mount_); }
   absl::Time deadline() const override { return incoming_.deadline; }
   bool cancelled() const override { return incoming_.cancelled && incoming_.cancelled(); }
 

@@ -95,5 +95,44 @@ TEST_P(StorageBatchTest, OneByOneGoesOnAfterADeleteThatFails) {
   EXPECT_EQ(Stored(), "a a o");
 }
 
+// Keeps a JSON value, alone and in a batch.
+void DefineJson(SecretsEngine& engine) {
+  Route& json = engine.Path("json", "A value.");
+  const auto value = json.Field<Json>("value", "What to keep.");
+  json.OnWrite([value](Request& request) -> Result {
+    BELFRY_RETURN_IF_ERROR(request.storage().PutJson("alone", request[value]));
+    BELFRY_RETURN_IF_ERROR(
+        request.storage().Apply(StorageBatch().PutJson("batch", request[value])));
+    return Response::NoContent();
+  });
+  json.OnRead([](Request& request) -> Result {
+    BELFRY_ASSIGN_OR_RETURN(const std::optional<Json> alone, request.storage().GetJson("alone"));
+    BELFRY_ASSIGN_OR_RETURN(const std::optional<Json> batch, request.storage().GetJson("batch"));
+    if (!alone) return Response::NotFound();
+    return Response::Data({{"same", alone == batch}, {"value", *alone}});
+  });
+}
+
+class StoredJsonTest : public testing::OnBothHosts {
+ protected:
+  const std::unique_ptr<testing::TestHost> host_ = NewHost(DefineJson);
+};
+BELFRY_RUN_ON_BOTH_HOSTS(StoredJsonTest);
+
+TEST_P(StoredJsonTest, ComesBackAsItWas) {
+  EXPECT_THAT(host_->Read("json"), testing::IsNotFound());
+  const Json value = *Json::Parse(R"({"a":[1.50,null,"ä"]})");
+  ASSERT_THAT(host_->Write("json", {{"value", value}}), IsNoContent());
+  EXPECT_THAT(host_->Read("json"),
+              testing::IsData(R"({"same":true,"value":{"a":[1.50,null,"ä"]}})"));
+}
+
+TEST_P(StoredJsonTest, ThatIsNoneIsLostDataAndIsNotShown) {
+  ASSERT_EQ(host_->storage().Put("alone", "s3cret"), absl::OkStatus());
+  const Result read = host_->Read("json");
+  EXPECT_THAT(read, FailsWith(absl::StatusCode::kDataLoss, "stored at \"alone\" is not JSON"));
+  EXPECT_EQ(read.status().message().find("s3cret"), absl::string_view::npos);
+}
+
 }  // namespace
 }  // namespace belfry

@@ -57,11 +57,12 @@ std::optional<int> ExplicitStatus(const Response& response, const pb::Request& r
   return std::nullopt;
 }
 
-// Empty where Vault's own engines leave it out.
 std::string RawBody(int http_status, const Response& response, const pb::Request& request) {
   const bool plain_not_found =
       response.kind() == Response::Kind::kNotFound && response.warnings().empty();
-  if (http_status == kNoContentStatus || plain_not_found) return "";
+  if (http_status == kNoContentStatus) return "";
+  // As a read or list is answered by the host.
+  if (plain_not_found) return R"({"errors":[]})";
   // A JSON object is never valid base64, so hosts that try to decode it leave it alone.
   return Envelope(response, request);
 }

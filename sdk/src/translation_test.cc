@@ -71,7 +71,8 @@ TEST(TranslationTest, WhatNoResponseCannotSayIsARawResponse) {
   EXPECT_EQ(Reply("read", Response::NoContent()).response().data(),
             R"({"http_content_type":"application/json","http_status_code":204})");
   EXPECT_EQ(Reply("delete", Response::NotFound()).response().data(),
-            R"({"http_content_type":"application/json","http_status_code":404})");
+            R"({"http_content_type":"application/json","http_raw_body":"{\"errors\":[]}",)"
+            R"("http_status_code":404})");
 }
 
 TEST(TranslationTest, WarningsWithoutContentComeWithNullData) {

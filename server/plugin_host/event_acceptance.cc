@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "google/protobuf/struct.pb.h"
+#include "server/base/event_rules.h"
 #include "server/base/ids.h"
 #include "server/base/text.h"
 
@@ -16,21 +16,6 @@ using google::protobuf::Value;
 
 // The metadata whose values are paths below the mount.
 constexpr std::string_view kPathKeys[] = {"path", "data_path"};
-
-absl::Status CheckType(std::string_view type, const Limits& limits) {
-  if (type.empty()) return absl::InvalidArgumentError("the event has no type");
-  if (type.size() > limits.max_event_type_bytes) {
-    return absl::ResourceExhaustedError(
-        Concat({"the event's type is longer than ", std::to_string(limits.max_event_type_bytes),
-                " bytes"}));
-  }
-  // Subscribers write types into URLs, where '*' stands for anything.
-  const bool visible =
-      std::all_of(type.begin(), type.end(), [](char c) { return c > ' ' && c < 0x7f && c != '*'; });
-  if (visible) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "the event's type may only hold visible ASCII characters other than '*'");
-}
 
 absl::Status CheckStruct(const Struct& object);
 
@@ -55,7 +40,7 @@ absl::Status CheckValue(const Value& value) {
 }
 
 absl::Status CheckEntry(std::string_view key, const Value& value) {
-  if (key.empty()) return absl::InvalidArgumentError("a metadata key of the event is empty");
+  if (absl::Status status = CheckEventKey(key); !status.ok()) return status;
   return CheckValue(value);
 }
 
@@ -67,53 +52,32 @@ absl::Status CheckStruct(const Struct& object) {
   return absl::OkStatus();
 }
 
-// Whether there is nothing to clean: no empty, "." or ".." part, thus no '/' at either end.
-bool IsClean(std::string_view path) {
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    const std::size_t length = end - begin;
-    if (length == 0 ||
-        (path[begin] == '.' && (length == 1 || (length == 2 && path[begin + 1] == '.')))) {
-      return false;
-    }
-    begin = end + 1;
-  }
-  return true;
-}
-
-bool IsInMount(std::string_view mount_path, std::string_view path) {
-  if (mount_path.ends_with('/')) mount_path.remove_suffix(1);
-  return path == mount_path ||
-         (path.starts_with(mount_path) && path.substr(mount_path.size()).starts_with('/'));
+std::size_t SizeOf(const Value& value) {
+  return value.kind_case() == Value::kStringValue ? value.string_value().size()
+                                                  : value.ByteSizeLong();
 }
 
 absl::Status PrefixPath(std::string_view mount_path, std::string_view key, Value& path) {
   if (path.kind_case() != Value::kStringValue) {
     return absl::InvalidArgumentError(Concat({"the event's ", key, " must be a text"}));
   }
-  if (IsClean(path.string_value()) && mount_path.ends_with('/')) {
-    path.mutable_string_value()->insert(0, mount_path);
-    return absl::OkStatus();
-  }
-  std::string joined = JoinPath(mount_path, path.string_value());
-  if (!IsInMount(mount_path, joined)) {
-    return absl::PermissionDeniedError(Concat({"the event's ", key, " leaves its mount"}));
-  }
-  path.set_string_value(std::move(joined));
+  if (absl::Status status = CheckEventPath(key, path.string_value()); !status.ok()) return status;
+  path.mutable_string_value()->insert(0, mount_path);
   return absl::OkStatus();
 }
 
 // Checks all values and puts the mount in front of those that are paths.
-absl::Status AcceptMetadata(std::string_view mount_path, const Limits& limits, Struct& metadata) {
-  if (static_cast<std::size_t>(metadata.fields_size()) > limits.max_event_metadata_entries) {
-    return absl::ResourceExhaustedError(
-        Concat({"the event has more than ", std::to_string(limits.max_event_metadata_entries),
-                " metadata entries"}));
-  }
+absl::Status AcceptMetadata(std::string_view mount_path, Struct& metadata) {
+  std::size_t bytes = 0;
+  for (const auto& [key, value] : metadata.fields()) bytes += key.size() + SizeOf(value);
+  absl::Status status = CheckEventSize(static_cast<std::size_t>(metadata.fields_size()), bytes);
+  if (!status.ok()) return status;
   for (auto& [key, value] : *metadata.mutable_fields()) {
-    if (absl::Status status = CheckEntry(key, value); !status.ok()) return status;
+    status = CheckEntry(key, value);
+    if (!status.ok()) return status;
     if (std::find(std::begin(kPathKeys), std::end(kPathKeys), key) == std::end(kPathKeys)) continue;
-    if (absl::Status status = PrefixPath(mount_path, key, value); !status.ok()) return status;
+    status = PrefixPath(mount_path, key, value);
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -155,7 +119,7 @@ absl::Status GiveIdentity(logical::EventPluginInfo* mount, logical::EventReceive
 absl::Status AcceptEvent(logical::EventPluginInfo* mount, const Limits& limits,
                          const SentEvent& sent) {
   logical::EventReceived& event = *sent.event;
-  absl::Status status = CheckType(event.event_type(), limits);
+  absl::Status status = CheckEventType(event.event_type());
   if (!status.ok()) return status;
   if (SizeWithMount(*mount, sent.bytes) > limits.max_event_bytes) {
     return absl::ResourceExhaustedError(
@@ -164,29 +128,7 @@ absl::Status AcceptEvent(logical::EventPluginInfo* mount, const Limits& limits,
   status = GiveIdentity(mount, &event);
   if (!status.ok()) return status;
   if (!event.event().has_metadata()) return absl::OkStatus();
-  return AcceptMetadata(mount->mount_path(), limits, *event.mutable_event()->mutable_metadata());
-}
-
-std::string JoinPath(std::string_view mount_path, std::string_view path) {
-  const std::string whole = Concat({mount_path, "/", path});
-  std::vector<std::string_view> parts;
-  for (std::size_t begin = 0; begin <= whole.size();) {
-    const std::size_t end = std::min(whole.find('/', begin), whole.size());
-    const std::string_view part(whole.data() + begin, end - begin);
-    begin = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part != ".." || parts.empty() || parts.back() == "..") {
-      parts.push_back(part);
-    } else {
-      parts.pop_back();
-    }
-  }
-  std::string joined;
-  for (const std::string_view part : parts) {
-    if (!joined.empty()) joined += '/';
-    joined += part;
-  }
-  return joined;
+  return AcceptMetadata(mount->mount_path(), *event.mutable_event()->mutable_metadata());
 }
 
 }  // namespace belfry::plugin_host

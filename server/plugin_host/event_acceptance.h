@@ -1,8 +1,5 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "absl/status/status.h"
 #include "proto/vault/event.pb.h"
 #include "server/base/limits.h"
@@ -14,16 +11,13 @@ namespace belfry::plugin_host {
 // a fresh id where the event has none. Thread-safe. After an error the event is of no use.
 //
 // Identity is given, not claimed: the event gets `mount` (itself, not a copy: both are the
-// arena's), and plugin info that it carries already must be equal; nothing in `path` or `data_path`
-// can leave the mount.
+// arena's), and plugin info that it carries already must be equal; `path` and `data_path` are
+// taken as they are, below the mount, or not at all.
 //
-// InvalidArgument: type or metadata are not well formed. ResourceExhausted: beyond `limits`.
+// InvalidArgument: type or metadata are not as event_rules.h has it. ResourceExhausted: with what
+// the host adds it would be larger than `limits` allow.
 // PermissionDenied: the event claims another mount or another namespace.
 absl::Status AcceptEvent(logical::EventPluginInfo* mount, const Limits& limits,
                          const SentEvent& sent);
-
-// `path` below `mount_path` ("secret/"), joined and cleaned as Go's path.Join does: "//" and "."
-// vanish, ".." takes the part before it away, a '/' at the end goes.
-std::string JoinPath(std::string_view mount_path, std::string_view path);
 
 }  // namespace belfry::plugin_host

@@ -102,7 +102,8 @@ mounts::EngineError FromProto(const pb::ProtoError& error) {
     case kMultiAuthorization:
       return {403, "request needs further approval"};
     case kUnrecoverable:
-      return {500, "unrecoverable error"};
+      // Vault's words, and where the plugin's own are.
+      return {500, "unrecoverable error; the server's log has the plugin's reason"};
     default:
       return {500, error.err_msg()};
   }

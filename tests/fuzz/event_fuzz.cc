@@ -5,6 +5,7 @@
 
 #include "belfry/json.h"
 #include "proto/belfry/v1/event_producer.pb.h"
+#include "server/base/event_rules.h"
 #include "server/encode/encode.h"
 #include "server/plugin_host/event_acceptance.h"
 #include "server/plugin_host/event_batch.h"
@@ -27,8 +28,6 @@ logical::EventPluginInfo Mount() {
 // Small, so that short inputs reach them.
 Limits SmallLimits() {
   Limits limits;
-  limits.max_event_type_bytes = 40;
-  limits.max_event_metadata_entries = 8;
   limits.max_event_bytes = 1024;
   return limits;
 }
@@ -49,14 +48,14 @@ void ExamineIdentity(const logical::EventReceived& event) {
     const auto found = event.event().metadata().fields().find(key);
     if (found == event.event().metadata().fields().end()) continue;
     const std::string& path = found->second.string_value();
-    BELFRY_CLAIM(path == "secret" || path.starts_with(kMount));
-    BELFRY_CLAIM(JoinPath("", path) == path);
+    BELFRY_CLAIM(path.starts_with(kMount));
+    BELFRY_CLAIM(CheckEventPath(key, path).ok());
   }
 }
 
 void ExamineLimits(const logical::EventReceived& event, const Limits& limits) {
   BELFRY_CLAIM(!event.event_type().empty());
-  BELFRY_CLAIM(event.event_type().size() <= limits.max_event_type_bytes);
+  BELFRY_CLAIM(event.event_type().size() <= kMaxEventTypeBytes);
   BELFRY_CLAIM(event.ByteSizeLong() <= limits.max_event_bytes);
 }
 

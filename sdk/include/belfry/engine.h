@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -14,6 +15,7 @@
 #include "absl/time/time.h"
 #include "belfry/events.h"
 #include "belfry/lease.h"
+#include "belfry/log.h"
 #include "belfry/request.h"
 #include "belfry/response.h"
 #include "belfry/storage.h"
@@ -28,8 +30,12 @@ using ExistenceCheck = absl::AnyInvocable<absl::StatusOr<bool>(Request&) const>;
 struct HookContext {
   Storage& storage;
   EventSender& events;
+  const Log& log;
+  std::function<absl::Time()> clock;
   // Requested when the mount goes while a hook of InBackground runs.
   std::stop_token stop = {};
+  // The host's time, which tests move; as Request::Now.
+  absl::Time Now() const { return clock(); }
 };
 using Hook = absl::AnyInvocable<absl::Status(HookContext&) const>;
 using RequestHook = absl::AnyInvocable<absl::Status(Request&) const>;
@@ -129,6 +135,14 @@ class SecretKind {
 // Paths of a plugin that only some hosts tell apart. (plugin-protocol 5.1, `Paths`)
 enum class SpecialPath { kLocalStorage, kWriteForwarded, kBinary, kLimited, kSnapshotRead };
 
+// Failures. A status of a handler is the answer; what becomes a 500 is logged as well, with the
+// path and the request's id. An exception that leaves a handler, a hook or `define` is caught: the
+// log gets the path and its what(), the client gets 500 and is told to look there, and the plugin
+// goes on. From a hook it is an InternalError, like a status that the hook returns. A `define` or
+// an OnInitialize that fails keeps the mount from starting, and the operator sees why. A signal or
+// abort ends the process and with it all its mounts; the host shows the last lines of standard
+// error, and starts the plugin again.
+
 // Describes a secrets engine: its paths and hooks. The SDK makes one for each mount and hands it to
 // the plugin's `define`. Described by one thread, until `define` returns; what it holds lives until
 // the mount goes, handlers being destroyed before anything given to Keep.
@@ -196,6 +210,9 @@ class SecretsEngine {
   virtual std::string_view backend_uuid() const = 0;
   // For events that no request caused. Lives as long as the engine.
   virtual EventSender& events() = 0;
+  virtual const Log& log() const = 0;
+  // A round trip to the host; not while `define` runs. Unavailable when the host is gone.
+  virtual absl::StatusOr<LeaseTtls> Ttls() const = 0;
 
  private:
   virtual void KeepAlive(

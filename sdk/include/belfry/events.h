@@ -14,15 +14,17 @@ namespace belfry {
 // What subscribers learn about an event. Never put a secret here: everyone with the right to
 // subscribe reads it, and hosts may log it.
 struct EventMetadata {
-  // The API path, without the mount, that a subscriber needs `subscribe` on. Required.
+  // The API path, without the mount, that a subscriber needs `subscribe` on. Required. As a request
+  // has it, for rights are asked for exactly this: no '/' at either end, no empty segment, no "."
+  // and no "..", no control characters, UTF-8.
   std::string path = {};
-  // Where to read the new data, without the mount. Empty: left out.
+  // Where to read the new data, in the same form. Empty: left out.
   std::string data_path = {};
   // Empty: what follows the last '/' of the type.
   std::string operation = {};
   // Whether the secret has changed. Travels as the text "true" or "false".
   bool modified = false;
-  // Anything else, as text.
+  // Anything else, as text. A key is not empty and has no control characters.
   std::map<std::string, std::string> extra = {};
 };
 
@@ -49,12 +51,12 @@ absl::Status CompleteEvent(const Event& event, EventFields* fields);
 // reach every subscriber in the order in which the host accepted them: those of one SendAll in
 // theirs, and what is sent after another call has returned comes after it. Accepted is not
 // received: no call waits for a subscriber. Each event gets a fresh id.
-// Errors, for each event: InvalidArgument for a malformed type or metadata over the limits (28 KiB
-// of metadata, 64 entries, 256 bytes of type); PermissionDenied when the host refused it;
-// FailedPrecondition when the host has no events; ResourceExhausted when it is too slow to take
-// more, and the event was not sent: 8,192 events or 16 MiB may be under way for a mount;
-// Unavailable when the host is gone and DeadlineExceeded when it has answered nothing for 30
-// seconds: the event may or may not have been accepted.
+// Errors, for each event: InvalidArgument for a malformed type, path or key, or metadata over the
+// limits (28 KiB of metadata, 64 entries, 256 bytes of type), which are the host's, too;
+// PermissionDenied when the host refused it; FailedPrecondition when the host has no events;
+// ResourceExhausted when it is too slow to take more, and the event was not sent: 8,192 events or
+// 16 MiB may be under way for a mount; Unavailable when the host is gone and DeadlineExceeded when
+// it has answered nothing for 30 seconds: the event may or may not have been accepted.
 class EventSender {
  public:
   virtual ~EventSender() = default;

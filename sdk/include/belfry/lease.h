@@ -24,6 +24,14 @@ struct Lease {
   friend bool operator==(const Lease&, const Lease&) = default;
 };
 
+// What the host makes of a lease or login that leaves it to the host, and the most that it gives:
+// the mount's own terms, else the system's.
+struct LeaseTtls {
+  absl::Duration default_ttl;
+  absl::Duration max_ttl;
+  friend bool operator==(const LeaseTtls&, const LeaseTtls&) = default;
+};
+
 // A secret that is out: what is asked to be renewed or revoked.
 struct LentSecret {
   Lease lease;

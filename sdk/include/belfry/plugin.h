@@ -5,6 +5,7 @@
 #include "belfry/events.h"         // IWYU pragma: export
 #include "belfry/json.h"           // IWYU pragma: export
 #include "belfry/lease.h"          // IWYU pragma: export
+#include "belfry/log.h"            // IWYU pragma: export
 #include "belfry/request.h"        // IWYU pragma: export
 #include "belfry/response.h"       // IWYU pragma: export
 #include "belfry/serve.h"          // IWYU pragma: export

@@ -12,6 +12,8 @@
 #include "absl/time/time.h"
 #include "belfry/events.h"
 #include "belfry/json.h"
+#include "belfry/lease.h"
+#include "belfry/log.h"
 #include "belfry/storage.h"
 
 namespace belfry {
@@ -90,6 +92,7 @@ class Request {
 
   virtual Storage& storage() = 0;
   virtual EventSender& events() = 0;
+  virtual const Log& log() const = 0;
   virtual const Caller& caller() const = 0;
   // What the host's administrator gave this mount, for example version → "2".
   virtual std::string_view MountOption(std::string_view name) const = 0;
@@ -98,6 +101,8 @@ class Request {
   // How long the client wants the answer wrapped; the host does that. Zero: not at all.
   virtual absl::Duration wrap_ttl() const = 0;
   virtual absl::Time Now() const = 0;
+  // As SecretsEngine::Ttls.
+  virtual absl::StatusOr<LeaseTtls> Ttls() const = 0;
   // When the host stops waiting. Storage calls of this request end then, too, and when it is
   // cancelled.
   virtual absl::Time deadline() const = 0;

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "belfry/events.h"
+#include "belfry/json.h"
 
 namespace belfry {
 
@@ -20,6 +21,7 @@ class StorageBatch {
   };
 
   StorageBatch& Put(std::string key, std::string value);
+  StorageBatch& PutJson(std::string key, const Json& value);
   StorageBatch& Delete(std::string key);
   // As EventSender::SendOrLog, once the changes are stored.
   StorageBatch& Tell(std::string type, EventMetadata metadata);
@@ -64,6 +66,11 @@ class Storage {
   // What is directly below `prefix` (empty, or ending in '/'), without it; folders end in '/'. In
   // lexical order.
   virtual absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) = 0;
+
+  // The same for JSON values. DataLoss when what is stored at the key is no JSON; the message has
+  // the key, and nothing of the value.
+  absl::StatusOr<std::optional<Json>> GetJson(std::string_view key);
+  [[nodiscard]] absl::Status PutJson(std::string_view key, const Json& value);
 };
 
 }  // namespace belfry

@@ -6,7 +6,9 @@
 #include "sdk/src/engine_instance.h"
 #include "sdk/src/testing/asked.h"
 #include "sdk/src/testing/fake_storage.h"
+#include "sdk/src/testing/hand_clock.h"
 #include "sdk/src/testing/recorded_events.h"
+#include "sdk/src/testing/recorded_log.h"
 
 namespace belfry::testing {
 namespace {
@@ -27,26 +29,10 @@ class RecordingSender final : public EventSender {
   RecordedEvents* const events_;
 };
 
-// A time that moves only when a test says so.
-class HandClock {
- public:
-  absl::Time Now() const {
-    MutexLock lock(&mutex_);
-    return now_;
-  }
-  void Advance(absl::Duration by) {
-    MutexLock lock(&mutex_);
-    now_ += by;
-  }
-
- private:
-  mutable Mutex mutex_;
-  absl::Time now_ ABSL_GUARDED_BY(mutex_) = absl::FromUnixSeconds(1'700'000'000);
-};
-
 class FakeHost final : public TestHost {
  public:
-  FakeHost(void (*define)(SecretsEngine&), MountOptions options) : define_(define) {
+  FakeHost(void (*define)(SecretsEngine&), MountOptions options, EngineKind kind)
+      : define_(define), kind_(kind) {
     Mount(std::move(options));
   }
   ~FakeHost() override { engine_->Cleanup(); }
@@ -59,6 +45,9 @@ class FakeHost final : public TestHost {
   FakeStorage& storage() override { return storage_; }
   std::vector<SentEvent> events() const override { return events_.All(); }
   void RefuseEvents(absl::Status status) override { events_.Refuse(std::move(status)); }
+  std::vector<LoggedLine> log() const override { return log_.All(); }
+  void SetTtls(LeaseTtls ttls) override { ttls_.Set(ttls); }
+  absl::Time Now() const override { return clock_.Now(); }
   void Advance(absl::Duration by) override { clock_.Advance(by); }
 
   void Invalidate(std::string_view key) override { engine_->Invalidate(key); }
@@ -70,7 +59,10 @@ class FakeHost final : public TestHost {
                                                    .backend_uuid = "fake-host",
                                                    .storage = &storage_,
                                                    .events = &sender_,
-                                                   .now = [this] { return clock_.Now(); }});
+                                                   .now = [this] { return clock_.Now(); },
+                                                   .log = &log_,
+                                                   .kind = kind_,
+                                                   .ttls = [this] { return ttls_.Get(); }});
     if (!engine.ok()) {
       std::fprintf(stderr, "belfry: the plugin is described wrongly: %s\n",
                    engine.status().ToString().c_str());
@@ -95,6 +87,7 @@ class FakeHost final : public TestHost {
   internal::IncomingRequest Incoming(const Asked& asked) {
     internal::IncomingRequest request;
     request.operation = asked.operation;
+    request.id = kRequestId;
     request.path = asked.path;
     request.data = asked.data;
     request.caller.display_name = "token";
@@ -112,17 +105,24 @@ class FakeHost final : public TestHost {
   }
 
   void (*const define_)(SecretsEngine&);
+  const EngineKind kind_;
   RecordedEvents events_;
   InMemoryFakeStorage storage_{&events_};
   RecordingSender sender_{&events_};
   HandClock clock_;
+  RecordedLog log_;
+  SetTerms ttls_;
   std::unique_ptr<internal::EngineInstance> engine_;
 };
 
 }  // namespace
 
 std::unique_ptr<TestHost> NewFakeHost(void (*define)(SecretsEngine&), MountOptions options) {
-  return std::make_unique<FakeHost>(define, std::move(options));
+  return std::make_unique<FakeHost>(define, std::move(options), EngineKind::kSecrets);
+}
+
+std::unique_ptr<TestHost> NewFakeAuthHost(void (*define)(SecretsEngine&), MountOptions options) {
+  return std::make_unique<FakeHost>(define, std::move(options), EngineKind::kAuth);
 }
 
 }  // namespace belfry::testing

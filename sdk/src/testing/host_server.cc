@@ -105,6 +105,18 @@ grpc::Status HostSystemView::LocalMount(grpc::ServerContext*, const pb::Empty*,
   return grpc::Status::OK;
 }
 
+grpc::Status HostSystemView::DefaultLeaseTTL(grpc::ServerContext*, const pb::Empty*,
+                                             pb::TTLReply* reply) {
+  reply->set_ttl(absl::ToInt64Nanoseconds(ttls_().default_ttl));
+  return grpc::Status::OK;
+}
+
+grpc::Status HostSystemView::MaxLeaseTTL(grpc::ServerContext*, const pb::Empty*,
+                                         pb::TTLReply* reply) {
+  reply->set_ttl(absl::ToInt64Nanoseconds(ttls_().max_ttl));
+  return grpc::Status::OK;
+}
+
 grpc::Status HostEvents::SendEvent(grpc::ServerContext*, const pb::SendEventRequest* request,
                                    pb::Empty*) {
   return ToGrpc(events_->Accept(ToSentEvent(request->event_type(), request->event())));
@@ -123,8 +135,13 @@ grpc::Status HostProducer::Publish(
 }
 
 HostServer::HostServer(const std::string& socket_path, const std::optional<wire::Trust>& trust,
-                       HostKind kind, FakeStorage* storage, RecordedEvents* events)
-    : storage_(storage), batches_(storage, events), events_(events), producer_(events) {
+                       HostKind kind, FakeStorage* storage, RecordedEvents* events,
+                       std::function<LeaseTtls()> ttls)
+    : storage_(storage),
+      system_view_(std::move(ttls)),
+      batches_(storage, events),
+      events_(events),
+      producer_(events) {
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kUnlimited);
   builder.SetMaxSendMessageSize(kUnlimited);

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "belfry/testing/fake_host.h"
 #include "grpcpp/server.h"
@@ -33,9 +35,15 @@ class HostKeys final : public pb::Storage::Service {
 // What plugins of other make ask for at every request. (plugin-protocol 5.9)
 class HostSystemView final : public pb::SystemView::Service {
  public:
+  explicit HostSystemView(std::function<LeaseTtls()> ttls) : ttls_(std::move(ttls)) {}
+  grpc::Status DefaultLeaseTTL(grpc::ServerContext*, const pb::Empty*, pb::TTLReply*) override;
+  grpc::Status MaxLeaseTTL(grpc::ServerContext*, const pb::Empty*, pb::TTLReply*) override;
   grpc::Status ReplicationState(grpc::ServerContext*, const pb::Empty*,
                                 pb::ReplicationStateReply*) override;
   grpc::Status LocalMount(grpc::ServerContext*, const pb::Empty*, pb::LocalMountReply*) override;
+
+ private:
+  const std::function<LeaseTtls()> ttls_;
 };
 
 // belfry.v1.Storage over a FakeStorage.
@@ -77,8 +85,10 @@ enum class HostKind { kBelfry, kVault };
 class HostServer final {
  public:
   // `storage` and `events` must outlive it. Stops the program when it cannot listen.
-  HostServer(const std::string& socket_path, const std::optional<wire::Trust>& trust, HostKind kind,
-             FakeStorage* storage, RecordedEvents* events);
+  HostServer(
+      const std::string& socket_path, const std::optional<wire::Trust>& trust, HostKind kind,
+      FakeStorage* storage, RecordedEvents* events,
+      std::function<LeaseTtls()> ttls = [] { return LeaseTtls(); });
   ~HostServer();
 
  private:

@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "belfry/serve.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "proto/vault/grpc_broker.grpc.pb.h"
@@ -14,7 +13,9 @@
 #include "sdk/src/plugin_server.h"
 #include "sdk/src/testing/asked.h"
 #include "sdk/src/testing/fake_storage.h"
+#include "sdk/src/testing/hand_clock.h"
 #include "sdk/src/testing/host_server.h"
+#include "sdk/src/testing/recorded_log.h"
 #include "sdk/src/testing/scratch_directory.h"
 #include "sdk/src/testing/wire_reply.h"
 #include "sdk/wire/certificate.h"
@@ -28,7 +29,6 @@ constexpr char kMountId[] = "wirehost01";
 constexpr std::uint32_t kBrokerId = 1;
 constexpr std::chrono::seconds kCallLimit(60);
 constexpr std::chrono::milliseconds kStopGrace(1000);
-constexpr int kStandardError = 2;
 
 [[noreturn]] void Die(const std::string& why) {
   std::fprintf(stderr, "belfry: %s\n", why.c_str());
@@ -56,11 +56,12 @@ class MountCall {
 
 class WireHost final : public TestHost {
  public:
-  WireHost(void (*define)(SecretsEngine&), MountOptions options)
+  WireHost(void (*define)(SecretsEngine&), MountOptions options, EngineKind kind)
       : plugin_certificate_(ValueOrDie(wire::NewCertificate())),
         host_certificate_(ValueOrDie(wire::NewCertificate())),
-        host_(host_path(), HostTrust(), HostKind::kBelfry, &storage_, &events_),
-        plugin_(ValueOrDie(internal::PluginServer::Start(PluginOptions(define)))),
+        host_(host_path(), HostTrust(), HostKind::kBelfry, &storage_, &events_,
+              [this] { return ttls_.Get(); }),
+        plugin_(ValueOrDie(internal::PluginServer::Start(PluginOptions(define, kind)))),
         channel_(wire::Connect("unix", plugin_path(), HostTrust())),
         backend_(pb::Backend::NewStub(channel_)),
         broker_(plugin::GRPCBroker::NewStub(channel_)),
@@ -97,21 +98,23 @@ class WireHost final : public TestHost {
   FakeStorage& storage() override { return storage_; }
   std::vector<SentEvent> events() const override { return events_.All(); }
   void RefuseEvents(absl::Status status) override { events_.Refuse(std::move(status)); }
-  void Advance(absl::Duration) override {
-    Die("a WireHost runs on the machine's clock; use NewFakeHost to move time");
-  }
+  std::vector<LoggedLine> log() const override { return log_.All(); }
+  void SetTtls(LeaseTtls ttls) override { ttls_.Set(ttls); }
+  absl::Time Now() const override { return clock_.Now(); }
+  void Advance(absl::Duration by) override { clock_.Advance(by); }
 
  private:
   std::string host_path() const { return directory_.path() + "/host"; }
   std::string plugin_path() const { return directory_.path() + "/plugin"; }
   wire::Trust HostTrust() const { return {host_certificate_, plugin_certificate_.certificate_pem}; }
-  internal::PluginServer::Options PluginOptions(void (*define)(SecretsEngine&)) {
-    return {.plugin = {.name = "test", .version = "", .define = define},
+  internal::PluginServer::Options PluginOptions(void (*define)(SecretsEngine&), EngineKind kind) {
+    return {.plugin = {.name = "test", .version = "", .define = define, .kind = kind},
             .socket_path = plugin_path(),
             .trust = wire::Trust{plugin_certificate_, host_certificate_.certificate_pem},
             .metadata_mode = false,
             .stdio = &stdio_,
-            .log = &log_};
+            .log = &log_,
+            .now = [this] { return clock_.Now(); }};
   }
 
   void Mount(const MountOptions& options) {
@@ -153,16 +156,16 @@ class WireHost final : public TestHost {
     if (reply.has_err()) Die("the plugin did not initialize: " + reply.err().err_msg());
   }
 
-  static pb::Request NewRequest(const Asked& asked) {
+  pb::Request NewRequest(const Asked& asked) const {
     pb::Request request;
-    request.set_id("00000000-0000-4000-8000-000000000000");
+    request.set_id(kRequestId);
     request.set_operation(asked.operation);
     request.set_path(asked.path);
     request.set_data(Json(asked.data).Dump());
     request.set_display_name("token");
     request.mutable_connection()->set_remote_addr("127.0.0.1");
     if (asked.lent == nullptr) return request;
-    const absl::Time issued = absl::Now() - asked.renewal.age;
+    const absl::Time issued = clock_.Now() - asked.renewal.age;
     const std::int64_t increment = absl::ToInt64Nanoseconds(asked.renewal.increment);
     if (asked.lent->lease()) {
       pb::Secret& secret = *request.mutable_secret();
@@ -203,7 +206,9 @@ class WireHost final : public TestHost {
   InMemoryFakeStorage storage_;
   RecordedEvents events_;
   internal::StdioBuffer stdio_;
-  const internal::PluginLog log_{kStandardError};
+  const RecordedLog log_;
+  HandClock clock_;
+  SetTerms ttls_;
   const wire::Certificate plugin_certificate_, host_certificate_;
   HostServer host_;
   const std::unique_ptr<internal::PluginServer> plugin_;
@@ -218,7 +223,11 @@ class WireHost final : public TestHost {
 }  // namespace
 
 std::unique_ptr<TestHost> NewWireHost(void (*define)(SecretsEngine&), MountOptions options) {
-  return std::make_unique<WireHost>(define, std::move(options));
+  return std::make_unique<WireHost>(define, std::move(options), EngineKind::kSecrets);
+}
+
+std::unique_ptr<TestHost> NewWireAuthHost(void (*define)(SecretsEngine&), MountOptions options) {
+  return std::make_unique<WireHost>(define, std::move(options), EngineKind::kAuth);
 }
 
 }  // namespace belfry::testing

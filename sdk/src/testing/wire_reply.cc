@@ -25,7 +25,6 @@ absl::StatusOr<Json::Object> ParseObject(std::string_view text) {
 Result FromRaw(int http_status, const Json::Object& raw) {
   if (http_status == 204) return Response::NoContent();
   const auto body = raw.find("http_raw_body");
-  if (http_status == 404 && body == raw.end()) return Response::NotFound();
   const std::string text =
       body == raw.end() || !body->second.if_string() ? "" : *body->second.if_string();
   // Our envelopes are no base64, and all other bodies are. (translation.cc)

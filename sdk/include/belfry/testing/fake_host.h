@@ -19,6 +19,16 @@ struct SentEvent {
   std::map<std::string, std::string> metadata;
 };
 
+// A line that a plugin wrote to its log.
+struct LoggedLine {
+  LogLevel level;
+  std::string message;
+  std::map<std::string, std::string> fields;
+};
+
+// Where the time of a test host stands until Advance moves it: 2023-11-14 22:13:20 UTC.
+inline constexpr absl::Time kStartOfTime = absl::FromUnixSeconds(1'700'000'000);
+
 // The mount's keys in memory, with a switch for each fault. Thread-safe.
 class FakeStorage : public Storage {
  public:
@@ -78,8 +88,13 @@ class TestHost {
   virtual std::vector<SentEvent> events() const = 0;
   // Every later event is refused with this status; OK ends it.
   virtual void RefuseEvents(absl::Status status) = 0;
-  // Moves the time that the plugin sees (FakeHost only; WireHost runs on the machine's clock and
-  // stops the program).
+  // Every line that the plugin wrote to its log, in order.
+  virtual std::vector<LoggedLine> log() const = 0;
+  // What SecretsEngine::Ttls answers from now on; at first both are 768 hours.
+  virtual void SetTtls(LeaseTtls ttls) = 0;
+  // The time that the plugin sees, from kStartOfTime. Time stands still but for Advance, which runs
+  // nothing by itself: Tick runs the hooks that have become due.
+  virtual absl::Time Now() const = 0;
   virtual void Advance(absl::Duration by) = 0;
 
  private:
@@ -87,8 +102,13 @@ class TestHost {
   virtual absl::StatusOr<std::optional<bool>> Exists(const Asked& asked) = 0;
 };
 
-// Stops the program with a clear message when `define` is mistaken.
+// Stops the program with a clear message when `define` or OnInitialize fails.
 std::unique_ptr<TestHost> NewFakeHost(void (*define)(SecretsEngine&), MountOptions options = {});
 std::unique_ptr<TestHost> NewWireHost(void (*define)(SecretsEngine&), MountOptions options = {});
+// The same for plugins that are served as EngineKind::kAuth.
+std::unique_ptr<TestHost> NewFakeAuthHost(void (*define)(SecretsEngine&),
+                                          MountOptions options = {});
+std::unique_ptr<TestHost> NewWireAuthHost(void (*define)(SecretsEngine&),
+                                          MountOptions options = {});
 
 }  // namespace belfry::testing

@@ -75,5 +75,9 @@ class OnBothHosts : public ::testing::TestWithParam<std::unique_ptr<TestHost> (*
 #define BELFRY_RUN_ON_BOTH_HOSTS(Fixture)                                                    \
   INSTANTIATE_TEST_SUITE_P(Fake, Fixture, ::testing::Values(&belfry::testing::NewFakeHost)); \
   INSTANTIATE_TEST_SUITE_P(Wire, Fixture, ::testing::Values(&belfry::testing::NewWireHost))
+// For plugins that are served as EngineKind::kAuth.
+#define BELFRY_RUN_ON_BOTH_AUTH_HOSTS(Fixture)                                                   \
+  INSTANTIATE_TEST_SUITE_P(Fake, Fixture, ::testing::Values(&belfry::testing::NewFakeAuthHost)); \
+  INSTANTIATE_TEST_SUITE_P(Wire, Fixture, ::testing::Values(&belfry::testing::NewWireAuthHost))
 
 }  // namespace belfry::testing

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace belfry {
+
+// What an event may be: one rule for the SDK, its test hosts and the host. Every status is OK or
+// InvalidArgument, with a sentence that says what is wrong. Pure, thread-safe.
+
+inline constexpr std::size_t kMaxEventTypeBytes = 256;
+inline constexpr std::size_t kMaxEventMetadataEntries = 64;
+// Of keys and values together, before the host puts the mount in front of the paths.
+inline constexpr std::size_t kMaxEventMetadataBytes = 28 * 1024;
+
+// Visible ASCII other than '*', because subscribers write types into URLs, where '*' stands for
+// anything.
+absl::Status CheckEventType(std::string_view type);
+// Of `path` and `data_path`, which `key` says: without the mount and exactly as a request has it,
+// since subscribers' rights are asked for it. No segment is empty, "." or "..", so that there is no
+// '/' at either end; no control characters.
+absl::Status CheckEventPath(std::string_view key, std::string_view path);
+// Not empty, no control characters.
+absl::Status CheckEventKey(std::string_view key);
+// `bytes` of keys and values in so many entries.
+absl::Status CheckEventSize(std::size_t entries, std::size_t bytes);
+
+}  // namespace belfry
