@@ -111,6 +111,39 @@ HttpResponse ListCatalog(const Dependencies& dependencies, const Call& call, Plu
   return Data(call, ObjectText().Raw("keys", ArrayText(names)).Finish());
 }
 
+// For each mount of the plugin that does not run what has been registered, what to do about it.
+std::vector<std::string> MountsElsewhere(const Dependencies& dependencies,
+                                         const PluginEntry& registered) {
+  std::vector<std::string> warnings;
+  const bool unversioned =
+      dependencies.catalog->Get(registered.type, registered.name, "").has_value();
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+    const mounts::MountEntry& entry = mount->entry;
+    if (mount->engine == nullptr || entry.type != registered.name) continue;
+    // Without a version of its own it runs the entry without one, else the newest.
+    const bool follows = entry.plugin_version.empty() && !unversioned;
+    if (follows || entry.plugin_version == registered.version) continue;
+    const std::string pinned = entry.plugin_version.empty()
+                                   ? "the entry without a version"
+                                   : Concat({"version ", entry.plugin_version});
+    warnings.push_back(Concat({"the mount ", entry.path, " runs ", pinned, " of this plugin, not ",
+                               registered.version, "; write plugin_version=", registered.version,
+                               " to sys/mounts/", entry.path, "tune to change that"}));
+  }
+  return warnings;
+}
+
+// The entry as the catalog has it: a version may have come from the program.
+PluginEntry AsRegistered(const Dependencies& dependencies, const PluginEntry& entry) {
+  for (const PluginEntry& candidate : dependencies.catalog->List()) {
+    PluginEntry same = candidate;
+    same.version = entry.version;
+    if (same == entry && (entry.version.empty() || candidate.version == entry.version))
+      return candidate;
+  }
+  return entry;
+}
+
 HttpResponse Register(const Dependencies& dependencies, const Call& call, PluginType type,
                       std::string_view name) {
   const std::map<std::string, Member> members = AllMembers(call.data);
@@ -142,8 +175,11 @@ HttpResponse Register(const Dependencies& dependencies, const Call& call, Plugin
     }
     entry.command = std::string(words[0]);
   }
-  const absl::Status registered = dependencies.catalog->Register(std::move(entry));
-  return registered.ok() ? NoContent() : Failure(registered);
+  const absl::Status registered = dependencies.catalog->Register(entry);
+  if (!registered.ok()) return Failure(registered);
+  std::vector<std::string> warnings =
+      MountsElsewhere(dependencies, AsRegistered(dependencies, entry));
+  return warnings.empty() ? NoContent() : Data(call, "null", std::move(warnings));
 }
 
 HttpResponse AnswerEntry(const Dependencies& dependencies, const Call& call, PluginType type,

@@ -51,6 +51,27 @@ TEST_F(PluginEndpointsTest, ARegisteredPluginIsReadListedAndDeleted) {
   EXPECT_THAT(fixture_.catalog.List(), SizeIs(0));
 }
 
+TEST_F(PluginEndpointsTest, WhatIsRegisteredAndRunsNowhereWarns) {
+  const auto add = [this](std::string path, std::string version, std::string type = "example") {
+    mounts::MountEntry entry;
+    entry.path = std::move(path);
+    entry.type = std::move(type);
+    entry.plugin_version = std::move(version);
+    fixture_.mounts.Add(std::move(entry));
+  };
+  add("follows/", "");
+  add("same/", "v1.0.0");
+  add("other/", "v2.0.0", "another");
+  EXPECT_EQ(RegisterExample().status, 204);
+  add("pinned/", "v0.9.0");
+  const HttpResponse answer = RegisterExample();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body,
+              HasSubstr(R"("warnings":["the mount pinned/ runs version v0.9.0 of this plugin, not )"
+                        R"(v1.0.0; write plugin_version=v1.0.0 to sys/mounts/pinned/tune to )"
+                        R"(change that"])"));
+}
+
 TEST_F(PluginEndpointsTest, TheOldPathTakesTheTypeFromTheBody) {
   EXPECT_EQ(Send("PUT", "plugins/catalog/old", R"({"type":3,"command":"ex -a -b","sha_256":"abc"})")
                 .status,

@@ -119,7 +119,10 @@ void Catalog::Scan() {
       entry.name = NameOf(file.path());
       entry.command = file.path().filename().string();
       entry.sha256 = *std::move(sha256);
-      Put(std::move(entry));
+      MutexLock lock(&mutex_);
+      const Key key(entry.type, entry.name, entry.version);
+      scanned_.insert(key);
+      entries_.insert_or_assign(key, std::move(entry));
     }
   }
 }
@@ -140,15 +143,35 @@ absl::StatusOr<std::string> Catalog::Check(const PluginEntry& entry) const {
       Concat({"there is no executable file \"", entry.command, "\" in the plugin directory"}));
 }
 
+std::optional<PluginEntry> Catalog::TakeRebuilt(const PluginEntry& entry, const std::string& path) {
+  const Key key(entry.type, entry.name, entry.version);
+  {
+    MutexLock lock(&mutex_);
+    if (!scanned_.contains(key)) return std::nullopt;
+  }
+  absl::StatusOr<std::string> sha256 = Sha256OfFile(path);
+  if (!sha256.ok() || *sha256 == entry.sha256) return std::nullopt;
+  MutexLock lock(&mutex_);
+  // Registered meanwhile: that holds.
+  if (!scanned_.contains(key)) return std::nullopt;
+  PluginEntry rebuilt = entry;
+  rebuilt.sha256 = *std::move(sha256);
+  entries_.insert_or_assign(key, rebuilt);
+  return rebuilt;
+}
+
 void Catalog::Put(PluginEntry entry) {
   MutexLock lock(&mutex_);
   Key key(entry.type, entry.name, entry.version);
+  scanned_.erase(key);
   entries_.insert_or_assign(std::move(key), std::move(entry));
 }
 
 void Catalog::Remove(PluginType type, std::string_view name, std::string_view version) {
   MutexLock lock(&mutex_);
-  entries_.erase(Key(type, name, version));
+  const Key key(type, name, version);
+  scanned_.erase(key);
+  entries_.erase(key);
 }
 
 std::optional<PluginEntry> Catalog::Get(PluginType type, std::string_view name,

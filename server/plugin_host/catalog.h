@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -29,6 +30,10 @@ class Catalog {
   // The path of the program. InvalidArgument: a field of `entry` is wrong, or no folder has the
   // command. FailedPrecondition "could not set plugin, plugin directory is not configured".
   absl::StatusOr<std::string> Check(const mounts::PluginEntry& entry) const;
+  // An entry that Scan has registered, and nobody since, is the file as it lies there: when that
+  // has changed, gets the new sha256, and comes back. Otherwise nullopt.
+  std::optional<mounts::PluginEntry> TakeRebuilt(const mounts::PluginEntry& entry,
+                                                 const std::string& path);
   // Puts `entry` in place of the one with its type, name and version.
   void Put(mounts::PluginEntry entry);
   void Remove(mounts::PluginType type, std::string_view name, std::string_view version);
@@ -47,6 +52,7 @@ class Catalog {
   const std::vector<std::string> directories_;
   mutable Mutex mutex_;
   std::map<Key, mounts::PluginEntry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::set<Key> scanned_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The sha256 of a file in hex; Unavailable when it cannot be read.

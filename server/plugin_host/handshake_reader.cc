@@ -13,7 +13,16 @@ HandshakeReader::HandshakeReader(const Logger& logger, std::size_t max_line_byte
     : max_line_bytes_(max_line_bytes),
       on_exit_(std::move(on_exit)),
       output_log_(logger, max_line_bytes),
-      error_log_(logger, max_line_bytes) {}
+      error_log_(logger, max_line_bytes,
+                 [this](const PluginLogRecord& record) { last_errors_.Add(record); }) {}
+
+std::string HandshakeReader::LastErrorsAtEnd(absl::Duration limit) {
+  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(limit);
+  MutexLock lock(&mutex_);
+  while (!exit_ && changed_.WaitUntil(&mutex_, deadline)) {
+  }
+  return last_errors_.Text();
+}
 
 absl::StatusOr<std::string> HandshakeReader::WaitForLine(absl::Duration limit) {
   const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(limit);

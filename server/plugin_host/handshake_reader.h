@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/base/mutex.h"
+#include "server/plugin_host/last_lines.h"
 #include "server/plugin_host/plugin_log.h"
 #include "server/plugin_host/process.h"
 
@@ -27,6 +28,11 @@ class HandshakeReader final : public ProcessObserver {
   // for `limit`.
   absl::StatusOr<std::string> WaitForLine(absl::Duration limit);
 
+  // The last lines of standard error, as part of a sentence; when the process ends within `limit`,
+  // all of them.
+  std::string LastErrorsAtEnd(absl::Duration limit);
+  std::string LastErrors() const { return last_errors_.Text(); }
+
   void OnOutput(std::string_view bytes) override;
   void OnErrorOutput(std::string_view bytes) override;
   void OnExit(const ExitStatus& status) override;
@@ -34,6 +40,7 @@ class HandshakeReader final : public ProcessObserver {
  private:
   const std::size_t max_line_bytes_;
   const std::function<void(const ExitStatus&)> on_exit_;
+  LastLines last_errors_;
   PluginLog output_log_;  // Used by the process's thread alone, like the next.
   PluginLog error_log_;
   Mutex mutex_;

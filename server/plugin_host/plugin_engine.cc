@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/base/text.h"
+#include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_log.h"
 #include "server/plugin_host/reply_conversion.h"
 
@@ -18,6 +19,9 @@ namespace {
 constexpr absl::Duration kTimeToDie = absl::Seconds(5);
 // How long requests under way may hold up a restart before the plugin is looked at.
 constexpr absl::Duration kPatience = absl::Seconds(2);
+// What the log says of the requests that hold up a restart.
+constexpr std::size_t kMostNamedPaths = 5;
+constexpr std::size_t kMostBytesOfAPath = 200;
 // Requests of one mount that wait for its plugin.
 constexpr std::size_t kMaxWaiting = 4096;
 
@@ -124,7 +128,8 @@ class PluginEngine::Call {
 
   static void Run(PluginEngine* engine, pb::Request request, absl::Time deadline, Done done) {
     auto call = std::make_unique<Call>(engine, std::move(request), deadline, std::move(done));
-    engine->Begin([call = std::move(call)](std::shared_ptr<PluginInstance> instance) mutable {
+    const pb::Request* const sent = &call->args_.request();
+    engine->Begin(sent, [call = std::move(call)](std::shared_ptr<PluginInstance> instance) mutable {
       call->instance_ = std::move(instance);
       Send(std::move(call));
     });
@@ -200,6 +205,7 @@ class PluginEngine::Call {
   // The plugin does not know the call, and so has done nothing.
   static void AskTwice(std::unique_ptr<Call> call) {
     call->instance_->NoteThatItTakesNoWrites();
+    call->engine_->Forget(&call->args_.request());
     call->engine_->CheckThenHandle(std::move(*call->args_.mutable_request()), call->deadline_,
                                    std::move(call->done_));
     Leave(std::move(call));
@@ -213,6 +219,7 @@ class PluginEngine::Call {
   static void Leave(std::unique_ptr<Call> call) {
     PluginEngine* const engine = call->engine_;
     std::shared_ptr<PluginInstance> used = std::move(call->instance_);
+    engine->Forget(&call->args_.request());
     call.reset();
     engine->End(std::move(used));
     // Last: the engine may be destroyed from here on.
@@ -240,7 +247,7 @@ absl::StatusOr<std::unique_ptr<PluginEngine>> PluginEngine::Create(
   if (!program.ok()) return program.status();
   absl::StatusOr<std::unique_ptr<PluginInstance>> first =
       starter->Start(*program, entry, StartReason::kRequested);
-  if (!first.ok()) return first.status();
+  if (!first.ok()) return ForOperators(first.status());
   // The constructor is private.
   return std::unique_ptr<PluginEngine>(
       new PluginEngine(std::move(starter), {.program = *std::move(program), .entry = entry},
@@ -312,18 +319,25 @@ std::shared_ptr<const mounts::SpecialPaths> PluginEngine::Special() const {
   return current_->special_paths();
 }
 
-void PluginEngine::Begin(absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start) {
+void PluginEngine::Begin(const pb::Request* request,
+                         absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start) {
   std::shared_ptr<PluginInstance> instance;
   {
     MutexLock lock(&mutex_);
     if (holding_) {
-      held_.push_back(std::move(start));
+      held_.push_back({request, std::move(start)});
       return;
     }
     started_.Enter();
+    under_way_.insert(request);
     instance = current_;
   }
   start(std::move(instance));
+}
+
+void PluginEngine::Forget(const pb::Request* request) {
+  MutexLock lock(&mutex_);
+  under_way_.erase(request);
 }
 
 void PluginEngine::End(std::shared_ptr<PluginInstance> used) {
@@ -369,28 +383,51 @@ absl::Status PluginEngine::Restart(const mounts::MountEntry& entry) {
   }
   LetGo();
   Sweep();
-  return started.status();
+  return ForOperators(started.status());
 }
 
 // A plugin that hangs ends none of its calls: killed, it ends them all.
 void PluginEngine::Drain() {
-  while (!started_.WaitUntilEmpty(kPatience)) {
+  for (int waited = 0; !started_.WaitUntilEmpty(kPatience); ++waited) {
+    if (waited == 0) LogWhatHoldsUp();
     const std::shared_ptr<PluginInstance> current = Current();
     if (!current->process().Answers()) current->process().Kill();
   }
 }
 
+void PluginEngine::LogWhatHoldsUp() const {
+  std::string paths;
+  std::size_t count = 0;
+  std::string mount;
+  {
+    MutexLock lock(&mutex_);
+    count = under_way_.size();
+    mount = recipe_.entry.path;
+    std::size_t named = 0;
+    for (const pb::Request* request : under_way_) {
+      if (named++ == kMostNamedPaths) break;
+      paths += Concat({paths.empty() ? "" : ", ", request->operation(), " ",
+                       OneLine(request->path(), kMostBytesOfAPath)});
+    }
+  }
+  logger_.Warn("a restart of the plugin waits for requests under way",
+               {{"path", mount}, {"requests", std::to_string(count)}, {"among_them", paths}});
+}
+
 void PluginEngine::LetGo() {
-  std::vector<absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)>> held;
+  std::vector<Held> held;
   std::shared_ptr<PluginInstance> instance;
   {
     MutexLock lock(&mutex_);
     holding_ = false;
     held.swap(held_);
     instance = current_;
-    for (std::size_t i = 0; i < held.size(); ++i) started_.Enter();
+    for (const Held& call : held) {
+      started_.Enter();
+      under_way_.insert(call.request);
+    }
   }
-  for (auto& start : held) start(instance);
+  for (Held& call : held) call.start(instance);
 }
 
 void PluginEngine::Sweep() {
@@ -466,8 +503,13 @@ absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace() {
     recipe = recipe_;
   }
   absl::StatusOr<std::unique_ptr<PluginInstance>> started =
-      starter_->Start(recipe.program, recipe.entry, StartReason::kCrash);
-  if (!started.ok()) return started.status();
+      starter_->Start(starter_->Current(recipe.program), recipe.entry, StartReason::kCrash);
+  if (!started.ok()) {
+    const absl::Status whole = ForOperators(started.status());
+    logger_.Error("a plugin could not be started again",
+                  {{"path", recipe.entry.path}, {"reason", std::string(ToStd(whole.message()))}});
+    return ForClients(started.status());
+  }
   restarts_.Increment();
   const std::shared_ptr<PluginInstance> current = *std::move(started);
   MutexLock lock(&mutex_);

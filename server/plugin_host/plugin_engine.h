@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,11 @@ class InstanceStarter {
   virtual ~InstanceStarter() = default;
   // The plugin that the catalog has for the mount. Codes as of EngineFactory::Create.
   virtual absl::StatusOr<PluginProgram> Resolve(const mounts::MountEntry& entry) const = 0;
-  // Blocks for as long as a plugin may take; never called on a thread of gRPC.
+  // What was resolved once, as it is to be started now: a program that the catalog takes as it lies
+  // in its folder may have been rebuilt.
+  virtual PluginProgram Current(const PluginProgram& program) const = 0;
+  // Blocks for as long as a plugin may take; never called on a thread of gRPC. Of its errors,
+  // clients see what ForClients leaves.
   virtual absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
                                                                 const mounts::MountEntry& entry,
                                                                 StartReason reason) const = 0;
@@ -74,8 +79,17 @@ class PluginEngine final : public mounts::Engine {
   using Continuation = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<PluginInstance>>)>;
 
   std::shared_ptr<PluginInstance> Current() const;
-  // Gives `start` the current instance: at once, or when a restart has ended.
-  void Begin(absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start);
+  // A call that waits until a restart has ended.
+  struct Held {
+    const pb::Request* request = nullptr;
+    absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start;
+  };
+
+  // Gives `start` the current instance: at once, or when a restart has ended. `request` lives, and
+  // does not change, until Forget.
+  void Begin(const pb::Request* request,
+             absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start);
+  void Forget(const pb::Request* request);
   // The call that Begin let go is over; `used` is what it was sent to last.
   void End(std::shared_ptr<PluginInstance> used);
   // A call that goes on has no use for this instance any more. Does not block: a retired one that
@@ -91,6 +105,7 @@ class PluginEngine final : public mounts::Engine {
   void EndRecovery(absl::StatusOr<std::shared_ptr<PluginInstance>> instance);
   // Returns when no call is with the plugin.
   void Drain();
+  void LogWhatHoldsUp() const;
   // Lets the calls go on that a restart has held back.
   void LetGo();
   // Destroys the instances that nobody uses any more. Blocks.
@@ -109,8 +124,9 @@ class PluginEngine final : public mounts::Engine {
   bool recovering_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Continuation> waiting_ ABSL_GUARDED_BY(mutex_);
   bool holding_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)>> held_
-      ABSL_GUARDED_BY(mutex_);
+  std::vector<Held> held_ ABSL_GUARDED_BY(mutex_);
+  // The requests of calls that have been let go to the plugin.
+  std::set<const pb::Request*> under_way_ ABSL_GUARDED_BY(mutex_);
   // Kept until no call refers to them, so that none is destroyed on a thread of gRPC.
   std::vector<std::shared_ptr<PluginInstance>> retired_ ABSL_GUARDED_BY(mutex_);
 };

@@ -8,6 +8,7 @@
 #include "server/base/ids.h"
 #include "server/base/text.h"
 #include "server/plugin_host/catalog.h"
+#include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_engine.h"
 #include "server/plugin_host/plugin_instance.h"
 #include "server/plugin_host/process_pool.h"
@@ -67,7 +68,7 @@ class PluginHostImpl final : public PluginHost {
     absl::StatusOr<std::unique_ptr<PluginEngine>> engine = PluginEngine::Create(
         std::make_unique<Starter>(this, view), entry, restarts_.get(), metrics_, logger_);
     if (engine.ok()) return engine;
-    logger_.Warn(
+    logger_.Error(
         "a plugin could not be mounted",
         {{"mount", entry.path}, {"reason", std::string(ToStd(engine.status().message()))}});
     return engine.status();
@@ -79,7 +80,7 @@ class PluginHostImpl final : public PluginHost {
     const absl::StatusOr<std::string> path = catalog_.Check(entry);
     if (!path.ok()) return path.status();
     const absl::StatusOr<std::string> version = Probe(ProgramOf(entry, *path));
-    if (!version.ok()) return version.status();
+    if (!version.ok()) return ForOperators(version.status());
     if (entry.version.empty()) {
       entry.version = *version;
       if (const absl::Status bad = catalog_.Check(entry).status(); !bad.ok()) return bad;
@@ -116,7 +117,15 @@ class PluginHostImpl final : public PluginHost {
       if (!plugin.ok()) return plugin.status();
       const absl::StatusOr<std::string> path = host_->catalog_.Check(*plugin);
       if (!path.ok()) return path.status();
-      return host_->ProgramOf(*plugin, *path);
+      return Current(host_->ProgramOf(*plugin, *path));
+    }
+    PluginProgram Current(const PluginProgram& program) const override {
+      std::optional<mounts::PluginEntry> rebuilt =
+          host_->catalog_.TakeRebuilt(program.entry, program.path);
+      if (!rebuilt) return program;
+      host_->logger_.Info("took a program that has been rebuilt",
+                          {{"plugin", rebuilt->name}, {"sha256", rebuilt->sha256}});
+      return host_->ProgramOf(*rebuilt, program.path);
     }
     absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
                                                           const mounts::MountEntry& entry,

@@ -290,8 +290,11 @@ TEST_F(PluginHostTest, APluginThatDoesNotComeBackIsOneSentenceAndThenTriedAgain)
   const absl::Status status = Read(**engine).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(status.message(),
-            "the plugin \"fickle\" could not be started: it exited with code 9 before its "
-            "handshake; what it printed on standard error is in the log");
+            "the plugin \"fickle\" could not be started; the server's log says why");
+  EXPECT_THAT(log_->Lines(),
+              ::testing::Contains(HasSubstr("a plugin could not be started again: path=n/ reason="
+                                            "the plugin \"fickle\" could not be started: it exited "
+                                            "with code 9 before its handshake")));
   std::filesystem::remove(folder_ + "/broken");
   EXPECT_TRUE(Read(**engine).ok());
 }
@@ -434,19 +437,56 @@ TEST_F(PluginHostTest, ARestartEndsTheRequestsThatAPluginHangsOn) {
   const absl::StatusOr<mounts::Reply> read = answer.Wait();
   ASSERT_TRUE(read.ok() && read->response) << read.status();
   EXPECT_EQ(read->response->data, R"({"text":"kept"})");
+  EXPECT_THAT(log_->Lines(), ::testing::Contains(HasSubstr(
+                                 "waits for requests under way: path=n/ requests=1 "
+                                 "among_them=read notes/a")));
 }
 
-TEST_F(PluginHostTest, AChangedProgramIsNotStartedUntilItIsRegisteredAgain) {
+mounts::PluginEntry EntryFor(const std::string& name, const std::string& folder) {
+  mounts::PluginEntry entry;
+  entry.name = name;
+  entry.command = name;
+  entry.sha256 = *Sha256OfFile(folder + "/plugins/" + name);
+  return entry;
+}
+
+TEST_F(PluginHostTest, ARegisteredProgramThatHasChangedIsNotStartedUntilItIsRegisteredAgain) {
   Script("odd", "exec " BELFRY_BIN "/plugins/belfry-notes");
   StartHost();
+  ASSERT_TRUE(host_->Register(EntryFor("odd", folder_)).ok());
   Script("odd", "echo changed >&2; exec " BELFRY_BIN "/plugins/belfry-notes");
   EXPECT_THAT(Sentence("odd"), HasSubstr("checksums did not match"));
-  mounts::PluginEntry entry;
-  entry.name = "odd";
-  entry.command = "odd";
-  entry.sha256 = *Sha256OfFile(folder_ + "/plugins/odd");
-  ASSERT_TRUE(host_->Register(entry).ok());
+  ASSERT_TRUE(host_->Register(EntryFor("odd", folder_)).ok());
   EXPECT_TRUE(Mount("odd").ok());
+}
+
+TEST_F(PluginHostTest, AProgramThatWasOnlyFoundIsTakenAsItLiesThere) {
+  Script("odd", "exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  auto engine = Mount("odd");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (const char* build : {"one", "two"}) {
+    Script("odd", std::string("echo ") + build + " >&2; exec " BELFRY_BIN "/plugins/belfry-notes");
+    const std::string sha256 = *Sha256OfFile(folder_ + "/plugins/odd");
+    ASSERT_TRUE((*engine)->Restart(Entry("odd", "n/")).ok());
+    EXPECT_EQ((*engine)->RunningSha256(), sha256);
+    EXPECT_EQ(host_->Get(mounts::PluginType::kSecret, "odd", "")->sha256, sha256);
+  }
+  Script("odd", "echo three >&2; exec " BELFRY_BIN "/plugins/belfry-notes");
+  kill(Plugins()[0], SIGKILL);
+  ASSERT_TRUE(Read(**engine).ok());
+  EXPECT_EQ((*engine)->RunningSha256(), *Sha256OfFile(folder_ + "/plugins/odd"));
+}
+
+TEST_F(PluginHostTest, TheLastLinesOfAPluginThatFailsAreQuotedBoundedAndOnOneLine) {
+  Script("wordy",
+         "i=0; while [ $i -lt 50 ]; do echo \"line $i\" >&2; i=$((i+1)); done; "
+         "printf 'tab\\there\\n' >&2; exit 3");
+  StartHost();
+  const std::string sentence = Sentence("wordy");
+  EXPECT_THAT(sentence, HasSubstr("its standard error ends with: line 46 | line 47 | line 48 | "
+                                  "line 49 | tab here"));
+  EXPECT_THAT(sentence, ::testing::Not(HasSubstr("line 45")));
 }
 
 TEST_F(PluginHostTest, AfterARestartThatFailsTheEngineWritesAsBefore) {

@@ -7,6 +7,7 @@
 #include "sdk/wire/handshake.h"
 #include "server/base/ids.h"
 #include "server/base/text.h"
+#include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_log.h"
 #include "server/plugin_host/reply_conversion.h"
 
@@ -29,9 +30,13 @@ absl::Status Failed(std::string_view call, const grpc::Status& status, std::stri
 
 namespace {
 
-absl::Status CannotMount(const PluginProgram& program, const absl::Status& status) {
-  return absl::UnavailableError(Concat(
-      {"the plugin \"", program.entry.name, "\" could not be mounted: ", ToStd(status.message())}));
+// What a process that died meanwhile has printed is the better half of the reason.
+absl::Status CannotMount(const PluginProgram& program, const absl::Status& status,
+                         PluginProcess& process) {
+  const std::string quoted = process.Answers() ? "" : process.QuotedAtEnd();
+  return WithReason(absl::StatusCode::kUnavailable,
+                    Concat({"the plugin \"", program.entry.name, "\" could not be mounted"}),
+                    Concat({ToStd(status.message()), quoted}));
 }
 
 }  // namespace
@@ -64,11 +69,11 @@ absl::StatusOr<std::unique_ptr<PluginInstance>> PluginInstance::Connect(
 }
 
 absl::StatusOr<std::unique_ptr<PluginInstance>> PluginInstance::Start(
-    std::shared_ptr<PluginProcess> process, const PluginProgram& program,
+    const std::shared_ptr<PluginProcess>& process, const PluginProgram& program,
     const mounts::MountEntry& entry, MountServices services) {
   absl::StatusOr<std::unique_ptr<PluginInstance>> instance =
-      Connect(std::move(process), entry.path, std::move(services));
-  if (!instance.ok()) return CannotMount(program, instance.status());
+      Connect(process, entry.path, std::move(services));
+  if (!instance.ok()) return CannotMount(program, instance.status(), *process);
   std::map<std::string, std::string> config = entry.options;
   config["plugin_name"] = entry.type;
   config["plugin_type"] = "secret";
@@ -78,18 +83,18 @@ absl::StatusOr<std::unique_ptr<PluginInstance>> PluginInstance::Start(
     (*instance)->services_->AllowWrites();
     status = (*instance)->Initialize();
   }
-  if (!status.ok()) return CannotMount(program, status);
+  if (!status.ok()) return CannotMount(program, status, *process);
   return instance;
 }
 
-absl::StatusOr<std::string> PluginInstance::ProbeVersion(std::shared_ptr<PluginProcess> process,
-                                                         const PluginProgram& program,
-                                                         MountServices services) {
+absl::StatusOr<std::string> PluginInstance::ProbeVersion(
+    const std::shared_ptr<PluginProcess>& process, const PluginProgram& program,
+    MountServices services) {
   absl::StatusOr<std::unique_ptr<PluginInstance>> instance =
-      Connect(std::move(process), "", std::move(services));
-  if (!instance.ok()) return CannotMount(program, instance.status());
+      Connect(process, "", std::move(services));
+  if (!instance.ok()) return CannotMount(program, instance.status(), *process);
   if (const absl::Status status = (*instance)->SetUp("", {}); !status.ok())
-    return CannotMount(program, status);
+    return CannotMount(program, status, *process);
   return (*instance)->version_;
 }
 

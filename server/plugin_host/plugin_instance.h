@@ -20,14 +20,15 @@ namespace belfry::plugin_host {
 // when nobody else uses it. (plugin-protocol 4.2, 6.3, 6.4)
 class PluginInstance {
  public:
-  // Blocks for as long as a plugin may take. Unavailable, with one sentence, when it fails.
+  // Blocks for as long as a plugin may take. Unavailable, with a reason for operators, when it
+  // fails.
   static absl::StatusOr<std::unique_ptr<PluginInstance>> Start(
-      std::shared_ptr<PluginProcess> process, const PluginProgram& program,
+      const std::shared_ptr<PluginProcess>& process, const PluginProgram& program,
       const mounts::MountEntry& entry, MountServices services);
   // What a plugin says its version is, of a process that serves nothing else: set up without
   // configuration and storage, as Vault does when a plugin is registered. Blocks and fails
   // likewise. (plugin-protocol 6.1)
-  static absl::StatusOr<std::string> ProbeVersion(std::shared_ptr<PluginProcess> process,
+  static absl::StatusOr<std::string> ProbeVersion(const std::shared_ptr<PluginProcess>& process,
                                                   const PluginProgram& program,
                                                   MountServices services);
   ~PluginInstance();

@@ -85,7 +85,10 @@ PluginLogRecord PluginLogParser::Parse(std::string_view line) {
   if (std::optional<PluginLogRecord> record = ParseObject(line)) return *std::move(record);
   if (std::optional<PluginLogRecord> record = ParseTagged(line)) return *std::move(record);
   if (line.starts_with("panic: ") || line.starts_with("fatal error: ")) panicking_ = true;
-  return {.level = panicking_ ? LogLevel::kError : LogLevel::kDebug, .message = std::string(line)};
+  return {.level = panicking_ ? LogLevel::kError : LogLevel::kDebug,
+          .message = std::string(line),
+          .fields = {},
+          .plain = true};
 }
 
 void LineSplitter::Add(std::string_view bytes) {
@@ -121,12 +124,15 @@ std::string OneLine(std::string_view text, std::size_t max_bytes) {
   return line;
 }
 
-PluginLog::PluginLog(Logger logger, std::size_t max_line_bytes)
+PluginLog::PluginLog(Logger logger, std::size_t max_line_bytes,
+                     std::function<void(const PluginLogRecord&)> on_record)
     : logger_(std::move(logger)),
+      on_record_(std::move(on_record)),
       lines_(max_line_bytes, [this](std::string_view line) { Log(line); }) {}
 
 void PluginLog::Log(std::string_view line) {
   const PluginLogRecord record = parser_.Parse(line);
+  if (on_record_) on_record_(record);
   std::vector<LogField> fields;
   for (const auto& [key, value] : record.fields) fields.push_back({key, value});
   logger_.Write(record.level, record.message, fields);

@@ -16,6 +16,7 @@ struct PluginLogRecord {
   LogLevel level = LogLevel::kDebug;
   std::string message;
   std::vector<std::pair<std::string, std::string>> fields;
+  bool plain = false;  // The line itself: it had no form that we know.
 };
 
 // Understands the lines that plugins write: JSON objects of Go's hclog (and of our SDK), lines that
@@ -49,7 +50,9 @@ class LineSplitter {
 // A plugin's standard error, as it comes in, into our log. Not thread-safe.
 class PluginLog {
  public:
-  PluginLog(Logger logger, std::size_t max_line_bytes);
+  // `on_record`, if there is one, sees each line before it is logged.
+  PluginLog(Logger logger, std::size_t max_line_bytes,
+            std::function<void(const PluginLogRecord&)> on_record = nullptr);
   // The splitter refers to this object.
   PluginLog(const PluginLog&) = delete;
   PluginLog& operator=(const PluginLog&) = delete;
@@ -62,6 +65,7 @@ class PluginLog {
   void Log(std::string_view line);
 
   const Logger logger_;
+  const std::function<void(const PluginLogRecord&)> on_record_;  // May be null.
   PluginLogParser parser_;
   LineSplitter lines_;
 };

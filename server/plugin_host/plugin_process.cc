@@ -13,12 +13,15 @@
 #include "sdk/wire/handshake.h"
 #include "server/base/text.h"
 #include "server/plugin_host/catalog.h"
+#include "server/plugin_host/operator_status.h"
 
 namespace belfry::plugin_host {
 namespace {
 
 constexpr auto kConnectTimeout = std::chrono::seconds(10);
 constexpr auto kProbeTimeout = std::chrono::seconds(2);
+// A connection that broke is the first sign that a process ends.
+constexpr absl::Duration kTimeToEnd = absl::Seconds(2);
 constexpr std::size_t kMaxSentenceBytes = 600;
 
 // The host's own environment, with what the catalog adds and these variables in place of its own.
@@ -77,9 +80,10 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(
   std::unique_ptr<PluginProcess> plugin(new PluginProcess(
       *std::move(folder), limits, std::move(observer), now, logger.Named(program.entry.name)));
   if (const absl::Status status = plugin->Launch(program, sockets); !status.ok()) {
-    return absl::UnavailableError(
-        Concat({"the plugin \"", program.entry.name,
-                "\" could not be started: ", OneLine(ToStd(status.message()), kMaxSentenceBytes)}));
+    return WithReason(
+        absl::StatusCode::kUnavailable,
+        Concat({"the plugin \"", program.entry.name, "\" could not be started"}),
+        Concat({OneLine(ToStd(status.message()), kMaxSentenceBytes), plugin->Quoted()}));
   }
   plugin->ready_ = true;
   return plugin;
@@ -95,10 +99,21 @@ PluginProcess::PluginProcess(std::string folder, const Limits& limits, Observer 
       reader_(logger, limits.max_plugin_log_line_bytes,
               [this](const ExitStatus& status) { OnExit(status); }) {}
 
+std::string PluginProcess::Quoted() {
+  const std::string lines = reader_.LastErrors();
+  return lines.empty() ? "" : Concat({"; its standard error ends with: ", lines});
+}
+
+std::string PluginProcess::QuotedAtEnd() {
+  reader_.LastErrorsAtEnd(kTimeToEnd);
+  return Quoted();
+}
+
 void PluginProcess::OnExit(const ExitStatus& status) {
   if (!ready_ || stopping_) return;
-  logger_.Error("the plugin has crashed",
-                {{"pid", std::to_string(process_->pid())}, {"end", "it " + Describe(status)}});
+  logger_.Error("the plugin has crashed", {{"pid", std::to_string(process_->pid())},
+                                           {"end", "it " + Describe(status)},
+                                           {"stderr", reader_.LastErrors()}});
   observer_.on_crash(status);
 }
 

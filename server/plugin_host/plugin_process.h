@@ -75,6 +75,9 @@ class PluginProcess {
   void Kill() { process_->Kill(); }
   // False when it still runs after `limit`.
   bool WaitForExit(absl::Duration limit) const { return process_->WaitForExit(limit); }
+  // "; its standard error ends with: …" for operators, or nothing. Waits a moment for the end of a
+  // process that cannot be spoken to any more.
+  std::string QuotedAtEnd();
   // Tells the plugin where the listener with this id is. False when the plugin is gone.
   bool Announce(std::uint32_t id, const std::string& socket);
 
@@ -86,6 +89,7 @@ class PluginProcess {
   absl::Status Launch(const PluginProgram& program, SocketDirectory* sockets);
   absl::Status Connect(const wire::Handshake& handshake);
   void AskMultiplexing();
+  std::string Quoted();
   void OnExit(const ExitStatus& status);
   grpc::Status AskHealth(std::chrono::seconds limit) const;
   void AskToStop();
