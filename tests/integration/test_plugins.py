@@ -50,18 +50,19 @@ def test_a_registered_version_is_what_a_mount_gets(start_server, plugin_dir):
     assert "reported version v0.1.0" in wrong.text
 
 
-def test_a_replaced_program_waits_for_its_registration(start_server, plugin_dir):
+def test_a_registered_program_that_was_replaced_waits_for_its_registration(start_server, plugin_dir):
     server = start_server(plugin_dir=plugin_dir)
     program = plugin_dir / "journal"
+    body = {"command": "journal", "sha256": sha256(program), "version": "v0.1.0"}
+    assert server.request("PUT", "sys/plugins/catalog/secret/diary", body).status == 204
     os.rename(program, plugin_dir / "old")
     program.write_text(f"#!/bin/sh\nexec {plugin_dir}/old\n")
     program.chmod(0o700)
-    refused = server.request("POST", "sys/mounts/j", {"type": "journal"})
+    refused = server.request("POST", "sys/mounts/j", {"type": "diary"})
     assert refused.status == 400
     assert "checksums did not match" in refused.text
-    body = {"command": "journal", "sha256": sha256(program)}
-    assert server.request("PUT", "sys/plugins/catalog/secret/journal", body).status == 204
-    assert server.request("POST", "sys/mounts/j", {"type": "journal"}).status == 204
+    assert server.request("PUT", "sys/plugins/catalog/secret/diary", body | {"sha256": sha256(program)}).status == 204
+    assert server.request("POST", "sys/mounts/j", {"type": "diary"}).status == 204
 
 
 def test_two_mounts_share_a_process_and_keep_their_data_apart(server):

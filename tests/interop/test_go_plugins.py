@@ -287,7 +287,8 @@ def test_B2_a_program_with_another_sum_than_the_registered_one_is_never_started(
     replacement.chmod(0o755)
     replacement.rename(program)
     os.kill(pid, signal.SIGKILL)
-    assert "checksums did not match" in ask(host, "GET", "go/a", status=[500, 503]).text
+    assert "the server's log says why" in ask(host, "GET", "go/a", status=[500, 503]).text
+    assert "checksums did not match" in host.log_text()
     ask(host, "POST", "sys/mounts/go2", {"type": "theirs"}, status=[400])
     assert [name for _, name in descendants(host.process.pid) if name == "changed"] == []
 

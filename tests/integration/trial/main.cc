@@ -3,19 +3,27 @@
 
 #include <belfry/plugin.h>
 
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace {
 
-using belfry::Json;
+using belfry::Request;
+using belfry::Response;
+using belfry::Result;
 
 // Option `every`: the period of a hook that counts its runs. GET runs: how many there were.
 void DefineHooks(belfry::SecretsEngine& engine) {
-  engine.Path("runs", "How often the hook has run.")
-      .OnRead([](belfry::Request& req) -> belfry::Result {
-        BELFRY_ASSIGN_OR_RETURN(const auto runs, req.storage().Get("runs"));
-        return belfry::Response::Data({{"runs", std::stoi(runs.value_or("0"))}});
-      });
+  engine.Path("runs", "How often the hook has run.").OnRead([](Request& req) -> Result {
+    BELFRY_ASSIGN_OR_RETURN(const auto runs, req.storage().Get("runs"));
+    return Response::Data({{"runs", std::stoi(runs.value_or("0"))}});
+  });
   absl::Duration period;
   if (!absl::ParseDuration(std::string(engine.MountOption("every")), &period)) return;
   engine.Every(period, [](belfry::HookContext& host) -> absl::Status {
@@ -24,8 +32,108 @@ void DefineHooks(belfry::SecretsEngine& engine) {
   });
 }
 
+// Option `fail`: what goes wrong at the start; with option `if`, only while there is such a file.
+void DefineFailures(belfry::SecretsEngine& engine) {
+  const std::string_view condition = engine.MountOption("if");
+  if (!condition.empty() && !std::filesystem::exists(condition)) return;
+  const std::string_view fail = engine.MountOption("fail");
+  if (fail == "define throws") throw std::runtime_error("boom in define");
+  if (fail == "define aborts") {
+    std::fprintf(stderr, "trial: aborted for a good reason\n");
+    std::abort();
+  }
+  if (fail == "initialize throws") {
+    engine.OnInitialize([](belfry::HookContext&) -> absl::Status {
+      throw std::runtime_error("boom in OnInitialize");
+    });
+  }
+  if (fail == "every throws") {
+    engine.Every(absl::Milliseconds(1), [](belfry::HookContext&) -> absl::Status {
+      throw std::runtime_error("boom in Every");
+    });
+  }
+}
+
+void DefineAnswers(belfry::SecretsEngine& engine) {
+  engine.Path("boom", "Throws.").OnRead([](Request&) -> Result {
+    throw std::runtime_error("boom with s3cret");
+  });
+  engine.Path("seven", "Throws what is no exception.").OnRead([](Request&) -> Result { throw 7; });
+  engine.Path("corrupt", "Has lost data.").OnRead([](Request&) -> Result {
+    return absl::DataLossError("corrupt ledger");
+  });
+  engine.Path("die", "Ends the process.").OnRead([](Request&) -> Result {
+    std::fprintf(stderr, "trial: died for a good reason\n");
+    std::abort();
+  });
+  engine.Path("ok-status", "Answers with a status that is no failure.")
+      .OnRead([](Request&) -> Result { return absl::OkStatus(); });
+  const auto foreign = engine.Path("own", "Has a field.").Field<bool>("flag", "A field.");
+  engine.Path("foreign", "Asks for a field of another path.")
+      .OnRead([foreign](Request& req) -> Result {
+        return Response::Data({{"flag", req[foreign]}});
+      });
+  engine.Path("gone", "There is no such thing.").OnWrite([](Request&) -> Result {
+    return Response::NotFound();
+  });
+  engine.Path("login", "Not for this kind of engine.").OnWrite([](Request&) -> Result {
+    return Response::Login({.policies = {"root"}});
+  });
+  belfry::Route& http = engine.Path("http", "Answers with any status.");
+  const auto error = http.Field<std::int64_t>("error", "Of an HttpError.");
+  const auto status = http.Field<std::int64_t>("status", "Of an answer.");
+  http.OnUpdate([error, status](Request& req) -> Result {
+    if (req.Has(error)) return belfry::HttpError(static_cast<int>(req[error]), "fine");
+    return Response::WithStatus(static_cast<int>(req[status]), {{"fine", true}});
+  });
+  http.OnlyUpdates();
+}
+
+// PUT events: sends one, and answers with what became of it.
+void DefineEvents(belfry::SecretsEngine& engine) {
+  belfry::Route& events = engine.Path("events", "Sends an event.");
+  const auto path = events.Field<std::string>("path", "Its path.");
+  const auto data_path = events.Field<std::string>("data_path", "Its data_path.");
+  const auto key = events.Field<std::string>("key", "A key of its metadata.");
+  const auto bytes = events.Field<std::int64_t>("bytes", "How long that key's value is.");
+  events.Default(path, "x").Default(key, "k").OnlyUpdates();
+  events.OnUpdate([path, data_path, key, bytes](Request& req) -> Result {
+    belfry::EventMetadata metadata{.path = req[path], .data_path = req[data_path]};
+    metadata.extra[req[key]] = std::string(static_cast<std::size_t>(req[bytes]), 'x');
+    const absl::Status sent = req.events().Send("trial/event", metadata);
+    return Response::Data({{"code", absl::StatusCodeToString(sent.code())},
+                           {"message", std::string(sent.message())}});
+  });
+}
+
+void DefineHost(belfry::SecretsEngine& engine) {
+  engine.Path("log", "Logs.").OnRead([](Request& req) -> Result {
+    req.log().Info("a handler says hello", {{"who", "trial"}});
+    req.log().Debug("not shown");
+    return Response::NoContent();
+  });
+  engine.Path("ttls", "What the host makes of leases.").OnRead([](Request& req) -> Result {
+    BELFRY_ASSIGN_OR_RETURN(const belfry::LeaseTtls ttls, req.Ttls());
+    return Response::Data({{"default", absl::ToInt64Seconds(ttls.default_ttl)},
+                           {"max", absl::ToInt64Seconds(ttls.max_ttl)}});
+  });
+  belfry::Route& hang =
+      engine.Path("hang/{name}", "Returns when there is a file; makes another, \".here\", first.");
+  const auto file = hang.Field<std::string>("file", "Its path.");
+  hang.OnRead([file](Request& req) -> Result {
+    std::ofstream(req[file] + ".here") << "x";
+    while (!std::filesystem::exists(req[file]) && !req.cancelled())
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return Response::NoContent();
+  });
+}
+
 void DefineTrial(belfry::SecretsEngine& engine) {
   DefineHooks(engine);
+  DefineFailures(engine);
+  DefineAnswers(engine);
+  DefineEvents(engine);
+  DefineHost(engine);
 }
 
 }  // namespace
