@@ -121,19 +121,28 @@ const boost::json::object* Answer::data() const {
   return data == nullptr ? nullptr : data->if_object();
 }
 
-std::string Answer::ErrorText() const {
-  std::string text = Concat(request, " was answered with ", status);
+std::string Answer::Reasons() const {
+  std::string text;
   const auto* envelope = json.if_object();
-  const auto* errors = envelope == nullptr ? nullptr : envelope->if_contains("errors");
-  if (errors != nullptr && errors->is_array()) {
-    for (const auto& error : errors->get_array()) {
-      if (!error.is_string()) continue;
-      text += Concat("\n* ", Trimmed(std::string_view(error.get_string())));
+  if (envelope == nullptr) {
+    if (!Trimmed(body).empty()) text = Concat("\n* ", Trimmed(body));
+    return text;
+  }
+  for (const char* list : {"errors", "warnings"}) {
+    const auto* reasons = envelope->if_contains(list);
+    if (reasons == nullptr || !reasons->is_array()) continue;
+    for (const auto& reason : reasons->get_array()) {
+      if (reason.is_string())
+        text += Concat("\n* ", Trimmed(std::string_view(reason.get_string())));
     }
-  } else if (!body.empty() && envelope == nullptr) {
-    text += Concat("\n* ", Trimmed(body));
   }
   return text;
+}
+
+std::string Answer::ErrorText() const {
+  const std::string reasons = Reasons();
+  return Concat(request, " was answered with ", status,
+                reasons.empty() ? ", without a reason" : reasons);
 }
 
 absl::Status Unreachable(const Connection& connection, std::string_view reason) {

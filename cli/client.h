@@ -24,8 +24,11 @@ struct Answer {
   bool ok() const { return status >= 200 && status < 300; }
   // The member `data` when it is an object, else null.
   const boost::json::object* data() const;
-  // One line for what was asked, and one for each error that the server named.
+  // One line for what was asked, and Reasons.
   std::string ErrorText() const;
+  // What the server says to explain its answer, each behind "\n* ": its errors, its warnings, or
+  // the body where that is no JSON. Empty when it says nothing.
+  std::string Reasons() const;
 };
 
 // Speaks HTTP/1.1 with the server. One request at a time; not thread-safe.

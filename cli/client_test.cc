@@ -20,6 +20,7 @@ namespace {
 
 using boost::asio::ip::tcp;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Answers one connection after the other with the bytes given, and keeps the head of each request.
 class ScriptedServer {
@@ -101,6 +102,24 @@ TEST(ConnectionTest, AnAddressWithTlsIsRefusedInOneSentence) {
   EXPECT_THAT(std::string(connection.status().message()), HasSubstr("plain HTTP only"));
 }
 
+TEST(ConnectionTest, WhatNoHeaderMayCarryIsRefusedWithItsSource) {
+  World world;
+  for (const char* variable :
+       {"VAULT_TOKEN", "BELFRY_TOKEN", "VAULT_NAMESPACE", "BELFRY_NAMESPACE"}) {
+    world.environment = {{variable, "s3cret\r\nX-Vault-Token: root"}};
+    const absl::Status refused = ConnectionFrom(world.Make(), "", "").status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(variable));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("character 7 of 29 is a line break"));
+    EXPECT_THAT(std::string(refused.message()), Not(HasSubstr("s3cret")));
+  }
+  world.environment = {};
+  EXPECT_THAT(std::string(ConnectionFrom(world.Make(), "", "a\x01").status().message()),
+              HasSubstr("the namespace of -namespace cannot be sent: character 2 of 2"));
+  for (const char* address : {"http://h\r\nX: y", "http://h/a b", "http://h\x7f", "http://h/\n"})
+    EXPECT_FALSE(ConnectionFrom(world.Make(), address, "").ok()) << address;
+}
+
 TEST(ConnectionTest, AStarIsEncodedAndASlashIsNot) {
   EXPECT_EQ(Connection().Target("sys/events/subscribe/kv*", "json=true"),
             "/v1/sys/events/subscribe/kv%2A?json=true");
@@ -164,6 +183,26 @@ TEST(KvTest, ARefusalIsTwoAndShowsTheServersErrors) {
   Terminal terminal = world.Make();
   EXPECT_EQ(RunKv(terminal, {"get", "-address", server.Address(), "secret/foo"}), 2);
   EXPECT_THAT(world.err.str(), HasSubstr("was answered with 403\n* permission denied"));
+}
+
+TEST(KvTest, WarningsAreTheReasonWhereThereAreNoErrors) {
+  ScriptedServer server({Http("200 OK", kVersionedMount),
+                         Http("404 Not Found", R"({"data":null,"warnings":["no such area"]})")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunKv(terminal, {"put", "-address", server.Address(), "secret", "a=b"}), 2);
+  EXPECT_THAT(world.err.str(), HasSubstr("was answered with 404\n* no such area\n"));
+}
+
+TEST(KvTest, AnErrorWithoutAReasonSaysSo) {
+  for (const char* body : {"", R"({"errors":[]})", "{}"}) {
+    ScriptedServer server(
+        {Http("200 OK", kVersionedMount), Http("500 Internal Server Error", body)});
+    World world;
+    Terminal terminal = world.Make();
+    EXPECT_EQ(RunKv(terminal, {"put", "-address", server.Address(), "secret/a", "a=b"}), 2);
+    EXPECT_THAT(world.err.str(), HasSubstr("was answered with 500, without a reason\n"));
+  }
 }
 
 TEST(KvTest, AWrongUseIsOne) {

@@ -9,11 +9,19 @@
 namespace belfry::cli {
 
 ClientFlags::ClientFlags(Flags* flags, Field field) {
-  flags->Add("address", "Address of the server. Also BELFRY_ADDR, VAULT_ADDR.", &address_);
-  flags->Add("namespace", "Namespace to work in. Also BELFRY_NAMESPACE, VAULT_NAMESPACE.",
-             &name_space_);
-  flags->Add("format", "What to print: table or json. Also BELFRY_FORMAT, VAULT_FORMAT.", &format_);
+  flags->Add("address", "Address of the server, for example http://127.0.0.1:8200.", &address_);
+  flags->Add("namespace", "Namespace to work in.", &name_space_);
+  flags->Add("format", "What to print: table or json.", &format_);
   if (field == Field::kOffered) flags->Add("field", "Print only the value of this field.", &field_);
+  flags->AddEnvironment("BELFRY_ADDR, VAULT_ADDR",
+                        "Address of the server, if -address does not give it. Default: "
+                        "http://127.0.0.1:8200.");
+  flags->AddEnvironment("BELFRY_TOKEN, VAULT_TOKEN",
+                        "The token to use. Default: the content of the file ~/.vault-token.");
+  flags->AddEnvironment("BELFRY_NAMESPACE, VAULT_NAMESPACE",
+                        "Namespace to work in, if -namespace does not give it.");
+  flags->AddEnvironment("BELFRY_FORMAT, VAULT_FORMAT",
+                        "table or json, if -format does not give it. Default: table.");
 }
 
 absl::StatusOr<Client> ClientFlags::Connect(const Terminal& terminal) const {
@@ -73,25 +81,28 @@ absl::StatusOr<Answer> Demand(Client& client, std::string_view doing, std::strin
   return answer;
 }
 
-int PrintField(Terminal& terminal, const boost::json::object& object, std::string_view field) {
-  const auto* value = object.if_contains(boost::json::string_view(field.data(), field.size()));
+int PrintField(Terminal& terminal, const boost::json::object& object, const ClientFlags& flags) {
+  const auto* value = object.if_contains(flags.field());
   if (value == nullptr)
-    return Fail(terminal, Concat("Field \"", field, "\" not present in secret"), kUsageError);
-  *terminal.out << OneLine(*value) << std::flush;
+    return Fail(terminal, Concat("Field \"", flags.field(), "\" not present in secret"),
+                kUsageError);
+  if (flags.Json(terminal)) {
+    *terminal.out << JsonText(*value) << "\n";
+  } else {
+    *terminal.out << OneLine(*value);
+  }
+  *terminal.out << std::flush;
   return kSuccess;
 }
 
-int Dispatch(std::string_view family, const std::vector<Command>& commands, Terminal& terminal,
-             const std::vector<std::string>& arguments) {
-  const std::string wanted = arguments.empty() ? "" : arguments.front();
-  for (const Command& command : commands) {
-    if (command.name == wanted)
-      return command.run(terminal, {arguments.begin() + 1, arguments.end()});
-  }
-  const bool help = wanted == "-h" || wanted == "-help" || wanted == "--help" || wanted == "help";
-  std::ostream& out = help ? *terminal.out : *terminal.err;
-  if (!wanted.empty() && !help)
-    out << "There is no command \"" << Concat(family, wanted) << "\".\n\n";
+namespace {
+
+bool IsHelp(std::string_view argument) {
+  return argument == "-h" || argument == "-help" || argument == "--help" || argument == "help";
+}
+
+void ListCommands(std::string_view family, const std::vector<Command>& commands,
+                  std::ostream& out) {
   out << "Usage: belfry " << family << "<command> [flags] [arguments]\n\nCommands:\n";
   std::size_t width = 0;
   for (const Command& command : commands) width = std::max(width, command.name.size());
@@ -99,8 +110,31 @@ int Dispatch(std::string_view family, const std::vector<Command>& commands, Term
     out << "    " << command.name << std::string(width + 4 - command.name.size(), ' ')
         << command.summary << "\n";
   }
-  out << std::flush;
-  return help ? kSuccess : kUsageError;
+  out << "\nRun \"belfry help " << family
+      << "<command>\" for flags, environment variables and examples.\n"
+      << std::flush;
+}
+
+}  // namespace
+
+int Dispatch(std::string_view family, const std::vector<Command>& commands, Terminal& terminal,
+             std::vector<std::string> arguments) {
+  if (arguments.size() > 1 && IsHelp(arguments.front())) {
+    arguments.erase(arguments.begin());
+    arguments.insert(arguments.begin() + 1, "-h");
+  }
+  const std::string wanted = arguments.empty() ? "" : arguments.front();
+  for (const Command& command : commands) {
+    if (command.name == wanted)
+      return command.run(terminal, {arguments.begin() + 1, arguments.end()});
+  }
+  if (IsHelp(wanted)) {
+    ListCommands(family, commands, *terminal.out);
+    return kSuccess;
+  }
+  if (!wanted.empty()) *terminal.err << "There is no command \"" << family << wanted << "\".\n\n";
+  ListCommands(family, commands, *terminal.err);
+  return family.empty() ? kUnknownCommand : kUsageError;
 }
 
 }  // namespace belfry::cli

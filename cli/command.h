@@ -19,8 +19,8 @@ class ClientFlags {
  public:
   enum class Field { kOffered, kNotOffered };
   ClientFlags(Flags* flags, Field field);
-  // A client for what was asked; InvalidArgument for an address that cannot be used or an unknown
-  // format.
+  // A client for what was asked; InvalidArgument for an address, a token or a namespace that cannot
+  // be used, or an unknown format.
   absl::StatusOr<Client> Connect(const Terminal& terminal) const;
   bool Json(const Terminal& terminal) const;
   const std::string& field() const { return field_; }
@@ -39,6 +39,9 @@ class ClientFlags {
 bool ParseOrExplain(Flags& flags, const std::vector<std::string>& arguments, std::size_t minimum,
                     std::size_t maximum, Terminal& terminal, int* exit_code);
 
+// The exit code for what Connect has refused: it is the user's to change.
+inline constexpr int kSettingsError = kUsageError;
+
 // Says on the error stream what went wrong, and returns the exit code given.
 int Fail(Terminal& terminal, const absl::Status& status, int exit_code);
 int Fail(Terminal& terminal, std::string_view message, int exit_code);
@@ -52,9 +55,9 @@ absl::StatusOr<Answer> Demand(Client& client, std::string_view doing, std::strin
                               std::string_view path, std::string_view query = "",
                               std::string body = "");
 
-// Prints the member `field` of an object, alone and without a newline after it, and returns the
-// exit code.
-int PrintField(Terminal& terminal, const boost::json::object& object, std::string_view field);
+// Prints the member of an object that -field names, and returns the exit code: alone and without a
+// newline after it, or with -format=json as a JSON text of its own.
+int PrintField(Terminal& terminal, const boost::json::object& object, const ClientFlags& flags);
 
 // One word after "belfry", or after a family's name.
 struct Command {
@@ -64,8 +67,9 @@ struct Command {
 };
 
 // Runs the command that the first argument names with the arguments after it; without one, or with
-// an unknown one, prints the list.
+// an unknown one, prints the list. `family` is "" for the program itself, else "kv " and such.
+// "help" and -h before a command's name show the help of that command.
 int Dispatch(std::string_view family, const std::vector<Command>& commands, Terminal& terminal,
-             const std::vector<std::string>& arguments);
+             std::vector<std::string> arguments);
 
 }  // namespace belfry::cli

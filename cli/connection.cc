@@ -1,10 +1,12 @@
 #include "cli/connection.h"
 
+#include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <sstream>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
+#include "cli/input.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
@@ -27,14 +29,54 @@ std::string Encode(std::string_view text, std::string_view kept) {
   return out;
 }
 
-// The token that `vault login` has stored.
-std::string StoredToken(const Terminal& terminal) {
+// A line break in a header's value would start another header.
+bool IsControl(char c) {
+  return absl::ascii_iscntrl(static_cast<unsigned char>(c));
+}
+bool IsVisibleAscii(char c) {
+  return absl::ascii_isgraph(static_cast<unsigned char>(c));
+}
+
+// `what` is "the token in VAULT_TOKEN" and such. The value itself is not shown: it may be secret.
+absl::Status CheckHeader(std::string_view what, std::string_view value) {
+  const auto bad = std::find_if(value.begin(), value.end(), IsControl);
+  if (bad == value.end()) return absl::OkStatus();
+  const bool line_break = *bad == '\n' || *bad == '\r';
+  return absl::InvalidArgumentError(
+      Concat(what, " cannot be sent: character ", bad - value.begin() + 1, " of ", value.size(),
+             " is a ", line_break ? "line break" : "control character", "; take it out"));
+}
+
+// The token that `vault login` has stored; empty when there is none.
+absl::StatusOr<std::string> StoredToken(const Terminal& terminal) {
   const auto home = terminal.environment("HOME");
-  if (!home) return "";
-  std::ifstream file(Concat(*home, "/.vault-token"));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return std::string(Trimmed(text.str()));
+  if (!home) return std::string();
+  const std::string name = Concat(*home, "/.vault-token");
+  std::error_code error;
+  if (!std::filesystem::exists(name, error)) return std::string();
+  absl::StatusOr<std::string> text = ReadFile(name);
+  if (!text.ok()) return text.status();
+  return std::string(Trimmed(*text));
+}
+
+absl::Status SetToken(const Terminal& terminal, Connection* connection) {
+  EnvironmentSetting setting = FindSetting(terminal, "TOKEN");
+  connection->token = std::move(setting.value);
+  if (!connection->token.empty())
+    return CheckHeader(Concat("the token in ", setting.variable), connection->token);
+  absl::StatusOr<std::string> stored = StoredToken(terminal);
+  if (!stored.ok()) return stored.status();
+  connection->token = *std::move(stored);
+  return CheckHeader("the token in ~/.vault-token", connection->token);
+}
+
+absl::Status SetNamespace(const Terminal& terminal, std::string_view wanted,
+                          Connection* connection) {
+  const EnvironmentSetting setting = FindSetting(terminal, "NAMESPACE");
+  connection->name_space = wanted.empty() ? setting.value : std::string(wanted);
+  return CheckHeader(wanted.empty() ? Concat("the namespace in ", setting.variable)
+                                    : "the namespace of -namespace",
+                     connection->name_space);
 }
 
 absl::Status BadAddress(std::string_view address, std::string_view why) {
@@ -86,6 +128,8 @@ std::string Connection::Target(std::string_view path, std::string_view query) co
 }
 
 absl::Status SetAddress(std::string_view address, Connection* connection) {
+  if (!std::all_of(address.begin(), address.end(), IsVisibleAscii))
+    return BadAddress(address, "it has white space, control or non-ASCII characters in it");
   std::string_view rest = address;
   if (rest.starts_with("https://") || rest.starts_with("wss://")) {
     return BadAddress(address, "this version speaks plain HTTP only; use an http:// address");
@@ -99,12 +143,17 @@ absl::Status SetAddress(std::string_view address, Connection* connection) {
   return SetAuthority(address, rest.substr(0, slash), connection);
 }
 
-std::string Setting(const Terminal& terminal, std::string_view name) {
+EnvironmentSetting FindSetting(const Terminal& terminal, std::string_view name) {
   for (const char* prefix : {"BELFRY_", "VAULT_"}) {
-    const auto value = terminal.environment(Concat(prefix, name).c_str());
-    if (value && !value->empty()) return *value;
+    std::string variable = Concat(prefix, name);
+    auto value = terminal.environment(variable.c_str());
+    if (value && !value->empty()) return {std::move(variable), *std::move(value)};
   }
-  return "";
+  return {};
+}
+
+std::string Setting(const Terminal& terminal, std::string_view name) {
+  return FindSetting(terminal, name).value;
 }
 
 absl::StatusOr<Connection> ConnectionFrom(const Terminal& terminal, std::string_view address,
@@ -114,10 +163,9 @@ absl::StatusOr<Connection> ConnectionFrom(const Terminal& terminal, std::string_
   if (where.empty()) where = Setting(terminal, "ADDR");
   if (where.empty()) where = std::string(kDefaultAddress);
   if (absl::Status status = SetAddress(where, &connection); !status.ok()) return status;
-  connection.token = Setting(terminal, "TOKEN");
-  if (connection.token.empty()) connection.token = StoredToken(terminal);
-  connection.name_space =
-      name_space.empty() ? Setting(terminal, "NAMESPACE") : std::string(name_space);
+  if (absl::Status status = SetToken(terminal, &connection); !status.ok()) return status;
+  if (absl::Status status = SetNamespace(terminal, name_space, &connection); !status.ok())
+    return status;
   return connection;
 }
 

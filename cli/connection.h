@@ -29,16 +29,26 @@ std::string EncodePath(std::string_view path);
 std::string EncodeQuery(std::string_view text);
 
 // Understands "http://host[:port][/path]" and, for redirects of event streams, "ws://…".
-// InvalidArgument with one sentence otherwise; an address with TLS is one of those for now.
+// InvalidArgument with one sentence otherwise; an address with TLS is one of those for now, and so
+// is one with control characters or white space in it.
 absl::Status SetAddress(std::string_view address, Connection* connection);
 
 // From the environment: BELFRY_ADDR, BELFRY_TOKEN and BELFRY_NAMESPACE, else VAULT_ADDR,
 // VAULT_TOKEN and VAULT_NAMESPACE, else http://127.0.0.1:8200 and the token in ~/.vault-token. An
-// `address` or `name_space` that is not empty wins over both.
+// `address` or `name_space` that is not empty wins over both. InvalidArgument, naming where it came
+// from, for a value that must not be part of a request's head: a line break in it would start
+// another header.
 absl::StatusOr<Connection> ConnectionFrom(const Terminal& terminal, std::string_view address,
                                           std::string_view name_space);
 
-// BELFRY_<name>, else VAULT_<name>, else "".
+// A setting of the environment and the variable that it comes from.
+struct EnvironmentSetting {
+  std::string variable;
+  std::string value;
+};
+// BELFRY_<name>, else VAULT_<name>, else empty texts. An empty variable counts as absent.
+EnvironmentSetting FindSetting(const Terminal& terminal, std::string_view name);
+// Its value alone.
 std::string Setting(const Terminal& terminal, std::string_view name);
 
 }  // namespace belfry::cli

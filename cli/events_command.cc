@@ -1,16 +1,20 @@
+#include <poll.h>
+
 #include <boost/json/parse.hpp>
 #include <ostream>
 
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/explain_command.h"
+#include "cli/path.h"
 #include "cli/text.h"
 #include "cli/websocket.h"
 
 namespace belfry::cli {
 namespace {
 
-// Whatever ends a subscription is told by this one exit code.
+// The server has ended the stream or refused it. A server that is lost or cannot be reached is
+// kRequestError.
 constexpr int kStreamEnded = 1;
 constexpr int kMaxRedirects = 10;
 
@@ -40,15 +44,12 @@ std::string CleanNamespace(std::string_view name) {
   return std::string(name);
 }
 
-std::string ErrorsIn(const std::string& body) {
-  Answer answer;
-  answer.body = body;
+std::string ReasonsIn(const std::string& body) {
+  Answer answer{.body = body};
   boost::json::error_code error;
   answer.json = boost::json::parse(body, error);
   if (error) answer.json = nullptr;
-  const std::string text = answer.ErrorText();
-  const std::size_t first = text.find('\n');
-  return first == std::string::npos ? "" : text.substr(first);
+  return answer.Reasons();
 }
 
 absl::Status Refused(const WebSocket::Refusal& refusal) {
@@ -59,7 +60,7 @@ absl::Status Refused(const WebSocket::Refusal& refusal) {
   }
   return absl::FailedPreconditionError(
       Concat("failed to WebSocket dial: expected handshake response status code 101 but got ",
-             refusal.status, ErrorsIn(refusal.body)));
+             refusal.status, ReasonsIn(refusal.body)));
 }
 
 // Opens the stream, wherever the servers send us.
@@ -72,6 +73,10 @@ absl::StatusOr<Socket> Open(Connection connection, const Subscription& wanted) {
     if (auto* socket = std::get_if<Socket>(&*opened)) return std::move(*socket);
     const auto& refusal = std::get<WebSocket::Refusal>(*opened);
     if (refusal.status != 307) return Refused(refusal);
+    if (refusal.location.starts_with("/")) {
+      target = refusal.location;
+      continue;
+    }
     if (absl::Status status = SetAddress(refusal.location, &connection); !status.ok())
       return status;
     target = connection.base_path;
@@ -79,21 +84,50 @@ absl::StatusOr<Socket> Open(Connection connection, const Subscription& wanted) {
   return absl::FailedPreconditionError("too many redirects");
 }
 
-// Prints events until the stream ends or nobody reads any more.
+// Whether nobody can read any more from the pipe or socket behind the output.
+bool ReaderIsGone(const Terminal& terminal) {
+  pollfd output{.fd = terminal.output_descriptor, .events = 0, .revents = 0};
+  return output.fd >= 0 && ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
+int Ended(Terminal& terminal, const absl::Status& status) {
+  if (absl::IsCancelled(status)) return kSuccess;
+  const bool lost = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  return Fail(terminal, status, lost ? kRequestError : kStreamEnded);
+}
+
+// Prints events until the stream ends or cannot be printed any more. That its reader goes is how a
+// subscription is ended: no failure.
 int Print(WebSocket& socket, Terminal& terminal) {
   for (;;) {
     absl::StatusOr<std::string> message = socket.Next(terminal.output_descriptor);
-    if (absl::IsCancelled(message.status())) return kSuccess;
-    if (!message.ok()) return Fail(terminal, message.status(), kStreamEnded);
+    if (!message.ok()) return Ended(terminal, message.status());
     *terminal.out << *message;
     if (!message->ends_with('\n')) *terminal.out << '\n';
     *terminal.out << std::flush;
-    if (!terminal.out->good()) return kSuccess;
+    if (terminal.out->good()) continue;
+    if (!ReaderIsGone(terminal)) return kStreamEnded;
+    terminal.out->clear();
+    return kSuccess;
   }
 }
 
 int Subscribe(Terminal& terminal, const std::vector<std::string>& arguments) {
-  Flags flags("events subscribe [flags] TYPE");
+  Flags flags(
+      {.usage = "events subscribe [flags] TYPE",
+       .about = R"(Prints the events of a type as they happen, one JSON object a line, until the
+server ends the stream or the reader of the output goes away. Only events that the
+policies of the token let it see are among them; "belfry events explain" says why.
+
+In TYPE, * stands for any text, also for none: 'kv*' is every event of kv, '*' every
+event. Quote it, or the shell takes it for file names.
+
+Exit codes: 0 when the reader of the output has gone; 1 when the server has refused or
+ended the stream; 2 when it cannot be reached or is lost.)",
+       .examples = {"belfry events subscribe 'kv*'",
+                    "belfry events subscribe -filter='data_path matches "
+                    "\"^secret/data/app/\"' 'kv-v2/data-*'",
+                    "belfry events subscribe '*' | head -n 1"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
   Subscription wanted;
   std::vector<std::string> namespaces;
@@ -102,14 +136,19 @@ int Subscribe(Terminal& terminal, const std::vector<std::string>& arguments) {
             &namespaces);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
-  wanted.type = flags.arguments().front();
+  if (flags.Given("format") && !client_flags.Json(terminal))
+    return Fail(terminal, "events are printed as JSON: leave -format out, or say -format=json",
+                kUsageError);
+  absl::StatusOr<std::string> type = CleanPath(flags.arguments().front(), "TYPE");
+  if (!type.ok()) return Fail(terminal, type.status(), kUsageError);
+  wanted.type = *std::move(type);
   wanted.filter = std::string(Trimmed(wanted.filter));
   for (const std::string& name : namespaces) wanted.namespaces.push_back(CleanNamespace(name));
 
   const absl::StatusOr<Client> client = client_flags.Connect(terminal);
-  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
+  if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
   absl::StatusOr<Socket> socket = Open(client->connection(), wanted);
-  if (!socket.ok()) return Fail(terminal, socket.status(), kStreamEnded);
+  if (!socket.ok()) return Ended(terminal, socket.status());
   return Print(**socket, terminal);
 }
 

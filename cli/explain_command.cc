@@ -1,17 +1,22 @@
 #include "cli/explain_command.h"
 
-#include <boost/json/serialize.hpp>
 #include <ostream>
 
 #include "cli/command.h"
 #include "cli/explain_output.h"
 #include "cli/json_text.h"
+#include "cli/path.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
 
 int RunExplain(Terminal& terminal, const std::vector<std::string>& arguments) {
-  Flags flags("events explain [flags] TYPE");
+  Flags flags(
+      {.usage = "events explain [flags] TYPE",
+       .about = R"(Shows which events a subscription to a type would bring, and which line of which
+policy grants or denies them. In TYPE, * stands for any text.)",
+       .examples = {"belfry events explain 'kv*'",
+                    "belfry events explain -path=secret/data/app 'kv-v2/data-write'"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
   std::string path;
   std::string accessor;
@@ -19,21 +24,22 @@ int RunExplain(Terminal& terminal, const std::vector<std::string>& arguments) {
   flags.Add("accessor", "Of the token with this accessor; needs sudo.", &accessor);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
+  const absl::StatusOr<std::string> type = CleanPath(flags.arguments().front(), "TYPE");
+  if (!type.ok()) return Fail(terminal, type.status(), kUsageError);
   absl::StatusOr<Client> client = client_flags.Connect(terminal);
-  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
+  if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
   std::string query;
   if (!accessor.empty()) query = Concat("accessor=", EncodeQuery(accessor));
   if (!path.empty()) query += Concat(query.empty() ? "" : "&", "path=", EncodeQuery(path));
-  const absl::StatusOr<Answer> answer =
-      Demand(*client, "Error explaining events", "GET",
-             Concat("sys/events/explain/", flags.arguments().front()), query);
+  const absl::StatusOr<Answer> answer = Demand(*client, "Error explaining events", "GET",
+                                               Concat("sys/events/explain/", *type), query);
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
   const auto* data = answer->data();
   if (data == nullptr) {
     return Fail(terminal, "Error explaining events: the answer has no data", kRequestError);
   }
   if (client_flags.Json(terminal)) {
-    *terminal.out << Indented(boost::json::serialize(*data)) << std::endl;
+    *terminal.out << JsonText(*data) << std::endl;
   } else {
     *terminal.out << ExplanationText(*data) << std::flush;
   }

@@ -1,9 +1,10 @@
 #include "cli/flags.h"
 
 #include <boost/program_options.hpp>
+#include <charconv>
 #include <exception>
-#include <sstream>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "cli/text.h"
@@ -24,6 +25,21 @@ class HelpWanted : public std::exception {};
 
 bool TakesValue(const po::option_description& flag) {
   return flag.semantic()->min_tokens() > 0;
+}
+
+bool IsHelp(std::string_view token) {
+  return token == "-h" || token == "-help" || token == "--help";
+}
+
+// Whoever writes `kv put secret/a x=1 -cas=0` means the flag.
+void RefuseLateFlags(const std::vector<std::string>& tokens) {
+  for (const std::string& token : tokens) {
+    if (IsHelp(token)) throw HelpWanted();
+    if (token.size() < 2 || token[0] != '-') continue;
+    throw FlagError(Concat("flags come before arguments: write ", token, " before \"",
+                           tokens.front(),
+                           "\" (or, if it is meant as an argument, write -- before the first)"));
+  }
 }
 
 // Moves everything from the tokens to the options as positional arguments.
@@ -54,7 +70,10 @@ std::vector<po::option> TakeGoFlag(const po::options_description& known,
     TakeFirst(tokens);
     return AllPositional(tokens);
   }
-  if (tokens.front().size() < 2 || tokens.front()[0] != '-') return AllPositional(tokens);
+  if (tokens.front().size() < 2 || tokens.front()[0] != '-') {
+    RefuseLateFlags(tokens);
+    return AllPositional(tokens);
+  }
 
   po::option option;
   option.original_tokens = {tokens.front()};
@@ -66,8 +85,7 @@ std::vector<po::option> TakeGoFlag(const po::options_description& known,
   option.string_key = std::string(text.substr(0, equals));
   const auto* flag = known.find_nothrow(option.string_key, /*approx=*/false);
   if (option.string_key.empty()) throw FlagError(Concat("bad flag syntax: ", token));
-  if (flag == nullptr && (option.string_key == "h" || option.string_key == "help"))
-    throw HelpWanted();
+  if (flag == nullptr && IsHelp(token)) throw HelpWanted();
   if (flag == nullptr)
     throw FlagError(Concat("flag provided but not defined: -", option.string_key));
   if (equals != std::string_view::npos) {
@@ -96,14 +114,15 @@ bool ParseGoBool(const std::string& text, bool* value) {
 }  // namespace
 
 struct Flags::State {
-  std::string usage;
+  Help help;
+  std::vector<std::pair<std::string, std::string>> environment;
   po::options_description known;
   po::variables_map given;
   std::vector<std::string> arguments;
 };
 
-Flags::Flags(std::string_view usage) : state_(std::make_unique<State>()) {
-  state_->usage = std::string(usage);
+Flags::Flags(Help help) : state_(std::make_unique<State>()) {
+  state_->help = std::move(help);
 }
 Flags::~Flags() = default;
 
@@ -113,8 +132,16 @@ void Flags::Add(std::string_view name, std::string_view help, std::string* targe
 }
 
 void Flags::Add(std::string_view name, std::string_view help, int* target) {
-  state_->known.add_options()(std::string(name).c_str(), po::value<int>(target),
-                              std::string(help).c_str());
+  const std::string flag(name);
+  auto* value = po::value<std::string>()->notifier([flag, target](const std::string& text) {
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, *target);
+    if (error == std::errc() && stop == end) return;
+    throw FlagError(
+        Concat("invalid value \"", text, "\" for flag -", flag,
+               error == std::errc::result_out_of_range ? ": value out of range" : ": parse error"));
+  });
+  state_->known.add_options()(flag.c_str(), value, std::string(help).c_str());
 }
 
 void Flags::Add(std::string_view name, std::string_view help, bool* target) {
@@ -133,6 +160,10 @@ void Flags::Add(std::string_view name, std::string_view help, std::vector<std::s
   state_->known.add_options()(std::string(name).c_str(),
                               po::value<std::vector<std::string>>(target)->composing(),
                               std::string(help).c_str());
+}
+
+void Flags::AddEnvironment(std::string_view names, std::string_view help) {
+  state_->environment.emplace_back(names, help);
 }
 
 absl::Status Flags::Parse(std::vector<std::string> arguments) {
@@ -165,9 +196,6 @@ absl::Status Flags::Parse(std::vector<std::string> arguments) {
     return absl::CancelledError("help");
   } catch (const FlagError& error) {
     return absl::InvalidArgumentError(error.what());
-  } catch (const po::validation_error& error) {
-    return absl::InvalidArgumentError(
-        Concat("invalid value for flag ", error.get_option_name(), ": parse error"));
   } catch (const po::error& error) {
     return absl::InvalidArgumentError(error.what());
   }
@@ -196,14 +224,19 @@ bool Flags::Given(std::string_view name) const {
 }
 
 std::string Flags::Usage() const {
-  std::ostringstream text;
-  text << "Usage: belfry " << state_->usage << "\n";
-  if (!state_->known.options().empty()) text << "\nOptions:\n";
+  std::string text = Concat("Usage: belfry ", state_->help.usage, "\n");
+  if (!state_->help.about.empty()) text += Concat("\n", state_->help.about, "\n");
+  if (!state_->help.examples.empty()) text += "\nExamples:\n\n";
+  for (const std::string& example : state_->help.examples) text += Concat("    $ ", example, "\n");
+  if (!state_->known.options().empty()) text += "\nOptions:\n";
   for (const auto& flag : state_->known.options()) {
-    text << "\n  -" << flag->long_name() << (TakesValue(*flag) ? "=<value>" : "") << "\n      "
-         << flag->description() << "\n";
+    text += Concat("\n  -", flag->long_name(), TakesValue(*flag) ? "=<value>" : "", "\n      ",
+                   flag->description(), "\n");
   }
-  return text.str();
+  if (!state_->environment.empty()) text += "\nEnvironment:\n";
+  for (const auto& [names, help] : state_->environment)
+    text += Concat("\n  ", names, "\n      ", help, "\n");
+  return text;
 }
 
 }  // namespace belfry::cli

@@ -9,15 +9,22 @@
 
 namespace belfry::cli {
 
+// What a command's help says beside its flags.
+struct Help {
+  std::string usage;                  // What follows "Usage: belfry ".
+  std::string about;                  // Paragraphs of lines for a screen, without a final newline.
+  std::vector<std::string> examples;  // Command lines, without a prompt.
+};
+
 // The flags of one command, with the rules of Go's flag package, which Vault's users know: `-name
 // value`, `-name=value`, `--name=value`; a boolean takes its value only after '='; the first
-// argument that is no flag ends the flags, and so does `--`.
+// argument that is no flag ends the flags, and so does `--`. Unlike there, a flag after the first
+// argument is an error: taken as an argument, it would be stored as if it were data.
 //
 // Every target must outlive the Flags and keeps its value when its flag is absent. Not thread-safe.
 class Flags {
  public:
-  // `usage` is the line after "Usage: belfry ".
-  explicit Flags(std::string_view usage);
+  explicit Flags(Help help);
   ~Flags();
   Flags(const Flags&) = delete;
   Flags& operator=(const Flags&) = delete;
@@ -28,8 +35,11 @@ class Flags {
   // May be given several times; each use adds one value.
   void Add(std::string_view name, std::string_view help, std::vector<std::string>* target);
 
+  // An environment variable, or several, that the command reads, for its help.
+  void AddEnvironment(std::string_view names, std::string_view help);
+
   // InvalidArgument with Go's text, for example "flag provided but not defined: -timeout";
-  // Cancelled when -h or -help was given.
+  // Cancelled when -h or -help was given, wherever it stands.
   absl::Status Parse(std::vector<std::string> arguments);
 
   // What followed the flags. Valid after Parse.

@@ -7,6 +7,7 @@ namespace belfry::cli {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class FlagsTest : public ::testing::Test {
  protected:
@@ -22,7 +23,9 @@ class FlagsTest : public ::testing::Test {
     return std::string(status.message());
   }
 
-  Flags flags_{"test"};
+  Flags flags_{Help{.usage = "test [flags] THING",
+                    .about = "Tests a thing.",
+                    .examples = {"belfry test -cas=1 thing"}}};
   std::string address_ = "default";
   int cas_ = -1;
   bool dev_ = false;
@@ -36,10 +39,19 @@ TEST_F(FlagsTest, OneDashAndTwoEqualsAndSpaceMeanTheSame) {
 }
 
 TEST_F(FlagsTest, TheFirstArgumentThatIsNoFlagEndsTheFlags) {
-  ASSERT_TRUE(flags_.Parse({"-dev", "secret/foo", "-cas=1", "-"}).ok());
+  ASSERT_TRUE(flags_.Parse({"-dev", "secret/foo", "cas=1", "-"}).ok());
   EXPECT_TRUE(dev_);
-  EXPECT_EQ(cas_, -1);
-  EXPECT_THAT(flags_.arguments(), ElementsAre("secret/foo", "-cas=1", "-"));
+  EXPECT_THAT(flags_.arguments(), ElementsAre("secret/foo", "cas=1", "-"));
+}
+
+TEST_F(FlagsTest, AFlagAfterTheFirstArgumentIsRefusedWhetherItIsKnownOrNot) {
+  for (const char* late : {"-cas=1", "--cas=1", "-nosuch", "-1", "--"}) {
+    Flags flags(Help{});
+    const absl::Status status = flags.Parse({"secret/foo", "x", late});
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << late;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(std::string("write ") + late + " before \"secret/foo\""));
+  }
 }
 
 TEST_F(FlagsTest, TwoDashesEndTheFlags) {
@@ -89,12 +101,31 @@ TEST_F(FlagsTest, ABooleanThatIsNoneIsNamed) {
   EXPECT_EQ(ErrorOf({"-dev=maybe"}), "invalid boolean value \"maybe\" for -dev: parse error");
 }
 
-TEST_F(FlagsTest, ANumberThatIsNoneIsRefused) {
-  EXPECT_THAT(ErrorOf({"-cas=x"}), ::testing::HasSubstr("cas"));
+TEST_F(FlagsTest, ANumberThatIsNoneIsNamedWithItsFlagAsItWasTyped) {
+  for (const char* text : {"x", "", "1x", " 1", "0x1", "1.0"}) {
+    EXPECT_EQ(ErrorOf({std::string("-cas=") + text}),
+              std::string("invalid value \"") + text + "\" for flag -cas: parse error");
+  }
+  EXPECT_EQ(ErrorOf({"-cas=99999999999"}),
+            "invalid value \"99999999999\" for flag -cas: value out of range");
 }
 
 TEST_F(FlagsTest, HelpIsCancelledWhereverItStands) {
   EXPECT_EQ(flags_.Parse({"-cas=1", "-help"}).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Flags(Help{}).Parse({"thing", "--help"}).code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(FlagsTest, UsageSaysWhatACommandDoesWithExamplesFlagsAndEnvironment) {
+  Flags flags({.usage = "test [flags] THING",
+               .about = "Tests a thing.",
+               .examples = {"belfry test -cas=1 thing"}});
+  flags.Add("cas", "A number.", &cas_);
+  flags.Add("dev", "Yes or no.", &dev_);
+  flags.AddEnvironment("VAULT_ADDR", "Where.");
+  EXPECT_EQ(flags.Usage(),
+            "Usage: belfry test [flags] THING\n\nTests a thing.\n\nExamples:\n\n"
+            "    $ belfry test -cas=1 thing\n\nOptions:\n\n  -cas=<value>\n      A number.\n\n"
+            "  -dev\n      Yes or no.\n\nEnvironment:\n\n  VAULT_ADDR\n      Where.\n");
 }
 
 TEST_F(FlagsTest, WrongNumbersOfArgumentsAreToldInVaultsWords) {

@@ -90,6 +90,10 @@ std::string Indented(std::string_view text) {
   return out;
 }
 
+std::string JsonText(const json::value& value) {
+  return Indented(Compact(value));
+}
+
 std::string OneLine(const json::value& value) {
   if (value.is_null()) return "<nil>";
   if (value.is_string()) return std::string(value.get_string());

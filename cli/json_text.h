@@ -11,6 +11,9 @@ namespace belfry::cli {
 // stay as the server wrote them.
 std::string Indented(std::string_view json);
 
+// A value as Indented JSON.
+std::string JsonText(const boost::json::value& value);
+
 // A value as one line: a string as it is, null as "<nil>", the rest as compact JSON.
 std::string OneLine(const boost::json::value& value);
 

@@ -19,8 +19,8 @@ namespace json = boost::json;
 // What every kv command begins with: flags, a client, and where the secret is.
 class KvCall {
  public:
-  KvCall(std::string_view usage, ClientFlags::Field field, Terminal& terminal)
-      : terminal_(terminal), flags_(usage), client_flags_(&flags_, field) {
+  KvCall(Help help, ClientFlags::Field field, Terminal& terminal)
+      : terminal_(terminal), flags_(std::move(help)), client_flags_(&flags_, field) {
     flags_.Add("mount", "The mount, when the argument is the secret's name alone.", &mount_);
   }
 
@@ -72,11 +72,8 @@ class KvCall {
     if (!answer.ok()) return Fail(terminal_, answer.status(), kRequestError);
     ShowWarnings(terminal_, *answer);
     const json::object* data = answer->data();
-    if (data == nullptr) {
-      *terminal_.out << "Success! Data written to: " << path << std::endl;
-      return kSuccess;
-    }
-    if (!client_flags_.field().empty()) return PrintField(terminal_, *data, client_flags_.field());
+    if (data == nullptr) return Succeeded(Concat("Data written to: ", path));
+    if (!client_flags_.field().empty()) return PrintField(terminal_, *data, client_flags_);
     *terminal_.out << (client_flags_.Json(terminal_) ? Indented(answer->body) + "\n"
                                                      : VersionTables(path, *data))
                    << std::flush;
@@ -85,14 +82,21 @@ class KvCall {
 
   int Deleted(const absl::StatusOr<Answer>& answer, const std::string& path) {
     if (!answer.ok()) return Fail(terminal_, answer.status(), kRequestError);
-    *terminal_.out << "Success! Data deleted (if it existed) at: " << path << std::endl;
-    return kSuccess;
+    ShowWarnings(terminal_, *answer);
+    return Succeeded(Concat("Data deleted (if it existed) at: ", path));
   }
 
  private:
   bool End(const absl::Status& status, int* exit_code) {
-    *exit_code = Fail(terminal_, status, kRequestError);
+    *exit_code =
+        Fail(terminal_, status, absl::IsInvalidArgument(status) ? kUsageError : kRequestError);
     return false;
+  }
+
+  // A sentence for people: there is no JSON for an answer without data.
+  int Succeeded(std::string_view what) {
+    if (!client_flags_.Json(terminal_)) *terminal_.out << "Success! " << what << std::endl;
+    return kSuccess;
   }
 
   Terminal& terminal_;
@@ -102,6 +106,17 @@ class KvCall {
   std::optional<Client> client_;
   KvLocation location_;
 };
+
+// What a kv command's PATH is, for its help.
+constexpr char kPathHelp[] =
+    R"(PATH is the mount and the secret's name, for example secret/app/db; with -mount it is
+the name alone.)";
+
+// What the arguments after PATH are.
+constexpr char kDataHelp[] =
+    R"(KEY=VALUE is text. KEY=@file takes the text of a file, KEY=- that of standard input;
+@file or - alone takes the members of a JSON object. A value that starts with @ is
+written \@. A KEY given again becomes a list.)";
 
 constexpr std::size_t kAnyNumber = 1000000;
 constexpr int kNoCas = -1;
@@ -113,7 +128,13 @@ json::object VersionedBody(json::object secret, int cas) {
 }
 
 int Put(Terminal& terminal, const std::vector<std::string>& arguments) {
-  KvCall call("kv put [flags] PATH KEY=VALUE…", ClientFlags::Field::kOffered, terminal);
+  KvCall call({.usage = "kv put [flags] PATH KEY=VALUE...",
+               .about = Concat("Writes a secret, in place of all that it held.\n\n", kPathHelp,
+                               "\n\n", kDataHelp),
+               .examples = {"belfry kv put secret/app/db user=alice password=@password.txt",
+                            "belfry kv put -mount=secret -cas=0 app/new user=alice",
+                            "echo '{\"user\":\"alice\"}' | belfry kv put secret/app/db -"}},
+              ClientFlags::Field::kOffered, terminal);
   int cas = kNoCas;
   call.flags().Add("cas", "Write only if this is the current version; 0: only if there is none.",
                    &cas);
@@ -127,17 +148,20 @@ int Put(Terminal& terminal, const std::vector<std::string>& arguments) {
   return call.Written(call.Ask("Error writing data to", "PUT", path, "", &body), path);
 }
 
+int NoValue(Terminal& terminal, const std::string& path, const Answer& answer) {
+  return Fail(terminal, Concat("No value found at ", path, answer.Reasons()), kRequestError);
+}
+
 // Prints a secret that has been read. A versioned one has its data one level further down.
 int ShowSecret(KvCall& call, const Answer& answer, const std::string& path) {
   const json::object* data = answer.data();
-  if (data == nullptr)
-    return Fail(call.terminal(), Concat("No value found at ", path), kRequestError);
+  if (data == nullptr) return NoValue(call.terminal(), path, answer);
   ShowWarnings(call.terminal(), answer);
-  const std::string& field = call.client_flags().field();
-  if (!field.empty()) {
+  if (!call.client_flags().field().empty()) {
     const auto* inner = call.at().versioned ? data->if_contains("data") : nullptr;
     return PrintField(call.terminal(),
-                      inner != nullptr && inner->is_object() ? inner->get_object() : *data, field);
+                      inner != nullptr && inner->is_object() ? inner->get_object() : *data,
+                      call.client_flags());
   }
   const bool json = call.client_flags().Json(call.terminal());
   *call.terminal().out << (json                  ? Indented(answer.body) + "\n"
@@ -148,7 +172,12 @@ int ShowSecret(KvCall& call, const Answer& answer, const std::string& path) {
 }
 
 int Get(Terminal& terminal, const std::vector<std::string>& arguments) {
-  KvCall call("kv get [flags] PATH", ClientFlags::Field::kOffered, terminal);
+  KvCall call(
+      {.usage = "kv get [flags] PATH",
+       .about = Concat("Shows a secret.\n\n", kPathHelp),
+       .examples = {"belfry kv get secret/app/db", "belfry kv get -field=user secret/app/db",
+                    "belfry kv get -version=1 -format=json secret/app/db"}},
+      ClientFlags::Field::kOffered, terminal);
   int version = 0;
   call.flags().Add("version", "Which version. Default: the current one.", &version);
   int exit_code = kSuccess;
@@ -158,10 +187,7 @@ int Get(Terminal& terminal, const std::vector<std::string>& arguments) {
   const absl::StatusOr<Answer> answer = call.client().Send("GET", path, query);
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
   // A deleted version is 404 with its metadata; that is an answer.
-  if (answer->status == 404 &&
-      (answer->data() != nullptr || answer->body.size() <= sizeof("{\"errors\":[]}"))) {
-    return ShowSecret(call, *answer, path);
-  }
+  if (answer->status == 404) return ShowSecret(call, *answer, path);
   if (!answer->ok())
     return Fail(terminal, Concat("Error reading ", path, ": ", answer->ErrorText()), kRequestError);
   return ShowSecret(call, *answer, path);
@@ -188,7 +214,12 @@ int ReadThenWrite(KvCall& call, const json::object& changes, const std::string& 
 }
 
 int Patch(Terminal& terminal, const std::vector<std::string>& arguments) {
-  KvCall call("kv patch [flags] PATH KEY=VALUE…", ClientFlags::Field::kOffered, terminal);
+  KvCall call({.usage = "kv patch [flags] PATH KEY=VALUE...",
+               .about = Concat("Changes some values of a secret and keeps the others.\n\n",
+                               kPathHelp, "\n\n", kDataHelp),
+               .examples = {"belfry kv patch secret/app/db password=new",
+                            "belfry kv patch -method=rw secret/app/db user=bob"}},
+              ClientFlags::Field::kOffered, terminal);
   int cas = kNoCas;
   std::string method;
   call.flags().Add("cas", "Patch only if this is the current version.", &cas);
@@ -212,8 +243,7 @@ int Patch(Terminal& terminal, const std::vector<std::string>& arguments) {
   const std::string body = json::serialize(VersionedBody(*changes, cas));
   const absl::StatusOr<Answer> answer = call.client().Send("PATCH", path, "", body);
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
-  if (answer->status == 404)
-    return Fail(terminal, Concat("No value found at ", path), kRequestError);
+  if (answer->status == 404) return NoValue(terminal, path, *answer);
   if (method.empty() && cas == kNoCas && (answer->status == 405 || answer->status == 403)) {
     if (answer->status == 403)
       *terminal.err << "WARNING! The token may not patch " << path
@@ -227,7 +257,15 @@ int Patch(Terminal& terminal, const std::vector<std::string>& arguments) {
 }
 
 int Delete(Terminal& terminal, const std::vector<std::string>& arguments) {
-  KvCall call("kv delete [flags] PATH", ClientFlags::Field::kNotOffered, terminal);
+  KvCall call(
+      {.usage = "kv delete [flags] PATH",
+       .about = Concat("Deletes the latest version of a secret, or those that -versions names; "
+                       "\"belfry kv\nundelete\" brings them back. A secret without versions "
+                       "goes for ever.\n\n",
+                       kPathHelp),
+       .examples = {"belfry kv delete secret/app/db",
+                    "belfry kv delete -versions=1,2 secret/app/db"}},
+      ClientFlags::Field::kNotOffered, terminal);
   std::vector<std::string> texts;
   call.flags().Add("versions", "These versions instead of the latest: 1,2.", &texts);
   int exit_code = kSuccess;
@@ -244,10 +282,12 @@ int Delete(Terminal& terminal, const std::vector<std::string>& arguments) {
 }
 
 // `undelete` and `destroy`: the versions named, in the area of that name.
-int ChangeVersions(std::string_view command, Terminal& terminal,
+int ChangeVersions(std::string_view command, std::string_view about, Terminal& terminal,
                    const std::vector<std::string>& arguments) {
-  KvCall call(Concat("kv ", command, " -versions=1,2 PATH"), ClientFlags::Field::kNotOffered,
-              terminal);
+  KvCall call({.usage = Concat("kv ", command, " -versions=1,2 PATH"),
+               .about = Concat(about, "\n\n", kPathHelp),
+               .examples = {Concat("belfry kv ", command, " -versions=1,2 secret/app/db")}},
+              ClientFlags::Field::kNotOffered, terminal);
   std::vector<std::string> texts;
   call.flags().Add("versions", "Which versions: 1,2.", &texts);
   int exit_code = kSuccess;
@@ -263,21 +303,26 @@ int ChangeVersions(std::string_view command, Terminal& terminal,
 }
 
 int Undelete(Terminal& terminal, const std::vector<std::string>& arguments) {
-  return ChangeVersions("undelete", terminal, arguments);
+  return ChangeVersions("undelete", "Brings deleted versions of a secret back.", terminal,
+                        arguments);
 }
 int Destroy(Terminal& terminal, const std::vector<std::string>& arguments) {
-  return ChangeVersions("destroy", terminal, arguments);
+  return ChangeVersions("destroy", "Deletes versions of a secret for ever.", terminal, arguments);
 }
 
 int List(Terminal& terminal, const std::vector<std::string>& arguments) {
-  KvCall call("kv list [flags] PATH", ClientFlags::Field::kNotOffered, terminal);
+  KvCall call({.usage = "kv list [flags] PATH",
+               .about = Concat("Shows the names below a path; one that ends in / has further names "
+                               "below it.\n\n",
+                               kPathHelp),
+               .examples = {"belfry kv list secret/", "belfry kv list -format=json secret/app"}},
+              ClientFlags::Field::kNotOffered, terminal);
   int exit_code = kSuccess;
   if (!call.Begin(arguments, 1, 1, &exit_code)) return exit_code;
   const std::string path = call.at().Path("metadata");
   const absl::StatusOr<Answer> answer = call.client().Send("GET", path, "list=true");
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
-  if (answer->status == 404)
-    return Fail(terminal, Concat("No value found at ", path), kRequestError);
+  if (answer->status == 404) return NoValue(terminal, path, *answer);
   if (!answer->ok())
     return Fail(terminal, Concat("Error listing ", path, ": ", answer->ErrorText()), kRequestError);
   const json::object* data = answer->data();
@@ -293,20 +338,21 @@ int List(Terminal& terminal, const std::vector<std::string>& arguments) {
 }
 
 int MetadataGet(Terminal& terminal, const std::vector<std::string>& arguments) {
-  KvCall call("kv metadata get [flags] PATH", ClientFlags::Field::kOffered, terminal);
+  KvCall call({.usage = "kv metadata get [flags] PATH",
+               .about = Concat("Shows the settings and the versions of a secret.\n\n", kPathHelp),
+               .examples = {"belfry kv metadata get secret/app/db"}},
+              ClientFlags::Field::kOffered, terminal);
   int exit_code = kSuccess;
   if (!call.BeginVersioned(arguments, "metadata get", &exit_code)) return exit_code;
   const std::string path = call.at().Path("metadata");
   const absl::StatusOr<Answer> answer = call.client().Send("GET", path);
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
-  if (answer->status == 404)
-    return Fail(terminal, Concat("No value found at ", path), kRequestError);
+  if (answer->status == 404) return NoValue(terminal, path, *answer);
   if (!answer->ok())
     return Fail(terminal, Concat("Error reading ", path, ": ", answer->ErrorText()), kRequestError);
   const json::object* data = answer->data();
   if (data == nullptr) return Fail(terminal, Concat("No value found at ", path), kRequestError);
-  if (!call.client_flags().field().empty())
-    return PrintField(terminal, *data, call.client_flags().field());
+  if (!call.client_flags().field().empty()) return PrintField(terminal, *data, call.client_flags());
   *terminal.out << (call.client_flags().Json(terminal) ? Indented(answer->body) + "\n"
                                                        : MetadataTables(path, *data))
                 << std::flush;
@@ -314,10 +360,13 @@ int MetadataGet(Terminal& terminal, const std::vector<std::string>& arguments) {
 }
 
 // `metadata put` and `metadata patch`: only the settings that were given.
-int ChangeMetadata(std::string_view command, std::string_view method, Terminal& terminal,
-                   const std::vector<std::string>& arguments) {
-  KvCall call(Concat("kv metadata ", command, " [flags] PATH"), ClientFlags::Field::kNotOffered,
-              terminal);
+int ChangeMetadata(std::string_view command, std::string_view method, std::string_view about,
+                   Terminal& terminal, const std::vector<std::string>& arguments) {
+  KvCall call({.usage = Concat("kv metadata ", command, " [flags] PATH"),
+               .about = Concat(about, "\n\n", kPathHelp),
+               .examples = {Concat("belfry kv metadata ", command,
+                                   " -max-versions=5 -custom-metadata=owner=alice secret/app/db")}},
+              ClientFlags::Field::kNotOffered, terminal);
   int max_versions = 0;
   bool cas_required = false;
   std::string delete_version_after;
@@ -348,14 +397,22 @@ int ChangeMetadata(std::string_view command, std::string_view method, Terminal& 
 }
 
 int MetadataPut(Terminal& terminal, const std::vector<std::string>& arguments) {
-  return ChangeMetadata("put", "PUT", terminal, arguments);
+  return ChangeMetadata("put", "PUT", "Sets the settings of a secret that flags give.", terminal,
+                        arguments);
 }
 int MetadataPatch(Terminal& terminal, const std::vector<std::string>& arguments) {
-  return ChangeMetadata("patch", "PATCH", terminal, arguments);
+  return ChangeMetadata(
+      "patch", "PATCH",
+      "Changes the settings of a secret that flags give; custom metadata is merged.", terminal,
+      arguments);
 }
 
 int MetadataDelete(Terminal& terminal, const std::vector<std::string>& arguments) {
-  KvCall call("kv metadata delete [flags] PATH", ClientFlags::Field::kNotOffered, terminal);
+  KvCall call(
+      {.usage = "kv metadata delete [flags] PATH",
+       .about = Concat("Deletes a secret with all of its versions, for ever.\n\n", kPathHelp),
+       .examples = {"belfry kv metadata delete secret/app/db"}},
+      ClientFlags::Field::kNotOffered, terminal);
   int exit_code = kSuccess;
   if (!call.BeginVersioned(arguments, "metadata delete", &exit_code)) return exit_code;
   const std::string path = call.at().Path("metadata");

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
-#include <fstream>
-#include <iterator>
 #include <optional>
 
+#include "cli/input.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
@@ -13,23 +12,11 @@ namespace {
 
 namespace json = boost::json;
 
-absl::StatusOr<std::string> ReadFile(const std::string& name) {
-  std::ifstream file(name, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file) return absl::InvalidArgumentError(Concat("cannot read the file \"", name, "\""));
-  return text;
-}
-
-std::string ReadAll(std::istream& in) {
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
 // The text that "@name" or "-" stands for; nullopt when `argument` is neither.
 absl::StatusOr<std::optional<std::string>> Referenced(const std::string& argument,
                                                       std::istream& in) {
-  if (argument == "-") return std::optional(ReadAll(in));
-  if (!argument.starts_with('@')) return std::optional<std::string>();
-  absl::StatusOr<std::string> text = ReadFile(argument.substr(1));
+  if (argument != "-" && !argument.starts_with('@')) return std::optional<std::string>();
+  absl::StatusOr<std::string> text = argument == "-" ? ReadAll(in) : ReadFile(argument.substr(1));
   if (!text.ok()) return text.status();
   return std::optional(*std::move(text));
 }

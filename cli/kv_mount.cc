@@ -2,16 +2,11 @@
 
 #include <boost/json/object.hpp>
 
+#include "cli/path.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
 namespace {
-
-std::string WithoutSlashes(std::string_view path) {
-  while (path.starts_with('/')) path.remove_prefix(1);
-  while (path.ends_with('/')) path.remove_suffix(1);
-  return std::string(path);
-}
 
 std::string TextMember(const boost::json::object& object, const char* name) {
   const auto* value = object.if_contains(name);
@@ -24,6 +19,16 @@ bool IsVersioned(const boost::json::object& mount) {
          TextMember(options->get_object(), "version") == "2";
 }
 
+// Mount and key as one clean path. A ".." of the key does not lead into another mount.
+absl::StatusOr<std::string> FullPath(std::string_view mount, std::string_view path) {
+  if (mount.empty()) return CleanPath(path, "PATH");
+  absl::StatusOr<std::string> clean_mount = CleanPath(mount, "-mount");
+  if (!clean_mount.ok()) return clean_mount.status();
+  absl::StatusOr<std::string> key = CleanPath(path);
+  if (!key.ok()) return key.status();
+  return Concat(*clean_mount, key->empty() ? "" : "/", *key);
+}
+
 }  // namespace
 
 std::string KvLocation::Path(std::string_view area) const {
@@ -32,21 +37,21 @@ std::string KvLocation::Path(std::string_view area) const {
 }
 
 absl::StatusOr<KvLocation> Locate(Client& client, std::string_view mount, std::string_view path) {
-  const std::string key = WithoutSlashes(path);
-  const std::string full = mount.empty() ? key : Concat(WithoutSlashes(mount), "/", key);
-  absl::StatusOr<Answer> answer = client.Send("GET", Concat("sys/internal/ui/mounts/", full));
+  absl::StatusOr<std::string> full = FullPath(mount, path);
+  if (!full.ok()) return full.status();
+  absl::StatusOr<Answer> answer = client.Send("GET", Concat("sys/internal/ui/mounts/", *full));
   if (!answer.ok()) return answer.status();
   // A server that does not know the question has unversioned mounts only.
-  if (answer->status == 404) return KvLocation{.key = full};
+  if (answer->status == 404) return KvLocation{.key = *std::move(full)};
   if (!answer->ok()) return absl::FailedPreconditionError(answer->ErrorText());
   const auto* data = answer->data();
   if (data == nullptr)
     return absl::FailedPreconditionError(Concat(answer->request, " was answered without data"));
 
   KvLocation location{.mount = TextMember(*data, "path"), .versioned = IsVersioned(*data)};
-  std::string_view rest = full;
+  std::string_view rest = *full;
   if (!ConsumePrefix(&rest, location.mount)) rest = "";  // "secret" alone, in the mount "secret/".
-  location.key = WithoutSlashes(rest);
+  location.key = std::string(rest);
   return location;
 }
 

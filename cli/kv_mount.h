@@ -20,7 +20,9 @@ struct KvLocation {
 };
 
 // Asks the server which mount `path` is in. `mount` is what -mount said; then `path` is the key
-// alone. FailedPrecondition with the server's errors when the token may see nothing there.
+// alone. Both may be spelled with superfluous slashes. InvalidArgument for a path that CleanPath
+// refuses or that is empty; FailedPrecondition with the server's errors when the token may see
+// nothing there.
 absl::StatusOr<KvLocation> Locate(Client& client, std::string_view mount, std::string_view path);
 
 }  // namespace belfry::cli

@@ -12,7 +12,7 @@ namespace {
 namespace json = boost::json;
 
 std::string PathHeading(std::string_view title, std::string_view path) {
-  return Concat(Heading(title, path.size()), path, "\n\n");
+  return Concat(Heading(title, DisplayWidth(path)), path, "\n\n");
 }
 
 }  // namespace

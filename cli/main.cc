@@ -1,15 +1,23 @@
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "cli/server_command.h"
 
 namespace belfry::cli {
 namespace {
 
-int RunVersion(Terminal& terminal, const std::vector<std::string>&) {
+int RunVersion(Terminal& terminal, const std::vector<std::string>& arguments) {
+  Flags flags({.usage = "version",
+               .about = "Shows the version of this program; \"belfry status\" shows the server's.",
+               .examples = {"belfry version"}});
+  int exit_code = kSuccess;
+  if (!ParseOrExplain(flags, arguments, 0, 0, terminal, &exit_code)) return exit_code;
   *terminal.out << "Belfry v" << BELFRY_VERSION << std::endl;
   return kSuccess;
 }
@@ -17,7 +25,11 @@ int RunVersion(Terminal& terminal, const std::vector<std::string>&) {
 int Main(int argc, char** argv) {
   // A reader that goes away shows as a failed write.
   std::signal(SIGPIPE, SIG_IGN);
-  Terminal terminal{.in = &std::cin, .out = &std::cout, .err = &std::cerr, .output_descriptor = 1};
+  KeepStandardDescriptors();
+  std::ios::sync_with_stdio(false);  // Else a failed read of standard input looks like its end.
+  DescriptorStream out(STDOUT_FILENO);
+  Terminal terminal{
+      .in = &std::cin, .out = &out, .err = &std::cerr, .output_descriptor = STDOUT_FILENO};
   terminal.environment = [](const char* name) {
     const char* value = std::getenv(name);
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
@@ -35,7 +47,8 @@ int Main(int argc, char** argv) {
       (arguments[0] == "-version" || arguments[0] == "--version" || arguments[0] == "-v")) {
     arguments[0] = "version";
   }
-  return Dispatch("", commands, terminal, arguments);
+  const int exit_code = Dispatch("", commands, terminal, std::move(arguments));
+  return ExitCodeAfterOutput(out, std::cerr, exit_code);
 }
 
 }  // namespace

@@ -1,10 +1,17 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <boost/json/parse.hpp>
+#include <cerrno>
+#include <csignal>
+#include <sstream>
 
 #include "cli/explain_output.h"
 #include "cli/json_text.h"
 #include "cli/kv_output.h"
+#include "cli/output.h"
+#include "cli/path.h"
 #include "cli/table.h"
 
 namespace belfry::cli {
@@ -24,6 +31,77 @@ TEST(OneLineTest, ShowsTextBareAndNullAsNil) {
   EXPECT_EQ(OneLine(boost::json::parse("\"x\"")), "x");
   EXPECT_EQ(OneLine(boost::json::parse("null")), "<nil>");
   EXPECT_EQ(OneLine(boost::json::parse(R"({"a":[1.5,true]})")), R"({"a":[1.5,true]})");
+}
+
+TEST(DisplayWidthTest, IsThatOfATerminal) {
+  const std::pair<const char*, std::size_t> widths[] = {
+      {"", 0},       {"abc", 3},    {"\u00fcn\u00ef/", 4}, {"u\u0308", 1},   {"\u65e5\u672c", 4},
+      {"\uff21", 2}, {"\u200b", 0}, {"\xff\xfe", 2},       {"a\xe6\x97", 3},
+  };
+  for (const auto& [text, width] : widths) EXPECT_EQ(DisplayWidth(text), width) << text;
+}
+
+TEST(ColumnsTest, AlignsByDisplayWidth) {
+  EXPECT_EQ(Columns({{"\u65e5", "b"}, {"abc", "c"}, {"u\u0308", "d"}}),
+            "\u65e5     b\n--     -\nabc    c\nu\u0308      d\n");
+}
+
+TEST(JsonTextTest, KeepsAValueWhole) {
+  EXPECT_EQ(JsonText(boost::json::parse(R"({"a":[1.5,"x\n"],"b":{}})")),
+            "{\n  \"a\": [\n    1.5,\n    \"x\\n\"\n  ],\n  \"b\": {}\n}");
+}
+
+// The reading end of a pipe, and a stream that writes to it.
+class PipeTest : public ::testing::Test {
+ protected:
+  PipeTest() { EXPECT_EQ(::pipe(ends_), 0); }
+  ~PipeTest() override {
+    for (const int end : ends_) ::close(end);
+  }
+  int ends_[2] = {-1, -1};
+};
+
+TEST_F(PipeTest, AStreamWritesWhenItIsFlushed) {
+  DescriptorStream out(ends_[1]);
+  out << "one" << ' ' << 2 << std::flush;
+  char bytes[16] = {};
+  EXPECT_EQ(::read(ends_[0], bytes, sizeof(bytes)), 5);
+  EXPECT_STREQ(bytes, "one 2");
+  std::ostringstream err;
+  EXPECT_EQ(ExitCodeAfterOutput(out, err, 0), 0);
+  EXPECT_EQ(err.str(), "");
+}
+
+TEST_F(PipeTest, AFailedWriteIsOneWithItsReason) {
+  DescriptorStream out(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  out << "lost";
+  std::ostringstream err;
+  EXPECT_EQ(ExitCodeAfterOutput(out, err, 0), 1);
+  EXPECT_EQ(err.str(), "cannot write to standard output: No space left on device\n");
+  EXPECT_EQ(ExitCodeAfterOutput(out, err, 2), 2);
+}
+
+TEST_F(PipeTest, AReaderThatHasGoneIsToldOfByTheExitCodeAlone) {
+  std::signal(SIGPIPE, SIG_IGN);
+  ::close(ends_[0]);
+  ends_[0] = -1;
+  DescriptorStream out(ends_[1]);
+  out << "unread";
+  std::ostringstream err;
+  EXPECT_EQ(ExitCodeAfterOutput(out, err, 0), 1);
+  EXPECT_EQ(out.error(), EPIPE);
+  EXPECT_EQ(err.str(), "");
+}
+
+TEST(CleanPathTest, FindsTheOneSpelling) {
+  const std::pair<const char*, const char*> paths[] = {
+      {"a/b", "a/b"},           {"/a//b/", "a/b"}, {"a/./b/.", "a/b"},
+      {"a/x/../b", "a/b"},      {" a/b\n", "a/b"}, {"a b/c", "a b/c"},
+      {"a..b/...", "a..b/..."}, {"//", ""},        {"a/..", ""}};
+  for (const auto& [typed, clean] : paths) EXPECT_EQ(CleanPath(typed).value_or("refused"), clean);
+  for (const char* typed : {"..", "a/../..", "/../a"})
+    EXPECT_EQ(CleanPath(typed).status().code(), absl::StatusCode::kInvalidArgument) << typed;
+  EXPECT_EQ(CleanPath(" / ", "PATH").status().message(), "PATH must not be empty: \" / \"");
 }
 
 TEST(KvOutputTest, ASecretShowsItsPathMetadataAndData) {

@@ -6,25 +6,18 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/json_text.h"
+#include "cli/path.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
 namespace {
 
-std::string WithSlash(std::string path) {
-  while (path.starts_with('/')) path.erase(0, 1);
-  if (!path.ends_with('/')) path += '/';
-  return path;
-}
-
-std::string WithoutSlash(const std::string& path) {
-  const std::string with = WithSlash(path);
-  return with.substr(0, with.size() - 1);
-}
-
 int Enable(Terminal& terminal, const std::vector<std::string>& arguments) {
-  Flags flags("secrets enable [flags] TYPE");
+  Flags flags({.usage = "secrets enable [flags] TYPE",
+               .about = "Mounts a secrets engine. TYPE is the name of a plugin, for example kv.",
+               .examples = {"belfry secrets enable -version=2 kv",
+                            "belfry secrets enable -path=team -description='Of the team' kv"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
   std::string path, version, description;
   std::vector<std::string> options;
@@ -34,11 +27,13 @@ int Enable(Terminal& terminal, const std::vector<std::string>& arguments) {
   flags.Add("options", "KEY=VALUE for the engine; may be repeated.", &options);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
-  absl::StatusOr<Client> client = client_flags.Connect(terminal);
-  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
-
   const std::string& type = flags.arguments().front();
-  if (path.empty()) path = type;
+  const absl::StatusOr<std::string> at =
+      path.empty() ? CleanPath(type, "TYPE") : CleanPath(path, "-path");
+  if (!at.ok()) return Fail(terminal, at.status(), kUsageError);
+  absl::StatusOr<Client> client = client_flags.Connect(terminal);
+  if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
+
   boost::json::object body{{"type", type}, {"description", description}};
   boost::json::object engine_options;
   for (const std::string& option : options) {
@@ -49,28 +44,30 @@ int Enable(Terminal& terminal, const std::vector<std::string>& arguments) {
   }
   if (!version.empty()) engine_options["version"] = version;
   if (!engine_options.empty()) body["options"] = std::move(engine_options);
-  const auto answer =
-      Demand(*client, "Error enabling", "POST", Concat("sys/mounts/", WithoutSlash(path)), "",
-             boost::json::serialize(body));
+  const auto answer = Demand(*client, "Error enabling", "POST", Concat("sys/mounts/", *at), "",
+                             boost::json::serialize(body));
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
   ShowWarnings(terminal, *answer);
-  *terminal.out << "Success! Enabled the " << type << " secrets engine at: " << WithSlash(path)
+  *terminal.out << "Success! Enabled the " << type << " secrets engine at: " << *at << "/"
                 << std::endl;
   return kSuccess;
 }
 
 int Disable(Terminal& terminal, const std::vector<std::string>& arguments) {
-  Flags flags("secrets disable [flags] PATH");
+  Flags flags({.usage = "secrets disable [flags] PATH",
+               .about = "Takes a secrets engine out of service and deletes all of its data.",
+               .examples = {"belfry secrets disable team/"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
   absl::StatusOr<Client> client = client_flags.Connect(terminal);
-  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
-  const std::string path = flags.arguments().front();
-  const auto answer = Demand(*client, Concat("Error disabling secrets engine at ", WithSlash(path)),
-                             "DELETE", Concat("sys/mounts/", WithoutSlash(path)));
+  if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
+  const absl::StatusOr<std::string> path = CleanPath(flags.arguments().front(), "PATH");
+  if (!path.ok()) return Fail(terminal, path.status(), kUsageError);
+  const auto answer = Demand(*client, Concat("Error disabling secrets engine at ", *path, "/"),
+                             "DELETE", Concat("sys/mounts/", *path));
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
-  *terminal.out << "Success! Disabled the secrets engine (if it existed) at: " << WithSlash(path)
+  *terminal.out << "Success! Disabled the secrets engine (if it existed) at: " << *path << "/"
                 << std::endl;
   return kSuccess;
 }
@@ -95,19 +92,21 @@ std::string MountTable(const boost::json::object& mounts) {
 }
 
 int List(Terminal& terminal, const std::vector<std::string>& arguments) {
-  Flags flags("secrets list [flags]");
+  Flags flags({.usage = "secrets list [flags]",
+               .about = "Shows what is mounted, and where.",
+               .examples = {"belfry secrets list", "belfry secrets list -format=json"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 0, 0, terminal, &exit_code)) return exit_code;
   absl::StatusOr<Client> client = client_flags.Connect(terminal);
-  if (!client.ok()) return Fail(terminal, client.status(), kRequestError);
+  if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
   const auto answer = Demand(*client, "Error listing secrets engines", "GET", "sys/mounts");
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
   const auto* mounts = answer->data();
   if (mounts == nullptr)
     return Fail(terminal, "Error listing secrets engines: the answer has no data", kRequestError);
   if (client_flags.Json(terminal)) {
-    *terminal.out << Indented(boost::json::serialize(*mounts)) << std::endl;
+    *terminal.out << JsonText(*mounts) << std::endl;
   } else {
     *terminal.out << MountTable(*mounts) << std::flush;
   }

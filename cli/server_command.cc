@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <charconv>
 #include <csignal>
@@ -11,8 +12,10 @@
 #include <ostream>
 #include <system_error>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "cli/command.h"
+#include "cli/connection.h"
 #include "cli/text.h"
 #include "server/host.h"
 
@@ -20,14 +23,17 @@ namespace belfry::cli {
 namespace {
 
 constexpr int kServerError = 1;
+constexpr std::string_view kDefaultListenAddress = "127.0.0.1:8200";
+constexpr std::string_view kEvents = "events.alpha1";
 
 struct ServerFlags {
   bool dev = false;
   bool no_store_token = false;
   std::string root_token;
-  std::string listen_address = "127.0.0.1:8200";
+  std::string listen_address;
   std::string plugin_directory;
   std::string periodic_interval = "1m";
+  std::vector<std::string> experiments;
   std::string log_level = "info";
 
   void AddTo(Flags* flags) {
@@ -43,11 +49,34 @@ struct ServerFlags {
     flags->Add("dev-periodic-interval",
                "How often plugins do what they have planned to do again and again. Default: 1m.",
                &periodic_interval);
+    flags->Add("experiment",
+               "events.alpha1, as Vault 1.15 needs it for events; may be repeated. Here it changes "
+               "nothing: events are always on.",
+               &experiments);
     flags->Add("dev-no-store-token",
                "Accepted and without effect: ~/.vault-token is never written.", &no_store_token);
     flags->Add("log-level", "trace, debug, info, warn or error. Default: info.", &log_level);
+    flags->AddEnvironment("BELFRY_DEV_ROOT_TOKEN_ID, VAULT_DEV_ROOT_TOKEN_ID",
+                          "The root token, if -dev-root-token-id does not give it.");
+    flags->AddEnvironment("BELFRY_DEV_LISTEN_ADDRESS, VAULT_DEV_LISTEN_ADDRESS",
+                          "Where to listen, if -dev-listen-address does not say it.");
+    flags->AddEnvironment("BELFRY_EXPERIMENTS, VAULT_EXPERIMENTS",
+                          "As -experiment, separated by commas.");
   }
 };
+
+// What was asked for by flag, else by the environment, and which of them.
+struct Wanted {
+  std::string source;
+  std::string value;
+};
+
+Wanted FlagOrSetting(const Terminal& terminal, std::string_view flag, const std::string& given,
+                     std::string_view setting) {
+  if (!given.empty()) return {std::string(flag), given};
+  EnvironmentSetting found = FindSetting(terminal, setting);
+  return {std::move(found.variable), std::move(found.value)};
+}
 
 // The operating system's random bytes; empty when it has none to give.
 std::string RandomBytes(std::size_t count) {
@@ -67,19 +96,67 @@ std::string NewUnsealKey() {
 }
 
 // "host:port" or "[::1]:port".
-absl::Status SetListenAddress(const std::string& text, HostConfig* config) {
+absl::Status SetListenAddress(const Wanted& wanted, HostConfig* config) {
+  const std::string text = wanted.value.empty() ? std::string(kDefaultListenAddress) : wanted.value;
+  const auto refused = [&](std::string_view why) {
+    return absl::InvalidArgumentError(
+        Concat("cannot listen on \"", text, "\" (", wanted.source, "): ", why));
+  };
   const std::size_t colon = text.rfind(':');
   const char* const end = text.data() + text.size();
   const char* const digits = colon == std::string::npos ? end : text.data() + colon + 1;
   const auto [stop, error] = std::from_chars(digits, end, config->listen_port);
-  if (error != std::errc() || stop != end) {
-    return absl::InvalidArgumentError(Concat(
-        "-dev-listen-address must be HOST:PORT, for example 127.0.0.1:8200: \"", text, "\""));
+  if (error != std::errc() || stop != end)
+    return refused("it must be ADDRESS:PORT, for example 127.0.0.1:8200");
+  std::string host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host.empty()) {
+    return refused(Concat("it names no address; write 127.0.0.1:", config->listen_port,
+                          " for this machine alone, or 0.0.0.0:", config->listen_port,
+                          " for whoever can reach it"));
   }
-  config->listen_address = text.substr(0, colon);
-  std::erase_if(config->listen_address, [](char c) { return c == '[' || c == ']'; });
-  if (config->listen_address.empty()) config->listen_address = "0.0.0.0";
+  if (host == "localhost") host = "127.0.0.1";
+  boost::system::error_code no_address;
+  boost::asio::ip::make_address(host, no_address);
+  if (no_address) return refused("what is before the port must be an IP address or localhost");
+  config->listen_address = std::move(host);
   return absl::OkStatus();
+}
+
+// The root token travels in a header.
+absl::Status SetRootToken(const Wanted& wanted, HostConfig* config) {
+  config->root_token = wanted.value.empty() ? NewRootToken() : wanted.value;
+  if (std::any_of(config->root_token.begin(), config->root_token.end(), absl::ascii_iscntrl)) {
+    return absl::InvalidArgumentError(
+        Concat("the root token (", wanted.source, ") has a control character in it"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPluginDirectory(const std::string& directory) {
+  std::error_code error;
+  if (directory.empty() || std::filesystem::is_directory(directory, error)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat("-dev-plugin-dir: ", directory,
+             error ? Concat(": ", error.message()) : std::string(" is no folder")));
+}
+
+// What was asked for by flags and by the environment.
+absl::StatusOr<std::vector<std::string>> Experiments(const Terminal& terminal,
+                                                     std::vector<std::string> names) {
+  const std::string listed = Setting(terminal, "EXPERIMENTS");
+  for (std::size_t begin = 0; begin < listed.size();) {
+    const std::size_t comma = std::min(listed.find(',', begin), listed.size());
+    names.emplace_back(Trimmed(std::string_view(listed).substr(begin, comma - begin)));
+    begin = comma + 1;
+  }
+  for (const std::string& name : names) {
+    if (name != kEvents) {
+      return absl::InvalidArgumentError(
+          Concat("there is no experiment \"", name, "\"; there is ", kEvents));
+    }
+  }
+  return names;
 }
 
 std::vector<std::string> PluginDirectories(const std::string& asked_for) {
@@ -93,11 +170,17 @@ std::vector<std::string> PluginDirectories(const std::string& asked_for) {
   return directories;
 }
 
-absl::StatusOr<HostConfig> ConfigFrom(const ServerFlags& flags) {
+absl::StatusOr<HostConfig> ConfigFrom(const Terminal& terminal, const ServerFlags& flags) {
   if (!flags.dev)
     return absl::InvalidArgumentError("this version runs in dev mode only: belfry server -dev");
   HostConfig config;
-  if (absl::Status status = SetListenAddress(flags.listen_address, &config); !status.ok())
+  const Wanted address =
+      FlagOrSetting(terminal, "-dev-listen-address", flags.listen_address, "DEV_LISTEN_ADDRESS");
+  const Wanted token =
+      FlagOrSetting(terminal, "-dev-root-token-id", flags.root_token, "DEV_ROOT_TOKEN_ID");
+  if (absl::Status status = SetListenAddress(address, &config); !status.ok()) return status;
+  if (absl::Status status = SetRootToken(token, &config); !status.ok()) return status;
+  if (absl::Status status = CheckPluginDirectory(flags.plugin_directory); !status.ok())
     return status;
   const std::vector<std::string> levels = {"trace", "debug", "info", "warn", "error"};
   if (std::find(levels.begin(), levels.end(), flags.log_level) == levels.end()) {
@@ -111,7 +194,7 @@ absl::StatusOr<HostConfig> ConfigFrom(const ServerFlags& flags) {
                flags.periodic_interval, "\""));
   }
   config.log_level = flags.log_level;
-  config.root_token = flags.root_token.empty() ? NewRootToken() : flags.root_token;
+  config.version = BELFRY_VERSION;
   config.plugin_directories = PluginDirectories(flags.plugin_directory);
   return config;
 }
@@ -142,6 +225,11 @@ void PrintConfiguration(const HostConfig& config, std::uint16_t port, std::ostre
     out << std::string(width - name.size() + 4, ' ') << name << ": " << value << "\n";
 }
 
+void PrintExperiments(const std::vector<std::string>& experiments, std::ostream& out) {
+  if (experiments.empty()) return;
+  out << "\nThe experiment " << kEvents << " changes nothing: events are always on.\n";
+}
+
 void PrintDevNotes(const HostConfig& config, std::uint16_t port, std::ostream& out) {
   out << "\n==> Belfry server started! Log data will stream in below:\n"
          "\nWARNING! dev mode is enabled! Everything is kept in memory and lost at the end; the "
@@ -162,13 +250,24 @@ void PrintDevNotes(const HostConfig& config, std::uint16_t port, std::ostream& o
 }  // namespace
 
 int RunServer(Terminal& terminal, const std::vector<std::string>& arguments) {
-  Flags flags("server -dev [flags]");
+  Flags flags(
+      {.usage = "server -dev [flags]",
+       .about =
+           R"(Starts a server. It logs to standard error and runs until it is sent SIGTERM or SIGINT.
+
+In dev mode everything is kept in memory, and lost at the end; secret/ is mounted as kv
+version 2. Flags win over environment variables.)",
+       .examples = {"belfry server -dev",
+                    "belfry server -dev -dev-root-token-id=root "
+                    "-dev-listen-address=127.0.0.1:0"}});
   ServerFlags wanted;
   wanted.AddTo(&flags);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 0, 0, terminal, &exit_code)) return exit_code;
-  absl::StatusOr<HostConfig> config = ConfigFrom(wanted);
+  absl::StatusOr<HostConfig> config = ConfigFrom(terminal, wanted);
   if (!config.ok()) return Fail(terminal, config.status(), kServerError);
+  const auto experiments = Experiments(terminal, wanted.experiments);
+  if (!experiments.ok()) return Fail(terminal, experiments.status(), kServerError);
 
   // From here on a signal is remembered, also one that comes while the server starts.
   boost::asio::io_context context;
@@ -180,13 +279,17 @@ int RunServer(Terminal& terminal, const std::vector<std::string>& arguments) {
                 kServerError);
   }
   PrintConfiguration(*config, (*host)->Port(), *terminal.out);
+  PrintExperiments(*experiments, *terminal.out);
   PrintDevNotes(*config, (*host)->Port(), *terminal.out);
+  // Who cannot read the root token cannot use the server.
+  if (!terminal.out->good()) return kServerError;
   stop.async_wait([](boost::system::error_code, int) {});
   context.run();
 
   stop.clear();  // A second signal ends a shutdown that hangs.
   *terminal.out << "==> Belfry shutdown triggered" << std::endl;
   host->reset();
+  terminal.out->clear();  // Whoever read the beginning need not have stayed.
   return kSuccess;
 }
 

@@ -49,7 +49,11 @@ std::string StatusTable(const boost::json::object& seal,
 }  // namespace
 
 int RunStatus(Terminal& terminal, const std::vector<std::string>& arguments) {
-  Flags flags("status [flags]");
+  Flags flags({.usage = "status [flags]",
+               .about = R"(Shows whether a server is up and unsealed, and its version.
+
+Exit codes: 0 unsealed; 2 sealed; 1 for every error.)",
+               .examples = {"belfry status", "belfry status -format=json"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 0, 0, terminal, &exit_code)) return exit_code;

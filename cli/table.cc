@@ -1,5 +1,7 @@
 #include "cli/table.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <map>
 
@@ -16,7 +18,8 @@ void AppendRow(const std::vector<std::string>& row, const std::vector<std::size_
   std::string line;
   for (std::size_t column = 0; column < row.size(); ++column) {
     line += row[column];
-    if (column + 1 < row.size()) line.append(widths[column] + kGap - row[column].size(), ' ');
+    if (column + 1 < row.size())
+      line.append(widths[column] + kGap - DisplayWidth(row[column]), ' ');
   }
   *out += line + "\n";
 }
@@ -36,15 +39,29 @@ std::vector<std::vector<std::string>> KeyValueRows(const boost::json::object& ob
 
 }  // namespace
 
+std::size_t DisplayWidth(std::string_view text) {
+  std::size_t width = 0;
+  while (!text.empty()) {
+    utf8proc_int32_t code_point = 0;
+    const utf8proc_ssize_t length =
+        utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                         static_cast<utf8proc_ssize_t>(text.size()), &code_point);
+    width += length > 0 ? static_cast<std::size_t>(utf8proc_charwidth(code_point)) : 1;
+    text.remove_prefix(length > 0 ? static_cast<std::size_t>(length) : 1);
+  }
+  return width;
+}
+
 std::string Columns(const std::vector<std::vector<std::string>>& rows) {
   if (rows.empty()) return "";
   std::vector<std::size_t> widths(rows.front().size(), 0);
   for (const auto& row : rows) {
     for (std::size_t column = 0; column < row.size(); ++column)
-      widths[column] = std::max(widths[column], row[column].size());
+      widths[column] = std::max(widths[column], DisplayWidth(row[column]));
   }
   std::vector<std::string> dashes;
-  for (const std::string& title : rows.front()) dashes.push_back(std::string(title.size(), '-'));
+  for (const std::string& title : rows.front())
+    dashes.push_back(std::string(DisplayWidth(title), '-'));
 
   std::string out;
   AppendRow(rows.front(), widths, &out);
@@ -58,14 +75,20 @@ std::string KeyValueTable(const boost::json::object& object) {
 }
 
 std::string Heading(std::string_view title, std::size_t width) {
-  const std::size_t spare = width > title.size() + 2 ? width - title.size() - 2 : 0;
-  const std::string side(std::max<std::size_t>(1, spare / 2), '=');
+  const std::size_t text = DisplayWidth(title) + 2;
+  const std::string side(width > text ? (width - text + 1) / 2 : 2, '=');
   return Concat(side, " ", title, " ", side, "\n");
 }
 
 std::string TitledTable(std::string_view title, const boost::json::object& object) {
-  const std::string table = KeyValueTable(object);
-  return Heading(title, table.find('\n')) + table;
+  std::size_t longest_key = 0;
+  for (const auto& member : object) {
+    const boost::json::string_view key = member.key();
+    longest_key = std::max(longest_key, DisplayWidth({key.data(), key.size()}));
+  }
+  // As if "Key" stood over nothing: that is how wide Vault takes its table to be.
+  return Heading(title, longest_key + kGap + std::string_view("Value").size()) +
+         KeyValueTable(object);
 }
 
 }  // namespace belfry::cli

@@ -10,13 +10,18 @@ namespace belfry::cli {
 
 // Text for people, in Vault's shapes, each with its final newline.
 
+// How many columns of a terminal a text takes: a combining mark none, a wide East Asian character
+// two; a byte that is no UTF-8 one.
+std::size_t DisplayWidth(std::string_view text);
+
 // Columns four spaces apart, with a dashed line under the first row.
 std::string Columns(const std::vector<std::vector<std::string>>& rows);
 
 // "Key  Value", one line a member, sorted by key.
 std::string KeyValueTable(const boost::json::object& object);
 
-// "== Data ==" and such, centred over something `width` columns wide.
+// "== Data ==" and such, over something `width` columns wide: as many signs on both sides, wider
+// rather than narrower, and two where there is no room for any.
 std::string Heading(std::string_view title, std::size_t width);
 
 // The heading and the key-value table below it.

@@ -23,5 +23,6 @@ struct Terminal {
 inline constexpr int kSuccess = 0;
 inline constexpr int kUsageError = 1;
 inline constexpr int kRequestError = 2;
+inline constexpr int kUnknownCommand = 127;
 
 }  // namespace belfry::cli

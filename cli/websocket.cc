@@ -23,10 +23,6 @@ namespace http = beast::http;
 namespace websocket = beast::websocket;
 using asio::ip::tcp;
 
-constexpr std::chrono::seconds kHandshakeTimeout(30);
-// The server pings every 30 seconds: silence for longer means that it is gone.
-constexpr std::chrono::seconds kIdleTimeout(90);
-
 // What every handshake carries beside WebSocket's own headers.
 auto Headers(const Connection& connection) {
   return [token = connection.token,
@@ -41,7 +37,8 @@ auto Headers(const Connection& connection) {
 
 class BeastWebSocket final : public WebSocket {
  public:
-  explicit BeastWebSocket(Connection connection) : connection_(std::move(connection)) {}
+  BeastWebSocket(Connection connection, const WebSocketLimits& limits)
+      : connection_(std::move(connection)), limits_(limits) {}
 
   // OK, or what to tell the user; a refusal fills in `refusal` and is OK too.
   absl::Status Connect(std::string_view target, std::optional<Refusal>* refusal) {
@@ -51,15 +48,17 @@ class BeastWebSocket final : public WebSocket {
         resolver.resolve(connection_.host, std::to_string(connection_.port), unresolved);
     if (unresolved) return Unreachable(connection_, unresolved.message());
     auto& tcp_stream = beast::get_lowest_layer(stream_);
-    tcp_stream.expires_after(kHandshakeTimeout);
+    tcp_stream.expires_after(absl::ToChronoNanoseconds(limits_.handshake));
     std::optional<beast::error_code> error;
     tcp_stream.async_connect(endpoints, [&error](auto result, const auto&) { error = result; });
     RunUntil(error);
     if (*error) return Unreachable(connection_, error->message());
 
     tcp_stream.expires_never();
-    websocket::stream_base::timeout timeouts{kHandshakeTimeout, kIdleTimeout, false};
-    stream_.set_option(timeouts);
+    // Half of the idle timeout passes in silence: Beast pings. The other half, too: it gives up.
+    stream_.set_option(websocket::stream_base::timeout{
+        absl::ToChronoNanoseconds(limits_.handshake),
+        2 * absl::ToChronoNanoseconds(limits_.ping_after), /*keep_alive_pings=*/true});
     stream_.set_option(websocket::stream_base::decorator(Headers(connection_)));
     websocket::response_type response;
     error.reset();
@@ -89,8 +88,15 @@ class BeastWebSocket final : public WebSocket {
       return absl::CancelledError("nobody reads the output any more");
     }
     if (!*read) return beast::buffers_to_string(buffer.data());
-    if (*read != websocket::error::closed)
-      return absl::UnavailableError(Concat("the connection broke: ", read->message()));
+    if (*read == beast::error::timeout) {
+      return absl::DeadlineExceededError(
+          Concat("the server at ", connection_.Authority(), " is lost: it has sent nothing for ",
+                 absl::FormatDuration(2 * limits_.ping_after), " and answers no ping"));
+    }
+    if (*read != websocket::error::closed) {
+      return absl::UnavailableError(Concat("the connection to the server at ",
+                                           connection_.Authority(), " broke: ", read->message()));
+    }
     const websocket::close_reason& why = stream_.reason();
     return absl::OutOfRangeError(Concat("the server closed the stream with ", why.code,
                                         why.reason.empty() ? "" : ": ",
@@ -115,6 +121,7 @@ class BeastWebSocket final : public WebSocket {
   }
 
   const Connection connection_;
+  const WebSocketLimits limits_;
   asio::io_context context_;
   websocket::stream<beast::tcp_stream> stream_{context_};
   std::optional<asio::posix::stream_descriptor> output_;
@@ -124,9 +131,9 @@ class BeastWebSocket final : public WebSocket {
 }  // namespace
 
 absl::StatusOr<std::variant<std::unique_ptr<WebSocket>, WebSocket::Refusal>> WebSocket::Open(
-    const Connection& connection, std::string_view target) {
+    const Connection& connection, std::string_view target, const WebSocketLimits& limits) {
   using Opened = std::variant<std::unique_ptr<WebSocket>, Refusal>;
-  auto socket = std::make_unique<BeastWebSocket>(connection);
+  auto socket = std::make_unique<BeastWebSocket>(connection, limits);
   std::optional<Refusal> refusal;
   if (absl::Status status = socket->Connect(target, &refusal); !status.ok()) return status;
   if (refusal) return Opened(*std::move(refusal));

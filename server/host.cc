@@ -44,6 +44,12 @@ LogLevel LevelNamed(std::string_view name) {
   return LogLevel::kInfo;
 }
 
+// What sets one build of the same Vault version apart from another is, in a semantic version, what
+// follows '+'; comparisons ignore it.
+std::string VersionForClients(const std::string& own) {
+  return own.empty() ? kVaultVersion : Concat({kVaultVersion, "+belfry.", own});
+}
+
 // A new, empty folder that only this user may enter. Short: a socket's path has a hundred bytes.
 absl::StatusOr<std::string> MakeSocketDirectory() {
   std::error_code error;
@@ -165,7 +171,7 @@ class HostImpl final : public Host {
                              .executor = executor_.get(),
                              .metrics = metrics_.get(),
                              .limits = limits_,
-                             .version = kVaultVersion,
+                             .version = VersionForClients(config_.version),
                              .logger = log_.Named("api")});
   }
 

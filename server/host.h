@@ -23,6 +23,9 @@ struct HostConfig {
   // How often plugins are asked to do what is due.
   absl::Duration periodic_interval = absl::Minutes(1);
   std::string log_level = "info";  // trace, debug, info, warn, error
+  // This program's own version, X.Y.Z; clients are told the Vault whose behaviour they may count
+  // on, "+belfry." and this. Empty: that Vault alone.
+  std::string version;
 };
 
 // The whole server, composed: config → objects → run → orderly shutdown.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -69,6 +70,12 @@ absl::Status Check(const wire::Handshake& handshake) {
   return absl::OkStatus();
 }
 
+// Whoever ends a server by its process group or its control group ends the plugins at the same time
+// and in the same way, and they may be gone before the host knows that it is to end.
+bool WasAskedToEnd(const ExitStatus& status) {
+  return status.signal == SIGTERM || status.signal == SIGINT || status.signal == SIGHUP;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(
@@ -111,10 +118,13 @@ std::string PluginProcess::QuotedAtEnd() {
 
 void PluginProcess::OnExit(const ExitStatus& status) {
   if (!ready_ || stopping_) return;
-  logger_.Error("the plugin has crashed", {{"pid", std::to_string(process_->pid())},
-                                           {"end", "it " + Describe(status)},
-                                           {"stderr", reader_.LastErrors()}});
-  observer_.on_crash(status);
+  const bool crashed = !WasAskedToEnd(status);
+  logger_.Write(crashed ? LogLevel::kError : LogLevel::kInfo,
+                crashed ? "the plugin has crashed" : "the plugin was told to end by a signal",
+                {{"pid", std::to_string(process_->pid())},
+                 {"end", "it " + Describe(status)},
+                 {"stderr", reader_.LastErrors()}});
+  if (crashed) observer_.on_crash(status);
 }
 
 void PluginProcess::NoteAnswer() {

@@ -75,3 +75,99 @@ def test_status_exits_0_and_1_without_a_server(server):
 def test_a_mistyped_flag_exits_1_and_names_it(server):
     result = server.cli("kv", "get", "-nosuch", "secret/a", check=False)
     assert result.returncode == 1 and "nosuch" in result.stderr
+
+
+def test_a_type_is_the_same_with_a_slash_before_it(server):
+    process = subscriber(server, "/kv-v2/*")
+    try:
+        assert eventually(lambda: subscriptions(server) == ["belfry_events_subscriptions 1"])
+        server.cli("kv", "put", "secret/foo", "n=1")
+        assert json.loads(Lines(process.stdout).next())["data"]["event_type"] == "kv-v2/data-write"
+    finally:
+        process.kill()
+        process.wait(timeout=PATIENCE)
+    assert "kv-v2/" in server.cli("events", "explain", "/kv-v2/*").stdout
+
+
+def test_a_reader_that_goes_ends_a_subscription_as_a_success(server):
+    process = subscriber(server, "kv*")
+    assert eventually(lambda: subscriptions(server) == ["belfry_events_subscriptions 1"])
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_a_server_that_is_killed_is_2_and_one_that_closes_is_1(start_server):
+    for end, code in ((lambda server: server.stop(), 1), (lambda server: server.process.kill(), 2)):
+        server = start_server()
+        process = subscriber(server, "kv*")
+        assert eventually(lambda: subscriptions(server) == ["belfry_events_subscriptions 1"])
+        end(server)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == code
+        assert ("1001" in err) == (code == 1) and ("broke" in err) == (code == 2)
+    nowhere = subprocess.run([str(BIN / "belfry"), "events", "subscribe", "-address=http://127.0.0.1:1", "kv*"], capture_output=True,
+                             text=True, timeout=PATIENCE)
+    assert nowhere.returncode == 2
+
+
+def test_events_are_json_and_no_other_format_is_promised(server):
+    result = server.cli("events", "subscribe", "-format=table", "kv*", check=False)
+    assert result.returncode == 1 and "-format=json" in result.stderr
+    process = subscriber(server, "-format=json", "kv*")
+    try:
+        assert eventually(lambda: subscriptions(server) == ["belfry_events_subscriptions 1"])
+    finally:
+        process.kill()
+        process.wait(timeout=PATIENCE)
+
+
+def test_a_flag_after_the_arguments_is_no_data(server):
+    for late in (["-cas=0"], ["--cas", "0"], ["-format=json"], ["-nosuch"]):
+        result = server.cli("kv", "put", "secret/casflag", "a=1", *late, check=False)
+        assert result.returncode == 1 and f"write {late[0]} before" in result.stderr
+    assert server.request("GET", "secret/data/casflag").status == 404
+    # What is meant as an argument can be said to be one.
+    server.cli("kv", "put", "--", "secret/casflag", "a=1", "-cas=0")
+    assert server.request("GET", "secret/data/casflag").data["data"] == {"a": "1", "-cas": "0"}
+
+
+def test_the_servers_reason_is_shown_where_it_names_no_error(server):
+    reason = "Non-listing operations on the root of a K/V v2 mount are not supported."
+    for arguments in (["kv", "put", "secret", "a=b"], ["kv", "metadata", "put", "-max-versions=2", "secret"],
+                      ["kv", "get", "secret"], ["kv", "metadata", "get", "secret"]):
+        result = server.cli(*arguments, check=False)
+        assert result.returncode == 2 and result.stdout == "" and reason in result.stderr, arguments
+
+
+def test_a_field_is_json_where_json_is_asked_for(server):
+    server.request("POST", "secret/data/f", {"data": {"text": "b\"ob", "number": 1.5, "list": [1, {"a": None}], "no": None}})
+    expected = {"text": '"b\\"ob"\n', "number": "1.5\n", "no": "null\n",
+                "list": '[\n  1,\n  {\n    "a": null\n  }\n]\n'}
+    for field, text in expected.items():
+        assert server.cli("kv", "get", "-format=json", f"-field={field}", "secret/f").stdout == text
+    assert server.cli("kv", "get", "-field=text", "secret/f").stdout == 'b"ob'
+    assert server.cli("kv", "put", "-format=json", "-field=version", "secret/f", "a=1").stdout == "2\n"
+    assert server.cli("kv", "metadata", "get", "-format=json", "-field=current_version", "secret/f").stdout == "2\n"
+
+
+def test_no_sentence_stands_where_json_was_asked_for(server):
+    server.cli("secrets", "enable", "-path=kv1", "-version=1", "kv")
+    for arguments in (["put", "-format=json", "kv1/a", "x=1"], ["delete", "-format=json", "kv1/a"],
+                      ["metadata", "put", "-format=json", "-max-versions=2", "secret/a"]):
+        assert server.cli("kv", *arguments).stdout == ""
+
+
+def test_tables_are_aligned_by_what_a_terminal_shows(server):
+    widths = {"ünï": 3, "u\u0308": 1, "日本": 4, "e\u0301\u0301x": 2, "плюс": 4}
+    for name in widths:
+        server.cli("secrets", "enable", f"-path={name}", "kv")
+    lines = server.cli("secrets", "list").stdout.splitlines()
+    column = lines[0].index("Type")
+    for name, width in widths.items():
+        line, = (line for line in lines if line.startswith(f"{name}/ "))
+        assert line.index("kv") - len(name) + width == column, line
+    server.cli("kv", "put", "secret/t", "日本=1", "ab=2")
+    table = server.cli("kv", "get", "secret/t").stdout.split("Data")[1].splitlines()
+    assert "日本    1" in table and "ab      2" in table
