@@ -26,9 +26,9 @@ std::string SecretTables(std::string_view path, const json::object& data) {
   const auto* metadata = data.if_contains("metadata");
   const auto* secret = data.if_contains("data");
   if (metadata != nullptr && metadata->is_object())
-    out += TitledTable("Metadata", metadata->get_object());
+    out += TitledTable("Metadata", metadata->get_object()) + "\n";
   if (secret != nullptr && secret->is_object())
-    out += "\n" + TitledTable("Data", secret->get_object());
+    out += TitledTable("Data", secret->get_object());
   return out;
 }
 
