@@ -77,6 +77,7 @@ void KvV2::DescribeData(SecretsEngine& engine) {
                                   "The current version of a key, or the one that `version` names.");
   const auto key = route.Param("path");
   const auto version = route.Field<std::int64_t>("version", "Which version; 0 is the current one.");
+  route.For(version, {Operation::kRead});
   route.Field<Json::Object>("data", "What to keep.");
   route.Field<Json::Object>(
       "options", "cas: the version that must be the current one; 0 if there must be none.");
@@ -128,6 +129,7 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
   const auto key = route.Param("path");
   const auto exclude_deleted = route.Field<bool>(
       "exclude_deleted", "Lists no keys whose current version is deleted, or is to be.");
+  route.For(exclude_deleted, {Operation::kList});
   const KeyFields fields(route);
   route.OnRead(
       [this, key](Request& request) { return ReadMetadata(request, WithoutSlash(request[key])); });

@@ -1,7 +1,10 @@
 #include "sdk/src/engine_instance.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "sdk/src/failure.h"
 #include "sdk/src/guard.h"
 #include "sdk/src/help.h"
@@ -11,6 +14,7 @@
 #include "sdk/src/periodic_hooks.h"
 #include "sdk/src/request_impl.h"
 #include "sdk/src/route.h"
+#include "sdk/src/route_checks.h"
 #include "server/base/text.h"
 
 namespace belfry::internal {
@@ -26,17 +30,16 @@ std::optional<Operation> ParseOperation(std::string_view name) {
   return std::nullopt;
 }
 
+OutgoingReply Fail(OutgoingError error) {
+  return {.response = std::nullopt, .error = std::move(error)};
+}
+
 OutgoingReply Fail(const absl::Status& status) {
-  return {.response = std::nullopt, .error = ToError(status)};
+  return Fail(ToError(status));
 }
 
 OutgoingReply UnsupportedOperation() {
   return Fail(absl::UnimplementedError(kUnsupportedOperationText));
-}
-
-OutgoingReply UnsupportedPath() {
-  return {.response = std::nullopt,
-          .error = OutgoingError{ErrorType::kUnsupportedPath, kUnsupportedPathText}};
 }
 
 class DroppingLog final : public Log {
@@ -51,6 +54,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   // Handlers go before what they may refer to.
   ~EngineImpl() override {
     routes_.clear();
+    unparsed_.clear();
     lending_ = nullptr;
     periodic_ = nullptr;
     before_each_ = nullptr;
@@ -60,52 +64,44 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     invalidate_ = nullptr;
   }
 
+  // InvalidArgument with a sentence for each mistake.
   absl::Status EndDescription() {
-    for (const auto& route : routes_) {
-      route->EndDescription();
-      mistake_.Update(route->mistake());
-    }
-    mistake_.Update(lending_->EndDescription());
-    return mistake_;
+    for (const auto& route : routes_) AddMistakes(route->EndDescription());
+    AddMistakes(lending_->EndDescription());
+    AddMistakes(MistakesAmong(routes_));
+    AddMistakes(MistakesOf(special_paths_, routes_));
+    if (mistakes_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrJoin(mistakes_, "; "));
   }
 
   // SecretsEngine
-  Route& Path(std::string_view pattern, std::string_view help) override {
-    absl::StatusOr<PathPattern> parsed = ParsePathPattern(pattern);
-    if (!parsed.ok()) {
-      if (mistake_.ok()) mistake_ = parsed.status();
-      parsed = PathPattern();
-    }
-    return Add(pattern, help, *std::move(parsed));
-  }
-  Route& PathRegex(std::string_view re2, std::string_view help) override {
-    return Add(re2, help, ParsePathRegex(re2));
-  }
   SecretsEngine& Describe(std::string_view help) override {
+    if (!description_.empty()) mistakes_.emplace_back("Describe is called twice");
     description_ = help;
     return *this;
   }
   SecretsEngine& OnInitialize(Hook hook) override {
-    initialize_ = std::move(hook);
-    return *this;
+    return Set(initialize_, std::move(hook), "OnInitialize");
   }
   SecretsEngine& InBackground(Hook hook) override {
-    background_.push_back(std::move(hook));
-    return *this;
+    return Set(background_.emplace_back(), std::move(hook), "InBackground");
   }
   SecretsEngine& BeforeEach(RequestHook hook) override {
-    before_each_ = std::move(hook);
-    return *this;
+    return Set(before_each_, std::move(hook), "BeforeEach");
   }
   SecretsEngine& OnCleanup(Hook hook) override {
-    cleanup_ = std::move(hook);
-    return *this;
+    return Set(cleanup_, std::move(hook), "OnCleanup");
   }
   SecretsEngine& OnInvalidate(KeyHook hook) override {
-    invalidate_ = std::move(hook);
-    return *this;
+    return Set(invalidate_, std::move(hook), "OnInvalidate");
   }
   SecretsEngine& Every(absl::Duration period, Hook hook) override {
+    if (period <= absl::ZeroDuration() || period == absl::InfiniteDuration()) {
+      mistakes_.push_back(
+          Concat({"Every is called with the period ", ToStd(absl::FormatDuration(period)),
+                  "; it must be more than zero, and finite"}));
+    }
+    if (!hook) mistakes_.emplace_back("Every is called with null");
     periodic_->Add(period, std::move(hook));
     return *this;
   }
@@ -141,13 +137,13 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     if (request.operation == "rollback") return Rollback(request);
     if (Lending::Concerns(request.operation)) return lending_->Handle(request, context_);
     const auto [route, captures] = FindRoute(request);
-    if (route == nullptr) return UnsupportedPath();
+    if (route == nullptr) return UnsupportedPath(request);
     return HandleOn(*route, captures, request);
   }
 
   absl::StatusOr<OutgoingReply> Write(IncomingRequest request) override {
     const auto [route, captures] = FindRoute(request);
-    if (route == nullptr) return UnsupportedPath();
+    if (route == nullptr) return UnsupportedPath(request);
     if (route->TellsCreates()) {
       const absl::StatusOr<bool> exists = Exists(*route, captures, request);
       // "Not found" tells nothing, as hosts read it: then it is an update.
@@ -196,9 +192,39 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
  private:
   using Captures = std::map<std::string, std::string>;
 
-  Route& Add(std::string_view pattern, std::string_view help, PathPattern parsed) {
-    routes_.push_back(std::make_unique<RouteImpl>(pattern, help, std::move(parsed)));
+  Route& AddPath(std::string_view pattern, std::string_view help,
+                 std::source_location where) override {
+    absl::StatusOr<PathPattern> parsed = ParsePathPattern(pattern);
+    if (parsed.ok()) return Add(pattern, help, *std::move(parsed), where);
+    mistakes_.emplace_back(ToStd(parsed.status().message()));
+    // Kept for the calls that follow, and seen by nobody.
+    unparsed_.push_back(std::make_unique<RouteImpl>("", help, PathPattern(), where));
+    return *unparsed_.back();
+  }
+  Route& AddPathRegex(std::string_view re2, std::string_view help,
+                      std::source_location where) override {
+    return Add(re2, help, ParsePathRegex(re2), where);
+  }
+  Route& Add(std::string_view pattern, std::string_view help, PathPattern parsed,
+             std::source_location where) {
+    routes_.push_back(std::make_unique<RouteImpl>(pattern, help, std::move(parsed), where));
     return *routes_.back();
+  }
+  template <typename Function>
+  SecretsEngine& Set(Function& place, Function given, std::string_view call) {
+    if (!given) mistakes_.push_back(Concat({call, " is called with null"}));
+    if (place) mistakes_.push_back(Concat({call, " is called twice"}));
+    place = std::move(given);
+    return *this;
+  }
+  void AddMistakes(std::vector<std::string> mistakes) {
+    std::move(mistakes.begin(), mistakes.end(), std::back_inserter(mistakes_));
+  }
+  // Why nothing here has this path is for the plugin's log; clients get no more than that.
+  OutgoingReply UnsupportedPath(const IncomingRequest& request) const {
+    if (const std::string nearest = NearestRoute(routes_, request.path); !nearest.empty())
+      context_.log->Debug("no path matches", {{"path", request.path}, {"nearest", nearest}});
+    return Fail(OutgoingError{ErrorType::kUnsupportedPath, kUnsupportedPathText});
   }
   SecretsEngine& Extend(std::vector<std::string>& list, std::vector<std::string> more) {
     list.insert(list.end(), more.begin(), more.end());
@@ -295,7 +321,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
       routes.push_back(route);
       text = HelpOfPath(*route, request.path);
     } else {
-      return UnsupportedPath();
+      return UnsupportedPath(request);
     }
     return {.response = Response::Data(
                 {{"help", std::move(text)},
@@ -320,9 +346,9 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   const MountContext context_;
   std::string description_;
   SpecialPaths special_paths_;
-  absl::Status mistake_;
+  std::vector<std::string> mistakes_;
   std::vector<std::shared_ptr<void>> kept_;  // Shared: as KeepAlive says.
-  std::vector<std::unique_ptr<RouteImpl>> routes_;
+  Routes routes_, unparsed_;
   std::unique_ptr<Lending> lending_ = std::make_unique<Lending>();
   std::unique_ptr<PeriodicHooks> periodic_ = std::make_unique<PeriodicHooks>();
   RequestHook before_each_;
@@ -333,7 +359,23 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   KeyHook invalidate_;
 };
 
+// For engines that are only described.
+class NoEvents final : public EventSender {
+  std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {
+    return std::vector<absl::Status>(events.size(), absl::FailedPreconditionError("no host"));
+  }
+  void LogFailure(std::string_view, const absl::Status&) override {}
+};
+
 }  // namespace
+
+absl::Status CheckDefinition(const Plugin& plugin) {
+  NoEvents events;
+  return EngineInstance::Create(
+             plugin.define,
+             {.options = {}, .backend_uuid = "", .events = &events, .kind = plugin.kind})
+      .status();
+}
 
 const Log* NoLog() {
   static const DroppingLog log;

@@ -78,8 +78,8 @@ struct SpecialPaths {
 // once created.
 class EngineInstance {
  public:
-  // Runs `define`. InvalidArgument when what it describes is mistaken (a parameter that its pattern
-  // lacks, a pattern that does not parse).
+  // Runs `define`. InvalidArgument when what it describes is mistaken, with a sentence for each
+  // mistake.
   static absl::StatusOr<std::unique_ptr<EngineInstance>> Create(void (*define)(SecretsEngine&),
                                                                 MountContext context);
   virtual ~EngineInstance() = default;
@@ -99,5 +99,9 @@ class EngineInstance {
   virtual void Cleanup() = 0;
   virtual SpecialPaths special_paths() const = 0;
 };
+
+// What Create says of `define`, without a mount: with no options, as hosts call it when a plugin is
+// registered. (plugin-protocol 6.1)
+absl::Status CheckDefinition(const Plugin& plugin);
 
 }  // namespace belfry::internal

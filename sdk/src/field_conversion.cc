@@ -11,7 +11,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "belfry/request.h"
@@ -21,22 +20,29 @@
 namespace belfry::internal {
 namespace {
 
+constexpr std::string_view kInteger = "an integer";
+constexpr std::string_view kNumber = "a number";
+constexpr std::string_view kBoolean = "a boolean";
+constexpr std::string_view kDuration = "a duration, in seconds or such as \"1h30m\"";
+constexpr std::string_view kTime = "a time, as in RFC 3339 or in seconds since 1970";
+
 std::string_view KindOf(const Json& value) {
   if (value.if_bool() != nullptr) return "a boolean";
   if (value.if_number() != nullptr) return "a number";
-  if (value.if_string() != nullptr) return "text";
+  if (value.if_string() != nullptr) return "a string";
   if (value.if_array() != nullptr) return "an array";
   return value.if_object() != nullptr ? "an object" : "null";
 }
 
+// Says what kind of value came and never the value, which may be a secret.
 absl::Status Mismatch(const Json& value, std::string_view wanted) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("cannot use ", ToAbsl(KindOf(value)), " as ", ToAbsl(wanted)));
+  return absl::InvalidArgumentError(Concat({"expected ", wanted, ", got ", KindOf(value)}));
 }
 
-absl::Status BadInt(const std::string& text, const char* why) {
+// The same where another value of that kind would do.
+absl::Status Unreadable(const Json& value, std::string_view wanted) {
   return absl::InvalidArgumentError(
-      absl::StrCat("cannot parse '' as int: strconv.ParseInt: parsing \"", text, "\": ", why));
+      Concat({"expected ", wanted, ", got ", KindOf(value), " that is not one"}));
 }
 
 // The base that Go's literals begin with, which is taken off, 8 for a leading zero.
@@ -49,8 +55,9 @@ int TakeBase(std::string_view& digits) {
   return base;
 }
 
-// As Go's literals: "7", "-0x1f", "017", "1_000".
-absl::StatusOr<std::int64_t> ParseInt(const std::string& text) {
+// As Go's literals: "7", "-0x1f", "017", "1_000". nullopt when it is none, or needs more than 64
+// bits.
+std::optional<std::int64_t> ParseInt(const std::string& text) {
   std::string_view rest = text;
   std::string digits = rest.starts_with('-') ? "-" : "";
   if (rest.starts_with('-') || rest.starts_with('+')) rest.remove_prefix(1);
@@ -60,16 +67,14 @@ absl::StatusOr<std::int64_t> ParseInt(const std::string& text) {
   bool may_divide = rest.size() < length;
   for (const char c : rest) {
     const bool divides = c == '_' && may_divide;
-    if (!divides && !absl::ascii_isalnum(static_cast<unsigned char>(c)))
-      return BadInt(text, "invalid syntax");
+    if (!divides && !absl::ascii_isalnum(static_cast<unsigned char>(c))) return std::nullopt;
     if (!divides) digits += c;
     may_divide = !divides;
   }
   std::int64_t number = 0;
   const char* const end = digits.data() + digits.size();
   const auto [stop, error] = std::from_chars(digits.data(), end, number, base);
-  if (error == std::errc::result_out_of_range) return BadInt(text, "value out of range");
-  if (error != std::errc() || stop != end || !may_divide) return BadInt(text, "invalid syntax");
+  if (error != std::errc() || stop != end || !may_divide) return std::nullopt;
   return number;
 }
 
@@ -78,7 +83,12 @@ absl::StatusOr<std::string> ToText(const Json& value) {
   if (const std::string* text = value.if_string()) return *text;
   if (const Json::Number* number = value.if_number()) return number->text;
   if (const bool* boolean = value.if_bool()) return std::string(*boolean ? "1" : "0");
-  return Mismatch(value, "text");
+  return Mismatch(value, "a string");
+}
+
+absl::StatusOr<std::int64_t> Integer(const std::string& text, const Json& value) {
+  if (const std::optional<std::int64_t> number = ParseInt(text)) return *number;
+  return Unreadable(value, kInteger);
 }
 
 absl::StatusOr<std::int64_t> ToInt64(const Json& value) {
@@ -89,50 +99,49 @@ absl::StatusOr<std::int64_t> ToInt64(const Json& value) {
     // 1.0 and 1e3 are whole numbers too.
     if (absl::SimpleAtod(number->text, &real) && real == std::floor(real) && std::fabs(real) < 9e15)
       return static_cast<std::int64_t>(real);
-    return ParseInt(number->text);
+    return Integer(number->text, value);
   }
   if (const std::string* text = value.if_string()) {
     if (text->empty()) return 0;
-    return ParseInt(*text);
+    return Integer(*text, value);
   }
-  return Mismatch(value, "an integer");
+  return Mismatch(value, kInteger);
 }
 
 absl::StatusOr<double> ToDouble(const Json& value) {
   const absl::StatusOr<std::string> text = ToText(value);
   double number = 0;
-  if (!text.ok() || !absl::SimpleAtod(*text, &number)) return Mismatch(value, "a number");
+  if (!text.ok()) return Mismatch(value, kNumber);
+  if (!absl::SimpleAtod(*text, &number)) return Unreadable(value, kNumber);
   return number;
 }
 
 absl::StatusOr<bool> ToBool(const Json& value) {
   if (const bool* boolean = value.if_bool()) return *boolean;
   const absl::StatusOr<std::string> text = ToText(value);
-  if (!text.ok()) return Mismatch(value, "a boolean");
+  if (!text.ok()) return Mismatch(value, kBoolean);
   if (text->empty()) return false;
   if (const std::optional<bool> boolean = ParseBool(*text)) return *boolean;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "cannot parse '' as bool: strconv.ParseBool: parsing ", value.Dump(), ": invalid syntax"));
+  return Unreadable(value, kBoolean);
 }
 
 absl::StatusOr<absl::Duration> ToDuration(const Json& value) {
-  if (value.if_bool() != nullptr) return Mismatch(value, "a duration");
+  if (value.if_bool() != nullptr) return Mismatch(value, kDuration);
   const absl::StatusOr<std::string> text = ToText(value);
-  if (!text.ok()) return Mismatch(value, "a duration");
+  if (!text.ok()) return Mismatch(value, kDuration);
   if (const std::optional<absl::Duration> duration = ParseDuration(*text)) return *duration;
-  return absl::InvalidArgumentError(absl::StrCat("time: invalid duration \"", *text, "\""));
+  return Unreadable(value, kDuration);
 }
 
 absl::StatusOr<absl::Time> ToTime(const Json& value) {
   const absl::StatusOr<std::string> text = ToText(value);
-  if (!text.ok()) return Mismatch(value, "a time");
+  if (!text.ok()) return Mismatch(value, kTime);
   std::int64_t seconds = 0;
   if (absl::SimpleAtoi(*text, &seconds)) return absl::FromUnixSeconds(seconds);
   absl::Time time;
   std::string error;
   if (absl::ParseTime(absl::RFC3339_full, *text, &time, &error)) return time;
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", *text, "\" is neither an RFC 3339 time nor seconds since 1970"));
+  return Unreadable(value, kTime);
 }
 
 // A JSON array as it is; text as what stands between its commas; an object without members as
@@ -203,7 +212,7 @@ absl::StatusOr<std::any> ToObject(const Json& value) {
 
 absl::StatusOr<std::any> ToStringMap(const Json& value) {
   const Json::Object* object = value.if_object();
-  if (object == nullptr) return Mismatch(value, "a map of texts");
+  if (object == nullptr) return Mismatch(value, "a map of strings");
   std::map<std::string, std::string> map;
   for (const auto& [name, member] : *object) {
     absl::StatusOr<std::string> text = ToText(member);

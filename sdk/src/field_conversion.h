@@ -37,8 +37,8 @@ Json FieldToJson(const std::any& value, FieldType type);
 // As Vault's framework converts, leniently: "5" and "0x5" are integers, 5 a text, "24h" and 86400
 // are durations, "a,b" is a list, a list of objects is the object of all their members; null is the
 // type's zero. But a number is what it is written as: 1.5 is no integer, and no duration.
-// InvalidArgument with the text that follows 'error converting input for field "x": ', which
-// repeats only what should have been a number, a boolean, a time or a duration.
+// InvalidArgument with the text that follows 'error converting input for field "x": '. It repeats
+// nothing of the value, which may be a secret.
 absl::StatusOr<std::any> ConvertField(const Json& value, FieldType type);
 
 }  // namespace belfry::internal

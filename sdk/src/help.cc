@@ -6,10 +6,18 @@
 namespace belfry::internal {
 namespace {
 
-constexpr std::pair<Operation, const char*> kOperations[] = {
-    {Operation::kRead, "read"},     {Operation::kList, "list"},   {Operation::kCreate, "create"},
-    {Operation::kUpdate, "update"}, {Operation::kPatch, "patch"}, {Operation::kDelete, "delete"},
-};
+constexpr Operation kOperations[] = {Operation::kRead,   Operation::kList,  Operation::kCreate,
+                                     Operation::kUpdate, Operation::kPatch, Operation::kDelete};
+
+// "read, list": those of all operations that `counts`.
+template <typename Counts>
+std::string OperationNames(Counts counts) {
+  std::vector<std::string> names;
+  for (const Operation operation : kOperations) {
+    if (counts(operation)) names.emplace_back(OperationName(operation));
+  }
+  return absl::StrJoin(names, ", ");
+}
 
 std::string FieldText(const DeclaredField& field) {
   std::string text =
@@ -17,6 +25,12 @@ std::string FieldText(const DeclaredField& field) {
               field.from_path ? ", part of the path" : "", field.required ? ", required" : "",
               field.sensitive ? ", sensitive" : "", ")\n"});
   if (!field.help.empty()) text += Concat({"        ", field.help, "\n"});
+  if (!field.allowed.empty()) text += Concat({"        One of: ", AllowedText(field), "\n"});
+  if (!field.operations.empty()) {
+    const std::string names = OperationNames(
+        [&field](Operation operation) { return field.operations.contains(operation); });
+    text += Concat({"        Only for: ", names, "\n"});
+  }
   if (field.has_default) {
     text += Concat({"        Default: ", FieldToJson(field.initial, field.type).Dump(), "\n"});
   }
@@ -35,11 +49,7 @@ std::string FieldsText(const RouteImpl& route) {
 }
 
 std::string OperationsText(const RouteImpl& route) {
-  std::vector<std::string> names;
-  for (const auto& [operation, name] : kOperations) {
-    if (route.HandlerFor(operation) != nullptr) names.emplace_back(name);
-  }
-  return absl::StrJoin(names, ", ");
+  return OperationNames([&route](Operation operation) { return route.Handles(operation); });
 }
 
 }  // namespace

@@ -31,21 +31,34 @@ class Lending::Kind final : public SecretKind {
   explicit Kind(std::string_view name) : name_(name) {}
 
   SecretKind& OnRenew(RenewHandler handler) override {
-    CheckDescribing();
-    renew_ = std::move(handler);
-    return *this;
+    return Set(renew_, std::move(handler), "OnRenew");
   }
   SecretKind& OnRevoke(RevokeHandler handler) override {
-    CheckDescribing();
-    revoke_ = std::move(handler);
-    return *this;
+    return Set(revoke_, std::move(handler), "OnRevoke");
   }
   std::string_view name() const override { return name_; }
   const RenewHandler& renew() const { return renew_; }
   const RevokeHandler& revoke() const { return revoke_; }
-  void EndDescription() { described_ = true; }
+  std::vector<std::string> EndDescription() {
+    described_ = true;
+    if (!revoke_ && mistakes_.empty()) {
+      mistakes_.push_back(Concat({title(),
+                                  " cannot be revoked: OnRevoke is missing, which must also be "
+                                  "called for what ends by itself"}));
+    }
+    return mistakes_;
+  }
+  std::string title() const { return Concat({"secret \"", name_, "\""}); }
 
  private:
+  template <typename Function>
+  SecretKind& Set(Function& place, Function given, std::string_view call) {
+    CheckDescribing();
+    if (!given) mistakes_.push_back(Concat({title(), " calls ", call, " with null"}));
+    if (place) mistakes_.push_back(Concat({title(), " calls ", call, " twice"}));
+    place = std::move(given);
+    return *this;
+  }
   void CheckDescribing() const {
     if (!described_) return;
     std::fprintf(stderr, "belfry: the secret \"%s\" was changed after `define` had returned\n",
@@ -57,6 +70,7 @@ class Lending::Kind final : public SecretKind {
   RenewHandler renew_;
   RevokeHandler revoke_;
   bool described_ = false;
+  std::vector<std::string> mistakes_;
 };
 
 Lending::Lending() = default;
@@ -67,21 +81,19 @@ SecretKind& Lending::Add(std::string_view name) {
   return *kinds_.back();
 }
 
-absl::Status Lending::EndDescription() {
+void Lending::RenewLoginsWith(GrantRenewHandler handler) {
+  if (!handler) mistakes_.emplace_back("OnRenewLogin is called with null");
+  if (renew_login_) mistakes_.emplace_back("OnRenewLogin is called twice");
+  renew_login_ = std::move(handler);
+}
+
+std::vector<std::string> Lending::EndDescription() {
   for (const auto& kind : kinds_) {
-    kind->EndDescription();
-    const std::string name = Concat({"the secret \"", kind->name(), "\""});
-    if (Find(kind->name()) != kind.get()) {
-      return absl::InvalidArgumentError(Concat({name, " is described twice"}));
-    }
-    if (!kind->revoke()) {
-      return absl::InvalidArgumentError(
-          Concat({name,
-                  " cannot be revoked: OnRevoke is missing, which must also be called for "
-                  "what ends by itself"}));
-    }
+    if (Find(kind->name()) != kind.get())
+      mistakes_.push_back(Concat({kind->title(), " is described twice"}));
+    for (std::string& mistake : kind->EndDescription()) mistakes_.push_back(std::move(mistake));
   }
-  return absl::OkStatus();
+  return mistakes_;
 }
 
 const Lending::Kind* Lending::Find(std::string_view name) const {

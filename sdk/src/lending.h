@@ -17,10 +17,10 @@ class Lending final {
   ~Lending();
 
   SecretKind& Add(std::string_view name);
-  void RenewLoginsWith(GrantRenewHandler handler) { renew_login_ = std::move(handler); }
-  // InvalidArgument for a kind that is described twice or cannot be revoked. Nothing may be
-  // described after it.
-  absl::Status EndDescription();
+  void RenewLoginsWith(GrantRenewHandler handler);
+  // Nothing may be described after it. What was described wrongly: for example a kind that is
+  // described twice, or cannot be revoked.
+  std::vector<std::string> EndDescription();
 
   // Whether this operation is asked of what was lent rather than of a path.
   static bool Concerns(std::string_view operation);
@@ -37,6 +37,7 @@ class Lending final {
 
   std::vector<std::unique_ptr<Kind>> kinds_;
   GrantRenewHandler renew_login_;
+  std::vector<std::string> mistakes_;
 };
 
 }  // namespace belfry::internal

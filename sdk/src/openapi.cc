@@ -1,6 +1,7 @@
 #include "sdk/src/openapi.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "absl/strings/ascii.h"
 #include "server/base/text.h"
@@ -53,8 +54,19 @@ Json TypeSchema(FieldType type) {
   return Json::Object();
 }
 
-Json Schema(const DeclaredField& field) {
+// The type with what is allowed of it.
+Json ValueSchema(const DeclaredField& field) {
   Json schema = TypeSchema(field.type);
+  if (field.allowed.empty()) return schema;
+  Json::Object& members = *schema.if_object();
+  const auto items = members.find("items");
+  Json::Object& of = items == members.end() ? members : *items->second.if_object();
+  of["enum"] = field.allowed;
+  return schema;
+}
+
+Json Schema(const DeclaredField& field) {
+  Json schema = ValueSchema(field);
   Json::Object& members = *schema.if_object();
   members["description"] = field.help;
   if (field.has_default) members["default"] = FieldToJson(field.initial, field.type);
@@ -62,12 +74,12 @@ Json Schema(const DeclaredField& field) {
   return schema;
 }
 
-Json Parameter(const DeclaredField& field, const char* in) {
+Json Parameter(const DeclaredField& field, const char* in, bool required) {
   Json::Object parameter{{"name", field.name},
                          {"in", in},
                          {"description", field.help},
-                         {"schema", TypeSchema(field.type)}};
-  if (field.from_path) parameter["required"] = true;
+                         {"schema", ValueSchema(field)}};
+  if (required) parameter["required"] = true;
   return parameter;
 }
 
@@ -75,15 +87,16 @@ Json PathParameters(const RouteImpl& route) {
   Json::Array parameters;
   for (const std::string& name : route.parameters()) {
     const DeclaredField* declared = route.FindField(name);
-    parameters.push_back(Parameter(
-        declared != nullptr ? *declared : DeclaredField{.name = name, .from_path = true}, "path"));
+    parameters.push_back(
+        Parameter(declared != nullptr ? *declared : DeclaredField{.name = name, .from_path = true},
+                  "path", true));
   }
   return parameters;
 }
 
 // The parameter by which GET asks for a list.
 Json ListParameter(const RouteImpl& route) {
-  const bool only_lists = route.HandlerFor(Operation::kRead) == nullptr;
+  const bool only_lists = !route.Handles(Operation::kRead);
   Json::Object schema{{"type", "string"}};
   if (only_lists) schema["enum"] = Json::Array{"true"};
   return Json::Object{{"name", "list"},
@@ -93,24 +106,41 @@ Json ListParameter(const RouteImpl& route) {
                       {"schema", std::move(schema)}};
 }
 
-Json QueryParameters(const RouteImpl& route) {
-  Json::Array parameters;
-  if (route.HandlerFor(Operation::kRead) != nullptr) {
-    for (const DeclaredField& field : route.fields()) {
-      if (!field.from_path) parameters.push_back(Parameter(field, "query"));
-    }
+// The fields that one of these operations takes.
+std::vector<const DeclaredField*> FieldsFor(const RouteImpl& route,
+                                            std::initializer_list<Operation> operations) {
+  std::vector<const DeclaredField*> fields;
+  for (const DeclaredField& field : route.fields()) {
+    const bool belongs =
+        std::any_of(operations.begin(), operations.end(), [&](Operation operation) {
+          return route.Handles(operation) && route.Belongs(field, operation);
+        });
+    if (belongs && !field.from_path) fields.push_back(&field);
   }
-  if (route.HandlerFor(Operation::kList) != nullptr) parameters.push_back(ListParameter(route));
-  return parameters;
+  return fields;
 }
 
-Json BodySchema(const RouteImpl& route, Operation operation) {
+void SetQuery(const RouteImpl& route, std::initializer_list<Operation> operations,
+              Json::Object& object) {
+  Json::Array parameters;
+  for (const DeclaredField* field : FieldsFor(route, operations)) {
+    const bool always = std::all_of(operations.begin(), operations.end(), [&](Operation operation) {
+      return !route.Handles(operation) || route.Belongs(*field, operation);
+    });
+    parameters.push_back(Parameter(*field, "query", field->required && always));
+  }
+  const bool get = operations.size() > 1;
+  if (get && route.Handles(Operation::kList)) parameters.push_back(ListParameter(route));
+  if (!parameters.empty()) object["parameters"] = std::move(parameters);
+}
+
+Json BodySchema(const RouteImpl& route, std::initializer_list<Operation> operations) {
   Json::Object properties;
   Json::Array required;
-  for (const DeclaredField& field : route.fields()) {
-    if (field.from_path) continue;
-    properties[field.name] = Schema(field);
-    if (field.required && operation != Operation::kPatch) required.emplace_back(field.name);
+  for (const DeclaredField* field : FieldsFor(route, operations)) {
+    properties[field->name] = Schema(*field);
+    if (field->required && *operations.begin() != Operation::kPatch)
+      required.emplace_back(field->name);
   }
   Json::Object schema{{"type", "object"}, {"properties", std::move(properties)}};
   if (!required.empty()) schema["required"] = std::move(required);
@@ -138,13 +168,13 @@ Json::Object OperationObject(const RouteImpl& route, std::string_view verb, cons
           {"responses", Json::Object{{status, outcome}}}};
 }
 
-Json::Object WithBody(const RouteImpl& route, Operation operation, std::string_view verb,
-                      const char* content_type) {
+Json::Object WithBody(const RouteImpl& route, std::initializer_list<Operation> operations,
+                      std::string_view verb, const char* content_type) {
   Json::Object object = OperationObject(route, verb, "200");
   object["requestBody"] = Json::Object{
       {"required", true},
       {"content",
-       Json::Object{{content_type, Json::Object{{"schema", BodySchema(route, operation)}}}}}};
+       Json::Object{{content_type, Json::Object{{"schema", BodySchema(route, operations)}}}}}};
   return object;
 }
 
@@ -156,20 +186,24 @@ Json::Object PathItem(const RouteImpl& route, const SpecialPaths& special_paths)
   if (Covered(special_paths.root, route.path_template())) item["x-vault-sudo"] = true;
   if (route.Creates()) item["x-vault-createSupported"] = true;
 
-  const bool reads = route.HandlerFor(Operation::kRead) != nullptr;
-  if (reads || route.HandlerFor(Operation::kList) != nullptr) {
+  const bool reads = route.Handles(Operation::kRead);
+  if (reads || route.Handles(Operation::kList)) {
     Json::Object get = OperationObject(route, reads ? "read" : "list", "200");
-    if (Json query = QueryParameters(route); !query.if_array()->empty())
-      get["parameters"] = std::move(query);
+    SetQuery(route, {Operation::kRead, Operation::kList}, get);
     item["get"] = std::move(get);
   }
-  if (route.Writable())
-    item["post"] = WithBody(route, Operation::kUpdate, "write", "application/json");
-  if (route.HandlerFor(Operation::kPatch) != nullptr) {
-    item["patch"] = WithBody(route, Operation::kPatch, "patch", "application/merge-patch+json");
+  if (route.Writable()) {
+    item["post"] =
+        WithBody(route, {Operation::kCreate, Operation::kUpdate}, "write", "application/json");
   }
-  if (route.HandlerFor(Operation::kDelete) != nullptr)
-    item["delete"] = OperationObject(route, "delete", "204");
+  if (route.Handles(Operation::kPatch)) {
+    item["patch"] = WithBody(route, {Operation::kPatch}, "patch", "application/merge-patch+json");
+  }
+  if (route.Handles(Operation::kDelete)) {
+    Json::Object erase = OperationObject(route, "delete", "204");
+    SetQuery(route, {Operation::kDelete}, erase);
+    item["delete"] = std::move(erase);
+  }
   return item;
 }
 

@@ -80,6 +80,8 @@ absl::StatusOr<PathPattern> ParsePathPattern(std::string_view pattern) {
     if (literal.find('}') != std::string_view::npos) return Mistake(pattern, "'}' without '{'");
     result.regex += RE2::QuoteMeta(re2::StringPiece(literal.data(), literal.size()));
     result.path_template += literal;
+    if (!literal.empty())
+      result.parts.push_back({PatternPart::Kind::kLiteral, std::string(literal)});
     if (open == std::string_view::npos) break;
     const std::size_t close = rest.find('}', open);
     if (close == std::string_view::npos) return Mistake(pattern, "'{' without '}'");
@@ -96,6 +98,8 @@ absl::StatusOr<PathPattern> ParsePathPattern(std::string_view pattern) {
       return Mistake(pattern, "a parameter occurs twice");
     }
     result.parameters.emplace_back(name);
+    result.parts.push_back({takes_rest ? PatternPart::Kind::kRest : PatternPart::Kind::kSegment,
+                            std::string(name)});
     absl::StrAppend(&result.path_template, "{", std::string(name), "}");
     absl::StrAppend(&result.regex, "(?P<", std::string(name), ">", takes_rest ? ".*" : kName, ")");
   }

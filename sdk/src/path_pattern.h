@@ -8,9 +8,18 @@
 
 namespace belfry::internal {
 
+// What one piece of a pattern takes: itself, one segment, or the rest of the path.
+struct PatternPart {
+  enum class Kind { kLiteral, kSegment, kRest };
+  Kind kind;
+  std::string text;  // The literal, or the parameter's name.
+};
+
 // A path pattern of SecretsEngine::Path as an RE2 expression and the names in it.
 struct PathPattern {
   std::string regex;
+  // Empty for a regular expression.
+  std::vector<PatternPart> parts;
   std::vector<std::string> parameters;
   // As OpenAPI writes it: "data/{path}".
   std::string path_template;

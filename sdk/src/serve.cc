@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sdk/src/engine_instance.h"
 #include "sdk/src/environment.h"
 #include "sdk/src/exit_watchdog.h"
 #include "sdk/src/plugin_log.h"
@@ -32,16 +33,28 @@ namespace {
 constexpr std::chrono::milliseconds kGrace(700);
 constexpr std::chrono::milliseconds kStopLimit(1300);
 
+constexpr std::string_view kDescribedWrongly = "the plugin is described wrongly: ";
+
 void Tell(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-int ExplainToHuman(std::string_view name) {
-  Tell(Concat({"This is a plugin, \"", name,
+// OK, or what `define` contradicts itself in. Whatever else goes wrong in it may be different for a
+// mount, which then says so.
+absl::Status CheckDescription(const Plugin& plugin) {
+  const absl::Status status = CheckDefinition(plugin);
+  if (!absl::IsInvalidArgument(status)) return absl::OkStatus();
+  return absl::InvalidArgumentError(Concat({kDescribedWrongly, ToStd(status.message())}));
+}
+
+int ExplainToHuman(const Plugin& plugin) {
+  if (const absl::Status mistakes = CheckDescription(plugin); !mistakes.ok())
+    Tell(Concat({ToStd(mistakes.message()), "\n"}));
+  Tell(Concat({"This is a plugin, \"", plugin.name,
                "\": a secrets engine that Belfry or Vault starts by itself.\nIt does nothing "
                "when run by hand. Put it into the host's plugin directory, register it, and "
                "enable it with `belfry secrets enable ",
-               name, "`.\n"}));
+               plugin.name, "`.\n"}));
   return EXIT_FAILURE;
 }
 
@@ -118,6 +131,11 @@ int Run(const Plugin& plugin, const Environment& environment, const PluginLog& l
   const auto capture =
       StdoutCapture::Start(&stdio, [server = server->get()] { server->HostMayHaveLeft(); });
   if (!capture.ok()) return Fail(log, capture.status());
+  // Only now: `define` may print.
+  if (const absl::Status mistakes = CheckDefinition(plugin); !mistakes.ok()) {
+    return Fail(log,
+                absl::InvalidArgumentError(Concat({kDescribedWrongly, ToStd(mistakes.message())})));
+  }
   if (!(*capture)->WriteToHost(HandshakeLine(environment, version, (*socket)->path(), *trust))) {
     return Fail(log, absl::UnavailableError("the host has closed the plugin's standard output"));
   }
@@ -139,7 +157,7 @@ void SetSignals() {
 int Serve(const Plugin& plugin, int argc, char** argv) {
   const internal::Environment environment =
       internal::ReadEnvironment([](const char* name) { return std::getenv(name); });
-  if (!environment.started_by_host) return internal::ExplainToHuman(plugin.name);
+  if (!environment.started_by_host) return internal::ExplainToHuman(plugin);
   if (const std::optional<std::string> usage = internal::CheckArguments(argc, argv)) {
     internal::Tell(*usage);
     return EXIT_FAILURE;

@@ -200,6 +200,25 @@ TEST_F(ServeTest, ADirectoryThatIsMissingIsOneClearLogLine) {
   EXPECT_EQ(process.Wait(), 1);
 }
 
+// The sentences are for both who register a plugin and who run it by hand.
+TEST_F(ServeTest, WhatIsDescribedWronglyIsNotServedAndBothPlacesAreNamed) {
+  const std::string said =
+      "the plugin is described wrongly: path \\\\*\"stuck\\\\*\" "
+      "\\(awkward_plugin.cc:[0-9]+\\) has no handler: call OnRead, OnWrite or another; "
+      "path \\\\*\"stuck\\\\*\" \\(awkward_plugin.cc:[0-9]+\\) is described already by "
+      "path \\\\*\"stuck\\\\*\" \\(awkward_plugin.cc:[0-9]+\\)";
+  testing::PluginProcess served(kAwkward,
+                                {kCookie, "AWKWARD_TWICE=1", "TMPDIR=" + directory_.path()});
+  EXPECT_EQ(served.ReadOutput(), "");
+  EXPECT_THAT(served.ReadErrors(),
+              MatchesRegex("\\{\"@level\":\"error\",.*\"error\":\"" + said + "\"\\}\n"));
+  EXPECT_EQ(served.Wait(), 1);
+  EXPECT_FALSE(HasSocketFile());
+  testing::PluginProcess by_hand(kAwkward, {"AWKWARD_TWICE=1"});
+  EXPECT_THAT(by_hand.ReadErrors(), MatchesRegex(said + "\nThis is a plugin(.|\n)*"));
+  EXPECT_EQ(by_hand.Wait(), 1);
+}
+
 TEST_F(ServeTest, ShutdownWithOpenStreamsEndsItInTimeAndRemovesTheSocket) {
   StartAndConnect(kNotes);
   Mount();
@@ -237,7 +256,8 @@ TEST_F(ServeTest, PrintingReachesTheHostByTheStreamOnlyAndNeverBlocks) {
   Mount();
   plugin::StdioData data;
   ASSERT_TRUE(stdio_->Read(&data));
-  EXPECT_EQ(data.data(), "described\n");
+  // Once when it is checked, once for the mount.
+  EXPECT_THAT(data.data(), ::testing::StartsWith("described\n"));
   // Nobody reads the megabyte.
   EXPECT_TRUE(Read("print", std::chrono::seconds(60)).ok());
   EXPECT_TRUE(Shutdown().ok());

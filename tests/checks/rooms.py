@@ -44,7 +44,7 @@ FORBIDDEN = {
     "plugins/notes": GRPC + ("google/",),
 }
 PUBLIC = "sdk/include/belfry"
-MOST_PUBLIC_HEADERS = 11
+MOST_PUBLIC_HEADERS = 12
 MOST_PUBLIC_LINES = 249
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]')
 

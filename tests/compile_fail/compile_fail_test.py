@@ -26,7 +26,11 @@ class CompileFail(unittest.TestCase):
         self.assertEqual(self.fault("// EXPECT: x\nint x;\n"), "the misuse compiles")
 
     def test_other_words_are_a_fault(self):
-        self.assertIn("nothing in this matches", self.fault("// EXPECT: these words\n#ifdef MISUSE\n#error other ones\n#endif\n"))
+        self.assertIn("does not match 'these words'", self.fault("// EXPECT: these words\n#ifdef MISUSE\n#error other ones\n#endif\n"))
+
+    def test_words_that_come_after_the_first_error_are_a_fault(self):
+        text = "// EXPECT: these words\n#ifdef MISUSE\n#error other ones\n#error these words\n#endif\n"
+        self.assertIn("does not match 'these words'", self.fault(text))
 
     def test_a_twin_that_does_not_compile_is_a_fault(self):
         self.assertIn("correct twin does not compile", self.fault("// EXPECT: x\n#error x\n"))

@@ -1,18 +1,20 @@
 #pragma once
 
-#include <functional>
+#include <any>
+#include <initializer_list>
 #include <memory>
-#include <stop_token>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "belfry/callback.h"
 #include "belfry/events.h"
 #include "belfry/lease.h"
 #include "belfry/log.h"
@@ -22,42 +24,19 @@
 
 namespace belfry {
 
-// Const: handlers run on several threads at once, so a lambda marked `mutable` does not compile.
-using Handler = absl::AnyInvocable<Result(Request&) const>;
-using ExistenceCheck = absl::AnyInvocable<absl::StatusOr<bool>(Request&) const>;
-
-// What a hook works with; valid during the hook.
-struct HookContext {
-  Storage& storage;
-  EventSender& events;
-  const Log& log;
-  std::function<absl::Time()> clock;
-  // Requested when the mount goes while a hook of InBackground runs.
-  std::stop_token stop = {};
-  // The host's time, which tests move; as Request::Now.
-  absl::Time Now() const { return clock(); }
-};
-using Hook = absl::AnyInvocable<absl::Status(HookContext&) const>;
-using RequestHook = absl::AnyInvocable<absl::Status(Request&) const>;
-using KeyHook = absl::AnyInvocable<void(HookContext&, std::string_view key) const>;
-
-// A renewal answers with the terms that hold from now on; `internal` of what it is given is kept by
-// returning it. Requests of these handlers have no fields; data() is what was answered when the
-// secret was lent.
-using RenewHandler = absl::AnyInvocable<absl::StatusOr<Lease>(Request&, const LentSecret&) const>;
-// Must succeed if the secret is gone already: hosts try again after any error.
-using RevokeHandler = absl::AnyInvocable<absl::Status(Request&, const LentSecret&) const>;
-using GrantRenewHandler =
-    absl::AnyInvocable<absl::StatusOr<Grant>(Request&, const GivenGrant&) const>;
-
 // One path of an engine: its fields and what it does for each operation. Made by
 // SecretsEngine::Path, lives as long as the engine. Described by one thread, while `define` runs;
 // calling it later is a mistake in the program and stops it.
 //
-// What is declared is enforced: a required field that is missing, or a value that does not convert,
-// is answered with 400 before the handler runs. A field of the body with the name of a path
-// parameter gives way to it, with a warning; unknown fields are ignored with a warning. Handlers
-// may block. They must not keep the Request. An operation without a handler is answered with 405.
+// What is declared is enforced: a required field that is missing, or a value that does not convert
+// or is not allowed, is answered with 400 before the handler runs; the answer repeats nothing of
+// what was given, which may be a secret. A field of the body with the name of a path parameter
+// gives way to it, with a warning; unknown fields are ignored with a warning. Handlers may block.
+// They must not keep the Request. An operation without a handler is answered with 405.
+//
+// Every handler can read every field. A field *belongs* to the operations that For names; without
+// For, to create, update and patch if the route has a handler for any of them, else to read, list
+// and delete. OpenAPI and help show it with these only, and Require holds for these only.
 //
 // `help` of a path: its first line says in a few words what it is, the rest explains. It is shown
 // by `path-help` and in OpenAPI, with all that is declared.
@@ -65,13 +44,18 @@ class Route {
  public:
   virtual ~Route() = default;
 
-  // A part of the path; the name must occur in the pattern, else Serve refuses to start.
+  // A part of the path; the name must occur in the pattern.
   FieldKey<std::string> Param(std::string_view name, std::string_view help = "");
-  // A field of the body (or, for reads, of the query).
+  // A field of the body (or, for reads, lists and deletes, of the query).
   template <typename T>
   FieldKey<T> Field(std::string_view name, std::string_view help);
 
-  // Creates and updates are refused without it.
+  template <typename T>
+  Route& For(const FieldKey<T>& field, std::initializer_list<Operation> operations) {
+    SetOperations(field.id_, operations);
+    return *this;
+  }
+  // The operations that the field belongs to are refused without it; patches never are.
   template <typename T>
   Route& Require(const FieldKey<T>& field) {
     MarkRequired(field.id_);
@@ -80,6 +64,16 @@ class Route {
   template <typename T>
   Route& Default(const FieldKey<T>& field, std::type_identity_t<T> value) {
     SetDefault(field.id_, std::any(std::move(value)));
+    return *this;
+  }
+  // What may be given: each element of a list is one of these, too. For strings, integers and lists
+  // of them.
+  template <typename T>
+  Route& AllowedValues(const FieldKey<T>& field,
+                       std::type_identity_t<std::vector<internal::ElementOf<T>>> values) {
+    static_assert(internal::kMayBeEnumerated<T>,
+                  "AllowedValues is for fields of strings, integers and lists of them");
+    SetAllowed(field.id_, Json::Array(values.begin(), values.end()));
     return *this;
   }
 
@@ -118,6 +112,9 @@ class Route {
   virtual void MarkRequired(internal::FieldId field) = 0;
   virtual void SetDefault(internal::FieldId field, std::any value) = 0;
   virtual void MarkSensitive(internal::FieldId field) = 0;
+  virtual void SetOperations(internal::FieldId field,
+                             std::initializer_list<Operation> operations) = 0;
+  virtual void SetAllowed(internal::FieldId field, Json::Array values) = 0;
 };
 
 // One kind of secret that an engine lends, for example the users of a database. Made by
@@ -146,6 +143,11 @@ enum class SpecialPath { kLocalStorage, kWriteForwarded, kBinary, kLimited, kSna
 // Describes a secrets engine: its paths and hooks. The SDK makes one for each mount and hands it to
 // the plugin's `define`. Described by one thread, until `define` returns; what it holds lives until
 // the mount goes, handlers being destroyed before anything given to Keep.
+//
+// What contradicts itself is refused when `define` returns, with a sentence for each mistake: by
+// Serve before it serves, by test hosts, and where a mount's options make a difference by the
+// mount. For example: a path described twice, or one that an earlier path hides; two handlers for
+// one operation, or none at all; a required field with a default.
 class SecretsEngine {
  public:
   virtual ~SecretsEngine() = default;
@@ -153,11 +155,17 @@ class SecretsEngine {
   // Patterns: literal text, {name} for one segment (letters, digits, '_', '-' and '.', ending in a
   // letter, digit or '_'), and at the end {name...} for the rest, slashes included. Of two routes
   // that match, the first wins.
-  virtual Route& Path(std::string_view pattern, std::string_view help) = 0;
+  Route& Path(std::string_view pattern, std::string_view help,
+              std::source_location where = std::source_location::current()) {
+    return AddPath(pattern, help, where);
+  }
   // What the engine is for, at the top of its help.
   virtual SecretsEngine& Describe(std::string_view help) = 0;
   // An RE2 regular expression with named groups, anchored at both ends.
-  virtual Route& PathRegex(std::string_view re2, std::string_view help) = 0;
+  Route& PathRegex(std::string_view re2, std::string_view help,
+                   std::source_location where = std::source_location::current()) {
+    return AddPathRegex(re2, help, where);
+  }
 
   // The name is kept with every lease, so that it must not change between versions of a plugin.
   virtual SecretKind& Secret(std::string_view name) = 0;
@@ -188,18 +196,18 @@ class SecretsEngine {
   virtual SecretsEngine& OnCleanup(Hook hook) = 0;
   // When another node has changed a key below this engine's storage: what is cached of it is old.
   virtual SecretsEngine& OnInvalidate(KeyHook hook) = 0;
-  // Again and again, at least `period` apart, and never two at once. Hosts ask about once a minute
-  // for what is due, so that a hook runs up to a minute late; the first time is within a minute of
-  // mounting. When a hook with a period of more than a minute has run is kept in the mount's
-  // storage, by its period and its place among those with the same: a start of the plugin neither
-  // repeats nor loses it. A failure is the host's to log; what failed is due again at once, which
-  // is the host's next minute.
+  // Again and again, at least `period` (not zero) apart, and never two at once. Hosts ask about
+  // once a minute for what is due, so that a hook runs up to a minute late; the first time is
+  // within a minute of mounting. When a hook with a period of more than a minute has run is kept in
+  // the mount's storage, by its period and its place among those with the same: a start of the
+  // plugin neither repeats nor loses it. A failure is the host's to log; what failed is due again
+  // at once, which is the host's next minute.
   virtual SecretsEngine& Every(absl::Duration period, Hook hook) = 0;
 
   // Storage prefixes that the host should wrap with its seal.
   virtual SecretsEngine& SealWrapped(std::vector<std::string> prefixes) = 0;
   // Paths that need no token, and paths that need the sudo capability; a trailing '*' matches the
-  // rest.
+  // rest. One that the engine has not is refused: misspelt, it would protect nothing.
   virtual SecretsEngine& Unauthenticated(std::vector<std::string> paths) = 0;
   virtual SecretsEngine& RootOnly(std::vector<std::string> paths) = 0;
   virtual SecretsEngine& Mark(SpecialPath kind, std::vector<std::string> paths) = 0;
@@ -215,6 +223,10 @@ class SecretsEngine {
   virtual absl::StatusOr<LeaseTtls> Ttls() const = 0;
 
  private:
+  virtual Route& AddPath(std::string_view pattern, std::string_view help,
+                         std::source_location where) = 0;
+  virtual Route& AddPathRegex(std::string_view re2, std::string_view help,
+                              std::source_location where) = 0;
   virtual void KeepAlive(
       std::shared_ptr<void> object) = 0;  // Shared: the type is forgotten, the deleter not.
 };

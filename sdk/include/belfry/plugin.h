@@ -1,6 +1,7 @@
 #pragma once
 
 // Everything a plugin needs.
+#include "belfry/callback.h"       // IWYU pragma: export
 #include "belfry/engine.h"         // IWYU pragma: export
 #include "belfry/events.h"         // IWYU pragma: export
 #include "belfry/json.h"           // IWYU pragma: export

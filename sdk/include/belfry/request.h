@@ -1,9 +1,11 @@
 #pragma once
 
 #include <any>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <typeinfo>
 #include <utility>
 #include <vector>
@@ -38,6 +40,29 @@ struct FieldId {
   const Route* route = nullptr;
   std::size_t index = 0;
 };
+
+template <typename T, typename... Types>
+inline constexpr bool kIsOneOf = (std::is_same_v<T, Types> || ...);
+template <typename T>
+inline constexpr bool kIsFieldType =
+    kIsOneOf<T, std::string, std::int64_t, double, bool, absl::Duration, absl::Time,
+             std::vector<std::string>, std::vector<std::int64_t>,
+             std::map<std::string, std::string>, Json::Object, Json>;
+template <typename T>
+inline constexpr bool kMayBeEnumerated =
+    kIsOneOf<T, std::string, std::int64_t, std::vector<std::string>, std::vector<std::int64_t>>;
+
+// The elements of lists, and other types themselves.
+template <typename T>
+struct Element {
+  using Type = T;
+};
+template <typename T>
+struct Element<std::vector<T>> {
+  using Type = T;
+};
+template <typename T>
+using ElementOf = typename Element<T>::Type;
 }  // namespace internal
 
 // Names a field of one route, with its type. Only a Route makes one; copying is free.
@@ -46,6 +71,11 @@ struct FieldId {
 // or Json.
 template <typename T>
 class FieldKey {
+  static_assert(internal::kIsFieldType<T>,
+                "a field is a std::string, std::int64_t, double, bool, absl::Duration, absl::Time, "
+                "std::vector<std::string>, std::vector<std::int64_t>, std::map<std::string, "
+                "std::string>, belfry::Json::Object or belfry::Json");
+
  private:
   friend class Route;
   friend class Request;
@@ -61,6 +91,8 @@ absl::StatusOr<std::any> Convert(const Json& value, const std::type_info& type);
 // InvalidArgument when it does not convert.
 template <typename T>
 absl::StatusOr<T> ConvertTo(const Json& value) {
+  static_assert(internal::kIsFieldType<T>,
+                "ConvertTo gives what a field can be: see belfry::FieldKey for its types");
   absl::StatusOr<std::any> converted = internal::Convert(value, typeid(T));
   if (!converted.ok()) return converted.status();
   return std::any_cast<T>(*std::move(converted));

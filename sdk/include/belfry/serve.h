@@ -14,15 +14,16 @@ struct Plugin {
   std::string_view name;
   // A semantic version with a leading 'v', or empty.
   std::string_view version;
-  // Describes one mount; called once for each, on a fresh engine.
+  // Describes one mount; called once for each, on a fresh engine, and once before all of them, on
+  // an engine without mount options that is only checked.
   void (*define)(SecretsEngine&);
   EngineKind kind = EngineKind::kSecrets;
 };
 
 // Runs the plugin until its host stops it; the whole of main(). Returns the exit code: 0 after an
 // orderly stop, 1 when it was not started by a host (it then says on standard error what it is) or
-// could not start. Standard output belongs to the protocol; what the plugin prints there reaches
-// the host's log.
+// could not start, for example because `define` contradicts itself; standard error says why.
+// Standard output belongs to the protocol; what the plugin prints there reaches the host's log.
 int Serve(const Plugin& plugin, int argc, char** argv);
 
 }  // namespace belfry

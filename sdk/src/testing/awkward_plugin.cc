@@ -1,11 +1,13 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "belfry/plugin.h"
 
-// A plugin for tests of what authors do that they should not: it prints, and it does not return.
+// A plugin for tests of what authors do that they should not: it prints, it does not return, and,
+// where the environment has AWKWARD_TWICE, it describes a path twice.
 namespace {
 
 void DefineAwkward(belfry::SecretsEngine& engine) {
@@ -18,6 +20,7 @@ void DefineAwkward(belfry::SecretsEngine& engine) {
   engine.Path("stuck", "Never returns.").OnRead([](belfry::Request&) -> belfry::Result {
     for (;;) ::pause();
   });
+  if (std::getenv("AWKWARD_TWICE") != nullptr) engine.Path("stuck", "It has no handler, either.");
 }
 
 }  // namespace

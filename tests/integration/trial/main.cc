@@ -8,9 +8,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -128,16 +131,49 @@ void DefineHost(belfry::SecretsEngine& engine) {
   });
 }
 
+// Fields of every type, some of one operation alone.
+void DefineTickets(belfry::SecretsEngine& engine) {
+  belfry::Route& ticket = engine.Path("tickets/{name}", "One ticket.");
+  const auto seat = ticket.Field<std::string>("seat", "Where.");
+  const auto language = ticket.Field<std::string>("language", "Of what is answered.");
+  ticket.Require(seat).Sensitive(seat).AllowedValues(seat, {"stalls", "balcony"});
+  ticket.For(language, {belfry::Operation::kRead});
+  ticket.Field<std::int64_t>("integer", "");
+  ticket.Field<double>("number", "");
+  ticket.Field<bool>("boolean", "");
+  ticket.Field<absl::Duration>("duration", "");
+  ticket.Field<absl::Time>("time", "");
+  ticket.Field<std::vector<std::string>>("strings", "");
+  ticket.Field<std::vector<std::int64_t>>("integers", "");
+  ticket.Field<std::map<std::string, std::string>>("map", "");
+  ticket.Field<belfry::Json::Object>("object", "");
+  ticket.OnRead([](Request&) -> Result { return Response::NoContent(); });
+  ticket.OnUpdate([](Request&) -> Result { return Response::NoContent(); }).OnlyUpdates();
+}
+
 void DefineTrial(belfry::SecretsEngine& engine) {
   DefineHooks(engine);
   DefineFailures(engine);
   DefineAnswers(engine);
   DefineEvents(engine);
   DefineHost(engine);
+  DefineTickets(engine);
+}
+
+void DefineTwice(belfry::SecretsEngine& engine) {
+  for (const char* path : {"same", "same"}) {
+    engine.Path(path, "One of two.").OnRead([](Request&) -> Result {
+      return Response::NoContent();
+    });
+  }
 }
 
 }  // namespace
 
+// A program whose name ends in "-twice" describes a path twice.
 int main(int argc, char** argv) {
-  return belfry::Serve({.name = "trial", .version = "v0.1.0", .define = DefineTrial}, argc, argv);
+  const bool twice = std::string_view(argv[0]).ends_with("-twice");
+  return belfry::Serve(
+      {.name = "trial", .version = "v0.1.0", .define = twice ? DefineTwice : DefineTrial}, argc,
+      argv);
 }

@@ -121,12 +121,17 @@ void DefineHooks(belfry::SecretsEngine& engine) {
       .OnInvalidate([](belfry::HookContext& host, std::string_view key) {
         host.storage.Put("invalidated", key).IgnoreError();
       })
-      .Every(absl::ZeroDuration(),
+      .Every(absl::Nanoseconds(1),
              [](belfry::HookContext& host) { return host.storage.Put("rolled", "back"); })
       .OnCleanup([](belfry::HookContext& host) { return host.storage.Put("cleaned", "up"); });
 }
 
 void DefinePaths(belfry::SecretsEngine& engine) {
+  for (const char* path : {"root/{name}", "open"}) {
+    engine.Path(path, "Only there to be marked.").OnRead([](Request&) -> Result {
+      return Response::NotFound();
+    });
+  }
   engine.RootOnly({"root/*"}).Unauthenticated({"open"}).SealWrapped({"sealed/"});
   engine.Mark(belfry::SpecialPath::kLocalStorage, {"local/"})
       .Mark(belfry::SpecialPath::kWriteForwarded, {"forwarded/"})
