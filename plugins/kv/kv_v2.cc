@@ -49,7 +49,7 @@ absl::StatusOr<std::optional<std::int64_t>> CheckAndSetOf(const Request& request
   const auto cas = options.find("cas");
   if (cas == options.end()) return std::nullopt;
   const absl::StatusOr<std::int64_t> version = ConvertTo<std::int64_t>(cas->second);
-  if (!version.ok()) return absl::InvalidArgumentError("error parsing check-and-set parameter");
+  if (!version.ok()) return HttpError(400, "error parsing check-and-set parameter");
   return *version;
 }
 
@@ -57,10 +57,10 @@ absl::Status CheckAndSet(const Request& request, const KeyMetadata& metadata,
                          const MountConfig& config) {
   BELFRY_ASSIGN_OR_RETURN(const std::optional<std::int64_t> cas, CheckAndSetOf(request));
   if (!cas && (config.cas_required || metadata.cas_required)) {
-    return absl::InvalidArgumentError("check-and-set parameter required for this call");
+    return HttpError(400, "check-and-set parameter required for this call");
   }
   if (cas && *cas != metadata.current_version) {
-    return absl::InvalidArgumentError("check-and-set parameter did not match the current version");
+    return HttpError(400, "check-and-set parameter did not match the current version");
   }
   return absl::OkStatus();
 }
@@ -68,7 +68,7 @@ absl::Status CheckAndSet(const Request& request, const KeyMetadata& metadata,
 // What a write must bring under "data": an object, or null.
 absl::StatusOr<Json> DataOf(const Request& request) {
   const auto data = request.data().find("data");
-  if (data == request.data().end()) return absl::InvalidArgumentError("no data provided");
+  if (data == request.data().end()) return HttpError(400, "no data provided");
   // As most are; nothing to convert.
   if (data->second.is_null() || data->second.if_object() != nullptr) return data->second;
   BELFRY_ASSIGN_OR_RETURN(auto object, ConvertTo<Json::Object>(data->second));

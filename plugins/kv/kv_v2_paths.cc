@@ -111,7 +111,7 @@ void KvV2::DescribeVersions(SecretsEngine& engine) {
     const auto versions = route.Field<Versions>("versions", "Which versions.");
     route.OnlyUpdates();
     route.OnWrite([this, key, versions, none, handle](Request& request) -> Result {
-      if (request[versions].empty()) return absl::InvalidArgumentError(none);
+      if (request[versions].empty()) return HttpError(400, none);
       return (this->*handle)(request, request[key], request[versions]);
     });
   };

@@ -16,7 +16,7 @@ struct Row {
   int http_status = 0;
 };
 constexpr std::array kTable = {
-    Row{absl::StatusCode::kInvalidArgument, ErrorType::kInvalidRequest},
+    Row{absl::StatusCode::kInvalidArgument, ErrorType::kInput},
     Row{absl::StatusCode::kInvalidArgument, ErrorType::kUser},
     Row{absl::StatusCode::kInvalidArgument, ErrorType::kBadRequest},
     Row{absl::StatusCode::kPermissionDenied, ErrorType::kPermissionDenied},
@@ -33,11 +33,14 @@ constexpr std::array kTable = {
     Row{absl::StatusCode::kDeadlineExceeded, ErrorType::kCoded, 504},
 };
 
+constexpr int kBadRequestStatus = 400;
+
 }  // namespace
 
 OutgoingError ToError(const absl::Status& status) {
   std::string message(ToStd(status.message()));
   if (const std::optional<int> http_status = HttpStatusOf(status)) {
+    if (*http_status == kBadRequestStatus) return {ErrorType::kInvalidRequest, std::move(message)};
     return {ErrorType::kCoded, std::move(message), *http_status};
   }
   for (const Row& row : kTable) {
@@ -47,6 +50,7 @@ OutgoingError ToError(const absl::Status& status) {
 }
 
 absl::Status ToStatus(const OutgoingError& error) {
+  if (error.type == ErrorType::kInvalidRequest) return HttpError(kBadRequestStatus, error.message);
   for (const Row& row : kTable) {
     if (row.type == error.type && row.http_status == error.http_status) {
       return absl::Status(row.code, error.message);

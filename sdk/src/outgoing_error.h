@@ -9,6 +9,9 @@ namespace belfry::internal {
 // What kind of failure an answer is, beyond its text; the numbers of ProtoError.err_type.
 // (plugin-protocol 5.6)
 enum class ErrorType {
+  // The client's input is wrong: an answer that says so, and no ProtoError at all, as
+  // logical.ErrorResponse.
+  kInput = -1,
   kUnknown = 0,
   kUser = 1,
   kInternal = 2,

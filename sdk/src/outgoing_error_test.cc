@@ -9,7 +9,8 @@ namespace {
 
 TEST(OutgoingErrorTest, KnownKindsTravelAsTheirTypeAndTheOthersAsTheirHttpStatus) {
   const auto type = [](const absl::Status& status) { return ToError(status).type; };
-  EXPECT_EQ(type(absl::InvalidArgumentError("")), ErrorType::kInvalidRequest);
+  EXPECT_EQ(type(absl::InvalidArgumentError("")), ErrorType::kInput);
+  EXPECT_EQ(type(HttpError(400, "")), ErrorType::kInvalidRequest);
   EXPECT_EQ(type(absl::PermissionDeniedError("")), ErrorType::kPermissionDenied);
   EXPECT_EQ(type(absl::UnimplementedError("")), ErrorType::kUnsupportedOperation);
   EXPECT_EQ(type(absl::InternalError("")), ErrorType::kInternal);
@@ -24,7 +25,7 @@ TEST(OutgoingErrorTest, KnownKindsTravelAsTheirTypeAndTheOthersAsTheirHttpStatus
 }
 
 TEST(OutgoingErrorTest, AnHttpErrorKeepsItsNumberWhateverItIs) {
-  for (const int http_status : {400, 401, 403, 404, 418, 500, 502, 599}) {
+  for (const int http_status : {401, 403, 404, 418, 500, 502, 599}) {
     const OutgoingError error = ToError(HttpError(http_status, "m"));
     EXPECT_EQ(error.type, ErrorType::kCoded);
     EXPECT_EQ(error.http_status, http_status);

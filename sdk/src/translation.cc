@@ -122,7 +122,13 @@ void Fill(const OutgoingError& error, pb::ProtoError& out) {
   if (error.type == ErrorType::kCoded) out.set_err_code(error.http_status);
 }
 
+// An answer that says an error, as logical.ErrorResponse.
+void SetErrorText(const std::string& message, pb::HandleRequestReply& reply) {
+  reply.mutable_response()->set_data(Json(Json::Object{{"error", Json(message)}}).Dump());
+}
+
 void SetError(const OutgoingError& error, pb::HandleRequestReply& reply) {
+  if (error.type == ErrorType::kInput) return SetErrorText(error.message, reply);
   Fill(error, *reply.mutable_err());
   const std::string& message = reply.err().err_msg();
   // Hosts put their own words in place of these types' messages; ours travel beside them.
@@ -130,7 +136,7 @@ void SetError(const OutgoingError& error, pb::HandleRequestReply& reply) {
       error.type == ErrorType::kInvalidRequest || error.type == ErrorType::kPermissionDenied ||
       (error.type == ErrorType::kUnsupportedOperation && message != kUnsupportedOperationText);
   if (replaced && !message.empty() && !reply.has_response()) {
-    reply.mutable_response()->set_data(Json(Json::Object{{"error", Json(message)}}).Dump());
+    SetErrorText(message, reply);
   }
 }
 
@@ -222,7 +228,8 @@ pb::SpecialPathsReply ToReply(const SpecialPaths& paths) {
 void ToProto(const absl::Status& status, pb::ProtoError& error) {
   OutgoingError outgoing = ToError(status);
   // The one whose words every host keeps.
-  if (outgoing.type == ErrorType::kInvalidRequest) outgoing.type = ErrorType::kUser;
+  if (outgoing.type == ErrorType::kInput || outgoing.type == ErrorType::kInvalidRequest)
+    outgoing.type = ErrorType::kUser;
   Fill(outgoing, error);
 }
 

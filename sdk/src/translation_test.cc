@@ -111,6 +111,10 @@ TEST(TranslationTest, ErrorsCarryTheirTypeAndTheirWords) {
   const auto invalid = reply_to({ErrorType::kInvalidRequest, "no data provided", 0});
   EXPECT_EQ(invalid.err().err_type(), 7u);
   EXPECT_EQ(invalid.response().data(), R"({"error":"no data provided"})");
+  // As logical.ErrorResponse: the answer alone.
+  const auto input = reply_to({ErrorType::kInput, "no such version", 0});
+  EXPECT_FALSE(input.has_err());
+  EXPECT_EQ(input.response().data(), R"({"error":"no such version"})");
   const auto coded = reply_to({ErrorType::kCoded, "teapot", 418});
   EXPECT_EQ(coded.err().err_type(), 3u);
   EXPECT_EQ(coded.err().err_code(), 418);

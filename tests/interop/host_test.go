@@ -5,6 +5,7 @@ package interop
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -54,6 +56,22 @@ var (
 	everything = binary("test-plugins/belfry-everything")
 	login      = binary("test-plugins/belfry-everything-login")
 )
+
+// hashiCorpsKv builds the released module once; after that Go finds it built.
+func hashiCorpsKv(t *testing.T, version string) string {
+	t.Helper()
+	program, err := filepath.Abs("../../build/interop/" + version + "/gokv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command(cmp.Or(os.Getenv("BELFRY_GO"), "go"), "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program,
+		"github.com/hashicorp/vault-plugin-secrets-kv/cmd/vault-plugin-secrets-kv")
+	build.Dir = "kv/" + version
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building kv %s: %v\n%s", version, err, said)
+	}
+	return program
+}
 
 // scratch makes the test's own temporary folder, where both sides put their sockets, and claims at the end that it is empty.
 // The folders of the testing package are too long for the path of a socket.

@@ -130,6 +130,63 @@ func TestA12_ErrorsOfTheKvPluginHaveTheirStatus(t *testing.T) {
 	}
 }
 
+// A refusal is an answer that says an error, and where HashiCorp's plugin returns logical.ErrInvalidRequest beside it, so does ours.
+var refusals = []struct {
+	version   string
+	operation logical.Operation
+	path      string
+	data      object
+	failed    bool
+}{
+	{"1", logical.UpdateOperation, "a", object{}, false},
+	{"1", logical.CreateOperation, "a", nil, false},
+	{"2", logical.UpdateOperation, "config", object{"max_versions": "abc"}, false},
+	{"2", logical.UpdateOperation, "config", object{"cas_required": "abc"}, false},
+	{"2", logical.UpdateOperation, "config", object{"delete_version_after": "abc"}, false},
+	{"2", logical.UpdateOperation, "metadata/a", object{"max_versions": []int{1}}, false},
+	{"2", logical.UpdateOperation, "metadata/a", object{"custom_metadata": object{"a": ""}}, false},
+	{"2", logical.PatchOperation, "metadata/a", object{"custom_metadata": object{"a": ""}}, false},
+	{"2", logical.UpdateOperation, "metadata/", object{"max_versions": 1}, false},
+	{"2", logical.ReadOperation, "data/a", object{"version": "abc"}, false},
+	{"2", logical.UpdateOperation, "delete/a", object{"versions": "abc"}, false},
+	{"2", logical.CreateOperation, "data/a", object{"data": "abc"}, false},
+	{"2", logical.CreateOperation, "data/a", object{}, true},
+	{"2", logical.PatchOperation, "data/a", object{}, true},
+	{"2", logical.CreateOperation, "data/a", object{"data": object{}, "options": object{"cas": 7}}, true},
+	{"2", logical.CreateOperation, "data/a", object{"data": object{}, "options": object{"cas": "x"}}, true},
+	{"2", logical.UpdateOperation, "delete/a", object{}, true},
+	{"2", logical.UpdateOperation, "undelete/a", object{}, true},
+	{"2", logical.UpdateOperation, "destroy/a", object{}, true},
+}
+
+func expectRefusals(t *testing.T, program string) {
+	t.Helper()
+	for _, version := range []string{"1", "2"} {
+		m := newHost(t, program).mount(map[string]string{"version": version})
+		for _, refusal := range refusals {
+			if refusal.version != version {
+				continue
+			}
+			response, err := m.try(refusal.operation, refusal.path, refusal.data)
+			if failed := errors.Is(err, logical.ErrInvalidRequest); failed != refusal.failed || failed != (err != nil) {
+				t.Errorf("kv %s: %s %s %v: the error is %v", version, refusal.operation, refusal.path, refusal.data, err)
+			}
+			if !response.IsError() {
+				t.Errorf("kv %s: %s %s %v: the answer is no error: %v", version, refusal.operation, refusal.path, refusal.data, response)
+			}
+		}
+	}
+}
+
+func TestA12_KvRefusesByAnAnswerAndOnlySomeOfThemAreErrors(t *testing.T) {
+	expectRefusals(t, kv)
+}
+
+// The table holds for what it was made from.
+func TestA12_TheRefusalsAreThoseOfHashiCorpsPlugin(t *testing.T) {
+	expectRefusals(t, hashiCorpsKv(t, "v0.26.2"))
+}
+
 func TestA15_AllThatKvStoresIsSealWrapped(t *testing.T) {
 	for _, version := range []string{"1", "2"} {
 		m := newHost(t, kv).mount(map[string]string{"version": version})

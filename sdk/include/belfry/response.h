@@ -90,6 +90,8 @@ using Result = absl::StatusOr<Response>;
 
 // A failure with an HTTP status of its own, 400 to 599, where no code's is right:
 //   return HttpError(418, "short and stout");
+// With 400 the client sees what it sees of InvalidArgument; but hosts count and audit that as an
+// answered request, and this as one that failed.
 absl::Status HttpError(int http_status, std::string_view message);
 // The status that HttpError gave it; nullopt for all others.
 std::optional<int> HttpStatusOf(const absl::Status& status);

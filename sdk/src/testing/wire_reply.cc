@@ -1,12 +1,14 @@
 #include "sdk/src/testing/wire_reply.h"
 
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "sdk/src/lease_translation.h"
 #include "sdk/src/outgoing_error.h"
 #include "sdk/src/response_access.h"
+#include "server/base/text.h"
 
 namespace belfry::testing {
 namespace {
@@ -69,6 +71,14 @@ Result FromBody(std::string_view operation, const pb::Response& response, Json::
   return FromData(operation, std::move(data));
 }
 
+// Data that hosts take for an error: a member `error` alone. (plugin-protocol 5.6)
+std::optional<std::string> ErrorText(const Json::Object& data) {
+  const auto error = data.find("error");
+  if (data.size() != 1 || error == data.end() || error->second.if_string() == nullptr)
+    return std::nullopt;
+  return *error->second.if_string();
+}
+
 // What stands beside the data.
 absl::Status AddAround(const pb::Response& message, Response& response) {
   for (const auto& [name, header] : message.headers()) {
@@ -103,6 +113,8 @@ Result FromReply(std::string_view operation, const pb::HandleRequestReply& reply
   if (!data.ok()) return data.status();
   if (reply.has_err()) return FromProto(reply.err());
   if (!reply.has_response()) return is_query ? Response::NotFound() : Response::NoContent();
+  if (const std::optional<std::string> error = ErrorText(*data))
+    return absl::InvalidArgumentError(ToAbsl(*error));
   Result response = FromBody(operation, reply.response(), *std::move(data));
   if (!response.ok()) return response;
   for (const std::string& warning : reply.response().warnings()) response->AddWarning(warning);
