@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "server/api/engine_answer.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
@@ -30,6 +31,7 @@ struct MountCall {
   const access::Authorizer* authorizer;
   mounts::LeaseManager* leases;
   const Clock* clock;
+  const Logger* logger;
   Respond respond;
 };
 
@@ -64,13 +66,29 @@ std::string RawBody(const std::string& text) {
   return absl::Base64Unescape(compact, &decoded) ? decoded : text;
 }
 
-HttpResponse RawAnswer(std::string_view data) {
+// Whose answer it is that is looked at.
+struct Said {
+  const mounts::Request* request;
+  const mounts::MountEntry* entry;
+  const Logger* logger;
+};
+
+// 500 for an answer that must not go on to a client, and a line for the operator.
+HttpResponse Refusal(const Said& said, std::string_view reason) {
+  said.logger->Warn("an answer of a plugin was refused", {{"mount", said.entry->path},
+                                                          {"plugin", said.entry->type},
+                                                          {"request_id", said.request->id},
+                                                          {"reason", std::string(reason)}});
+  return ErrorAnswer(500, OneError(reason));
+}
+
+HttpResponse RawAnswer(const Said& said, std::string_view data) {
   std::map<std::string, Member> members =
       Members(data, {"http_status_code", "http_content_type", "http_raw_body",
                      "http_raw_cache_control", "http_raw_pragma", "http_www_authenticate"});
   const int status = ToNumber(members["http_status_code"].text).value_or(0);
   if (status < 200 || status > 599) {
-    return ErrorAnswer(500, OneError("the plugin answered with an impossible HTTP status"));
+    return Refusal(said, "the plugin answered with an impossible HTTP status");
   }
   const Member& body = members["http_raw_body"];
   HttpResponse response = Answer(status, "application/json",
@@ -93,11 +111,18 @@ HttpResponse RawAnswer(std::string_view data) {
     response.headers.emplace_back("WWW-Authenticate", challenge);
   }
   for (const auto& [name, value] : response.headers) {
-    if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-      return ErrorAnswer(500, OneError("the plugin answered with an impossible HTTP header"));
-    }
+    if (IsHeaderValue(value)) continue;
+    return Refusal(said, Concat({"the plugin answered with an impossible HTTP header: ", name}));
   }
   return response;
+}
+
+HttpResponse Redirect(const Said& said, std::string_view location) {
+  const std::string reason = WhyNotRedirect(location, said.request->operation, said.entry->path);
+  if (!reason.empty()) return Refusal(said, Concat({"the plugin's redirect is refused: ", reason}));
+  HttpResponse redirect = Answer(307, "application/json", "");
+  redirect.headers.emplace_back("Location", location);
+  return redirect;
 }
 
 // {"errors":[text]}, with the data that the engine gave beside the error.
@@ -166,7 +191,8 @@ void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply
               "which has ended or has no use left"));
         }
         kept->response->lease = *std::move(lease);
-        call->respond(AnswerForReply(call->request, call->mount->entry, std::move(*kept)));
+        call->respond(
+            AnswerForReply(call->request, call->mount->entry, std::move(*kept), *call->logger));
       });
 }
 
@@ -179,7 +205,7 @@ mounts::Request TakeRequest(MountCall& call) {
 
 void AnswerWith(const std::shared_ptr<MountCall>& call, absl::StatusOr<mounts::Reply> reply) {
   if (LendsASecret(*call, reply)) return AnswerWithLease(call, *std::move(reply));
-  call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply)));
+  call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply), *call->logger));
 }
 
 void Ask(const std::shared_ptr<MountCall>& call) {
@@ -259,7 +285,8 @@ mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::Mo
 }  // namespace
 
 HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
-                            absl::StatusOr<mounts::Reply> reply) {
+                            absl::StatusOr<mounts::Reply> reply, const Logger& logger) {
+  const Said said{.request = &request, .entry = &entry, .logger = &logger};
   if (!reply.ok()) return EngineFailure(reply.status());
   if (!reply->response) {
     if (reply->error)
@@ -272,8 +299,8 @@ HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountE
   mounts::Response& response = *reply->response;
   const absl::StatusOr<ObjectSummary> summary = Summarize(response.data, kMaxReplyJsonDepth);
   if (!summary.ok()) {
-    return ErrorAnswer(500, OneError(Concat({"the plugin's answer cannot be read: ",
-                                             ToStd(summary.status().message())})));
+    return Refusal(
+        said, Concat({"the plugin's answer cannot be read: ", ToStd(summary.status().message())}));
   }
   if (reply->error) {
     const int status = StatusBesideResponse(reply->error->http_status);
@@ -282,15 +309,8 @@ HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountE
   }
   if (IsReportedError(*summary)) return ReportedError(400, response.data);
   if (request.operation == Operation::kHelp) return JsonAnswer(200, std::move(response.data));
-  if (summary->has_http_status) return RawAnswer(response.data);
-  if (!response.redirect.empty()) {
-    HttpResponse redirect = Answer(307, "application/json", "");
-    if (response.redirect.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-      return ErrorAnswer(500, OneError("the plugin's redirect contains a line break"));
-    }
-    redirect.headers.emplace_back("Location", response.redirect);
-    return redirect;
-  }
+  if (summary->has_http_status) return RawAnswer(said, response.data);
+  if (!response.redirect.empty()) return Redirect(said, response.redirect);
   if (request.operation == Operation::kList && !summary->has_list && response.warnings.empty()) {
     return EmptyErrorAnswer(404);
   }
@@ -325,6 +345,7 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
   mount_call->authorizer = dependencies.authorizer;
   mount_call->leases = dependencies.leases;
   mount_call->clock = dependencies.clock;
+  mount_call->logger = &dependencies.logger;
   mount_call->respond = std::move(respond);
   if (mount_call->request.operation == Operation::kUpdate) {
     WriteIfAllowed(mount_call);

@@ -86,8 +86,8 @@ bool IsUserError(const pb::ProtoError& error) {
 mounts::EngineError FromProto(const pb::ProtoError& error) {
   switch (error.err_type()) {
     case kCoded:
-      // What is no HTTP status of an answer becomes one.
-      if (error.err_code() < 200 || error.err_code() > 599) return {500, error.err_msg()};
+      // An error must not look like success, nor like no HTTP answer at all.
+      if (error.err_code() < 400 || error.err_code() > 599) return {500, error.err_msg()};
       return {static_cast<int>(error.err_code()), error.err_msg()};
     case kBadRequest:
       return {400, error.err_msg()};

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "server/api/engine_answer.h"
 #include "server/api/json_text.h"
 #include "server/api/mount_endpoint.h"
 #include "server/plugin_host/reply_conversion.h"
@@ -22,7 +23,10 @@ mounts::MountEntry Entry() {
 void ExamineHeaders(const api::HttpResponse& answer) {
   for (const auto& [name, value] : answer.headers) {
     BELFRY_CLAIM(!name.empty());
-    BELFRY_CLAIM(value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
+    BELFRY_CLAIM(api::IsHeaderValue(value));
+    if (name != "Location") continue;
+    BELFRY_CLAIM(value.starts_with('/') && !value.starts_with("//"));
+    BELFRY_CLAIM(value.find('\\') == std::string::npos);
   }
 }
 
@@ -40,7 +44,7 @@ void ExamineReply(const pb::HandleRequestReply& reply, mounts::Operation operati
   request.operation = operation;
   mounts::Reply converted = FromProto(reply);
   if (converted.error) {
-    BELFRY_CLAIM(converted.error->http_status >= 200 && converted.error->http_status <= 599);
+    BELFRY_CLAIM(converted.error->http_status >= 400 && converted.error->http_status <= 599);
   }
   const bool raw = converted.response && !converted.error &&
                    converted.response->data.find("http_status_code") != std::string::npos;
