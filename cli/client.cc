@@ -155,27 +155,22 @@ Client::Client(Connection connection, absl::Duration timeout)
 
 absl::StatusOr<Answer> Client::Send(std::string_view method, std::string_view path,
                                     std::string_view query, std::string body) {
-  Connection connection = connection_;
-  std::string target = connection.Target(path, query);
+  std::string target = connection_.Target(path, query);
   for (int attempt = 0;; ++attempt) {
     auto response =
-        Exchange(connection, timeout_).Run(MakeRequest(connection, method, target, body));
+        Exchange(connection_, timeout_).Run(MakeRequest(connection_, method, target, body));
     if (!response.ok()) return response.status();
     Answer answer;
-    answer.request = Concat(method, " http://", connection.Authority(), target);
+    answer.request = Concat(method, " http://", connection_.Authority(), target);
     answer.status = response->result_int();
     const auto location = (*response)[http::field::location];
     answer.location = std::string(location.data(), location.size());
     answer.body = std::move(response->body());
     answer.json = ParseOrNull(answer.body);
     if (attempt > 0 || !IsRedirect(answer.status) || answer.location.empty()) return answer;
-    if (answer.location.starts_with("/")) {
-      target = answer.location;
-      continue;
-    }
-    if (absl::Status status = SetAddress(answer.location, &connection); !status.ok()) return status;
-    target = connection.base_path;
-    connection.base_path = "";
+    absl::StatusOr<std::string> next = RedirectTarget(connection_, answer.location);
+    if (!next.ok()) return next.status();
+    target = *std::move(next);
   }
 }
 

@@ -37,8 +37,8 @@ class Client final {
   explicit Client(Connection connection, absl::Duration timeout = absl::Seconds(100));
 
   // `path` is without "/v1/" and not encoded; `query` is encoded; a `body` that is empty is not
-  // sent. Follows one redirect. Unavailable, with one sentence, when the server cannot be reached
-  // or speaks no HTTP; DeadlineExceeded when it does not answer in time.
+  // sent. Follows one redirect, as RedirectTarget has it. Unavailable, with one sentence, when the
+  // server cannot be reached or speaks no HTTP; DeadlineExceeded when it does not answer in time.
   absl::StatusOr<Answer> Send(std::string_view method, std::string_view path,
                               std::string_view query = "", std::string body = "");
 

@@ -251,14 +251,38 @@ TEST(EventsTest, ARefusalIsToldAtOnce) {
 }
 
 TEST(EventsTest, ARedirectIsFollowed) {
-  ScriptedServer target({Http("404 Not Found", "")});
-  const std::string location =
-      Concat("Location: ws", target.Address().substr(4), "/v1/elsewhere?json=true\r\n");
-  ScriptedServer server({Http("307 Temporary Redirect", "", location)});
+  ScriptedServer server(
+      {Http("307 Temporary Redirect", "", "Location: /v1/elsewhere?json=true\r\n"),
+       Http("404 Not Found", "")});
   World world;
   Terminal terminal = world.Make();
   EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
-  EXPECT_THAT(target.Requests()[0], HasSubstr("GET /v1/elsewhere?json=true HTTP/1.1"));
+  EXPECT_THAT(server.Requests()[1], HasSubstr("GET /v1/elsewhere?json=true HTTP/1.1"));
+}
+
+TEST(EventsTest, ARedirectToAnotherServerIsNotFollowed) {
+  ScriptedServer server(
+      {Http("307 Temporary Redirect", "", "Location: ws://127.0.0.2:1/v1/elsewhere\r\n")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
+  EXPECT_THAT(world.err.str(), HasSubstr("redirects to 127.0.0.2:1, where your token is not sent"));
+}
+
+TEST(RedirectTarget, IsAPathOrAnAddressOfTheSameAuthority) {
+  Connection connection;
+  connection.host = "127.0.0.1";
+  connection.port = 8200;
+  connection.base_path = "/behind";
+  EXPECT_EQ(*RedirectTarget(connection, "/v1/a?b=c"), "/v1/a?b=c");
+  EXPECT_EQ(*RedirectTarget(connection, "http://127.0.0.1:8200/v1/a"), "/v1/a");
+  EXPECT_EQ(*RedirectTarget(connection, "ws://127.0.0.1:8200"), "/");
+  for (const char* location :
+       {"http://127.0.0.1:8201/v1/a", "http://127.0.0.1/v1/a", "http://localhost:8200/v1/a",
+        "http://127.0.0.1:8200@evil:8200/", "ws://evil:8200/", "//evil/x",
+        "https://127.0.0.1:8200/", "javascript:alert(1)", "", "v1/a"}) {
+    EXPECT_FALSE(RedirectTarget(connection, location).ok()) << location;
+  }
 }
 
 TEST(EventsTest, TwoTypesAreOneTooMany) {

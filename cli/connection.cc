@@ -143,6 +143,19 @@ absl::Status SetAddress(std::string_view address, Connection* connection) {
   return SetAuthority(address, rest.substr(0, slash), connection);
 }
 
+absl::StatusOr<std::string> RedirectTarget(const Connection& connection,
+                                           std::string_view location) {
+  if (location.starts_with('/') && !location.starts_with("//")) return std::string(location);
+  Connection elsewhere;
+  if (absl::Status status = SetAddress(location, &elsewhere); !status.ok()) return status;
+  if (elsewhere.Authority() == connection.Authority())
+    return elsewhere.base_path.empty() ? "/" : elsewhere.base_path;
+  return absl::FailedPreconditionError(
+      Concat("the server at ", connection.Authority(), " redirects to ", elsewhere.Authority(),
+             ", where your token is not sent; if you trust that server, give its address with "
+             "VAULT_ADDR or -address"));
+}
+
 EnvironmentSetting FindSetting(const Terminal& terminal, std::string_view name) {
   for (const char* prefix : {"BELFRY_", "VAULT_"}) {
     std::string variable = Concat(prefix, name);

@@ -33,6 +33,11 @@ std::string EncodeQuery(std::string_view text);
 // is one with control characters or white space in it.
 absl::Status SetAddress(std::string_view address, Connection* connection);
 
+// The request line's target of a redirect from this server: a path, or an address with the same
+// authority. FailedPrecondition for any other: neither the token nor what is written goes to a
+// server that the user has not named.
+absl::StatusOr<std::string> RedirectTarget(const Connection& connection, std::string_view location);
+
 // From the environment: BELFRY_ADDR, BELFRY_TOKEN and BELFRY_NAMESPACE, else VAULT_ADDR,
 // VAULT_TOKEN and VAULT_NAMESPACE, else http://127.0.0.1:8200 and the token in ~/.vault-token. An
 // `address` or `name_space` that is not empty wins over both. InvalidArgument, naming where it came

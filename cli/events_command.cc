@@ -63,8 +63,8 @@ absl::Status Refused(const WebSocket::Refusal& refusal) {
              refusal.status, ReasonsIn(refusal.body)));
 }
 
-// Opens the stream, wherever the servers send us.
-absl::StatusOr<Socket> Open(Connection connection, const Subscription& wanted) {
+// Opens the stream, wherever on it the server sends us.
+absl::StatusOr<Socket> Open(const Connection& connection, const Subscription& wanted) {
   std::string target =
       connection.Target(Concat("sys/events/subscribe/", wanted.type), Query(wanted));
   for (int attempt = 0; attempt < kMaxRedirects; ++attempt) {
@@ -73,13 +73,9 @@ absl::StatusOr<Socket> Open(Connection connection, const Subscription& wanted) {
     if (auto* socket = std::get_if<Socket>(&*opened)) return std::move(*socket);
     const auto& refusal = std::get<WebSocket::Refusal>(*opened);
     if (refusal.status != 307) return Refused(refusal);
-    if (refusal.location.starts_with("/")) {
-      target = refusal.location;
-      continue;
-    }
-    if (absl::Status status = SetAddress(refusal.location, &connection); !status.ok())
-      return status;
-    target = connection.base_path;
+    absl::StatusOr<std::string> next = RedirectTarget(connection, refusal.location);
+    if (!next.ok()) return next.status();
+    target = *std::move(next);
   }
   return absl::FailedPreconditionError("too many redirects");
 }
