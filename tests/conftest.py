@@ -272,13 +272,13 @@ def server(start_server):
 
 @functools.cache
 def built_kv(version):
-    """A folder with HashiCorp's kv plugin as `gokv`, built from its released module."""
+    """A folder with HashiCorp's kv plugin as `go-kv`, built from its released module."""
     go = os.environ.get("BELFRY_GO") or shutil.which("go")
     if not go:
         pytest.skip("needs Go 1.26 (`./dev test` looks for it)")
     folder = ROOT / "build/interop" / version
     program = "github.com/hashicorp/vault-plugin-secrets-kv/cmd/vault-plugin-secrets-kv"
-    subprocess.run([go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", folder / "gokv", program],
+    subprocess.run([go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", folder / "go-kv", program],
                    cwd=ROOT / "tests/interop/kv" / version, check=True)
     return folder
 

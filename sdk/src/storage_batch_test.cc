@@ -74,6 +74,13 @@ TEST_P(StorageBatchTest, IsNotUndoneByARefusedEvent) {
   EXPECT_THAT(host_->events(), IsEmpty());
 }
 
+TEST_P(StorageBatchTest, CannotTellWhatIsTheHostsToTell) {
+  for (const char* type : {"sys/plugin-crash", "SYS/x"}) {
+    EXPECT_THAT(Write("a", {{"type", type}}), IsNoContent());
+    EXPECT_THAT(host_->events(), IsEmpty()) << type;
+  }
+}
+
 TEST_P(StorageBatchTest, IsNotUndoneByAnEventThatMustNotBeSent) {
   EXPECT_THAT(Write("a", {{"type", "no slash"}}), IsNoContent());
   EXPECT_EQ(Stored(), "a a -");

@@ -45,6 +45,14 @@ absl::Status CheckEventType(std::string_view type) {
   return Invalid({"an event type may only have visible ASCII characters other than '*'"});
 }
 
+bool IsHostEventType(std::string_view type) {
+  constexpr std::string_view kHost = "sys";
+  const std::string_view first = type.substr(0, type.find('/'));
+  return std::equal(first.begin(), first.end(), kHost.begin(), kHost.end(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
+}
+
 absl::Status CheckEventPath(std::string_view key, std::string_view path) {
   if (path.empty()) return Invalid({"the event's ", key, " is empty"});
   if (HasControl(path)) return Invalid({"the event's ", key, " has control characters"});

@@ -18,6 +18,13 @@ inline constexpr std::size_t kMaxEventMetadataBytes = 28 * 1024;
 // Visible ASCII other than '*', because subscribers write types into URLs, where '*' stands for
 // anything.
 absl::Status CheckEventType(std::string_view type);
+// Whether the type is one of the host itself, such as "sys/plugin-crash", in whatever case its
+// first part is written: no plugin may send it.
+bool IsHostEventType(std::string_view type);
+// The words for such a refusal.
+inline constexpr std::string_view kHostEventTypeRefusal =
+    "event types whose first part is \"sys\" are the host's own; a plugin's begin with the "
+    "plugin's name";
 // Of `path` and `data_path`, which `key` says: without the mount and exactly as a request has it,
 // since subscribers' rights are asked for it. No segment is empty, "." or "..", so that there is no
 // '/' at either end; no control characters.

@@ -17,6 +17,33 @@ using google::protobuf::Value;
 // The metadata whose values are paths below the mount.
 constexpr std::string_view kPathKeys[] = {"path", "data_path"};
 
+// Whether a type's first part is `name`, or `name` and more behind a '-': "kv", "kv-v2".
+bool BeginsWithName(std::string_view first, std::string_view name) {
+  return first.starts_with(name) && (first.size() == name.size() || first[name.size()] == '-');
+}
+
+// Whether `name`, or its last word, may be in front of a type: plugins keep working when they are
+// registered as "my-kv", or when their program is called "vault-plugin-secrets-kv".
+bool MayBegin(std::string_view first, std::string_view name) {
+  const std::string_view last_word = name.substr(name.find_last_of("-_.") + 1);
+  return (!name.empty() && BeginsWithName(first, name)) ||
+         (!last_word.empty() && BeginsWithName(first, last_word));
+}
+
+// The type's first part is the plugin's, as the path's is the mount's: what is named after another
+// plugin, or the host, would be believed. (docs/decisions/0008)
+absl::Status CheckOwner(const EventOrigin& origin, std::string_view type) {
+  if (IsHostEventType(type)) return absl::PermissionDeniedError(ToAbsl(kHostEventTypeRefusal));
+  const std::string_view first = type.substr(0, type.find('/'));
+  const std::string_view plugin = origin.mount->plugin();
+  if (!first.empty() && (MayBegin(first, plugin) || MayBegin(first, origin.program)))
+    return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      Concat({"an event's type begins with its plugin's name, as \"", plugin, "/…\" or \"", plugin,
+              "-…/…\", with the name of its program, or with the last word of either, not with \"",
+              first, "\""}));
+}
+
 absl::Status CheckStruct(const Struct& object);
 
 // Whether there is JSON for it.
@@ -116,10 +143,11 @@ absl::Status GiveIdentity(logical::EventPluginInfo* mount, logical::EventReceive
 
 }  // namespace
 
-absl::Status AcceptEvent(logical::EventPluginInfo* mount, const Limits& limits,
-                         const SentEvent& sent) {
+absl::Status AcceptEvent(const EventOrigin& origin, const Limits& limits, const SentEvent& sent) {
+  logical::EventPluginInfo* const mount = origin.mount;
   logical::EventReceived& event = *sent.event;
   absl::Status status = CheckEventType(event.event_type());
+  if (status.ok()) status = CheckOwner(origin, event.event_type());
   if (!status.ok()) return status;
   if (SizeWithMount(*mount, sent.bytes) > limits.max_event_bytes) {
     return absl::ResourceExhaustedError(

@@ -28,13 +28,16 @@ logical::EventReceived MakeEvent() {
   return event;
 }
 
-absl::StatusOr<logical::EventReceived> Accept(const logical::EventReceived& sent) {
+absl::StatusOr<logical::EventReceived> Accept(const logical::EventReceived& sent,
+                                              const logical::EventPluginInfo& from = SecretMount(),
+                                              std::string_view program = "belfry-kv") {
   google::protobuf::Arena arena;
   auto* const mount = google::protobuf::Arena::CreateMessage<logical::EventPluginInfo>(&arena);
-  *mount = SecretMount();
+  *mount = from;
   auto* const event = google::protobuf::Arena::CreateMessage<logical::EventReceived>(&arena);
   *event = sent;
-  if (absl::Status status = AcceptEvent(mount, Limits(), {event, sent.ByteSizeLong()});
+  if (absl::Status status =
+          AcceptEvent({.mount = mount, .program = program}, Limits(), {event, sent.ByteSizeLong()});
       !status.ok()) {
     return status;
   }
@@ -106,6 +109,48 @@ TEST(AcceptEvent, MalformedTypesAreInvalid) {
     logical::EventReceived event = MakeEvent();
     event.set_event_type(type);
     EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kInvalidArgument) << type;
+  }
+}
+
+// What became of an event of this type from a plugin that is registered under `name`.
+absl::Status TypeFrom(const std::string& name, const std::string& type,
+                      std::string_view program = "") {
+  logical::EventPluginInfo mount = SecretMount();
+  mount.set_plugin(name);
+  logical::EventReceived event = MakeEvent();
+  event.set_event_type(type);
+  return Accept(event, mount, program).status();
+}
+
+TEST(AcceptEvent, ATypeBeginsWithThePluginsNameOrItsLastWord) {
+  const std::pair<const char*, const char*> allowed[] = {
+      {"kv", "kv"},         {"kv", "kv/write"},  {"kv", "kv-v1/write"},
+      {"kv", "kv-v2/d/w"},  {"my-kv", "kv/x"},   {"my-kv", "my-kv-v2/x"},
+      {"my-kv", "kv-v2/x"}, {"a_kv", "kv/x"},    {"vault-plugin-secrets-kv", "kv-v1/write"},
+      {"x.kv", "kv/x"},     {"links", "links/"}, {"sys-info", "sys-info/x"}};
+  for (const auto& [name, type] : allowed) {
+    EXPECT_EQ(TypeFrom(name, type), absl::OkStatus()) << name << " " << type;
+    EXPECT_EQ(TypeFrom("other", type, name), absl::OkStatus()) << name << " " << type;
+  }
+  const std::pair<const char*, const char*> refused[] = {
+      {"kv", "notes/write"}, {"kv", "k/x"},    {"kv", "kvx/x"},   {"kv", "KV/x"},
+      {"kv", "/kv/x"},       {"kv", "x-kv/x"}, {"kv", "kv.v2/x"}, {"my-kv", "my/x"},
+      {"my-kv", "-kv/x"},    {"my-kv", "-/x"}, {"gokv", "kv/x"},  {"kv-", "-/x"},
+      {"notes", "kv-v2/x"},  {"", "kv/x"},     {"", "-/x"},       {"", "/x"},
+      {"kv", "%6bv/x"},      {"kv", "./kv/x"}, {"kv", "../kv/x"}, {"kv-helper", "kv/x"}};
+  for (const auto& [name, type] : refused) {
+    for (const absl::Status& status : {TypeFrom(name, type), TypeFrom("other", type, name)})
+      EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << name << " " << type;
+  }
+}
+
+TEST(AcceptEvent, NoPluginSendsWhatIsTheHostsWhateverItsName) {
+  for (const char* name : {"kv", "sys", "Sys", "my-sys", "sys-info", "sys.kv", ""}) {
+    for (const char* type : {"sys", "sys/", "sys/plugin-crash", "SYS/plugin-crash", "sYs/x/y"}) {
+      const absl::Status status = TypeFrom(name, type);
+      EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << name << " " << type;
+      EXPECT_NE(std::string(status.message()).find("\"sys\""), std::string::npos) << status;
+    }
   }
 }
 

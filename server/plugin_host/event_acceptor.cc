@@ -12,11 +12,12 @@ void EventAcceptor::Accept(std::span<const SentEvent> events, google::protobuf::
                            google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const {
   auto* const mount = google::protobuf::Arena::CreateMessage<logical::EventPluginInfo>(arena);
   *mount = services_->plugin_info;
+  const EventOrigin origin{.mount = mount, .program = services_->program};
   std::vector<bus::Event> accepted;
   accepted.reserve(events.size());
   const absl::Time now = services_->clock->Now();
   for (std::size_t i = 0; i < events.size(); ++i) {
-    const absl::Status status = AcceptEvent(mount, services_->limits, events[i]);
+    const absl::Status status = AcceptEvent(origin, services_->limits, events[i]);
     if (status.ok()) {
       accepted.push_back({.message = events[i].event, .accepted = now});
     } else {

@@ -222,7 +222,7 @@ TEST_F(HostServicesTest, NothingOfABatchIsLeftInTheNext) {
 
 TEST_F(HostServicesTest, VaultsOwnWayToSendAnEventIsServedToo) {
   pb::SendEventRequest request;
-  request.set_event_type("kv-v2/data-write");
+  request.set_event_type("forger-v2/data-write");
   *request.mutable_event() = Event("x").event();
   pb::Empty reply;
   grpc::ClientContext context;

@@ -16,6 +16,7 @@ namespace belfry::plugin_host {
 // What one mount of one plugin process may use of the host. The pointers must outlive HostServices.
 struct MountServices {
   logical::EventPluginInfo plugin_info;
+  std::string program;                  // The name of the plugin's file.
   storage::Storage* storage = nullptr;  // Null while a plugin is registered: its calls fail.
   bus::Publisher* publisher = nullptr;
   const Clock* clock = nullptr;

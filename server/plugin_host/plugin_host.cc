@@ -134,7 +134,7 @@ class PluginHostImpl final : public PluginHost {
           host_->pool_.Acquire(program, reason);
       if (!process.ok()) return process.status();
       return PluginInstance::Start(*std::move(process), program, entry,
-                                   host_->ServicesOf(entry, view_));
+                                   host_->ServicesOf(entry, program, view_));
     }
 
    private:
@@ -153,7 +153,9 @@ class PluginHostImpl final : public PluginHost {
         {.on_first_answer = [] {}, .on_crash = [](const ExitStatus&) {}}, clock_->Now(), logger_);
     if (!process.ok()) return process.status();
     NoPublisher nobody;
-    MountServices services = ServicesOf({}, nullptr);
+    mounts::MountEntry nowhere;
+    nowhere.type = program.entry.name;
+    MountServices services = ServicesOf(nowhere, program, nullptr);
     services.publisher = &nobody;
     return PluginInstance::ProbeVersion(*std::move(process), program, std::move(services));
   }
@@ -178,12 +180,14 @@ class PluginHostImpl final : public PluginHost {
     publisher_->Publish({&event, 1});
   }
 
-  MountServices ServicesOf(const mounts::MountEntry& entry, storage::Storage* view) const {
+  MountServices ServicesOf(const mounts::MountEntry& entry, const PluginProgram& program,
+                           storage::Storage* view) const {
     const auto or_default = [](absl::Duration ttl, absl::Duration otherwise) {
       return ttl == absl::ZeroDuration() ? otherwise : ttl;
     };
     return {.plugin_info = PluginInfoOf(entry),
             .storage = view,
+            .program = program.entry.command,
             .publisher = publisher_,
             .clock = clock_,
             .metrics = metrics_,

@@ -169,8 +169,8 @@ def pair(module_servers):
     ours = module_servers()
     plugin = built_kv("v0.26.2")
     theirs = module_servers(plugin_dir=plugin)
-    digest = hashlib.sha256((plugin / "gokv").read_bytes()).hexdigest()
-    answer = theirs.request("PUT", "sys/plugins/catalog/secret/kv", {"command": "gokv", "sha256": digest})
+    digest = hashlib.sha256((plugin / "go-kv").read_bytes()).hexdigest()
+    answer = theirs.request("PUT", "sys/plugins/catalog/secret/kv", {"command": "go-kv", "sha256": digest})
     assert answer.status == 204, answer.text
     return Pair(ours, theirs)
 

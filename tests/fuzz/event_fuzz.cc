@@ -54,7 +54,8 @@ void ExamineIdentity(const logical::EventReceived& event) {
 }
 
 void ExamineLimits(const logical::EventReceived& event, const Limits& limits) {
-  BELFRY_CLAIM(!event.event_type().empty());
+  // The fuzzed mount's plugin is kv.
+  BELFRY_CLAIM(event.event_type().starts_with("kv"));
   BELFRY_CLAIM(event.event_type().size() <= kMaxEventTypeBytes);
   BELFRY_CLAIM(event.ByteSizeLong() <= limits.max_event_bytes);
 }
@@ -92,7 +93,9 @@ void belfry::fuzz::Examine(std::string_view input) {
   auto* const mount = Arena::CreateMessage<logical::EventPluginInfo>(&arena);
   *mount = plugin_host::Mount();
   for (const plugin_host::SentEvent& sent : batch->events) {
-    if (const absl::Status status = plugin_host::AcceptEvent(mount, limits, sent); !status.ok()) {
+    if (const absl::Status status =
+            plugin_host::AcceptEvent({.mount = mount, .program = ""}, limits, sent);
+        !status.ok()) {
       plugin_host::ExamineRefusal(status);
       continue;
     }

@@ -30,7 +30,7 @@ def host(start_server, go_plugins):
 
 
 def mount(host, path, version=None):
-    body = {"type": "gokv"} | ({"options": {"version": version}} if version else {})
+    body = {"type": "go-kv"} | ({"options": {"version": version}} if version else {})
     answer = host.request("POST", f"sys/mounts/{path}", body)
     assert answer.status == 204, answer.text
 
@@ -42,7 +42,7 @@ def ask(host, method, path, body=None, status=(200, 204)):
 
 
 def gokvs(host):
-    return [pid for pid, name in descendants(host.process.pid) if name == "gokv"]
+    return [pid for pid, name in descendants(host.process.pid) if name == "go-kv"]
 
 
 def test_B1_the_plugin_sees_the_environment_that_vault_gives(host):
@@ -98,7 +98,7 @@ def test_B4_version_1_writes_reads_lists_and_deletes(host):
     ask(host, "PUT", "go/app/db", {"user": "joe", "nested": {"a": [1, None, "ü"]}})
     answer = ask(host, "GET", "go/app/db")
     assert answer.data == {"user": "joe", "nested": {"a": [1, None, "ü"]}}
-    assert answer.json["mount_type"] == "gokv"
+    assert answer.json["mount_type"] == "go-kv"
     assert ask(host, "LIST", "go/").data == {"keys": ["app/"]}
     assert ask(host, "LIST", "go/app").data == {"keys": ["db"]}
     ask(host, "DELETE", "go/app/db")
@@ -179,7 +179,7 @@ CAUSES_V2 = [
 
 def plugin_info(host, path):
     entry = host.request("GET", f"sys/mounts/{path}").data
-    return {"mount_class": "secret", "mount_accessor": entry["accessor"], "mount_path": f"{path}/", "plugin": "gokv",
+    return {"mount_class": "secret", "mount_accessor": entry["accessor"], "mount_path": f"{path}/", "plugin": "go-kv",
             **({"version": entry["options"]["version"]} if entry["options"] else {})}
 
 
@@ -216,7 +216,7 @@ def test_B8_a_binary_frame_says_the_same(host, event_received):
         ask(host, "PUT", "go/data/foo", {"data": {"a": "b"}})
         event = event_received.FromString(subscriber.recv(timeout=PATIENCE))
     assert event.event_type == "kv-v2/data-write"
-    assert event.plugin_info.mount_path == "go/" and event.plugin_info.plugin == "gokv"
+    assert event.plugin_info.mount_path == "go/" and event.plugin_info.plugin == "go-kv"
     assert event.event.metadata["data_path"] == "go/data/foo"
 
 
@@ -275,7 +275,7 @@ def processes(host, plugin):
 
 def test_B2_a_program_with_another_sum_than_the_registered_one_is_never_started(start_server, go_plugins, tmp_path):
     program = tmp_path / "changed"
-    shutil.copy(go_plugins / "gokv", program)
+    shutil.copy(go_plugins / "go-kv", program)
     host = start_server(plugin_dir=tmp_path)
     refused = ask(host, "PUT", "sys/plugins/catalog/secret/theirs", {"command": "changed", "sha256": "0" * 64}, status=[400])
     assert "checksums did not match" in refused.text
@@ -332,7 +332,7 @@ def test_B7_two_mounts_share_one_process(host):
     for path, version in (("go-a", "1"), ("go-b", "2"), ("go-c", "2")):
         mount(host, path, version)
     (pid,) = gokvs(host)
-    (entry,) = processes(host, "gokv")
+    (entry,) = processes(host, "go-kv")
     assert [(p["pid"], p["mounts"]) for p in entry["running"]] == [(pid, ["go-a/", "go-b/", "go-c/"])]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         for request in [pool.submit(ask, host, "PUT", f"go-{m}/data/x{n}", {"data": {"of": m}}) for m in "bc" for n in range(20)]:
@@ -374,7 +374,7 @@ def test_B10_a_reload_gives_a_new_process_and_loses_nothing(host):
     ask(host, "PUT", "go/data/a", {"data": {"n": 1}})
     (before,) = gokvs(host)
     with host.subscribe("kv-v2*") as subscriber:
-        ask(host, "PUT", "sys/plugins/reload/backend", {"plugin": "gokv"})
+        ask(host, "PUT", "sys/plugins/reload/backend", {"plugin": "go-kv"})
         assert ask(host, "PUT", "go/data/a", {"data": {"n": 2}}).data["version"] == 2
         assert json.loads(subscriber.recv(timeout=PATIENCE))["data"]["event"]["metadata"]["current_version"] == "2"
     (after,) = gokvs(host)
@@ -411,18 +411,18 @@ def test_B13_the_trace_of_a_go_runtime_reaches_the_log_and_the_next_request_is_s
 
 def test_B16_a_mount_moves_from_one_release_to_the_next(start_server, tmp_path):
     for version in VERSIONS:
-        shutil.copy(built_kv(version) / "gokv", tmp_path / f"gokv-{version}")
+        shutil.copy(built_kv(version) / "go-kv", tmp_path / f"go-kv-{version}")
     host = start_server(plugin_dir=tmp_path)
     for version in VERSIONS:
         ask(host, "PUT", "sys/plugins/catalog/secret/theirs",
-            {"command": f"gokv-{version}", "sha256": sha256(tmp_path / f"gokv-{version}"), "version": version})
+            {"command": f"go-kv-{version}", "sha256": sha256(tmp_path / f"go-kv-{version}"), "version": version})
     old, new = VERSIONS
     ask(host, "POST", "sys/mounts/go", {"type": "theirs", "plugin_version": old, "options": {"version": "2"}})
     ask(host, "PUT", "go/data/a", {"data": {"n": 1}})
-    assert ask(host, "GET", "sys/mounts/go").data["running_sha256"] == sha256(tmp_path / f"gokv-{old}")
+    assert ask(host, "GET", "sys/mounts/go").data["running_sha256"] == sha256(tmp_path / f"go-kv-{old}")
     ask(host, "POST", "sys/mounts/go/tune", {"plugin_version": new})
     ask(host, "PUT", "sys/plugins/reload/backend", {"mounts": ["go/"]})
-    assert ask(host, "GET", "sys/mounts/go").data["running_sha256"] == sha256(tmp_path / f"gokv-{new}")
+    assert ask(host, "GET", "sys/mounts/go").data["running_sha256"] == sha256(tmp_path / f"go-kv-{new}")
     assert ask(host, "GET", "go/data/a").data["data"] == {"n": 1}
     with host.subscribe("kv-v2*") as subscriber:
         ask(host, "PUT", "go/data/a", {"data": {"n": 2}})

@@ -3,7 +3,9 @@
 #include <vector>
 
 #include "belfry/testing/fake_host.h"
+#include "server/base/event_rules.h"
 #include "server/base/mutex.h"
+#include "server/base/text.h"
 
 namespace belfry::testing {
 
@@ -16,8 +18,12 @@ class RecordedEvents {
     if (absl::Status status = internal::CompleteEvent(event, &fields); !status.ok()) return status;
     return Accept(SentEvent{event.type, {fields.begin(), fields.end()}});
   }
-  // Records it, or answers with the refusal that was asked for.
+  // Records it, or answers with the refusal that was asked for. PermissionDenied for the host's
+  // own types, as every host of ours answers.
   absl::Status Accept(SentEvent event) {
+    if (IsHostEventType(event.type)) {
+      return absl::PermissionDeniedError(ToAbsl(kHostEventTypeRefusal));
+    }
     MutexLock lock(&mutex_);
     if (!refusal_.ok()) return refusal_;
     events_.push_back(std::move(event));
