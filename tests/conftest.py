@@ -229,6 +229,17 @@ def eventually(condition, timeout=PATIENCE):
     return True
 
 
+def put_plugin(folder, program, name=None):
+    """A plugin of the build in a plugin directory. No symbolic link: those that leave the directory are refused."""
+    path = pathlib.Path(folder) / (name or program.removeprefix("belfry-"))
+    source = next(p for p in (BIN / "test-plugins" / program, BIN / "plugins" / program) if p.exists())
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copy(source, path)
+    return path
+
+
 @contextlib.contextmanager
 def servers_to_start():
     servers = []

@@ -1,18 +1,14 @@
 #include "server/plugin_host/catalog.h"
 
-#include <openssl/evp.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <memory>
 #include <system_error>
 #include <utility>
 
 #include "server/base/text.h"
+#include "server/plugin_host/program_file.h"
 
 namespace belfry::plugin_host {
 namespace {
@@ -22,6 +18,7 @@ using mounts::PluginType;
 
 constexpr std::string_view kPrefix = "belfry-";
 constexpr std::size_t kSha256Digits = 64;
+constexpr std::size_t kMaxVersionRestBytes = 128;
 
 std::string NameOf(const std::filesystem::path& file) {
   std::string name = file.filename().string();
@@ -29,9 +26,14 @@ std::string NameOf(const std::filesystem::path& file) {
   return name;
 }
 
-bool IsProgram(const std::filesystem::path& path) {
+// Whether a directory's listing has something that could be a program, a link to one included.
+bool LooksExecutable(const std::filesystem::directory_entry& file) {
+  constexpr auto kExecutable = std::filesystem::perms::owner_exec |
+                               std::filesystem::perms::group_exec |
+                               std::filesystem::perms::others_exec;
   std::error_code error;
-  return std::filesystem::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
+  return file.is_regular_file(error) &&
+         (file.status(error).permissions() & kExecutable) != std::filesystem::perms::none;
 }
 
 // A semantic version's order: its three numbers, and whether it is no pre-release.
@@ -57,7 +59,11 @@ std::optional<Version> ParseVersion(std::string_view text) {
     if (error != std::errc() || version.numbers[i] < 0) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   }
-  if (!text.empty() && ((text[0] != '-' && text[0] != '+') || text.size() == 1))
+  constexpr std::string_view kIdentifiers =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.-+";
+  if (!text.empty() && ((text[0] != '-' && text[0] != '+') || text.size() == 1 ||
+                        text.size() > kMaxVersionRestBytes ||
+                        text.find_first_not_of(kIdentifiers) != std::string_view::npos))
     return std::nullopt;
   version.release = !text.starts_with('-');
   version.rest = text;
@@ -108,13 +114,20 @@ absl::Status CheckFields(const PluginEntry& entry) {
 
 }  // namespace
 
-void Catalog::Scan() {
+std::vector<std::string> Catalog::Scan() {
+  std::vector<std::string> concerns;
   for (const std::string& directory : directories_) {
     std::error_code error;
     for (const auto& file : std::filesystem::directory_iterator(directory, error)) {
-      if (!IsProgram(file.path()) || Get(PluginType::kSecret, NameOf(file.path()), "")) continue;
-      absl::StatusOr<std::string> sha256 = Sha256OfFile(file.path().string());
+      if (!LooksExecutable(file) || Get(PluginType::kSecret, NameOf(file.path()), "")) continue;
+      absl::StatusOr<ProgramFile> program = OpenProgram(file.path().string());
+      if (!program.ok()) {
+        concerns.emplace_back(ToStd(program.status().message()));
+        continue;
+      }
+      absl::StatusOr<std::string> sha256 = Sha256Of(program->descriptor);
       if (!sha256.ok()) continue;
+      concerns.insert(concerns.end(), program->concerns.begin(), program->concerns.end());
       PluginEntry entry;
       entry.name = NameOf(file.path());
       entry.command = file.path().filename().string();
@@ -125,6 +138,9 @@ void Catalog::Scan() {
       entries_.insert_or_assign(key, std::move(entry));
     }
   }
+  std::sort(concerns.begin(), concerns.end());
+  concerns.erase(std::unique(concerns.begin(), concerns.end()), concerns.end());
+  return concerns;
 }
 
 absl::StatusOr<std::string> Catalog::Check(const PluginEntry& entry) const {
@@ -137,7 +153,10 @@ absl::StatusOr<std::string> Catalog::Check(const PluginEntry& entry) const {
     std::error_code error;
     const std::filesystem::path path =
         std::filesystem::absolute(std::filesystem::path(directory) / entry.command, error);
-    if (!error && IsProgram(path)) return path.string();
+    if (error) continue;
+    const absl::Status opened = OpenProgram(path.string()).status();
+    if (opened.ok()) return path.string();
+    if (!absl::IsNotFound(opened)) return opened;
   }
   return absl::InvalidArgumentError(
       Concat({"there is no executable file \"", entry.command, "\" in the plugin directory"}));
@@ -149,7 +168,9 @@ std::optional<PluginEntry> Catalog::TakeRebuilt(const PluginEntry& entry, const 
     MutexLock lock(&mutex_);
     if (!scanned_.contains(key)) return std::nullopt;
   }
-  absl::StatusOr<std::string> sha256 = Sha256OfFile(path);
+  const absl::StatusOr<ProgramFile> program = OpenProgram(path);
+  if (!program.ok()) return std::nullopt;
+  absl::StatusOr<std::string> sha256 = Sha256Of(program->descriptor);
   if (!sha256.ok() || *sha256 == entry.sha256) return std::nullopt;
   MutexLock lock(&mutex_);
   // Registered meanwhile: that holds.
@@ -207,29 +228,6 @@ std::vector<PluginEntry> Catalog::List() const {
   MutexLock lock(&mutex_);
   for (const auto& [key, entry] : entries_) list.push_back(entry);
   return list;
-}
-
-absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                        &EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-  std::string buffer(64 * 1024, '\0');
-  while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) ||
-         file.gcount() > 0) {
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(file.gcount()));
-  }
-  if (!file.eof()) return absl::UnavailableError(Concat({"cannot read ", path}));
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context.get(), digest, &size);
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string text;
-  for (unsigned int i = 0; i < size; ++i) {
-    text += kHex[digest[i] >> 4];
-    text += kHex[digest[i] & 0xf];
-  }
-  return text;
 }
 
 }  // namespace belfry::plugin_host

@@ -16,16 +16,17 @@
 
 namespace belfry::plugin_host {
 
-// What is registered, and the programs that it names: files directly in some folders. Thread-safe.
-// (plugin-protocol 6.1)
+// What is registered, and the programs that it names: files in some folders, and in none that a
+// link of theirs leads to. Thread-safe. (plugin-protocol 6.1)
 class Catalog {
  public:
   explicit Catalog(std::vector<std::string> directories) : directories_(std::move(directories)) {}
 
   // Registers every executable file of the folders, with its sha256 and without a version:
   // "belfry-kv" as the plugin `kv`, any other file as what it is called; the first folder wins.
-  // Folders and files that cannot be read are left out.
-  void Scan();
+  // Folders and files that cannot be read are left out. Returns what an operator should know: which
+  // programs were left out because a link leaves its folder, and which others may write.
+  std::vector<std::string> Scan();
 
   // The path of the program. InvalidArgument: a field of `entry` is wrong, or no folder has the
   // command. FailedPrecondition "could not set plugin, plugin directory is not configured".
@@ -54,8 +55,5 @@ class Catalog {
   std::map<Key, mounts::PluginEntry> entries_ ABSL_GUARDED_BY(mutex_);
   std::set<Key> scanned_ ABSL_GUARDED_BY(mutex_);
 };
-
-// The sha256 of a file in hex; Unavailable when it cannot be read.
-absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
 
 }  // namespace belfry::plugin_host

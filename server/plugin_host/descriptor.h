@@ -39,18 +39,22 @@ struct Pipe {
   Descriptor write_end;
 };
 
-// Both ends close on exec and lie above the numbers that a child gets, so that giving it one never
-// overwrites another. ResourceExhausted when there are no descriptors left.
-inline absl::StatusOr<Pipe> MakePipe() {
+// A copy that closes on exec and lies above the numbers that a child gets, so that giving it one
+// never overwrites another; one of -1 when there are no descriptors left.
+inline Descriptor AboveChildDescriptors(const Descriptor& original) {
   constexpr int kAboveChildDescriptors = 10;
+  return Descriptor(fcntl(original.get(), F_DUPFD_CLOEXEC, kAboveChildDescriptors));
+}
+
+// Both ends are as of AboveChildDescriptors. ResourceExhausted when there are no descriptors left.
+inline absl::StatusOr<Pipe> MakePipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     return absl::ResourceExhaustedError("no pipe could be made: too many open files");
   }
   const Descriptor low_read(ends[0]);
   const Descriptor low_write(ends[1]);
-  Pipe made{Descriptor(fcntl(ends[0], F_DUPFD_CLOEXEC, kAboveChildDescriptors)),
-            Descriptor(fcntl(ends[1], F_DUPFD_CLOEXEC, kAboveChildDescriptors))};
+  Pipe made{AboveChildDescriptors(low_read), AboveChildDescriptors(low_write)};
   if (made.read_end.get() < 0 || made.write_end.get() < 0) {
     return absl::ResourceExhaustedError("no pipe could be made: too many open files");
   }

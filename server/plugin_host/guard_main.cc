@@ -1,11 +1,13 @@
 // belfry-plugin-guard: sees to it that a host that dies leaves nothing behind.
 //
-//   belfry-plugin-guard run [-memory=BYTES] [-files=COUNT] PROGRAM [ARGUMENT...]
+//   belfry-plugin-guard run [-memory=BYTES] [-files=COUNT] [-program=LINK] PROGRAM [ARGUMENT...]
 //     limits itself, writes its process id to descriptor 3, closes it and becomes PROGRAM, which
-//     keeps that id and the limits;
+//     keeps that id and the limits. With LINK, a link to /proc/self/fd/4, it becomes the file that
+//     is open as descriptor 4, whatever lies at PROGRAM by now, and is still called PROGRAM;
 //   belfry-plugin-guard watch DIRECTORY
 //     reads process ids from standard input, whose other end only the host and starting plugins
-//     hold. When that end closes, the host is gone: kills what still runs and removes DIRECTORY.
+//     hold. When that end closes, the host is gone: kills what still runs, with its process group,
+//     and removes DIRECTORY.
 //
 // Why not a parent-death signal: it ends with the thread that started the plugin, and the kernel
 // drops it for programs with file capabilities, which plugins that lock memory have. Why a program:
@@ -37,6 +39,7 @@ extern "C" {
 namespace {
 
 constexpr int kRegistrationDescriptor = 3;
+constexpr int kProgramDescriptor = 4;
 constexpr int kCannotExecute = 126;
 constexpr int kUsage = 64;
 
@@ -53,11 +56,30 @@ bool LimitFrom(std::string_view argument, std::string_view name, int resource, b
   return true;
 }
 
+// Whether `argument` is "-program=LINK"; then that is what is executed.
+bool ProgramFrom(const char* argument, const char*& executed) {
+  constexpr std::string_view kName = "-program=";
+  if (!std::string_view(argument).starts_with(kName)) return false;
+  executed = argument + kName.size();
+  return true;
+}
+
+// A program needs the descriptor no more once it runs. A script does: its interpreter opens the
+// link in its turn, and would find nothing behind it.
+void CloseOnExecutionUnlessScript() {
+  char start[2] = {};
+  const bool script = pread(kProgramDescriptor, start, sizeof(start), 0) == sizeof(start) &&
+                      start[0] == '#' && start[1] == '!';
+  if (!script) fcntl(kProgramDescriptor, F_SETFD, FD_CLOEXEC);
+}
+
 int Run(char** program) {
   // Private memory that is really mapped for writing: what runtimes only reserve does not count.
   bool failed = false;
+  const char* executed = nullptr;
   while (*program != nullptr && (LimitFrom(*program, "-memory=", RLIMIT_DATA, failed) ||
-                                 LimitFrom(*program, "-files=", RLIMIT_NOFILE, failed))) {
+                                 LimitFrom(*program, "-files=", RLIMIT_NOFILE, failed) ||
+                                 ProgramFrom(*program, executed))) {
     if (failed) {
       std::fprintf(stderr, "cannot set the limit %s: %s\n", *program, std::strerror(errno));
       return kCannotExecute;
@@ -71,7 +93,8 @@ int Run(char** program) {
     return kCannotExecute;
   }
   close(kRegistrationDescriptor);
-  execv(program[0], program);
+  CloseOnExecutionUnlessScript();
+  execv(executed == nullptr ? program[0] : executed, program);
   std::fprintf(stderr, "cannot execute %s: %s\n", program[0], std::strerror(errno));
   return kCannotExecute;
 }
@@ -89,6 +112,8 @@ class Watch {
   }
   void KillAll() const {
     for (std::size_t i = 1; i < watched_.size(); ++i) {
+      // Its number is its group's, too, as long as it is there.
+      if (pidfd_send_signal(watched_[i].fd, 0, nullptr, 0) == 0) kill(-watched_pids_[i], SIGKILL);
       pidfd_send_signal(watched_[i].fd, SIGKILL, nullptr, 0);
     }
   }
@@ -100,7 +125,9 @@ class Watch {
     if (size < 0 && errno == EINTR) return true;
     if (size != sizeof(pid)) return false;
     const int descriptor = pidfd_open(pid, 0);
-    if (descriptor >= 0) watched_.push_back({descriptor, POLLIN, 0});
+    if (descriptor < 0) return true;
+    watched_.push_back({descriptor, POLLIN, 0});
+    watched_pids_.push_back(pid);
     return true;
   }
   void ForgetEnded() {
@@ -108,10 +135,12 @@ class Watch {
       if (watched_[i].revents == 0) continue;
       close(watched_[i].fd);
       watched_.erase(watched_.begin() + static_cast<std::ptrdiff_t>(i));
+      watched_pids_.erase(watched_pids_.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
 
   std::vector<pollfd> watched_ = {{STDIN_FILENO, POLLIN, 0}};
+  std::vector<pid_t> watched_pids_ = {0};  // One for each of them.
 };
 
 int WatchHost(const char* directory) {

@@ -60,7 +60,8 @@ class PluginHostImpl final : public PluginHost {
             },
             logger_),
         restarts_(NewThreadPool(kRestartThreads)) {
-    catalog_.Scan();
+    for (const std::string& concern : catalog_.Scan())
+      logger_.Warn("look at the plugin directory", {{"concern", concern}});
   }
 
   absl::StatusOr<std::unique_ptr<mounts::Engine>> Create(const mounts::MountEntry& entry,
@@ -186,8 +187,8 @@ class PluginHostImpl final : public PluginHost {
       return ttl == absl::ZeroDuration() ? otherwise : ttl;
     };
     return {.plugin_info = PluginInfoOf(entry),
-            .storage = view,
             .program = program.entry.command,
+            .storage = view,
             .publisher = publisher_,
             .clock = clock_,
             .metrics = metrics_,

@@ -18,7 +18,7 @@
 #include "sdk/wire/certificate.h"
 #include "sdk/wire/credentials.h"
 #include "server/base/testing.h"
-#include "server/plugin_host/catalog.h"
+#include "server/plugin_host/program_file.h"
 #include "server/plugin_host/testing.h"
 
 namespace belfry::plugin_host {
@@ -68,8 +68,8 @@ class PluginHostTest : public ::testing::Test {
     std::string pattern = (std::filesystem::temp_directory_path() / "phXXXXXX").string();
     folder_ = mkdtemp(pattern.data());
     std::filesystem::create_directory(folder_ + "/plugins");
-    std::filesystem::create_symlink(BELFRY_BIN "/plugins/belfry-notes",
-                                    folder_ + "/plugins/belfry-notes");
+    std::filesystem::copy_file(BELFRY_BIN "/plugins/belfry-notes",
+                               folder_ + "/plugins/belfry-notes");
   }
   void TearDown() override {
     host_.reset();
@@ -82,6 +82,9 @@ class PluginHostTest : public ::testing::Test {
     const std::string path = folder_ + "/plugins/" + name;
     std::ofstream(path) << "#!/bin/sh\n" << text << "\n";
     chmod(path.c_str(), 0700);
+  }
+  std::string Sha256(const std::string& name) const {
+    return *Sha256Of(OpenProgram(folder_ + "/plugins/" + name)->descriptor);
   }
   void StartHost(Limits limits = {}) {
     absl::StatusOr<std::unique_ptr<PluginHost>> host =
@@ -446,7 +449,7 @@ mounts::PluginEntry EntryFor(const std::string& name, const std::string& folder)
   mounts::PluginEntry entry;
   entry.name = name;
   entry.command = name;
-  entry.sha256 = *Sha256OfFile(folder + "/plugins/" + name);
+  entry.sha256 = *Sha256Of(OpenProgram(folder + "/plugins/" + name)->descriptor);
   return entry;
 }
 
@@ -467,7 +470,7 @@ TEST_F(PluginHostTest, AProgramThatWasOnlyFoundIsTakenAsItLiesThere) {
   ASSERT_TRUE(engine.ok()) << engine.status();
   for (const char* build : {"one", "two"}) {
     Script("odd", std::string("echo ") + build + " >&2; exec " BELFRY_BIN "/plugins/belfry-notes");
-    const std::string sha256 = *Sha256OfFile(folder_ + "/plugins/odd");
+    const std::string sha256 = Sha256("odd");
     ASSERT_TRUE((*engine)->Restart(Entry("odd", "n/")).ok());
     EXPECT_EQ((*engine)->RunningSha256(), sha256);
     EXPECT_EQ(host_->Get(mounts::PluginType::kSecret, "odd", "")->sha256, sha256);
@@ -475,7 +478,7 @@ TEST_F(PluginHostTest, AProgramThatWasOnlyFoundIsTakenAsItLiesThere) {
   Script("odd", "echo three >&2; exec " BELFRY_BIN "/plugins/belfry-notes");
   kill(Plugins()[0], SIGKILL);
   ASSERT_TRUE(Read(**engine).ok());
-  EXPECT_EQ((*engine)->RunningSha256(), *Sha256OfFile(folder_ + "/plugins/odd"));
+  EXPECT_EQ((*engine)->RunningSha256(), Sha256("odd"));
 }
 
 TEST_F(PluginHostTest, TheLastLinesOfAPluginThatFailsAreQuotedBoundedAndOnOneLine) {
@@ -509,7 +512,7 @@ TEST_F(PluginHostTest, ARegisteredPluginGetsItsArgumentsAndEnvironment) {
   mounts::PluginEntry entry;
   entry.name = "args";
   entry.command = "args";
-  entry.sha256 = *Sha256OfFile(folder_ + "/plugins/args");
+  entry.sha256 = Sha256("args");
   EXPECT_THAT(std::string(host_->Register(entry).message()), HasSubstr("exited with code 5"));
   entry.args = {"fast"};
   entry.env = {"COLOUR=blue", "VAULT_VERSION=0"};

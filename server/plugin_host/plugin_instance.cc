@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kMultiplexIdLength = 10;
 constexpr int kSecretsPlugin = 1;
+constexpr std::size_t kMaxVersionBytes = 160;
 
 absl::Status Failed(std::string_view call, const grpc::Status& status, std::string_view error) {
   if (status.ok() && error.empty()) return absl::OkStatus();
@@ -136,7 +137,7 @@ void PluginInstance::AskVersion() {
   if (logical::PluginVersion::NewStub(process_->channel())
           ->Version(&context, logical::Empty(), &reply)
           .ok())
-    version_ = reply.plugin_version();
+    version_ = OneLine(reply.plugin_version(), kMaxVersionBytes);
 }
 
 // A plugin that does not know the question has none; one that cannot answer is not mounted, because

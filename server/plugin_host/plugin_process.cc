@@ -15,6 +15,16 @@
 #include "server/base/text.h"
 #include "server/plugin_host/catalog.h"
 #include "server/plugin_host/operator_status.h"
+#include "server/plugin_host/program_file.h"
+
+// Whether this is built with AddressSanitizer or ThreadSanitizer, as g++ and clang say it.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BELFRY_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define BELFRY_SANITIZED
+#endif
+#endif
 
 namespace belfry::plugin_host {
 namespace {
@@ -25,8 +35,31 @@ constexpr auto kProbeTimeout = std::chrono::seconds(2);
 constexpr absl::Duration kTimeToEnd = absl::Seconds(2);
 constexpr std::size_t kMaxSentenceBytes = 600;
 
-// The host's own environment, with what the catalog adds and these variables in place of its own.
-// (plugin-protocol 1.1)
+// Of the host's own environment: what a program needs to find its files, its words and its time.
+// Tokens, addresses and keys of the host and its operator are none of a plugin's business; what one
+// needs beyond this, its catalog entry names.
+constexpr std::string_view kInherited[] = {
+    "PATH",
+    "HOME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+#ifdef BELFRY_SANITIZED
+    // How sanitizers report, in builds that have them: without it a report of a plugin is lost.
+    "ASAN_OPTIONS",
+    "LSAN_OPTIONS",
+    "TSAN_OPTIONS",
+    "UBSAN_OPTIONS",
+#endif
+};
+
+bool IsInherited(std::string_view entry) {
+  const std::string_view name = entry.substr(0, entry.find('='));
+  return std::find(std::begin(kInherited), std::end(kInherited), name) != std::end(kInherited);
+}
+
+// A little of the host's environment, what the catalog adds, and these variables in place of all
+// others. (plugin-protocol 1.1)
 std::vector<std::string> Environment(const PluginProgram& program, const std::string& socket_folder,
                                      const std::string& certificate_pem) {
   const std::vector<std::pair<std::string, std::string>> ours = {
@@ -41,6 +74,7 @@ std::vector<std::string> Environment(const PluginProgram& program, const std::st
       {"VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"},
   };
   std::vector<std::string> environment = OwnEnvironment();
+  std::erase_if(environment, [](const std::string& entry) { return !IsInherited(entry); });
   const auto set = [&environment](const std::string& name, const std::string& value) {
     const std::string start = name + "=";
     std::erase_if(environment,
@@ -149,24 +183,35 @@ mounts::PluginProcesses::Process PluginProcess::Description() const {
           .mounts = std::vector<std::string>(mounts_.begin(), mounts_.end())};
 }
 
-// Checks the program, too: whoever can replace it must not be able to act as the plugin.
-absl::StatusOr<std::vector<std::string>> PluginProcess::CommandLine(
-    const PluginProgram& program, const SocketDirectory& sockets) {
-  absl::StatusOr<std::string> sha256 = Sha256OfFile(program.path);
+// What is checked here is what will run: whoever can replace the program must not be able to act as
+// the plugin.
+absl::Status PluginProcess::CheckSum(const PluginProgram& program, const Descriptor& file) {
+  absl::StatusOr<std::string> sha256 = Sha256Of(file);
   if (!sha256.ok()) return sha256.status();
   sha256_ = *std::move(sha256);
-  if (sha256_ != program.entry.sha256) {
-    return absl::UnavailableError(Concat({"checksums did not match: the catalog has the sha256 ",
-                                          program.entry.sha256, ", but the program's is ", sha256_,
-                                          "; if it was replaced on purpose, register it "
-                                          "again"}));
-  }
+  if (sha256_ == program.entry.sha256) return absl::OkStatus();
+  return absl::UnavailableError(Concat({"checksums did not match: the catalog has the sha256 ",
+                                        program.entry.sha256, ", but the program's is ", sha256_,
+                                        "; if it was replaced on purpose, register it again"}));
+}
+
+// The guard executes the open file by the name of a link to it, so that the process is called what
+// the program is called.
+absl::StatusOr<std::vector<std::string>> PluginProcess::CommandLine(
+    const PluginProgram& program, const SocketDirectory& sockets) const {
+  const std::string link =
+      Concat({folder_, "/program/", std::filesystem::path(program.path).filename().string()});
+  std::error_code error;
+  std::filesystem::create_directory(folder_ + "/program", error);
+  std::filesystem::create_symlink("/proc/self/fd/4", link, error);
+  if (error) return absl::UnavailableError(Concat({"cannot make ", link, ": ", error.message()}));
   std::vector<std::string> arguments = {sockets.guard_program(), "run"};
   if (limits_.max_plugin_memory_bytes > 0)
     arguments.push_back("-memory=" + std::to_string(limits_.max_plugin_memory_bytes));
   if (limits_.max_plugin_open_files > 0)
     arguments.push_back("-files=" + std::to_string(limits_.max_plugin_open_files));
   arguments.push_back(program.path);
+  arguments.push_back("-program=" + link);
   arguments.insert(arguments.end(), program.entry.args.begin(), program.entry.args.end());
   return arguments;
 }
@@ -176,11 +221,21 @@ absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory
   if (!certificate.ok()) return certificate.status();
   trust_.own = *std::move(certificate);
   absl::StatusOr<std::vector<std::string>> arguments = CommandLine(program, *sockets);
+  const absl::StatusOr<ProgramFile> file = OpenProgram(program.path);
+  if (!file.ok()) return file.status();
+  for (const std::string& concern : file->concerns)
+    logger_.Warn("others may replace the plugin's program", {{"concern", concern}});
+  // Until the program runs: from then on the kernel refuses to have it written to.
+  const absl::StatusOr<WriteBar> unchanged = WriteBar::On(file->descriptor);
+  if (!unchanged.ok()) return unchanged.status();
+  if (absl::Status status = CheckSum(program, file->descriptor); !status.ok()) return status;
   if (!arguments.ok()) return arguments.status();
   absl::StatusOr<std::unique_ptr<Process>> process =
       Process::Start({.arguments = *std::move(arguments),
                       .environment = Environment(program, folder_, trust_.own.certificate_pem),
-                      .descriptor_3 = sockets->guard_descriptor()},
+                      .descriptor_3 = sockets->guard_descriptor(),
+                      .descriptor_4 = file->descriptor.get(),
+                      .session = SpawnOptions::Session::kOwnGroup},
                      &reader_);
   if (!process.ok()) return process.status();
   process_ = *std::move(process);

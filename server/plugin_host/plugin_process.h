@@ -22,6 +22,7 @@
 #include "server/base/mutex.h"
 #include "server/mounts/plugin_catalog.h"
 #include "server/plugin_host/broker_stream.h"
+#include "server/plugin_host/descriptor.h"
 #include "server/plugin_host/handshake_reader.h"
 #include "server/plugin_host/plugin_program.h"
 #include "server/plugin_host/process.h"
@@ -84,8 +85,9 @@ class PluginProcess {
  private:
   PluginProcess(std::string folder, const Limits& limits, Observer observer, absl::Time now,
                 const Logger& logger);
+  absl::Status CheckSum(const PluginProgram& program, const Descriptor& file);
   absl::StatusOr<std::vector<std::string>> CommandLine(const PluginProgram& program,
-                                                       const SocketDirectory& sockets);
+                                                       const SocketDirectory& sockets) const;
   absl::Status Launch(const PluginProgram& program, SocketDirectory* sockets);
   absl::Status Connect(const wire::Handshake& handshake);
   void AskMultiplexing();

@@ -73,13 +73,15 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(SpawnOptions options,
   NeverBlock(output->read_end);
   NeverBlock(error_output->read_end);
   // The constructor is private.
-  return std::unique_ptr<Process>(new Process(*pid, std::move(handle), std::move(output->read_end),
+  return std::unique_ptr<Process>(new Process(*pid, options.session, std::move(handle),
+                                              std::move(output->read_end),
                                               std::move(error_output->read_end), observer));
 }
 
-Process::Process(pid_t pid, Descriptor handle, Descriptor output, Descriptor error_output,
-                 ProcessObserver* observer)
+Process::Process(pid_t pid, SpawnOptions::Session session, Descriptor handle, Descriptor output,
+                 Descriptor error_output, ProcessObserver* observer)
     : pid_(pid),
+      killed_(session == SpawnOptions::Session::kShared ? pid : -pid),
       handle_(std::move(handle)),
       output_(std::move(output)),
       error_output_(std::move(error_output)),
@@ -100,7 +102,7 @@ bool Process::running() const {
 void Process::Kill() {
   // Under the lock, because the number may belong to another process once this one is reaped.
   MutexLock lock(&mutex_);
-  if (running_) kill(pid_, SIGKILL);
+  if (running_) kill(killed_, SIGKILL);
 }
 
 bool Process::WaitForExit(absl::Duration limit) {
@@ -135,6 +137,8 @@ void Process::Watch() {
 
 ExitStatus Process::Reap() {
   MutexLock lock(&mutex_);
+  // What it has left behind, while the number cannot belong to another group yet.
+  if (killed_ < 0) kill(killed_, SIGKILL);
   int status = 0;
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }

@@ -41,6 +41,8 @@ class ProcessObserver {
 // waits for its end.
 //
 // Its end is seen when the process itself is gone, even while a child of it keeps the pipes open.
+// With a process group of its own (SpawnOptions), what is left of the group is killed then; a child
+// that has left the group lives on.
 class Process {
  public:
   // Standard output and error of `options` are overwritten. `observer` outlives the process. Codes
@@ -53,18 +55,19 @@ class Process {
 
   pid_t pid() const { return pid_; }
   bool running() const;
-  // SIGKILL; does not wait. Nothing when it has ended already.
+  // SIGKILL, for its group where it has one; does not wait. Nothing when it has ended already.
   void Kill();
   // False when it still runs after `limit`.
   bool WaitForExit(absl::Duration limit);
 
  private:
-  Process(pid_t pid, Descriptor handle, Descriptor output, Descriptor error_output,
-          ProcessObserver* observer);
+  Process(pid_t pid, SpawnOptions::Session session, Descriptor handle, Descriptor output,
+          Descriptor error_output, ProcessObserver* observer);
   void Watch();
   ExitStatus Reap();
 
   const pid_t pid_;
+  const pid_t killed_;  // As kill(2) takes it.
   Descriptor handle_;
   Descriptor output_;
   Descriptor error_output_;

@@ -30,7 +30,9 @@ class FileActions {
     Give(options.standard_output, STDOUT_FILENO, O_WRONLY);
     if (options.standard_error >= 0) Give(options.standard_error, STDERR_FILENO, O_WRONLY);
     int first_closed = 3;
-    if (options.descriptor_3 >= 0) Give(options.descriptor_3, first_closed++, O_WRONLY);
+    for (const int given : {options.descriptor_3, options.descriptor_4}) {
+      if (given >= 0) Give(given, first_closed++, O_WRONLY);
+    }
     posix_spawn_file_actions_addclosefrom_np(&actions_, first_closed);
   }
   ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
@@ -59,9 +61,11 @@ class Attributes {
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setpgroup(&attributes_, 0);
     posix_spawnattr_setsigdefault(&attributes_, &all);
     int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     if (session == SpawnOptions::Session::kOwn) flags |= POSIX_SPAWN_SETSID;
+    if (session == SpawnOptions::Session::kOwnGroup) flags |= POSIX_SPAWN_SETPGROUP;
     posix_spawnattr_setflags(&attributes_, static_cast<short>(flags));
   }
   ~Attributes() { posix_spawnattr_destroy(&attributes_); }

@@ -18,7 +18,9 @@ struct SpawnOptions {
   int standard_output = -1;
   int standard_error = -1;  // -1: the host's own
   int descriptor_3 = -1;    // -1: closed
-  enum class Session { kShared, kOwn } session = Session::kShared;
+  int descriptor_4 = -1;    // -1: closed; needs a third.
+  // kOwnGroup: it leads a process group of its own, which its children join unless they leave it.
+  enum class Session { kShared, kOwnGroup, kOwn } session = Session::kShared;
 };
 
 // Starts it; the caller reaps it. Unavailable "cannot execute <path>: <reason>". Thread-safe.

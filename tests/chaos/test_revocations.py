@@ -19,7 +19,7 @@ import statistics
 import threading
 import time
 
-from conftest import BIN, PATIENCE, RawSubscriber, eventually, number_of
+from conftest import PATIENCE, RawSubscriber, eventually, number_of, put_plugin
 
 CHANGES = int(os.environ.get("BELFRY_CHAOS_CHANGES", "40"))
 SEED = int(os.environ.get("BELFRY_CHAOS_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -236,7 +236,7 @@ def change(slot, what):
 def test_nothing_forbidden_is_received_after_the_response_that_forbids_it(start_server, tmp_path):
     print(f"\nBELFRY_CHAOS_SEED={SEED}")
     chance = random.Random(SEED)
-    (tmp_path / "emitter").symlink_to(BIN / "test-plugins" / "belfry-emitter")
+    put_plugin(tmp_path, "belfry-emitter")
     server = start_server(plugin_dir=tmp_path)
     assert server.request("POST", "sys/mounts/emitter", {"type": "emitter"}).status == 204
     slots = [Slot(server, f"subscriber-{n}") for n in range(SUBSCRIBERS)]

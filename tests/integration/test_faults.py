@@ -10,7 +10,7 @@ import threading
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from conftest import BIN, PATIENCE, alive, eventually
+from conftest import BIN, PATIENCE, alive, eventually, put_plugin
 
 
 def test_a_killed_plugin_is_back_for_the_next_request(server):
@@ -119,7 +119,7 @@ def test_a_plugin_may_flood_its_output(start_server, tmp_path):
 
 
 def test_a_forged_mount_is_refused_and_never_delivered(start_server, tmp_path):
-    (tmp_path / "forger").symlink_to(BIN / "test-plugins" / "belfry-forger")
+    put_plugin(tmp_path, "belfry-forger")
     server = start_server(plugin_dir=tmp_path)
     assert server.request("POST", "sys/mounts/honest", {"type": "forger"}).status == 204
     with server.subscribe("*") as subscriber:

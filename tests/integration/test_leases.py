@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from conftest import BIN, PATIENCE
+from conftest import PATIENCE, put_plugin
 
 
 @pytest.fixture
 def lender(start_server, tmp_path):
-    (tmp_path / "lender").symlink_to(BIN / "test-plugins" / "belfry-lender")
+    put_plugin(tmp_path, "belfry-lender")
     server = start_server(plugin_dir=tmp_path)
     assert server.request("POST", "sys/mounts/db", {"type": "lender", "config": {"max_lease_ttl": "2h"}}).status == 204
     return server

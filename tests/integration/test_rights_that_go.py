@@ -7,7 +7,7 @@ import struct
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from conftest import BIN, PATIENCE, RawSubscriber, eventually, number_of
+from conftest import PATIENCE, RawSubscriber, eventually, number_of, put_plugin
 
 SUBSCRIBER = """
     path "sys/events/subscribe/*" { capabilities = ["read"] }
@@ -187,7 +187,7 @@ def numbers_until(subscriber, last):
 
 @pytest.fixture
 def emitting(start_server, tmp_path):
-    (tmp_path / "emitter").symlink_to(BIN / "test-plugins" / "belfry-emitter")
+    put_plugin(tmp_path, "belfry-emitter")
     server = start_server(plugin_dir=tmp_path)
     write_policy(server, SUBSCRIBER)
     assert server.request("POST", "sys/mounts/emitter", {"type": "emitter"}).status == 204

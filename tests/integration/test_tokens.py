@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from conftest import BIN, eventually
+from conftest import eventually, put_plugin
 
 INVALID = {"errors": ["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}
 DENIED = {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
@@ -122,7 +122,7 @@ def test_a_cubbyhole_goes_with_its_token(server):
 
 @pytest.fixture
 def lender(start_server, tmp_path):
-    (tmp_path / "lender").symlink_to(BIN / "test-plugins" / "belfry-lender")
+    put_plugin(tmp_path, "belfry-lender")
     server = start_server(plugin_dir=tmp_path)
     assert server.request("POST", "sys/mounts/db", {"type": "lender"}).status == 204
     write_policy(server, "borrower", 'path "db/creds/*" { capabilities = ["read"] }')
