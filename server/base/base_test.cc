@@ -4,14 +4,17 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <iterator>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "server/base/clock.h"
 #include "server/base/duration.h"
+#include "server/base/escaping.h"
 #include "server/base/executor.h"
 #include "server/base/gate.h"
 #include "server/base/glob.h"
@@ -301,8 +304,85 @@ TEST(StderrLogSink, WhatOthersWroteCannotForgeALineOrAField) {
   const std::string line = Stderr(LogLevel::kInfo, [](const Logger& log) {
     log.Error("bad\nplugin", {{"said", "x\n2026 [INFO] core: ok level=1"}, {"empty", ""}});
   });
-  EXPECT_EQ(line.substr(23),
-            "Z [ERROR] core: bad plugin: said=\"x\\n2026 [INFO] core: ok level=1\" empty=\"\"\n");
+  EXPECT_EQ(
+      line.substr(23),
+      "Z [ERROR] core: \"bad\\nplugin\": said=\"x\\n2026 [INFO] core: ok level=1\" empty=\"\"\n");
+}
+
+// Takes the text of a message, key or value off the front of a line: what was Quoted, or what is
+// there up to `end`.
+std::string TakeText(std::string_view& rest, std::string_view end) {
+  if (!rest.starts_with('"')) {
+    const std::string bare(rest.substr(0, rest.find(end)));
+    rest.remove_prefix(bare.size());
+    return bare;
+  }
+  std::size_t at = 1;
+  while (rest[at] != '"') at += rest[at] == '\\' ? 2 : 1;
+  const std::string quoted(rest.substr(0, at + 1));
+  rest.remove_prefix(at + 1);
+  return quoted;
+}
+
+// As it is written: text that is bare stands for itself.
+std::string Written(std::string_view text, bool bare) {
+  return bare ? std::string(text) : Quoted(text);
+}
+
+TEST(StderrLogSink, WhateverIsWrittenALineHasTheFieldsOfItsCallAndNoOthers) {
+  const std::string_view pieces[] = {
+      "a",       "=",          " ",        ": ",           "\"",
+      "\\",      "\n",         "\r",       "\x1b[2J",      "\x7f",
+      "\xff",    "level=info", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xae",
+      "\xc3\xbc"};
+  std::minstd_rand random(7);
+  const auto text = [&] {
+    std::string made;
+    for (std::size_t n = random() % 5; n > 0; --n) made += pieces[random() % std::size(pieces)];
+    return made;
+  };
+  for (int i = 0; i < 500; ++i) {
+    const std::string message = text();
+    const std::string keys[] = {text(), text()};
+    const std::string values[] = {text(), text()};
+    std::string line = Stderr(LogLevel::kInfo, [&](const Logger& log) {
+      log.Info(message, {{keys[0], values[0]}, {keys[1], values[1]}});
+    });
+    ASSERT_EQ(line.back(), '\n');
+    line.pop_back();
+    ASSERT_TRUE(IsPlainText(line)) << Quoted(line);
+    std::string_view rest = std::string_view(line).substr(39);  // Time, level and "core: ".
+    // The last ": " before the first '=' that is not quoted ends the message.
+    if (!rest.starts_with('"')) {
+      const std::size_t fields = rest.find_first_of("=\"");
+      rest.remove_prefix(rest.rfind(": ", fields));
+    } else {
+      EXPECT_EQ(TakeText(rest, ""), Quoted(message));
+    }
+    ASSERT_TRUE(rest.starts_with(": ")) << line;
+    rest.remove_prefix(1);
+    for (int field = 0; field < 2; ++field) {
+      ASSERT_TRUE(rest.starts_with(' ')) << line;
+      rest.remove_prefix(1);
+      const std::string key = TakeText(rest, "=");
+      EXPECT_EQ(key, Written(keys[field], key == keys[field])) << line;
+      ASSERT_TRUE(rest.starts_with('=')) << line;
+      rest.remove_prefix(1);
+      const std::string value = TakeText(rest, " ");
+      EXPECT_EQ(value, Written(values[field], value == values[field])) << line;
+    }
+    EXPECT_EQ(rest, "") << line;
+  }
+}
+
+TEST(Quoted, EscapesWhatDoesNotShowAsItself) {
+  EXPECT_EQ(Quoted("a \"b\" \\ \n\r\t"), R"("a \"b\" \\ \n\r\t")");
+  EXPECT_EQ(Quoted(std::string_view("\0\x1b\x7f\xff", 4)), R"("\x00\x1b\x7f\xff")");
+  EXPECT_EQ(Quoted("\xc2\x85\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xae\xe2\x81\xa6"),
+            R"("\u0085\u2028\u2029\u202e\u2066")");
+  EXPECT_EQ(Quoted("\xf3\xa0\x80\x81"), R"("\U000e0001")");
+  EXPECT_EQ(Quoted("gr\xc3\xbc\xc3\x9f \xe6\xbc\xa2 \xf0\x9f\x98\x80"),
+            "\"gr\xc3\xbc\xc3\x9f \xe6\xbc\xa2 \xf0\x9f\x98\x80\"");
 }
 
 TEST(Metrics, TheSameNameAndLabelsAreTheSameCounter) {

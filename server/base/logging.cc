@@ -4,9 +4,10 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <algorithm>
 #include <utility>
 
-#include "absl/strings/escaping.h"
+#include "server/base/escaping.h"
 #include "server/base/text.h"
 
 namespace belfry {
@@ -45,29 +46,29 @@ std::string_view LevelTag(LogLevel level) {
   return "[ERROR] ";
 }
 
-bool NeedsQuotes(std::string_view value) {
-  if (value.empty()) return true;
-  for (const char c : value) {
-    if (c == ' ' || c == '"' || c == '=' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      return true;
-    }
-  }
-  return false;
+bool IsKeyCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-' || c == '.' || c == '@' || c == '/';
 }
 
-// What others wrote stays on one line and cannot pass for another field.
-void AppendValue(std::string& line, std::string_view value) {
-  if (NeedsQuotes(value)) {
-    line += Concat({"\"", absl::Utf8SafeCEscape(ToAbsl(value)), "\""});
-  } else {
-    line += value;
-  }
+// What others wrote stays on one line and cannot pass for another field: where a field begins can
+// be told without knowing what it is about.
+
+std::string KeyText(std::string_view key) {
+  const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), IsKeyCharacter);
+  return bare ? std::string(key) : Quoted(key);
 }
 
-void AppendMessage(std::string& line, std::string_view message) {
-  for (const char c : message) {
-    line += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
+std::string ValueText(std::string_view value) {
+  const bool bare =
+      !value.empty() && value.find_first_of(" \"=") == std::string_view::npos && IsPlainText(value);
+  return bare ? std::string(value) : Quoted(value);
+}
+
+// A bare message has neither '=' nor '"': the first of them belongs to the first field.
+std::string MessageText(std::string_view message) {
+  const bool bare = message.find_first_of("=\"") == std::string_view::npos && IsPlainText(message);
+  return bare ? std::string(message) : Quoted(message);
 }
 
 class StderrLogSink final : public LogSink {
@@ -83,16 +84,11 @@ class StderrLogSink final : public LogSink {
              std::span<const LogField> fields) override {
     if (!logger_.should_log(SpdlogLevel(level))) return;
     std::string line(LevelTag(level));
-    if (!logger.empty()) line += Concat({logger, ": "});
-    AppendMessage(line, message);
+    if (!logger.empty()) line += Concat({KeyText(logger), ": "});
+    line += MessageText(message);
     if (!fields.empty()) line += ':';
-    for (const LogField& field : fields) {
-      // Keys may come from a plugin's own records, and must not forge a line either.
-      line += ' ';
-      AppendMessage(line, field.key);
-      line += '=';
-      AppendValue(line, field.value);
-    }
+    for (const LogField& field : fields)
+      line += Concat({" ", KeyText(field.key), "=", ValueText(field.value)});
     logger_.log(SpdlogLevel(level), spdlog::string_view_t(line.data(), line.size()));
   }
 

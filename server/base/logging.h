@@ -24,7 +24,9 @@ class LogSink {
                      std::span<const LogField> fields) = 0;
 };
 
-// Lines on standard error, "<time> [LEVEL]  logger: message: key=value", none below `minimum`.
+// Lines on standard error, "<time> [LEVEL]  logger: message: key=value", none below `minimum`. A
+// message, key or value that could be taken for something else, or has characters that do not show
+// as themselves, is Quoted (escaping.h): one call is one line with the fields of that call.
 std::shared_ptr<LogSink> NewStderrLogSink(LogLevel minimum);
 
 // A name and a place to write to; cheap to copy, thread-safe. One made without a sink discards

@@ -9,11 +9,11 @@
 namespace belfry::plugin_host {
 
 HandshakeReader::HandshakeReader(const Logger& logger, std::size_t max_line_bytes,
-                                 std::function<void(const ExitStatus&)> on_exit)
+                                 LogBudget* budget, std::function<void(const ExitStatus&)> on_exit)
     : max_line_bytes_(max_line_bytes),
       on_exit_(std::move(on_exit)),
-      output_log_(logger, max_line_bytes),
-      error_log_(logger, max_line_bytes,
+      output_log_(logger, max_line_bytes, budget),
+      error_log_(logger, max_line_bytes, budget,
                  [this](const PluginLogRecord& record) { last_errors_.Add(record); }) {}
 
 std::string HandshakeReader::LastErrorsAtEnd(absl::Duration limit) {

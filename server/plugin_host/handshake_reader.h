@@ -20,8 +20,9 @@ namespace belfry::plugin_host {
 // handshake, everything else into the log. Thread-safe.
 class HandshakeReader final : public ProcessObserver {
  public:
-  // `on_exit` runs once, on the process's thread.
-  HandshakeReader(const Logger& logger, std::size_t max_line_bytes,
+  // `budget`, of all that the plugin writes, must outlive it. `on_exit` runs once, on the process's
+  // thread.
+  HandshakeReader(const Logger& logger, std::size_t max_line_bytes, LogBudget* budget,
                   std::function<void(const ExitStatus&)> on_exit);
 
   // The first line. Unavailable, with what the plugin did instead, when it ended or stayed silent

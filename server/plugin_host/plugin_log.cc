@@ -1,6 +1,5 @@
 #include "server/plugin_host/plugin_log.h"
 
-#include <algorithm>
 #include <array>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -9,7 +8,9 @@
 #include <optional>
 
 #include "absl/strings/ascii.h"
+#include "server/base/escaping.h"
 #include "server/base/text.h"
+#include "server/base/utf8.h"
 
 namespace belfry::plugin_host {
 namespace {
@@ -116,21 +117,71 @@ void LineSplitter::Finish() {
   kept_.clear();
 }
 
+std::size_t LineSplitter::Forget() {
+  const std::size_t bytes = kept_.size();
+  kept_.clear();
+  return bytes;
+}
+
 std::string OneLine(std::string_view text, std::size_t max_bytes) {
-  std::string line(text.substr(0, max_bytes));
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  std::string line;
+  for (std::string_view rest = text.substr(0, max_bytes); !rest.empty();) {
+    const Utf8Character next = FirstCharacter(rest);
+    line += next.valid && IsPlainCharacter(next.code) ? rest.substr(0, next.size) : " ";
+    rest.remove_prefix(next.size);
+  }
   if (text.size() > max_bytes) line += " …";
   return line;
 }
 
-PluginLog::PluginLog(Logger logger, std::size_t max_line_bytes,
+PluginLog::PluginLog(const Logger& logger, std::size_t max_line_bytes, LogBudget* budget,
                      std::function<void(const PluginLogRecord&)> on_record)
-    : logger_(std::move(logger)),
+    : host_logger_(logger),
+      logger_(logger.Named("output")),
       on_record_(std::move(on_record)),
+      budget_(budget),
       lines_(max_line_bytes, [this](std::string_view line) { Log(line); }) {}
 
+void PluginLog::Append(std::string_view bytes) {
+  // A flood is counted, and not even looked at.
+  if (budget_->Drop(bytes.size(), std::chrono::steady_clock::now())) {
+    budget_->AddDropped(lines_.Forget());
+    in_dropped_line_ = true;
+    return;
+  }
+  if (in_dropped_line_) bytes = AfterDroppedLine(bytes);
+  lines_.Add(bytes);
+}
+
+std::string_view PluginLog::AfterDroppedLine(std::string_view bytes) {
+  const std::size_t end = bytes.find('\n');
+  in_dropped_line_ = end == std::string_view::npos;
+  const std::size_t dropped = in_dropped_line_ ? bytes.size() : end + 1;
+  budget_->AddDropped(dropped);
+  return bytes.substr(dropped);
+}
+
+void PluginLog::Finish() {
+  lines_.Finish();
+  TellOfDropped();
+}
+
+void PluginLog::TellOfDropped() {
+  const std::size_t dropped = budget_->TakeDropped();
+  if (dropped == 0) return;
+  host_logger_.Warn("dropped what the plugin wrote beyond its share of the log",
+                    {{"bytes", std::to_string(dropped)}});
+}
+
 void PluginLog::Log(std::string_view line) {
+  if (!budget_->Take(line.size(), std::chrono::steady_clock::now())) {
+    if (budget_->HasBegunToDrop()) {
+      host_logger_.Warn("the plugin writes more than its share of the log; the rest is dropped",
+                        {{"bytes_per_second", std::to_string(budget_->bytes_per_second())}});
+    }
+    return;
+  }
+  TellOfDropped();
   const PluginLogRecord record = parser_.Parse(line);
   if (on_record_) on_record_(record);
   std::vector<LogField> fields;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/base/logging.h"
+#include "server/plugin_host/log_budget.h"
 
 namespace belfry::plugin_host {
 
@@ -40,6 +41,8 @@ class LineSplitter {
   void Add(std::string_view bytes);
   // The last line, when it has no end.
   void Finish();
+  // Forgets what has come of the last line; returns its bytes.
+  std::size_t Forget();
 
  private:
   const std::size_t max_line_bytes_;
@@ -47,30 +50,40 @@ class LineSplitter {
   std::string kept_;
 };
 
-// A plugin's standard error, as it comes in, into our log. Not thread-safe.
+// A plugin's standard error, as it comes in, into our log: under the logger's name and ".output",
+// so that nothing in it can pass for a line that the host writes about the plugin under that name.
+// What is beyond the budget is dropped, and told of by the host. Not thread-safe.
 class PluginLog {
  public:
-  // `on_record`, if there is one, sees each line before it is logged.
-  PluginLog(Logger logger, std::size_t max_line_bytes,
+  // `budget`, of all that the plugin writes, must outlive it. `on_record`, if there is one, sees
+  // each line before it is logged.
+  PluginLog(const Logger& logger, std::size_t max_line_bytes, LogBudget* budget,
             std::function<void(const PluginLogRecord&)> on_record = nullptr);
   // The splitter refers to this object.
   PluginLog(const PluginLog&) = delete;
   PluginLog& operator=(const PluginLog&) = delete;
 
-  void Append(std::string_view bytes) { lines_.Add(bytes); }
-  // Logs what came without a newline.
-  void Finish() { lines_.Finish(); }
+  void Append(std::string_view bytes);
+  // Logs what came without a newline, and how much was dropped.
+  void Finish();
 
  private:
   void Log(std::string_view line);
+  // What is left once the rest of a line has gone whose beginning was dropped.
+  std::string_view AfterDroppedLine(std::string_view bytes);
+  void TellOfDropped();
 
+  const Logger host_logger_;
   const Logger logger_;
   const std::function<void(const PluginLogRecord&)> on_record_;  // May be null.
+  LogBudget* const budget_;
+  bool in_dropped_line_ = false;
   PluginLogParser parser_;
   LineSplitter lines_;
 };
 
-// `text` as part of one sentence: control characters become spaces, and at most `max_bytes` stay.
+// `text` as part of one sentence: what is not plain (escaping.h) becomes spaces, and at most
+// `max_bytes` stay.
 std::string OneLine(std::string_view text, std::size_t max_bytes = 300);
 
 }  // namespace belfry::plugin_host

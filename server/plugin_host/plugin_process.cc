@@ -13,7 +13,6 @@
 #include "proto/vault/multiplexing.grpc.pb.h"
 #include "sdk/wire/handshake.h"
 #include "server/base/text.h"
-#include "server/plugin_host/catalog.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/program_file.h"
 
@@ -137,7 +136,8 @@ PluginProcess::PluginProcess(std::string folder, const Limits& limits, Observer 
       observer_(std::move(observer)),
       started_(now),
       logger_(logger),
-      reader_(logger, limits.max_plugin_log_line_bytes,
+      log_budget_(limits.max_plugin_log_bytes_per_second, limits.max_plugin_log_burst_bytes),
+      reader_(logger, limits.max_plugin_log_line_bytes, &log_budget_,
               [this](const ExitStatus& status) { OnExit(status); }) {}
 
 std::string PluginProcess::Quoted() {
@@ -210,8 +210,8 @@ absl::StatusOr<std::vector<std::string>> PluginProcess::CommandLine(
     arguments.push_back("-memory=" + std::to_string(limits_.max_plugin_memory_bytes));
   if (limits_.max_plugin_open_files > 0)
     arguments.push_back("-files=" + std::to_string(limits_.max_plugin_open_files));
-  arguments.push_back(program.path);
   arguments.push_back("-program=" + link);
+  arguments.push_back(program.path);
   arguments.insert(arguments.end(), program.entry.args.begin(), program.entry.args.end());
   return arguments;
 }
@@ -220,7 +220,6 @@ absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory
   absl::StatusOr<wire::Certificate> certificate = wire::NewCertificate();
   if (!certificate.ok()) return certificate.status();
   trust_.own = *std::move(certificate);
-  absl::StatusOr<std::vector<std::string>> arguments = CommandLine(program, *sockets);
   const absl::StatusOr<ProgramFile> file = OpenProgram(program.path);
   if (!file.ok()) return file.status();
   for (const std::string& concern : file->concerns)
@@ -229,6 +228,7 @@ absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory
   const absl::StatusOr<WriteBar> unchanged = WriteBar::On(file->descriptor);
   if (!unchanged.ok()) return unchanged.status();
   if (absl::Status status = CheckSum(program, file->descriptor); !status.ok()) return status;
+  absl::StatusOr<std::vector<std::string>> arguments = CommandLine(program, *sockets);
   if (!arguments.ok()) return arguments.status();
   absl::StatusOr<std::unique_ptr<Process>> process =
       Process::Start({.arguments = *std::move(arguments),
@@ -258,7 +258,8 @@ absl::Status PluginProcess::Connect(const wire::Handshake& handshake) {
                 healthy.error_message(), ")"}));
   }
   AskMultiplexing();
-  stdio_ = std::make_unique<StdioStream>(channel_, logger_, limits_.max_plugin_log_line_bytes);
+  stdio_ = std::make_unique<StdioStream>(channel_, logger_, limits_.max_plugin_log_line_bytes,
+                                         &log_budget_);
   broker_ = std::make_unique<BrokerStream>(channel_);
   return absl::OkStatus();
 }

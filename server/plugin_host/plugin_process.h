@@ -111,6 +111,7 @@ class PluginProcess {
   mutable Mutex mounts_mutex_;
   std::multiset<std::string> mounts_ ABSL_GUARDED_BY(mounts_mutex_);
   wire::Trust trust_;
+  LogBudget log_budget_;  // The next and the stdio stream write on it.
   HandshakeReader reader_;
   std::unique_ptr<Process> process_;
   std::shared_ptr<grpc::Channel> channel_;  // Shared: gRPC's own type.

@@ -5,7 +5,7 @@
 namespace belfry::plugin_host {
 
 StdioStream::StdioStream(const std::shared_ptr<grpc::Channel>& channel, const Logger& logger,
-                         std::size_t max_line_bytes)
+                         std::size_t max_line_bytes, LogBudget* budget)
     : stub_(plugin::GRPCStdio::NewStub(channel)) {
   stub_->async()->StreamStdio(&context_, &request_, this);
   // For reads that the writer starts.
@@ -13,7 +13,8 @@ StdioStream::StdioStream(const std::shared_ptr<grpc::Channel>& channel, const Lo
   StartRead(&data_);
   StartCall();
   // Ends with the stream, which the destructor cancels before it joins.
-  writer_ = std::thread([this, logger, max_line_bytes] { WriteLog(logger, max_line_bytes); });
+  writer_ = std::thread(
+      [this, logger, max_line_bytes, budget] { WriteLog(logger, max_line_bytes, budget); });
 }
 
 StdioStream::~StdioStream() {
@@ -21,9 +22,9 @@ StdioStream::~StdioStream() {
   writer_.join();
 }
 
-void StdioStream::WriteLog(const Logger& logger, std::size_t max_line_bytes) {
-  PluginLog output(logger, max_line_bytes);
-  PluginLog error(logger, max_line_bytes);
+void StdioStream::WriteLog(const Logger& logger, std::size_t max_line_bytes, LogBudget* budget) {
+  PluginLog output(logger, max_line_bytes, budget);
+  PluginLog error(logger, max_line_bytes, budget);
   for (State state = WaitForData(); state != State::kEnded; state = WaitForData()) {
     (data_.channel() == plugin::StdioData::STDERR ? error : output).Append(data_.data());
     {

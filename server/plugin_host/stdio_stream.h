@@ -11,6 +11,7 @@
 #include "proto/vault/grpc_stdio.grpc.pb.h"
 #include "server/base/logging.h"
 #include "server/base/mutex.h"
+#include "server/plugin_host/log_budget.h"
 
 namespace belfry::plugin_host {
 
@@ -21,9 +22,9 @@ namespace belfry::plugin_host {
 // it cancels the stream, logs what has arrived and waits for gRPC: not on a thread of gRPC.
 class StdioStream final : public grpc::ClientReadReactor<plugin::StdioData> {
  public:
-  // Longer lines are cut.
+  // Longer lines are cut. `budget`, of all that the plugin writes, must outlive it.
   StdioStream(const std::shared_ptr<grpc::Channel>& channel, const Logger& logger,
-              std::size_t max_line_bytes);
+              std::size_t max_line_bytes, LogBudget* budget);
   ~StdioStream() override;
 
   void OnReadDone(bool ok) override;
@@ -32,7 +33,7 @@ class StdioStream final : public grpc::ClientReadReactor<plugin::StdioData> {
  private:
   enum class State { kReading, kArrived, kEnded };
 
-  void WriteLog(const Logger& logger, std::size_t max_line_bytes);
+  void WriteLog(const Logger& logger, std::size_t max_line_bytes, LogBudget* budget);
   State WaitForData();
 
   const std::unique_ptr<plugin::GRPCStdio::Stub> stub_;

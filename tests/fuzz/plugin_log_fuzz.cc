@@ -4,9 +4,12 @@
 #include "server/plugin_host/plugin_log.h"
 
 #include <algorithm>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "server/base/escaping.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry::plugin_host {
@@ -16,6 +19,18 @@ constexpr std::size_t kMaxLineBytes = 64;
 constexpr std::size_t kMaxFields = 32;
 // A number may be written longer than it came: 1e3 and 1E3.
 constexpr std::size_t kGrowth = 8;
+
+// Claims about what the log is given, whatever the plugin wrote.
+class CountingSink final : public LogSink {
+ public:
+  void Write(LogLevel, std::string_view logger, std::string_view message,
+             std::span<const LogField> fields) override {
+    const bool hosts = logger == "kv";
+    BELFRY_CLAIM(hosts || logger == "kv.output");
+    BELFRY_CLAIM(!hosts || message.find("share of the log") != std::string_view::npos);
+    BELFRY_CLAIM(fields.size() <= kMaxFields);
+  }
+};
 
 std::vector<std::string> Lines(std::string_view text, std::size_t piece_bytes) {
   std::vector<std::string> lines;
@@ -64,7 +79,32 @@ void ExamineSentence(std::string_view text) {
   constexpr std::size_t kMaxBytes = 16;
   const std::string line = OneLine(text, kMaxBytes);
   BELFRY_CLAIM(line.size() <= kMaxBytes + std::string_view(" …").size());
-  BELFRY_CLAIM(std::none_of(line.begin(), line.end(), [](unsigned char c) { return c < 0x20; }));
+  BELFRY_CLAIM(IsPlainText(line));
+}
+
+// However it is cut, the host's own lines are only those about the plugin's share, and nothing that
+// was dropped stays untold.
+void ExamineBudget(std::string_view text, std::size_t piece_bytes) {
+  constexpr std::size_t kBurst = 200;
+  LogBudget budget(kBurst, kBurst);
+  PluginLog log(Logger(std::make_shared<CountingSink>(), "kv"), kMaxLineBytes, &budget);
+  for (; !text.empty(); text.remove_prefix(std::min(piece_bytes, text.size())))
+    log.Append(text.substr(0, piece_bytes));
+  log.Finish();
+  BELFRY_CLAIM(budget.TakeDropped() == 0);
+}
+
+// What a line of the log looks like when a plugin has written it.
+void ExamineQuoted(std::string_view text) {
+  const std::string quoted = Quoted(text);
+  BELFRY_CLAIM(IsPlainText(quoted));
+  BELFRY_CLAIM(quoted.size() <= 2 + 10 * text.size());
+  bool escaped = false;
+  for (const char c : std::string_view(quoted).substr(1, quoted.size() - 2)) {
+    BELFRY_CLAIM(escaped || c != '"');
+    escaped = !escaped && c == '\\';
+  }
+  BELFRY_CLAIM(!escaped);
 }
 
 }  // namespace
@@ -76,6 +116,8 @@ void belfry::fuzz::Examine(std::string_view input) {
   input.remove_prefix(1);
   plugin_host::ExamineLines(input, piece_bytes == 0 ? 1 : piece_bytes);
   plugin_host::ExamineSentence(input);
+  plugin_host::ExamineQuoted(input);
+  plugin_host::ExamineBudget(input, piece_bytes == 0 ? 1 : piece_bytes);
   plugin_host::PluginLogParser parser;
   while (!input.empty()) plugin_host::ExamineRecord(parser, TakeLine(input));
 }
