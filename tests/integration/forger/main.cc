@@ -1,11 +1,18 @@
-// A plugin that lies about its mount: it speaks the protocol by hand, because the SDK has no way to
-// lie.
+// A plugin that does what no plugin should: it speaks the protocol by hand, because the SDK has no
+// way to lie.
 //
 // PUT batch {"claim": "secret/"} sends three events in one batch: forger/first without plugin info,
 // forger/forged as if from the claimed mount, forger/third without. The answer lists what the host
 // rejected.
+// PUT send {"type": "…"} sends an event of this type in both ways that there are, and answers with
+// the codes and reasons, {"stream": …, "unary": …}.
+// PUT reply {…}, a HandleRequestReply as JSON, is from then on the answer to everything else.
+// PUT print {"text": "…", "times": n} writes it to standard error, so many times.
+// PUT leave starts a child that sleeps, and answers with its {"pid": …}.
 
+#include <google/protobuf/util/json_util.h>
 #include <grpcpp/grpcpp.h>
+#include <spawn.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -106,8 +113,9 @@ class Backend final : public pb::Backend::Service {
 
   Status Setup(ServerContext*, const pb::SetupArgs* args, pb::SetupReply*) override {
     const plugin::ConnInfo host = state_->Wait(args->broker_id());
-    producer_ = belfry::v1::EventProducer::NewStub(
-        belfry::wire::Connect(host.network(), host.address(), trust_));
+    const auto channel = belfry::wire::Connect(host.network(), host.address(), trust_);
+    producer_ = belfry::v1::EventProducer::NewStub(channel);
+    events_ = pb::Events::NewStub(channel);
     return Status::OK;
   }
   Status Type(ServerContext*, const pb::Empty*, pb::TypeReply* reply) override {
@@ -127,15 +135,70 @@ class Backend final : public pb::Backend::Service {
   }
   Status HandleRequest(ServerContext*, const pb::HandleRequestArgs* args,
                        pb::HandleRequestReply* reply) override {
-    if (args->request().path() != "batch") return Status::OK;
-    const auto data = boost::json::parse(args->request().data()).as_object();
+    const pb::Request& request = args->request();
+    if (request.path() == "reply") return Learn(request.data());
     boost::json::object answer;
-    answer["rejected"] = SendBatch(std::string(data.at("claim").as_string()));
+    if (!Do(request, answer)) {
+      MutexLock lock(&mutex_);
+      *reply = reply_;
+      return Status::OK;
+    }
     reply->mutable_response()->set_data(boost::json::serialize(answer));
     return Status::OK;
   }
 
  private:
+  // False when the path is none of those with an effect.
+  bool Do(const pb::Request& request, boost::json::object& answer) {
+    if (request.path() == "leave") {
+      answer["pid"] = LeaveChild();
+      return true;
+    }
+    if (request.path() != "batch" && request.path() != "send" && request.path() != "print")
+      return false;
+    const auto data = boost::json::parse(request.data()).as_object();
+    if (request.path() == "batch")
+      answer["rejected"] = SendBatch(std::string(data.at("claim").as_string()));
+    if (request.path() == "send") SendBothWays(std::string(data.at("type").as_string()), answer);
+    if (request.path() == "print") {
+      const std::string text(data.at("text").as_string());
+      for (auto left = data.at("times").as_int64(); left > 0; --left) std::cerr << text;
+      std::cerr << std::flush;
+    }
+    return true;
+  }
+
+  Status Learn(const std::string& json) {
+    MutexLock lock(&mutex_);
+    reply_.Clear();
+    if (google::protobuf::util::JsonStringToMessage(json, &reply_).ok()) return Status::OK;
+    return {grpc::StatusCode::INVALID_ARGUMENT, "that is no reply"};
+  }
+
+  static pid_t LeaveChild() {
+    pid_t pid = 0;
+    std::string words[] = {"sleep", "600"};
+    char* const arguments[] = {words[0].data(), words[1].data(), nullptr};
+    posix_spawnp(&pid, "sleep", nullptr, nullptr, arguments, nullptr);
+    return pid;
+  }
+
+  void SendBothWays(const std::string& type, boost::json::object& answer) {
+    belfry::v1::PublishRequest batch;
+    batch.add_events()->set_event_type(type);
+    (*batch.mutable_events(0)->mutable_event()->mutable_metadata()->mutable_fields())["path"]
+        .set_string_value("a");
+    answer["stream"] = Publish(batch);
+    pb::SendEventRequest single;
+    single.set_event_type(type);
+    *single.mutable_event() = batch.events(0).event();
+    grpc::ClientContext context;
+    pb::Empty empty;
+    const Status status = events_->SendEvent(&context, single, &empty);
+    answer["unary"] = {{"code", static_cast<int>(status.error_code())},
+                       {"reason", status.error_message()}};
+  }
+
   boost::json::array SendBatch(const std::string& claimed_mount) {
     belfry::v1::PublishRequest request;
     request.set_batch(1);
@@ -153,6 +216,11 @@ class Backend final : public pb::Backend::Service {
     forged.set_mount_path(claimed_mount);
     forged.set_plugin("kv");
 
+    return Publish(request);
+  }
+
+  // What the host rejected.
+  boost::json::array Publish(const belfry::v1::PublishRequest& request) {
     grpc::ClientContext context;
     auto stream = producer_->Publish(&context);
     belfry::v1::PublishReply reply;
@@ -172,6 +240,9 @@ class Backend final : public pb::Backend::Service {
   State* const state_;
   const std::optional<belfry::wire::Trust> trust_;
   std::unique_ptr<belfry::v1::EventProducer::Stub> producer_;
+  std::unique_ptr<pb::Events::Stub> events_;
+  Mutex mutex_;
+  pb::HandleRequestReply reply_ ABSL_GUARDED_BY(mutex_);
 };
 
 std::string Environment(const char* name) {
