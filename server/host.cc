@@ -112,7 +112,7 @@ class HostImpl final : public Host {
   }
 
   absl::Status OpenAccess() {
-    auto policies = access::PolicyStore::Open(policy_storage_.get());
+    auto policies = access::PolicyStore::Open(policy_storage_.get(), limits_);
     if (!policies.ok()) return policies.status();
     policies_ = *std::move(policies);
     // Tokens may end as they are read, and then their leases with them.
@@ -151,6 +151,7 @@ class HostImpl final : public Host {
       log_.Error("something of a token is left behind",
                  {{"accessor", accessor}, {"error", std::string(status.message())}});
     };
+    policies_->OnTokenEnd(token.policies, token.id);
     check(cubbyholes_.Clear(token));
     leases_->Revoke({.token_accessor = token.accessor}, mounts::RevokeMode::kQueue, check);
   }

@@ -183,6 +183,28 @@ Verdict VerdictOn(const PathRule& rule, const Question& question) {
   return allowed ? Verdict::kGranted : Verdict::kParameters;
 }
 
+// About what a rule takes up: each text and each entry of a list or map counts with what the
+// allocator adds.
+std::size_t BytesOf(const ParameterRules& rules) {
+  std::size_t bytes = 0;
+  for (const auto& [name, values] : rules) bytes += 128 + name.size() + 64 * values.size();
+  return bytes;
+}
+
+std::size_t BytesOf(const std::vector<std::string>& texts) {
+  std::size_t bytes = 0;
+  for (const std::string& text : texts) bytes += sizeof(text) + 16 + text.size();
+  return bytes;
+}
+
+std::size_t BytesOf(const MergedRule& merged) {
+  const PathRule& rule = merged.rule;
+  return sizeof(MergedRule) + 96 + rule.written.size() + rule.path.size() +
+         BytesOf(rule.allowed_parameters) + BytesOf(rule.denied_parameters) +
+         BytesOf(rule.required_parameters) + BytesOf(rule.subscribe_event_types) +
+         merged.origins.size() * sizeof(Origin);
+}
+
 // Whether it allows anything at all.
 bool GrantsSomething(const PathRule& rule) {
   return !rule.capabilities.empty() && !rule.capabilities.Has(Capability::kDeny);
@@ -229,6 +251,7 @@ Acl::Acl(const std::vector<std::shared_ptr<const Policy>>& policies) : policies_
     if (policy->name == "root") root_ = true;
     for (const PathRule& rule : policy->rules) Add(*policy, rule);
   }
+  Finish();
 }
 
 Acl::Rules& Acl::RulesFor(const PathRule& rule) {
@@ -242,45 +265,32 @@ void Acl::Add(const Policy& policy, const PathRule& rule) {
   it->second.origins.push_back({.policy = &policy, .rule = &rule});
 }
 
+void Acl::Finish() {
+  for (const Rules* rules : {&segments_, &segments_prefix_}) {
+    for (const auto& [path, merged] : *rules) by_segment_.Add(&merged);
+  }
+  bytes_ = sizeof(Acl) + by_segment_.bytes();
+  for (const Rules* rules : {&exact_, &prefix_, &segments_, &segments_prefix_}) {
+    for (const auto& [path, merged] : *rules) bytes_ += path.size() + BytesOf(merged);
+  }
+}
+
 const MergedRule* Acl::Exact(std::string_view path) const {
   const auto it = exact_.find(path);
   return it == exact_.end() ? nullptr : &it->second;
 }
 
 const MergedRule* Acl::LongestPrefix(std::string_view path) const {
-  // Every prefix of the path is also one of what it has in common with the rule just before it.
-  for (std::string_view common = path;;) {
-    auto it = prefix_.upper_bound(common);
-    if (it == prefix_.begin()) return nullptr;
-    --it;
-    if (path.starts_with(it->first)) return &it->second;
-    const auto [end, ignored] =
-        std::mismatch(common.begin(), common.end(), it->first.begin(), it->first.end());
-    common = common.substr(0, static_cast<std::size_t>(end - common.begin()));
-  }
+  const auto it = LongestPrefixIn(prefix_, path);
+  return it == prefix_.end() ? nullptr : &it->second;
 }
 
 const MergedRule* Acl::BestPattern(std::string_view path) const {
-  const MergedRule* best = LongestPrefix(path);
-  std::string start;
-  const auto consider = [&](const Rules& rules, Ending ending) {
-    for (auto it = rules.lower_bound(start); it != rules.end() && it->first.starts_with(start);
-         ++it) {
-      if (!SegmentsMatch(it->first, path, ending)) continue;
-      if (best == nullptr || Priority(best->rule) < Priority(it->second.rule)) best = &it->second;
-    }
-  };
-  if (segments_.empty() && segments_prefix_.empty()) return best;
-  // Whatever matches begins as the path does, up to some segment, and has a "+" there.
-  std::string_view rest = path;
-  for (bool last = false; !last;) {
-    start.assign(path, 0, path.size() - rest.size());
-    start += '+';
-    consider(segments_, Ending::kWhole);
-    consider(segments_prefix_, Ending::kPrefix);
-    TakeSegment(&rest, &last);
-  }
-  return best;
+  const MergedRule* const longest = LongestPrefix(path);
+  if (by_segment_.empty()) return longest;
+  const MergedRule* const best = by_segment_.Find(path).rule;
+  if (best == nullptr || longest == nullptr) return best == nullptr ? longest : best;
+  return Outranks(best->rule, longest->rule) ? best : longest;
 }
 
 const MergedRule* Acl::Decisive(Capability capability, std::string_view path) const {
@@ -306,6 +316,14 @@ Decision Acl::DecideEvent(std::string_view path, std::string_view type) const {
   if (path.empty()) return {Verdict::kNoRule};
   const MergedRule* const rule = Decisive(Capability::kList, path);
   return {rule == nullptr ? Verdict::kNoRule : VerdictOnEvents(rule->rule, type), rule};
+}
+
+bool Acl::BoundsParameters(Capability capability, std::string_view path) const {
+  if (root_ || !HasParameterRules(capability)) return false;
+  const MergedRule* const merged = Decisive(capability, path);
+  return merged != nullptr &&
+         !(merged->rule.allowed_parameters.empty() && merged->rule.denied_parameters.empty() &&
+           merged->rule.required_parameters.empty());
 }
 
 std::vector<std::string> Acl::CapabilitiesOn(std::string_view path) const {

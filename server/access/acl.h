@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "server/access/capability.h"
 #include "server/access/policy.h"
+#include "server/access/segment_rules.h"
 
 namespace belfry::access {
 
@@ -77,10 +78,16 @@ bool Outranks(const PathRule& rule, const PathRule& other);
 // A rule for the exact path beats every pattern, even if it grants less; among patterns the one
 // that is literal for longest wins; rules of different patterns never add up. The same pattern in
 // several policies is one rule: capabilities, parameters and event types are united whatever the
-// order, of two wrapping bounds the smaller stands, and deny wins over everything.
+// order, of two wrapping bounds the smaller stands, and deny wins over everything. To decide costs
+// time linear in the path.
 class Acl {
  public:
   explicit Acl(const std::vector<std::shared_ptr<const Policy>>& policies);
+  Acl(const Acl&) = delete;
+  Acl& operator=(const Acl&) = delete;
+
+  // About how much memory it takes up, apart from its policies.
+  std::size_t bytes() const { return bytes_; }
 
   // Whether the policy "root" is among them: then everything is allowed.
   bool root() const { return root_; }
@@ -96,6 +103,10 @@ class Acl {
   // The names of what is allowed on the path, in lexical order: {"root"} or {"deny"} when that is
   // all.
   std::vector<std::string> CapabilitiesOn(std::string_view path) const;
+
+  // Whether the rule for the path bounds the parameters of a request; else what they are does not
+  // matter.
+  bool BoundsParameters(Capability capability, std::string_view path) const;
 
   // Whether some rule grants something at or below the path of a mount, which ends in '/'.
   bool ReachesInto(std::string_view mount) const;
@@ -113,6 +124,7 @@ class Acl {
   using Rules = std::map<std::string, MergedRule, std::less<>>;
 
   void Add(const Policy& policy, const PathRule& rule);
+  void Finish();
   Rules& RulesFor(const PathRule& rule);
   const MergedRule* Exact(std::string_view path) const;
   const MergedRule* LongestPrefix(std::string_view path) const;
@@ -122,8 +134,10 @@ class Acl {
   std::vector<std::shared_ptr<const Policy>> policies_;  // Shared with the store.
   Rules exact_;
   Rules prefix_;
-  Rules segments_;         // With "+", whole.
-  Rules segments_prefix_;  // With "+", and a '*' at the end that is not in the key.
+  Rules segments_;           // With "+", whole.
+  Rules segments_prefix_;    // With "+", and a '*' at the end that is not in the key.
+  SegmentRules by_segment_;  // Those of both.
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace belfry::access

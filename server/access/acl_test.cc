@@ -5,6 +5,7 @@
 
 #include <boost/json/parse.hpp>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "server/base/text.h"
@@ -157,6 +158,105 @@ TEST(Acl, AnswersEveryCaseOfTheTable) {
   file.Run(BELFRY_ACL_CASES);
   EXPECT_GE(file.cases(), 300);
   RecordProperty("cases", file.cases());
+}
+
+std::string Repeated(std::string_view text, int times) {
+  std::string repeated;
+  for (int i = 0; i < times; ++i) repeated += text;
+  return repeated;
+}
+
+// How often a path's bytes are looked at, by rules with "+" in all places.
+std::size_t BytesLookedAt(std::string_view path) {
+  std::vector<MergedRule> rules;
+  for (const char* pattern : {"+/b", "a/+/c", "a/a/+", "+/+/a/x", "a/+/a/a/q"}) {
+    for (const bool prefix : {false, true}) {
+      rules.push_back({.rule = {.path = pattern, .prefix = prefix, .segments = true}});
+    }
+  }
+  SegmentRules tree;
+  for (const MergedRule& rule : rules) tree.Add(&rule);
+  return tree.Find(path).looked_at;
+}
+
+TEST(Acl, ToDecideCostsTimeLinearInThePath) {
+  for (const std::string_view part : {"a/", "b/", "aaaaaaaaaaaa/", "a"}) {
+    const std::size_t once = BytesLookedAt(Repeated(part, 1000));
+    EXPECT_LE(BytesLookedAt(Repeated(part, 10'000)), 10 * once + 10) << part;
+    EXPECT_LE(once, 10 * part.size() * 1000) << part;
+  }
+}
+
+// Whether a pattern matches, found the long way.
+bool MatchesByHand(std::string_view pattern, std::string_view path, bool prefix) {
+  const auto head = [](std::string_view text) { return text.substr(0, text.find('/')); };
+  const std::string_view wanted = head(pattern);
+  const std::string_view given = head(path);
+  const bool pattern_ends = wanted.size() == pattern.size();
+  const bool path_ends = given.size() == path.size();
+  if (pattern_ends && prefix) return wanted == "+" || given.starts_with(wanted);
+  if (wanted != "+" && wanted != given) return false;
+  if (pattern_ends || path_ends) return pattern_ends && path_ends;
+  return MatchesByHand(pattern.substr(wanted.size() + 1), path.substr(given.size() + 1), prefix);
+}
+
+class RandomPaths {
+ public:
+  std::string Next(const std::vector<std::string>& parts) {
+    std::string path = parts[Below(2)];
+    for (std::size_t more = Below(4); more > 0; --more) path += "/" + parts[Below(parts.size())];
+    return path;
+  }
+  std::size_t Below(std::size_t bound) { return random_() % bound; }
+
+ private:
+  std::mt19937 random_{1};
+};
+
+TEST(Acl, FindsTheRuleThatAComparisonWithEachFinds) {
+  RandomPaths random;
+  for (int round = 0; round < 300; ++round) {
+    Policy policy{.name = "p"};
+    for (int i = 0; i < 12; ++i) {
+      PathRule rule{.path = random.Next({"a", "+", "b", "", "ab", "+"}),
+                    .prefix = random.Below(2) == 0};
+      rule.segments = ("/" + rule.path + "/").find("/+/") != std::string::npos;
+      policy.rules.push_back(std::move(rule));
+    }
+    const auto shared = std::make_shared<const Policy>(std::move(policy));
+    const Acl acl({shared});
+    for (int i = 0; i < 30; ++i) {
+      const std::string path = random.Next({"a", "b", "ab", "", "abc"});
+      const PathRule* best = nullptr;
+      for (const PathRule& rule : shared->rules) {
+        if (!rule.segments && !(rule.prefix ? path.starts_with(rule.path) : path == rule.path)) {
+          continue;
+        }
+        if (rule.segments && !MatchesByHand(rule.path, path, rule.prefix)) continue;
+        const auto is_exact = [](const PathRule& r) { return !r.segments && !r.prefix; };
+        if (best == nullptr || (is_exact(rule) && !is_exact(*best)) ||
+            (is_exact(rule) == is_exact(*best) && Outranks(rule, *best))) {
+          best = &rule;
+        }
+      }
+      const MergedRule* const found = acl.Decisive(Capability::kRead, path);
+      ASSERT_EQ(found == nullptr, best == nullptr) << path;
+      if (found != nullptr) {
+        EXPECT_EQ(PatternOf(found->rule), PatternOf(*best)) << path;
+      }
+    }
+  }
+}
+
+TEST(Acl, APatternAsDeepAsAPathIsNoTrouble) {
+  Policy policy{.name = "deep"};
+  const std::string deep = Repeated("+/", 50'000);
+  policy.rules.push_back({.path = deep + "a", .segments = true});
+  policy.rules.back().capabilities.Add(Capability::kRead);
+  const Acl acl({std::make_shared<const Policy>(std::move(policy))});
+  EXPECT_TRUE(acl.Allows({.path = Repeated("x/", 50'000) + "a"}));
+  EXPECT_FALSE(acl.Allows({.path = Repeated("x/", 50'000) + "b"}));
+  EXPECT_FALSE(acl.Allows({.path = Repeated("x/", 49'999) + "a"}));
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ class PolicyJudge final : public EventJudge {
     // Read before the policies are: a change in between is noticed the next time.
     const std::uint64_t version = policies_->version();
     if (version != version_) {
-      acl_ = policies_->AclOf(identity_.policies);
+      acl_ = policies_->AclOf(identity_.policies, identity_.token_id);
       version_ = version;
     }
     return kFirstVersion + version;
@@ -92,30 +92,39 @@ class StoreAuthorizer final : public Authorizer {
   }
 
   bool Allows(const Identity& identity, const Question& question) const override {
-    return identity.root || policies_->AclOf(identity.policies)->Allows(question);
+    return identity.root || RulesOf(identity)->Allows(question);
+  }
+
+  bool BoundsParameters(const Identity& identity, Capability capability,
+                        std::string_view path) const override {
+    return !identity.root && RulesOf(identity)->BoundsParameters(capability, path);
   }
 
   std::vector<std::string> CapabilitiesOn(const Identity& identity,
                                           std::string_view path) const override {
-    return policies_->AclOf(identity.policies)->CapabilitiesOn(path);
+    return RulesOf(identity)->CapabilitiesOn(path);
   }
 
   bool ReachesInto(const Identity& identity, std::string_view mount) const override {
-    return identity.root || policies_->AclOf(identity.policies)->ReachesInto(mount);
+    return identity.root || RulesOf(identity)->ReachesInto(mount);
   }
 
   bool AllowsEvent(const Identity& identity, std::string_view path,
                    std::string_view type) const override {
     if (identity.life != nullptr && !identity.life->Lasts(clock_->Now())) return false;
-    return identity.root || policies_->AclOf(identity.policies)->AllowsEvent(path, type);
+    return identity.root || RulesOf(identity)->AllowsEvent(path, type);
   }
 
   std::unique_ptr<EventJudge> JudgeOf(Identity identity) const override {
     return std::make_unique<PolicyJudge>(policies_, clock_, std::move(identity));
   }
 
+  bool Ready(const Identity& identity) const override {
+    return identity.root || policies_->HasAclOf(identity.policies);
+  }
+
   std::shared_ptr<const Acl> RulesOf(const Identity& identity) const override {
-    return policies_->AclOf(identity.policies);
+    return policies_->AclOf(identity.policies, identity.token_id);
   }
 
   std::shared_ptr<const void> Watch(
@@ -151,6 +160,10 @@ Identity IdentityOf(std::shared_ptr<const LiveToken> token) {
 
 absl::Status Authorizer::EndLastUse(const Identity&) const {
   return absl::OkStatus();
+}
+
+bool Authorizer::Ready(const Identity&) const {
+  return true;
 }
 
 absl::StatusOr<Identity> Authorizer::AuthenticateRequest(std::string_view token) const {

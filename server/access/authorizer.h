@@ -60,12 +60,20 @@ class Authorizer {
   // Ends the token. What storage said, and then the token can be used no more all the same.
   virtual absl::Status EndLastUse(const Identity& identity) const;
 
+  // Whether answers about it cost little. The first one after a change of a policy may take as long
+  // as its policies have rules, and is not for a thread that others wait for.
+  virtual bool Ready(const Identity& identity) const;
+
   // Whether `identity` may do this. For a request under way it does not matter that its token has
   // ended meanwhile.
   virtual bool Allows(const Identity& identity, const Question& question) const = 0;
   bool Allows(const Identity& identity, Capability capability, std::string_view path) const {
     return Allows(identity, Question{.capability = capability, .path = path});
   }
+
+  // Whether it matters for that which parameters the request has, as Acl::BoundsParameters.
+  virtual bool BoundsParameters(const Identity& identity, Capability capability,
+                                std::string_view path) const = 0;
 
   // The names of what it may do there, as Acl::CapabilitiesOn.
   virtual std::vector<std::string> CapabilitiesOn(const Identity& identity,

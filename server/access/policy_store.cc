@@ -11,9 +11,6 @@
 namespace belfry::access {
 namespace {
 
-// More sets of policies than this are hardly alive at once; those in use come back by themselves.
-constexpr std::size_t kMaxAcls = 4096;
-
 // What a token may do with itself. (vault-api-and-events 8.6)
 constexpr std::string_view kDefaultPolicy = R"(# Every token has this unless it was made without.
 
@@ -81,10 +78,12 @@ std::vector<std::string> CleanPolicies(const std::vector<std::string>& names) {
   return clean;
 }
 
-PolicyStore::PolicyStore(storage::Storage* storage) : storage_(storage) {}
+PolicyStore::PolicyStore(storage::Storage* storage, const Limits& limits)
+    : storage_(storage), acls_(limits.max_rule_cache_bytes) {}
 
-absl::StatusOr<std::unique_ptr<PolicyStore>> PolicyStore::Open(storage::Storage* storage) {
-  std::unique_ptr<PolicyStore> store(new PolicyStore(storage));
+absl::StatusOr<std::unique_ptr<PolicyStore>> PolicyStore::Open(storage::Storage* storage,
+                                                               const Limits& limits) {
+  std::unique_ptr<PolicyStore> store(new PolicyStore(storage, limits));
   if (absl::Status status = store->Load(); !status.ok()) return status;
   if (store->Find("default") == nullptr) {
     if (absl::Status status = store->Put("default", kDefaultPolicy); !status.ok()) return status;
@@ -145,7 +144,7 @@ absl::Status PolicyStore::Store(Policy policy) {
     MutexLock lock(&mutex_);
     const std::string name = policy.name;
     policies_[name] = std::make_shared<const Policy>(std::move(policy));
-    acls_.clear();
+    acls_.Clear();
     version_.fetch_add(1, std::memory_order_release);
   }
   TellWatchers();
@@ -163,22 +162,67 @@ absl::Status PolicyStore::Delete(std::string_view name) {
   {
     MutexLock lock(&mutex_);
     policies_.erase(key);
-    acls_.clear();
+    acls_.Clear();
     version_.fetch_add(1, std::memory_order_release);
   }
   TellWatchers();
   return absl::OkStatus();
 }
 
-std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& names) const {
-  MutexLock lock(&mutex_);
-  if (const auto it = acls_.find(names); it != acls_.end()) return it->second;
-  std::vector<std::shared_ptr<const Policy>> policies;
+std::string PolicyStore::KeyOf(const std::vector<std::string>& names) const {
+  std::string key;
   for (const std::string& name : names) {
-    if (const auto it = policies_.find(name); it != policies_.end()) policies.push_back(it->second);
+    const auto it = policies_.find(name);
+    if (it == policies_.end()) continue;
+    // A policy keeps its place until it changes, and then no key is used any more.
+    const Policy* const policy = it->second.get();
+    key.append(reinterpret_cast<const char*>(&policy), sizeof policy);
   }
-  if (acls_.size() >= kMaxAcls) acls_.clear();
-  return acls_[names] = std::make_shared<const Acl>(policies);
+  return key;
+}
+
+std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& names,
+                                              std::string_view token_id) const {
+  std::vector<std::shared_ptr<const Policy>> policies;
+  std::string key;
+  std::uint64_t version = 0;
+  {
+    MutexLock lock(&mutex_);
+    key = KeyOf(names);
+    if (CachedAcl* const cached = acls_.Find(key)) {
+      if (cached->token_id != token_id) cached->token_id = token_id;
+      return cached->acl;
+    }
+    for (const std::string& name : names) {
+      const auto it = policies_.find(name);
+      if (it != policies_.end()) policies.push_back(it->second);
+    }
+    version = version_.load(std::memory_order_relaxed);
+  }
+  // Nobody who finds what he asks for waits for this.
+  auto acl = std::make_shared<const Acl>(policies);
+  MutexLock lock(&mutex_);
+  if (version == version_.load(std::memory_order_relaxed)) {
+    acls_.Put(key, {.acl = acl, .token_id = std::string(token_id)}, acl->bytes() + token_id.size());
+  }
+  return acl;
+}
+
+bool PolicyStore::HasAclOf(const std::vector<std::string>& names) const {
+  MutexLock lock(&mutex_);
+  return acls_.Find(KeyOf(names)) != nullptr;
+}
+
+void PolicyStore::OnTokenEnd(const std::vector<std::string>& names, std::string_view token_id) {
+  MutexLock lock(&mutex_);
+  const std::string key = KeyOf(names);
+  const CachedAcl* const cached = acls_.Find(key);
+  if (cached != nullptr && cached->token_id == token_id) acls_.Erase(key);
+}
+
+std::size_t PolicyStore::acl_bytes() const {
+  MutexLock lock(&mutex_);
+  return acls_.bytes();
 }
 
 std::shared_ptr<const void> PolicyStore::Watch(std::function<void()> changed) {

@@ -14,6 +14,8 @@
 #include "absl/status/statusor.h"
 #include "server/access/acl.h"
 #include "server/access/policy.h"
+#include "server/base/limits.h"
+#include "server/base/lru_cache.h"
 #include "server/base/mutex.h"
 #include "server/storage/storage.h"
 
@@ -34,7 +36,8 @@ class PolicyStore {
  public:
   // Reads what is stored; where there is no `default`, stores the one that every token gets.
   // `storage` must outlive the store. FailedPrecondition when a stored policy cannot be read.
-  static absl::StatusOr<std::unique_ptr<PolicyStore>> Open(storage::Storage* storage);
+  static absl::StatusOr<std::unique_ptr<PolicyStore>> Open(storage::Storage* storage,
+                                                           const Limits& limits = Limits());
 
   // In lexical order, `root` among them.
   std::vector<std::string> Names() const;
@@ -47,9 +50,17 @@ class PolicyStore {
   // OK when there was none; InvalidArgument for those that must stay.
   absl::Status Delete(std::string_view name);
 
-  // What these policies say together; names without a policy say nothing. The same object as long
-  // as no policy changes, so that whoever keeps answers can keep them beside it.
-  std::shared_ptr<const Acl> AclOf(const std::vector<std::string>& names) const;
+  // What these policies say together; names without a policy say nothing. To put that together
+  // takes as long as they have rules; it is kept until a policy changes, within
+  // max_rule_cache_bytes, and until the token ends that used it last. `token_id` as in TokenStore.
+  std::shared_ptr<const Acl> AclOf(const std::vector<std::string>& names,
+                                   std::string_view token_id = "") const;
+  // Whether it is there, so that AclOf costs little.
+  bool HasAclOf(const std::vector<std::string>& names) const;
+  // To be called when a token has ended: keeps nothing that was for it alone.
+  void OnTokenEnd(const std::vector<std::string>& names, std::string_view token_id);
+  // What is kept of such answers.
+  std::size_t acl_bytes() const;
 
   // Grows with each change, before Put or Delete return: what was decided at another version is to
   // be decided again.
@@ -61,7 +72,16 @@ class PolicyStore {
   std::shared_ptr<const void> Watch(std::function<void()> changed);
 
  private:
-  explicit PolicyStore(storage::Storage* storage);
+  // Rules that were put together, and the token that used them last.
+  struct CachedAcl {
+    std::shared_ptr<const Acl> acl;
+    std::string token_id;
+  };
+
+  PolicyStore(storage::Storage* storage, const Limits& limits);
+  // Names what policies of these names there are.
+  std::string KeyOf(const std::vector<std::string>& names) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Load();
   absl::Status Store(Policy policy);
   void TellWatchers();
@@ -77,8 +97,7 @@ class PolicyStore {
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<const Policy>, std::less<>> policies_
       ABSL_GUARDED_BY(mutex_);
-  mutable std::map<std::vector<std::string>, std::shared_ptr<const Acl>> acls_
-      ABSL_GUARDED_BY(mutex_);
+  mutable LruCache<CachedAcl> acls_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::access

@@ -90,6 +90,67 @@ TEST_F(PolicyStoreTest, AnAclStaysTheSameAsLongAsNothingChanges) {
   EXPECT_NE(store_->AclOf({"default"}), first);
 }
 
+// A policy of so many rules.
+std::string Rules(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    text += "path \"secret/data/" + std::to_string(i) + "/*\" { policy = \"read\" }\n";
+  }
+  return text;
+}
+
+TEST_F(PolicyStoreTest, NamesWithoutAPolicyCostNothing) {
+  ASSERT_EQ(store_->Put("large", Rules(500)), absl::OkStatus());
+  const auto acl = store_->AclOf({"default", "large"});
+  const std::size_t bytes = store_->acl_bytes();
+  for (int i = 0; i < 400; ++i) {
+    EXPECT_EQ(store_->AclOf({"default", "large", "nope" + std::to_string(i)}), acl);
+  }
+  EXPECT_EQ(store_->acl_bytes(), bytes);
+}
+
+TEST_F(PolicyStoreTest, WhatIsKeptOfPoliciesIsBounded) {
+  Limits limits;
+  limits.max_rule_cache_bytes = 1024 * 1024;
+  const auto storage = storage::NewInMemoryStorage();
+  const auto store = *PolicyStore::Open(storage.get(), limits);
+  std::vector<std::vector<std::string>> sets;
+  for (int i = 0; i < 50; ++i) {
+    sets.push_back({"p" + std::to_string(i)});
+    ASSERT_EQ(store->Put(sets.back().front(), Rules(200)), absl::OkStatus());
+  }
+  const auto first = store->AclOf(sets[0]);
+  for (const std::vector<std::string>& names : sets) {
+    ASSERT_TRUE(store->AclOf(names)->Allows({.path = "secret/data/1/a"}));
+    EXPECT_LE(store->acl_bytes(), limits.max_rule_cache_bytes);
+    // Whoever asks again and again is not forgotten.
+    EXPECT_EQ(store->AclOf(sets[0]), first);
+  }
+  EXPECT_FALSE(store->HasAclOf(sets[1]));
+  EXPECT_TRUE(store->HasAclOf(sets[49]));
+}
+
+TEST_F(PolicyStoreTest, WhatATokenUsedAloneGoesWithIt) {
+  ASSERT_EQ(store_->Put("large", Rules(500)), absl::OkStatus());
+  const std::size_t before = store_->acl_bytes();
+  const std::vector<std::string> names = {"default", "large"};
+  (void)store_->AclOf(names, "one");
+  (void)store_->AclOf(names, "other");
+  store_->OnTokenEnd(names, "one");
+  EXPECT_TRUE(store_->HasAclOf(names));
+  store_->OnTokenEnd(names, "other");
+  EXPECT_FALSE(store_->HasAclOf(names));
+  EXPECT_EQ(store_->acl_bytes(), before);
+}
+
+// It stands for some 100 KB, which is what an allocator would say.
+TEST_F(PolicyStoreTest, WhatIsKeptIsCountedAsLargeAsItIs) {
+  ASSERT_EQ(store_->Put("large", Rules(200)), absl::OkStatus());
+  (void)store_->AclOf({"large"});
+  EXPECT_GT(store_->acl_bytes(), 200 * sizeof(PathRule));
+  EXPECT_LT(store_->acl_bytes(), 200 * 5 * sizeof(PathRule));
+}
+
 TEST_F(PolicyStoreTest, RefusesInVaultsWords) {
   const std::string_view text = "path \"a\" {}";
   EXPECT_EQ(store_->Put("Root", text), absl::InvalidArgumentError("cannot update \"root\" policy"));

@@ -50,6 +50,10 @@ class FakeAuthorizer final : public access::Authorizer {
         question.parameters != nullptr && question.parameters->contains(denied_parameter);
     return identity.root || (!denied && allowed(question.capability, question.path));
   }
+  bool BoundsParameters(const access::Identity&, access::Capability,
+                        std::string_view) const override {
+    return !denied_parameter.empty();
+  }
   std::vector<std::string> CapabilitiesOn(const access::Identity& identity,
                                           std::string_view path) const override {
     if (identity.root) return {"root"};

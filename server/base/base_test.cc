@@ -20,6 +20,7 @@
 #include "server/base/glob.h"
 #include "server/base/ids.h"
 #include "server/base/logging.h"
+#include "server/base/lru_cache.h"
 #include "server/base/metrics.h"
 #include "server/base/mutex.h"
 #include "server/base/scheduler.h"
@@ -500,6 +501,46 @@ TEST(Utf8, WhatIsNoCharacterIsOneByteAndReplaced) {
   AppendUtf8(0xD800, &text);
   AppendUtf8(0x110000, &text);
   EXPECT_EQ(text, "\ufffd\ufffd");
+}
+
+TEST(LruCache, KeepsWhatWasUsedLast) {
+  LruCache<int> cache(3 * LruCache<int>::BytesOf("a"));
+  cache.Put("a", 1);
+  cache.Put("b", 2);
+  cache.Put("c", 3);
+  EXPECT_EQ(*cache.Find("a"), 1);
+  cache.Put("d", 4);
+  EXPECT_EQ(cache.Find("b"), nullptr);
+  EXPECT_EQ(*cache.Find("a"), 1);
+  EXPECT_EQ(*cache.Find("c"), 3);
+  EXPECT_EQ(*cache.Find("d"), 4);
+}
+
+TEST(LruCache, IsBoundedInBytes) {
+  LruCache<int> cache(10'000);
+  for (int i = 0; i < 1000; ++i) {
+    cache.Put(std::to_string(i), i, static_cast<std::size_t>(i));
+    EXPECT_LE(cache.bytes(), 10'000u);
+    EXPECT_EQ(*cache.Find(std::to_string(i)), i);
+  }
+  cache.Put("large", 0, 10'000);
+  EXPECT_EQ(cache.Find("large"), nullptr);
+  EXPECT_GT(cache.size(), 0u);
+}
+
+TEST(LruCache, AValueTakesThePlaceOfTheOneBefore) {
+  LruCache<int> cache(10'000);
+  cache.Put("a", 1, 5000);
+  cache.Put("a", 2, 10);
+  EXPECT_EQ(*cache.Find("a"), 2);
+  EXPECT_EQ(cache.bytes(), LruCache<int>::BytesOf("a") + 10);
+  cache.Put("b", 3);
+  cache.Erase("a");
+  EXPECT_EQ(cache.Find("a"), nullptr);
+  EXPECT_EQ(cache.bytes(), LruCache<int>::BytesOf("b"));
+  cache.Clear();
+  EXPECT_EQ(cache.Find("b"), nullptr);
+  EXPECT_EQ(cache.bytes(), 0u);
 }
 
 }  // namespace
