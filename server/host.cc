@@ -35,6 +35,7 @@ namespace {
 constexpr char kVaultVersion[] = "1.21.0";
 constexpr std::size_t kBlockingThreads = 4;
 constexpr std::size_t kLeaseThreads = 2;
+constexpr std::size_t kFilterThreads = 2;
 
 LogLevel LevelNamed(std::string_view name) {
   if (name == "trace") return LogLevel::kTrace;
@@ -234,7 +235,8 @@ class HostImpl final : public Host {
       storage::NewView(storage_.get(), "sys/token-role/");
   const std::unique_ptr<storage::Storage> cubbyhole_storage_ =
       storage::NewView(storage_.get(), "sys/cubbyhole/");
-  const std::unique_ptr<bus::Bus> bus_ = bus::Bus::Create(metrics_.get());
+  const std::unique_ptr<bus::Bus> bus_ =
+      bus::Bus::Create(metrics_.get(), limits_, NewThreadPool(kFilterThreads));
   std::unique_ptr<plugin_host::PluginHost> plugins_;
   const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(&clock_);
   const std::unique_ptr<Executor> lease_executor_ = NewThreadPool(kLeaseThreads);

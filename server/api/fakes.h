@@ -284,6 +284,7 @@ class FakeSubscriber final : public Subscriber {
   bus::OfferResult Offer(const bus::Frame&, std::uint64_t) override {
     return bus::OfferResult::kAccepted;
   }
+  void Overflow() override {}
   void End(std::string_view reason) override { end_reason = reason; }
   void AwaitSending() override { ++awaited; }
 };

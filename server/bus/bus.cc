@@ -1,25 +1,29 @@
 #include "server/bus/bus.h"
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "server/base/glob.h"
 #include "server/base/mutex.h"
-#include "server/bus/event_fields.h"
-#include "server/encode/encode.h"
+#include "server/bus/lane.h"
+#include "server/bus/prepared.h"
+#include "server/bus/subjects.h"
+#include "server/bus/subscriber.h"
 
 namespace belfry::bus {
 namespace {
+
+// After so long the filter of a group lets those of others have their turn.
+constexpr std::chrono::milliseconds kFilterTurn{1};
 
 std::string_view TrimSlashes(std::string_view text) {
   while (text.starts_with('/')) text.remove_prefix(1);
@@ -27,158 +31,50 @@ std::string_view TrimSlashes(std::string_view text) {
   return text;
 }
 
-// Gives each pair of path and type that events are judged by a number that no other ever has. Kept
-// for those that were seen last; one that comes back later gets another number.
-class Subjects {
- public:
-  std::uint64_t NumberOf(std::string_view path, std::string_view type) {
-    const std::size_t size = path.size();
-    key_.assign(reinterpret_cast<const char*>(&size), sizeof size);
-    key_ += path;
-    key_ += type;
-    if (const auto known = numbers_.find(key_); known != numbers_.end()) return known->second;
-    if (numbers_.size() >= kMaxSubjects) numbers_.clear();
-    return numbers_[key_] = ++last_;
-  }
-
- private:
-  static constexpr std::size_t kMaxSubjects = 8192;
-  std::unordered_map<std::string, std::uint64_t> numbers_;
-  std::uint64_t last_ = 0;
-  std::string key_;  // Kept for its memory.
-};
-
-// What a judge said of the subjects that it was asked about last, at one version of its rules.
-class Decisions {
- public:
-  void Begin(std::uint64_t version) {
-    if (version == version_) return;
-    version_ = version;
-    slots_.clear();
-  }
-  std::optional<bool> About(std::uint64_t subject) const {
-    if (slots_.empty()) return std::nullopt;
-    const std::uint64_t slot = slots_[subject & (slots_.size() - 1)];
-    return slot >> 1 == subject ? std::optional((slot & 1) != 0) : std::nullopt;
-  }
-  void Keep(std::uint64_t subject, bool allowed) {
-    if (slots_.empty()) slots_.resize(kFewestSlots);
-    while (SlotOf(subject) != 0 && slots_.size() < kMostSlots) Grow();
-    SlotOf(subject) = subject << 1 | (allowed ? 1 : 0);
-  }
-
- private:
-  // 1 KiB for a subscriber that gets events, 64 KiB for one that gets them on thousands of paths;
-  // both powers of two.
-  static constexpr std::size_t kFewestSlots = 128;
-  static constexpr std::size_t kMostSlots = 8192;
-
-  std::uint64_t& SlotOf(std::uint64_t subject) { return slots_[subject & (slots_.size() - 1)]; }
-  // Those that shared no slot before share none afterwards.
-  void Grow() {
-    std::vector<std::uint64_t> old(2 * slots_.size());
-    old.swap(slots_);
-    for (const std::uint64_t slot : old) {
-      if (slot != 0) SlotOf(slot >> 1) = slot;
-    }
-  }
-
-  std::uint64_t version_ = 0;
-  std::vector<std::uint64_t> slots_;  // Subjects are numbered from 1, so that 0 is nobody's.
-};
-
-// One event on its way, with what someone has wanted of it so far.
-class Prepared {
- public:
-  Prepared(const Event& event, Subjects* subjects)
-      : event_(event), subjects_(subjects), path_(MetadataText(*event.message, "path")) {}
-  const Event& event() const { return event_; }
-
-  const EventFields& Fields() {
-    if (!fields_) fields_ = FieldsOf(*event_.message);
-    return *fields_;
-  }
-
-  const std::string& path() const { return path_; }
-  const std::string& type() const { return event_.message->event_type(); }
-
-  std::uint64_t subject() {
-    if (subject_ == 0) subject_ = subjects_->NumberOf(path_, type());
-    return subject_;
-  }
-
-  const Frame& As(Format format) {
-    Frame& frame = format == Format::kCloudEventsJson ? json_ : protobuf_;
-    if (!frame) {
-      std::string bytes = format == Format::kCloudEventsJson
-                              ? encode::CloudEventJson(*event_.message, event_.accepted)
-                              : encode::Protobuf(*event_.message);
-      frame = std::make_shared<const Message>(
-          Message{.bytes = std::move(bytes), .path = path_, .type = type()});
-    }
-    return frame;
-  }
-
- private:
-  const Event& event_;
-  Subjects* const subjects_;
-  const std::string path_;
-  std::uint64_t subject_ = 0;
-  std::optional<EventFields> fields_;
-  Frame json_;
-  Frame protobuf_;
-};
-
 // What a subscription asks of events. Subscriptions that ask the same are matched once for all.
 struct Pattern {
   std::string type;
   std::vector<std::string> namespaces;
-  // Shared with the subscriptions that ask the same, and by the indexes before and after a change.
-  std::shared_ptr<const Filter> filter;
+  std::shared_ptr<const Filter> filter;  // Shared with whoever subscribes.
 
   bool operator<(const Pattern& other) const {
     return std::forward_as_tuple(type, namespaces, FilterText()) <
            std::forward_as_tuple(other.type, other.namespaces, other.FilterText());
   }
 
-  bool Matches(Prepared& event) const {
+  // By type and namespace. The filter is asked later, and elsewhere.
+  bool Matches(const Prepared& event) const {
     const logical::EventReceived& message = *event.event().message;
     const std::string_view space = TrimSlashes(message.namespace_());
     const auto matches = [space](const std::string& pattern) {
       return GlobMatches(pattern, space);
     };
     return std::any_of(namespaces.begin(), namespaces.end(), matches) &&
-           GlobMatches(type, message.event_type()) && (!filter || filter->Matches(event.Fields()));
+           GlobMatches(type, message.event_type());
   }
 
  private:
   std::string_view FilterText() const { return filter ? filter->text() : std::string_view(); }
 };
 
-struct Subscriber {
-  explicit Subscriber(SubscribeOptions options)
-      : format(options.format), judge(std::move(options.judge)), sink(std::move(options.sink)) {}
+// Shared with the subscriptions that ask the same, and by the indexes before and after a change.
+using PatternPtr = std::shared_ptr<const Pattern>;
 
-  const Format format;
-  const std::unique_ptr<Judge> judge;
-  Decisions decisions;  // Only used with the publish lock.
-  // Shared with the session; see SubscribeOptions.
-  const std::shared_ptr<Sink> sink;
-  // Nothing is offered any more, even by a publisher that still holds an index with this
-  // subscriber.
-  std::atomic<bool> ended = false;
+// Those who ask the same.
+struct Group {
+  // Shared with what waits in the lane.
+  std::shared_ptr<const Members> members = std::make_shared<const Members>();
+  // Where there is a filter: what waits for it. Shared with the group's earlier and later states
+  // and with whoever empties it.
+  std::shared_ptr<Lane> lane;
 };
 
-// Shared by the index that lists it, by publishers at work and by the subscription.
-using SubscriberPtr = std::shared_ptr<Subscriber>;
-
-struct Group {
-  Pattern pattern;
-  std::vector<SubscriberPtr> members;
+struct ByPattern {
+  bool operator()(const PatternPtr& a, const PatternPtr& b) const { return *a < *b; }
 };
 
 // Immutable; groups are shared by the indexes before and after a change elsewhere.
-using Index = std::map<Pattern, std::shared_ptr<const Group>>;
+using Index = std::map<PatternPtr, std::shared_ptr<const Group>, ByPattern>;
 
 // What became of the pairs of event and subscriber that were considered.
 struct Tally {
@@ -188,12 +84,27 @@ struct Tally {
   std::uint64_t published = 0;
   std::uint64_t missed = 0;
   std::uint64_t abandoned = 0;
+
+  // It had ended before it could get one.
+  void Lost(const Subscriber& subscriber, std::uint64_t events = 1) {
+    (subscriber.too_slow ? missed : abandoned) += events;
+  }
+  // Nothing of what waited will be offered.
+  void Lost(const Lane::Items& items) {
+    for (const Lane::Item& item : items) {
+      const Members& members = *item.admission->members;
+      for (std::size_t i = 0; i < members.size(); ++i) {
+        if (item.admission->allowed[i]) Lost(*members[i]);
+      }
+    }
+  }
 };
 
 class BusImpl final : public Bus {
  public:
-  explicit BusImpl(Metrics* metrics)
-      : published_(metrics->GetCounter("belfry_events_published_total",
+  BusImpl(Metrics* metrics, const Limits& limits, std::unique_ptr<Executor> filters)
+      : limits_(limits),
+        published_(metrics->GetCounter("belfry_events_published_total",
                                        "Accepted events times the subscriptions of that moment.")),
         delivered_(metrics->GetCounter("belfry_events_delivered_total",
                                        "Events that a subscriber's queue accepted.")),
@@ -207,33 +118,58 @@ class BusImpl final : public Bus {
             "Events that a subscriber was too slow for; it was told and its subscription ended.")),
         abandoned_(metrics->GetCounter("belfry_events_abandoned_total",
                                        "Events whose subscriber had left in the meantime.")),
-        subscriptions_(metrics->GetGauge("belfry_events_subscriptions", "Subscriptions open.")) {}
+        subscriptions_(metrics->GetGauge("belfry_events_subscriptions", "Subscriptions open.")),
+        filters_(filters.get()),
+        filters_owner_(std::move(filters)) {}
 
   void Publish(std::span<const Event> events) override;
   std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) override;
 
   // Takes the subscribers out of the index; those that are not in it any more are passed over.
-  void Remove(const Pattern& pattern, std::span<const SubscriberPtr> gone);
+  void Remove(const PatternPtr& pattern, std::span<const SubscriberPtr> gone);
 
  private:
   struct Ended {
-    Pattern pattern;
+    PatternPtr pattern;
     std::vector<SubscriberPtr> members;
   };
+  struct Awoken {
+    PatternPtr pattern;
+    std::shared_ptr<Lane> lane;
+  };
+  // What a publisher has to do once it holds the lock no more.
+  struct Rest {
+    std::vector<Ended> ended;
+    std::vector<Awoken> awoken;
+    std::vector<SubscriberPtr> overflowed;
+  };
+  using Wanted = std::span<Prepared* const>;
 
   std::shared_ptr<const Index> CurrentIndex() const {
     MutexLock lock(&index_mutex_);
     return index_;
   }
 
-  std::vector<Ended> PublishInOrder(std::span<const Event> events);
-  static std::vector<SubscriberPtr> OfferToGroup(const Group& group,
-                                                 std::span<Prepared* const> wanted, Tally& tally);
+  Rest PublishInOrder(std::span<const Event> events);
+  static std::vector<SubscriberPtr> OfferToGroup(const Group& group, Wanted wanted, Tally& tally);
   static bool MaySee(Subscriber& subscriber, Prepared& event);
-  static bool OfferToSubscriber(Subscriber& subscriber, std::span<Prepared* const> wanted,
-                                Tally& tally);
+  static bool OfferToSubscriber(Subscriber& subscriber, Wanted wanted, Tally& tally);
+  // Of groups with a filter.
+  static std::vector<std::uint64_t> RefreshJudges(const Members& members);
+  static std::vector<bool> WhoMaySee(const Members& members, Prepared& event, Tally& tally);
+  static void AppendToLane(const PatternPtr& pattern, const Group& group, Wanted wanted,
+                           Tally& tally, Rest& rest);
+  static void OnLaneFull(const PatternPtr& pattern, const Group& group, std::size_t not_judged,
+                         Tally& tally, Rest& rest);
+  void EmptyLater(Awoken awoken);
+  void EmptyLane(Awoken awoken);
+  static void AskFilter(const Filter& filter, const Lane::Item& item, Tally& tally,
+                        std::vector<SubscriberPtr>& gone);
+  static bool OfferOne(Subscriber& subscriber, const Frame& frame, std::uint64_t judged_at,
+                       Tally& tally);
   void Count(const Tally& tally);
 
+  const Limits limits_;
   Counter& published_;
   Counter& delivered_;
   Counter& filtered_;
@@ -243,7 +179,7 @@ class BusImpl final : public Bus {
   Gauge& subscriptions_;
 
   // Gives events their order. Held while they are offered, so that each sink sees one call at a
-  // time.
+  // time. No filter is asked with it.
   Mutex publish_mutex_;
   Subjects subjects_ ABSL_GUARDED_BY(publish_mutex_);
 
@@ -251,11 +187,15 @@ class BusImpl final : public Bus {
   mutable Mutex index_mutex_;
   std::shared_ptr<const Index> index_ ABSL_GUARDED_BY(index_mutex_) =
       std::make_shared<const Index>();
+
+  Executor* const filters_;
+  // Last, so that what it runs still finds the rest.
+  const std::unique_ptr<Executor> filters_owner_;
 };
 
 class SubscriptionImpl final : public Subscription {
  public:
-  SubscriptionImpl(BusImpl* bus, Pattern pattern, SubscriberPtr subscriber)
+  SubscriptionImpl(BusImpl* bus, PatternPtr pattern, SubscriberPtr subscriber)
       : bus_(bus), pattern_(std::move(pattern)), subscriber_(std::move(subscriber)) {}
   ~SubscriptionImpl() override {
     subscriber_->ended = true;
@@ -264,16 +204,17 @@ class SubscriptionImpl final : public Subscription {
 
  private:
   BusImpl* const bus_;
-  const Pattern pattern_;
+  const PatternPtr pattern_;
   const SubscriberPtr subscriber_;
 };
 
 std::unique_ptr<Subscription> BusImpl::Subscribe(SubscribeOptions options) {
-  Pattern pattern{.type = std::move(options.type_pattern), .filter = std::move(options.filter)};
+  Pattern asked{.type = std::move(options.type_pattern), .filter = std::move(options.filter)};
   for (const std::string& space : options.namespace_patterns) {
-    pattern.namespaces.emplace_back(TrimSlashes(space));
+    asked.namespaces.emplace_back(TrimSlashes(space));
   }
-  if (pattern.namespaces.empty()) pattern.namespaces.emplace_back();
+  if (asked.namespaces.empty()) asked.namespaces.emplace_back();
+  auto pattern = std::make_shared<const Pattern>(std::move(asked));
   auto subscriber = std::make_shared<Subscriber>(std::move(options));
 
   std::shared_ptr<const Index> old;  // Destroyed after the lock: it may be the last to hold others.
@@ -281,11 +222,13 @@ std::unique_ptr<Subscription> BusImpl::Subscribe(SubscribeOptions options) {
     MutexLock lock(&index_mutex_);
     auto index = std::make_shared<Index>(*index_);
     const auto entry = index->try_emplace(pattern).first;
-    pattern.filter = entry->first.filter;  // One filter for all who ask the same.
+    pattern = entry->first;  // One filter for all who ask the same.
     std::shared_ptr<const Group>& group = entry->second;
     auto grown = group ? std::make_shared<Group>(*group) : std::make_shared<Group>();
-    grown->pattern = pattern;
-    grown->members.push_back(subscriber);
+    if (pattern->filter && !grown->lane) grown->lane = std::make_shared<Lane>(limits_);
+    Members members = *grown->members;
+    members.push_back(subscriber);
+    grown->members = std::make_shared<const Members>(std::move(members));
     group = std::move(grown);
     old = std::exchange(index_, std::move(index));
   }
@@ -293,69 +236,83 @@ std::unique_ptr<Subscription> BusImpl::Subscribe(SubscribeOptions options) {
   return std::make_unique<SubscriptionImpl>(this, std::move(pattern), std::move(subscriber));
 }
 
-void BusImpl::Remove(const Pattern& pattern, std::span<const SubscriberPtr> gone) {
+void BusImpl::Remove(const PatternPtr& pattern, std::span<const SubscriberPtr> gone) {
   std::shared_ptr<const Index> old;  // Destroyed after the lock, with what only it held.
+  std::shared_ptr<Lane> unused;
   std::int64_t removed = 0;
   {
     MutexLock lock(&index_mutex_);
     const auto found = index_->find(pattern);
     if (found == index_->end()) return;
     auto group = std::make_shared<Group>(*found->second);
-    removed = static_cast<std::int64_t>(std::erase_if(group->members, [gone](const auto& member) {
+    Members members = *group->members;
+    removed = static_cast<std::int64_t>(std::erase_if(members, [gone](const auto& member) {
       return std::find(gone.begin(), gone.end(), member) != gone.end();
     }));
     if (removed == 0) return;
     auto index = std::make_shared<Index>(*index_);
-    if (group->members.empty()) {
+    if (members.empty()) {
+      unused = group->lane;
       index->erase(pattern);
     } else {
+      group->members = std::make_shared<const Members>(std::move(members));
       (*index)[pattern] = std::move(group);
     }
     old = std::exchange(index_, std::move(index));
   }
   subscriptions_.Add(-removed);
+  if (unused == nullptr) return;
+  Tally tally;
+  tally.Lost(unused->Close());
+  Count(tally);
 }
 
 void BusImpl::Publish(std::span<const Event> events) {
   if (events.empty()) return;
-  for (const Ended& ended : PublishInOrder(events)) Remove(ended.pattern, ended.members);
+  Rest rest = PublishInOrder(events);
+  for (const SubscriberPtr& subscriber : rest.overflowed) subscriber->sink->Overflow();
+  for (Awoken& awoken : rest.awoken) EmptyLater(std::move(awoken));
+  for (const Ended& ended : rest.ended) Remove(ended.pattern, ended.members);
 }
 
-std::vector<BusImpl::Ended> BusImpl::PublishInOrder(std::span<const Event> events) {
+BusImpl::Rest BusImpl::PublishInOrder(std::span<const Event> events) {
   std::vector<Prepared> prepared;
   std::vector<Prepared*> wanted;
-  std::vector<Ended> ended;
+  Rest rest;
   Tally tally;
   std::shared_ptr<const Index> index;  // Destroyed after the lock.
   {
     MutexLock lock(&publish_mutex_);
     index = CurrentIndex();
-    if (index->empty()) return ended;
+    if (index->empty()) return rest;
     prepared.reserve(events.size());
     for (const Event& event : events) prepared.emplace_back(event, &subjects_);
     wanted.reserve(events.size());
     for (const auto& [pattern, group] : *index) {
       wanted.clear();
       for (Prepared& event : prepared) {
-        if (pattern.Matches(event)) wanted.push_back(&event);
+        if (pattern->Matches(event)) wanted.push_back(&event);
       }
-      tally.published += prepared.size() * group->members.size();
-      tally.filtered += (prepared.size() - wanted.size()) * group->members.size();
+      tally.published += prepared.size() * group->members->size();
+      tally.filtered += (prepared.size() - wanted.size()) * group->members->size();
       if (wanted.empty()) continue;
+      if (group->lane) {
+        AppendToLane(pattern, *group, wanted, tally, rest);
+        continue;
+      }
       std::vector<SubscriberPtr> gone = OfferToGroup(*group, wanted, tally);
-      if (!gone.empty()) ended.push_back({pattern, std::move(gone)});
+      if (!gone.empty()) rest.ended.push_back({pattern, std::move(gone)});
     }
   }
   Count(tally);
-  return ended;
+  return rest;
 }
 
 // Subscriber by subscriber rather than event by event: its queue is fetched into the cache once for
 // all events of the call.
-std::vector<SubscriberPtr> BusImpl::OfferToGroup(const Group& group,
-                                                 std::span<Prepared* const> wanted, Tally& tally) {
+std::vector<SubscriberPtr> BusImpl::OfferToGroup(const Group& group, Wanted wanted, Tally& tally) {
   std::vector<SubscriberPtr> gone;
-  for (const SubscriberPtr& subscriber : group.members) {
+  for (const SubscriberPtr& subscriber : *group.members) {
     if (OfferToSubscriber(*subscriber, wanted, tally)) continue;
     subscriber->ended = true;
     gone.push_back(subscriber);
@@ -371,8 +328,7 @@ bool BusImpl::MaySee(Subscriber& subscriber, Prepared& event) {
   return allowed;
 }
 
-bool BusImpl::OfferToSubscriber(Subscriber& subscriber, std::span<Prepared* const> wanted,
-                                Tally& tally) {
+bool BusImpl::OfferToSubscriber(Subscriber& subscriber, Wanted wanted, Tally& tally) {
   const std::uint64_t judged_at = subscriber.judge->Refresh();
   subscriber.decisions.Begin(judged_at);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -400,6 +356,138 @@ bool BusImpl::OfferToSubscriber(Subscriber& subscriber, std::span<Prepared* cons
   return true;
 }
 
+std::vector<std::uint64_t> BusImpl::RefreshJudges(const Members& members) {
+  std::vector<std::uint64_t> versions;
+  versions.reserve(members.size());
+  for (const SubscriberPtr& member : members) {
+    versions.push_back(member->judge->Refresh());
+    member->decisions.Begin(versions.back());
+  }
+  return versions;
+}
+
+std::vector<bool> BusImpl::WhoMaySee(const Members& members, Prepared& event, Tally& tally) {
+  std::vector<bool> allowed(members.size());
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    Subscriber& member = *members[i];
+    if (member.ended) {
+      tally.Lost(member);
+    } else if (MaySee(member, event)) {
+      allowed[i] = true;
+    } else {
+      ++tally.denied;
+    }
+  }
+  return allowed;
+}
+
+// What nobody may see is not even kept for the filter.
+void BusImpl::AppendToLane(const PatternPtr& pattern, const Group& group, Wanted wanted,
+                           Tally& tally, Rest& rest) {
+  const std::vector<std::uint64_t> judged_at = RefreshJudges(*group.members);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    std::vector<bool> allowed = WhoMaySee(*group.members, *wanted[i], tally);
+    const auto allowed_count =
+        static_cast<std::uint64_t>(std::count(allowed.begin(), allowed.end(), true));
+    if (allowed_count == 0) continue;
+    const Lane::Result result = group.lane->Append(
+        wanted[i]->Keep(),
+        {.members = group.members, .judged_at = judged_at, .allowed = std::move(allowed)});
+    switch (result) {
+      case Lane::Result::kWaits:
+        break;
+      case Lane::Result::kAwoken:
+        rest.awoken.push_back({pattern, group.lane});
+        break;
+      case Lane::Result::kClosed:
+        tally.abandoned += allowed_count;
+        break;
+      case Lane::Result::kFull:
+        tally.missed += allowed_count;
+        return OnLaneFull(pattern, group, wanted.size() - i - 1, tally, rest);
+    }
+  }
+}
+
+// The group is too slow for its own filter: as when a subscriber's queue is full, what waits and
+// what is left of the batch is missed.
+void BusImpl::OnLaneFull(const PatternPtr& pattern, const Group& group, std::size_t not_judged,
+                         Tally& tally, Rest& rest) {
+  std::vector<SubscriberPtr> gone;
+  for (const SubscriberPtr& member : *group.members) {
+    if (member->ended) {
+      tally.Lost(*member, not_judged);
+      continue;
+    }
+    member->EndAsTooSlow();
+    tally.missed += not_judged;
+    gone.push_back(member);
+  }
+  tally.Lost(group.lane->TakeAll());
+  rest.overflowed.insert(rest.overflowed.end(), gone.begin(), gone.end());
+  if (!gone.empty()) rest.ended.push_back({pattern, std::move(gone)});
+}
+
+// There are no more of these than lanes: each is emptied by one at a time.
+void BusImpl::EmptyLater(Awoken awoken) {
+  filters_->PostAlways(
+      [this, awoken = std::move(awoken)]() mutable { EmptyLane(std::move(awoken)); });
+}
+
+void BusImpl::EmptyLane(Awoken awoken) {
+  const auto end = std::chrono::steady_clock::now() + kFilterTurn;
+  Tally tally;
+  std::vector<SubscriberPtr> gone;
+  bool empty = false;
+  do {
+    const std::optional<Lane::Item> item = awoken.lane->Take();
+    empty = !item.has_value();
+    if (item) AskFilter(*awoken.pattern->filter, *item, tally, gone);
+  } while (!empty && std::chrono::steady_clock::now() < end);
+  Count(tally);
+  if (!gone.empty()) Remove(awoken.pattern, gone);
+  // Others have their turn first.
+  if (!empty) EmptyLater(std::move(awoken));
+}
+
+void BusImpl::AskFilter(const Filter& filter, const Lane::Item& item, Tally& tally,
+                        std::vector<SubscriberPtr>& gone) {
+  const Admission& admission = *item.admission;
+  std::optional<bool> matches;
+  for (std::size_t i = 0; i < admission.members->size(); ++i) {
+    if (!admission.allowed[i]) continue;
+    const SubscriberPtr& member = (*admission.members)[i];
+    if (member->ended) {
+      tally.Lost(*member);
+      continue;
+    }
+    if (!matches) matches = filter.Matches(item.event->Fields());
+    if (!*matches) {
+      ++tally.filtered;
+    } else if (!OfferOne(*member, item.event->As(member->format), admission.judged_at[i], tally)) {
+      gone.push_back(member);
+    }
+  }
+}
+
+bool BusImpl::OfferOne(Subscriber& subscriber, const Frame& frame, std::uint64_t judged_at,
+                       Tally& tally) {
+  switch (subscriber.sink->Offer(frame, judged_at)) {
+    case OfferResult::kAccepted:
+      ++tally.delivered;
+      return true;
+    case OfferResult::kFull:
+      subscriber.EndAsTooSlow();
+      ++tally.missed;
+      return false;
+    case OfferResult::kClosed:
+      break;
+  }
+  tally.Lost(subscriber);
+  subscriber.ended = true;
+  return false;
+}
+
 void BusImpl::Count(const Tally& tally) {
   const auto add = [](Counter& counter, std::uint64_t amount) {
     if (amount > 0) counter.Add(amount);
@@ -414,8 +502,9 @@ void BusImpl::Count(const Tally& tally) {
 
 }  // namespace
 
-std::unique_ptr<Bus> Bus::Create(Metrics* metrics) {
-  return std::make_unique<BusImpl>(metrics);
+std::unique_ptr<Bus> Bus::Create(Metrics* metrics, const Limits& limits,
+                                 std::unique_ptr<Executor> filters) {
+  return std::make_unique<BusImpl>(metrics, limits, std::move(filters));
 }
 
 }  // namespace belfry::bus

@@ -9,6 +9,8 @@
 
 #include "absl/time/time.h"
 #include "proto/vault/event.pb.h"
+#include "server/base/executor.h"
+#include "server/base/limits.h"
 #include "server/base/metrics.h"
 #include "server/bus/filter.h"
 
@@ -51,23 +53,28 @@ enum class OfferResult {
   kClosed,  // The subscriber is gone.
 };
 
-// Where a subscription's frames go. Offer is called by publishers, one call at a time for each
-// sink, and must neither block nor call back into the bus.
+// Where a subscription's frames go. Called by publishers, and where there is a filter by the bus's
+// executor; must neither block nor call back into the bus.
 class Sink {
  public:
   virtual ~Sink() = default;
+  // One call at a time, in the order of the events.
   // `judged_at` is what the subscription's judge returned from Refresh before it allowed the event:
   // if it returns something else when the frame is to be sent, it is to be asked again.
   virtual OfferResult Offer(const Frame& frame, std::uint64_t judged_at) = 0;
+  // Its events waited for its filter, and have become too many: as an offer that is answered by
+  // kFull, nothing more comes. May be called while an offer is under way.
+  virtual void Overflow() = 0;
 };
 
 // Accepts events. Thread-safe.
 class Publisher {
  public:
   virtual ~Publisher() = default;
-  // Offers the events, in this order, to every subscription. Never waits for a subscriber. Events
-  // of one call stay in order, and so do those of two calls of which one returned before the other
-  // began. The messages are not used any more when it has returned.
+  // Offers the events, in this order, to every subscription that may see them; where there is a
+  // filter, once that has been asked, which this does not wait for. Never waits for a subscriber.
+  // Events of one call stay in order, and so do those of two calls of which one returned before the
+  // other began. The messages are not used any more when it has returned.
   virtual void Publish(std::span<const Event> events) = 0;
 };
 
@@ -77,7 +84,8 @@ struct SubscribeOptions {
   // Patterns of the event's namespace without slashes; the root namespace is "". Empty list: root
   // only.
   std::vector<std::string> namespace_patterns;
-  // Only what it matches; null: everything. Shared by the subscriptions that ask the same.
+  // Only what it matches; null: everything. Shared by the subscriptions that ask the same. It is
+  // asked by the bus's executor, about what at least one of them may see.
   std::shared_ptr<const Filter> filter;
   Format format = Format::kProtobuf;
   // What the subscriber may see. Asked by publishers, from several threads but one call at a time,
@@ -94,12 +102,15 @@ class Subscription {
   virtual ~Subscription() = default;
 };
 
-// Routes events to subscribers by type, namespace, filter and permission. Knows no socket.
+// Routes events to subscribers by type, namespace, permission and filter. Knows no socket.
 // Thread-safe; outlives its subscriptions.
 class Bus : public Publisher {
  public:
-  // `metrics` must outlive the bus.
-  static std::unique_ptr<Bus> Create(Metrics* metrics);
+  // `metrics` must outlive the bus. Filters are asked on `filters`, never by a publisher: for each
+  // filter the events wait in a queue with the bounds of a subscriber's, and take turns with those
+  // of the others. One that runs work at once does so when the publisher holds no lock any more.
+  static std::unique_ptr<Bus> Create(Metrics* metrics, const Limits& limits,
+                                     std::unique_ptr<Executor> filters);
   // From its return on, every event published later is offered.
   virtual std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) = 0;
 };

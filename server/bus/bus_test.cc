@@ -4,9 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
 #include <thread>
 
+#include "server/base/executor.h"
 #include "server/base/mutex.h"
+#include "server/bus/subjects.h"
 
 namespace belfry::bus {
 namespace {
@@ -17,6 +22,8 @@ using ::testing::IsEmpty;
 // Keeps what it is offered, until it is full.
 class RecordingSink final : public Sink {
  public:
+  std::atomic<bool> overflowed = false;
+
   explicit RecordingSink(std::size_t capacity = 1'000'000) : capacity_(capacity) {}
   OfferResult Offer(const Frame& frame, std::uint64_t judged_at) override {
     MutexLock lock(&mutex_);
@@ -26,6 +33,7 @@ class RecordingSink final : public Sink {
     frames_.push_back(frame);
     return OfferResult::kAccepted;
   }
+  void Overflow() override { overflowed = true; }
   void Close() {
     MutexLock lock(&mutex_);
     closed_ = true;
@@ -87,6 +95,42 @@ logical::EventReceived EventOn(std::string path, std::string id) {
   return event;
 }
 
+// Runs work at once, or on demand.
+class HandExecutor final : public Executor {
+ public:
+  std::atomic<bool> at_once = true;
+
+  bool Post(absl::AnyInvocable<void()>&& work) override {
+    PostAlways(std::move(work));
+    return true;
+  }
+  void PostAlways(absl::AnyInvocable<void()> work) override {
+    if (at_once) return work();
+    MutexLock lock(&mutex_);
+    waiting_.push_back(std::move(work));
+  }
+  // One piece of work; false when there is none.
+  bool RunOne() {
+    absl::AnyInvocable<void()> work;
+    {
+      MutexLock lock(&mutex_);
+      if (waiting_.empty()) return false;
+      work = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    work();
+    return true;
+  }
+  void RunAll() {
+    while (RunOne()) {
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  std::deque<absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
 class BusTest : public ::testing::Test {
  protected:
   SubscribeOptions Options(std::shared_ptr<Sink> sink, std::string pattern = "*") {
@@ -111,8 +155,23 @@ class BusTest : public ::testing::Test {
   }
   std::uint64_t Count(std::string_view name) { return metrics_->GetCounter(name, "").Value(); }
 
+  // Whether each event became something for each subscription.
+  void ExpectThatCountsAddUp() {
+    EXPECT_EQ(Count("belfry_events_published_total"),
+              Count("belfry_events_delivered_total") + Count("belfry_events_filtered_total") +
+                  Count("belfry_events_denied_total") + Count("belfry_events_missed_total") +
+                  Count("belfry_events_abandoned_total"));
+  }
+  static Limits SmallLimits() {
+    Limits limits;
+    limits.max_queued_frames = 4;
+    return limits;
+  }
+
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
-  const std::unique_ptr<Bus> bus_ = Bus::Create(metrics_.get());
+  HandExecutor* executor_ = new HandExecutor();  // The bus's.
+  const std::unique_ptr<Bus> bus_ =
+      Bus::Create(metrics_.get(), SmallLimits(), std::unique_ptr<Executor>(executor_));
 };
 
 TEST_F(BusTest, EverySubscriberGetsEachEventOnceInOrder) {
@@ -382,6 +441,7 @@ TEST_F(BusTest, ASinkIsLetGoOfOnceItIsFullOrClosed) {
 class OwningSink final : public Sink {
  public:
   OfferResult Offer(const Frame&, std::uint64_t) override { return OfferResult::kClosed; }
+  void Overflow() override {}
   std::unique_ptr<Subscription> other;
 };
 
@@ -448,6 +508,228 @@ TEST_F(BusTest, SubscribersMayComeAndGoWhileSeveralPublish) {
   }
   EXPECT_EQ(next_a, 500);
   EXPECT_EQ(next_b, 500);
+}
+
+// Nobody may see anything.
+class DenyingJudge final : public Judge {
+ public:
+  std::uint64_t Refresh() override { return 1; }
+  bool Allows(std::string_view, std::string_view) override { return false; }
+};
+
+TEST_F(BusTest, RightsAreAskedBeforeFilters) {
+  int asked = 0;
+  std::vector<std::unique_ptr<Subscription>> subscriptions;
+  for (int i = 0; i < 80; ++i) {
+    SubscribeOptions options = Options(std::make_shared<RecordingSink>());
+    options.filter = std::make_shared<CountingFilter>(std::to_string(i), &asked);
+    options.judge = std::make_unique<DenyingJudge>();
+    subscriptions.push_back(bus_->Subscribe(std::move(options)));
+  }
+  for (int i = 0; i < 10; ++i) Publish({EventOn("a", "1")});
+  EXPECT_EQ(asked, 0);
+  EXPECT_EQ(Count("belfry_events_denied_total"), 800u);
+  ExpectThatCountsAddUp();
+}
+
+TEST_F(BusTest, APublisherAsksNoFilter) {
+  executor_->at_once = false;
+  int asked = 0;
+  const auto filtered = std::make_shared<RecordingSink>();
+  const auto plain = std::make_shared<RecordingSink>();
+  SubscribeOptions options = Options(filtered);
+  options.filter = std::make_shared<CountingFilter>("x", &asked);
+  const auto a = bus_->Subscribe(std::move(options));
+  const auto b = bus_->Subscribe(Options(plain));
+  Publish({MakeEvent("1")});
+  Publish({MakeEvent("2"), MakeEvent("3")});
+  EXPECT_EQ(asked, 0);
+  EXPECT_THAT(filtered->ids(), IsEmpty());
+  EXPECT_THAT(plain->ids(), ElementsAre("1", "2", "3"));
+  executor_->RunAll();
+  EXPECT_EQ(asked, 3);
+  EXPECT_THAT(filtered->ids(), ElementsAre("1", "2", "3"));
+  ExpectThatCountsAddUp();
+}
+
+// Publishes while it is asked.
+class PublishingFilter final : public Filter {
+ public:
+  explicit PublishingFilter(std::function<void()> publish) : publish_(std::move(publish)) {}
+  const std::string& text() const override { return text_; }
+  bool Matches(const EventFields&) const override {
+    publish_();
+    return true;
+  }
+
+ private:
+  const std::string text_ = "publishes";
+  const std::function<void()> publish_;
+};
+
+TEST_F(BusTest, WhileAFilterIsAskedOthersPublish) {
+  const auto plain = std::make_shared<RecordingSink>();
+  const auto filtered = std::make_shared<RecordingSink>();
+  int rounds = 0;
+  SubscribeOptions options = Options(filtered);
+  // On another thread: a lock that this one held would let it wait for ever.
+  options.filter = std::make_shared<PublishingFilter>([&] {
+    if (++rounds == 1) std::thread([&] { Publish({MakeEvent("2")}); }).join();
+  });
+  const auto a = bus_->Subscribe(std::move(options));
+  const auto b = bus_->Subscribe(Options(plain));
+  Publish({MakeEvent("1")});
+  EXPECT_THAT(plain->ids(), ElementsAre("1", "2"));
+  EXPECT_THAT(filtered->ids(), ElementsAre("1", "2"));
+}
+
+TEST_F(BusTest, AFilterThatIsTooSlowEndsItsSubscribersAndNobodyElse) {
+  executor_->at_once = false;
+  int asked = 0;
+  std::vector<std::shared_ptr<RecordingSink>> slow;
+  std::vector<std::unique_ptr<Subscription>> subscriptions;
+  for (int i = 0; i < 2; ++i) {
+    slow.push_back(std::make_shared<RecordingSink>());
+    SubscribeOptions options = Options(slow.back());
+    options.filter = std::make_shared<CountingFilter>("slow", &asked);
+    subscriptions.push_back(bus_->Subscribe(std::move(options)));
+  }
+  const auto plain = std::make_shared<RecordingSink>();
+  subscriptions.push_back(bus_->Subscribe(Options(plain)));
+  for (int i = 0; i < 3; ++i) Publish({MakeEvent("x")});
+  // Two more than fit, of which the last is not even appended.
+  Publish({EventOn("forbidden", "4"), MakeEvent("5"), MakeEvent("6"), MakeEvent("7")});
+  Publish({MakeEvent("8")});
+  EXPECT_TRUE(slow[0]->overflowed);
+  EXPECT_TRUE(slow[1]->overflowed);
+  EXPECT_EQ(metrics_->GetGauge("belfry_events_subscriptions", "").Value(), 1);
+  executor_->RunAll();
+  EXPECT_EQ(asked, 0);
+  EXPECT_THAT(slow[0]->ids(), IsEmpty());
+  EXPECT_EQ(plain->ids().size(), 7u);
+  EXPECT_FALSE(plain->overflowed);
+  EXPECT_EQ(Count("belfry_events_missed_total"), 12u);
+  EXPECT_EQ(Count("belfry_events_denied_total"), 3u);
+  ExpectThatCountsAddUp();
+}
+
+TEST_F(BusTest, ALaneIsBoundedInBytesToo) {
+  executor_->at_once = false;
+  const auto sink = std::make_shared<RecordingSink>();
+  const auto subscription = bus_->Subscribe(Filtered(sink, "event_type != x"));
+  const std::string path(Limits().max_queued_bytes / 3, 'p');
+  for (int i = 0; i < 2; ++i) Publish({EventOn(path, "1")});
+  EXPECT_FALSE(sink->overflowed);
+  Publish({EventOn(path, "1")});
+  EXPECT_TRUE(sink->overflowed);
+  ExpectThatCountsAddUp();
+}
+
+TEST_F(BusTest, WhatWaitsForAFilterGoesWithTheSubscription) {
+  executor_->at_once = false;
+  int asked = 0;
+  auto sink = std::make_shared<RecordingSink>();
+  const std::weak_ptr<Sink> life = sink;
+  SubscribeOptions options = Options(std::move(sink));
+  options.filter = std::make_shared<CountingFilter>("x", &asked);
+  auto subscription = bus_->Subscribe(std::move(options));
+  Publish({MakeEvent("1"), MakeEvent("2")});
+  subscription.reset();
+  EXPECT_TRUE(life.expired());
+  EXPECT_EQ(Count("belfry_events_abandoned_total"), 2u);
+  executor_->RunAll();
+  EXPECT_EQ(asked, 0);
+  ExpectThatCountsAddUp();
+}
+
+TEST_F(BusTest, OneOfAGroupMayLeaveAndTheOthersGetWhatWaited) {
+  executor_->at_once = false;
+  const auto stays = std::make_shared<RecordingSink>();
+  const auto leaves = std::make_shared<RecordingSink>();
+  const auto comes = std::make_shared<RecordingSink>();
+  const auto a = bus_->Subscribe(Filtered(stays, "event_type != x"));
+  auto b = bus_->Subscribe(Filtered(leaves, "event_type != x"));
+  Publish({MakeEvent("1")});
+  b.reset();
+  const auto c = bus_->Subscribe(Filtered(comes, "event_type != x"));
+  Publish({MakeEvent("2")});
+  executor_->RunAll();
+  EXPECT_THAT(stays->ids(), ElementsAre("1", "2"));
+  EXPECT_THAT(leaves->ids(), IsEmpty());
+  EXPECT_THAT(comes->ids(), ElementsAre("2"));
+  EXPECT_EQ(Count("belfry_events_abandoned_total"), 1u);
+  ExpectThatCountsAddUp();
+}
+
+TEST_F(BusTest, AFrameThatWaitedSaysByWhatItWasJudgedWhenItWasPublished) {
+  executor_->at_once = false;
+  const auto sink = std::make_shared<RecordingSink>();
+  CountingJudge::Rules rules;
+  SubscribeOptions options = Filtered(sink, "event_type != x");
+  options.judge = std::make_unique<CountingJudge>(&rules);
+  const auto subscription = bus_->Subscribe(std::move(options));
+  Publish({MakeEvent("1")});
+  rules.version = 2;
+  executor_->RunAll();
+  EXPECT_EQ(sink->judged_at(), 1u);
+}
+
+// Takes longer than a turn.
+class SlowFilter final : public Filter {
+ public:
+  const std::string& text() const override { return text_; }
+  bool Matches(const EventFields&) const override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    return true;
+  }
+
+ private:
+  const std::string text_ = "slow";
+};
+
+TEST_F(BusTest, ASlowFilterLetsTheOthersHaveTheirTurn) {
+  executor_->at_once = false;
+  const auto slow = std::make_shared<RecordingSink>();
+  const auto other = std::make_shared<RecordingSink>();
+  SubscribeOptions options = Options(slow);
+  options.filter = std::make_shared<SlowFilter>();
+  const auto a = bus_->Subscribe(std::move(options));
+  const auto b = bus_->Subscribe(Filtered(other, "event_type != x"));
+  Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3"), MakeEvent("4")});
+  executor_->RunOne();
+  executor_->RunOne();
+  EXPECT_EQ(slow->frames().size(), 1u);
+  EXPECT_GE(other->frames().size(), 1u);
+  executor_->RunAll();
+  EXPECT_THAT(slow->ids(), ElementsAre("1", "2", "3", "4"));
+  EXPECT_THAT(other->ids(), ElementsAre("1", "2", "3", "4"));
+}
+
+TEST_F(BusTest, AFullSubscriberOfAFilterMissesWhatWaitsBehind) {
+  executor_->at_once = false;
+  const auto full = std::make_shared<RecordingSink>(1);
+  const auto subscription = bus_->Subscribe(Filtered(full, "event_type != x"));
+  Publish({MakeEvent("1"), MakeEvent("2"), MakeEvent("3")});
+  executor_->RunAll();
+  EXPECT_EQ(Count("belfry_events_delivered_total"), 1u);
+  EXPECT_EQ(Count("belfry_events_missed_total"), 2u);
+  ExpectThatCountsAddUp();
+}
+
+TEST(Subjects, TakeUpBoundedMemoryAndAreNeverMistaken) {
+  Subjects subjects;
+  const std::uint64_t first = subjects.NumberOf("a", "t");
+  EXPECT_EQ(subjects.NumberOf("a", "t"), first);
+  std::uint64_t last = first;
+  for (int i = 0; i < 1000; ++i) {
+    const std::uint64_t number =
+        subjects.NumberOf(std::string(28 * 1024, 'p') + std::to_string(i), "t");
+    EXPECT_GT(number, last);
+    last = number;
+    // Whoever is asked about is kept.
+    EXPECT_EQ(subjects.NumberOf("a", "t"), first);
+    ASSERT_LE(subjects.bytes(), Subjects::kMaxBytes);
+  }
 }
 
 }  // namespace

@@ -37,10 +37,7 @@ bus::OfferResult OutgoingQueue::Offer(const bus::Frame& frame, std::uint64_t jud
   if (closed_ || overflowed_ || end_reason_) return bus::OfferResult::kClosed;
   const std::size_t size = frame->bytes.size();
   if (waiting_frames_ + 1 > max_frames_ || waiting_bytes_ + size > max_bytes_) {
-    overflowed_ = true;
-    DropAll();
-    // The consumer may be waiting for a socket that never drains.
-    WakeAnyway();
+    EndAsOverflowed();
     return bus::OfferResult::kFull;
   }
   ++waiting_frames_;
@@ -48,6 +45,18 @@ bus::OfferResult OutgoingQueue::Offer(const bus::Frame& frame, std::uint64_t jud
   frames_.push_back({frame, judged_at});
   Wake();
   return bus::OfferResult::kAccepted;
+}
+
+void OutgoingQueue::EndAsOverflowed() {
+  overflowed_ = true;
+  DropAll();
+  // The consumer may be waiting for a socket that never drains.
+  WakeAnyway();
+}
+
+void OutgoingQueue::Overflow() {
+  MutexLock lock(&mutex_);
+  if (!closed_ && !overflowed_ && !end_reason_) EndAsOverflowed();
 }
 
 void OutgoingQueue::End(std::string_view reason) {

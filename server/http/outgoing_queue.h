@@ -47,6 +47,7 @@ class OutgoingQueue final : public api::Subscriber {
   void Start(absl::AnyInvocable<void()> wake);
 
   bus::OfferResult Offer(const bus::Frame& frame, std::uint64_t judged_at) override;
+  void Overflow() override;
 
   void End(std::string_view reason) override;
   void AwaitSending() override;
@@ -58,7 +59,7 @@ class OutgoingQueue final : public api::Subscriber {
   std::vector<Item> Take(std::size_t max_frames, std::size_t max_bytes);
   void Release(std::size_t frames, std::size_t bytes);
 
-  // Whether an offer has exceeded a bound. Then nothing is taken any more.
+  // Whether an offer has exceeded a bound, or Overflow was called. Then nothing is taken any more.
   bool Overflowed() const;
   // Why it was ended by End; nothing when it was not.
   std::optional<std::string> EndReason() const;
@@ -70,6 +71,7 @@ class OutgoingQueue final : public api::Subscriber {
  private:
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeAnyway() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndAsOverflowed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::size_t max_frames_;

@@ -15,6 +15,8 @@
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/wire/credentials.h"
+#include "server/base/executor.h"
+#include "server/base/limits.h"
 #include "server/bus/bus.h"
 #include "server/plugin_host/host_services.h"
 #include "server/storage/storage.h"
@@ -72,7 +74,7 @@ int ServeBare(const std::string& socket, const wire::Trust& trust) {
 
 int ServeAsHost(const std::string& socket, const wire::Trust& trust) {
   const std::unique_ptr<Metrics> metrics = NewMetrics();
-  const std::unique_ptr<bus::Bus> bus = bus::Bus::Create(metrics.get());
+  const std::unique_ptr<bus::Bus> bus = bus::Bus::Create(metrics.get(), Limits(), NewThreadPool(1));
   const std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
   const SystemClock clock;
   plugin_host::MountServices services{.storage = storage.get(),
