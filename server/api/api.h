@@ -37,7 +37,8 @@ struct Dependencies {
   bus::Bus* bus = nullptr;
   const Clock* clock = nullptr;
   // For what may block or take long: what starts or stops a plugin, asks storage (tokens, roles,
-  // policies, cubbyholes) or explains policies. Where it takes no more, the answer is 503; only the
+  // policies, cubbyholes), explains policies, opens a subscription, reads a large body or puts the
+  // rules of a token together. Where it takes no more, the answer is 503; only the
   // end of a token on its last use always finds room.
   Executor* executor = nullptr;
   Metrics* metrics = nullptr;
@@ -67,6 +68,9 @@ struct OpenedSubscription {
   std::unique_ptr<bus::Judge> judge;
 };
 
+// What came of an upgrade: a subscription, or the answer instead.
+using SubscribeResult = std::variant<OpenedSubscription, HttpResponse>;
+
 // The /v1 handlers: requests in, responses out. Thread-safe; knows no socket.
 class Api {
  public:
@@ -80,11 +84,12 @@ class Api {
   virtual bool IsSubscribe(const HttpRequest& request) const = 0;
 
   // Checks everything that can fail before "101 Switching Protocols" and opens the subscription, so
-  // that no event after the 101 is missed; or says what to answer instead. From then on the
-  // subscriber is ended when its token is, or when a policy takes away what it needed to subscribe.
+  // that no event after the 101 is missed; or says what to answer instead. `done` runs exactly
+  // once, on any thread, possibly before Subscribe returns. From then on the subscriber is ended
+  // when its token is, or when a policy takes away what it needed to subscribe.
   // (vault-api-and-events 3.2)
-  virtual std::variant<OpenedSubscription, HttpResponse> Subscribe(
-      const HttpRequest& request, std::shared_ptr<Subscriber> subscriber) = 0;
+  virtual void Subscribe(HttpRequest request, std::shared_ptr<Subscriber> subscriber,
+                         absl::AnyInvocable<void(SubscribeResult)> done) = 0;
 };
 
 }  // namespace belfry::api

@@ -39,8 +39,11 @@ access::Capability CapabilityFor(Operation operation) {
 bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identity,
             Capability capability, std::string_view path, std::string_view parameters) {
   access::Question question{.capability = capability, .path = path};
-  // Whoever may do everything need not wait for a parser.
-  if (identity.root || parameters == "null") return authorizer.Allows(identity, question);
+  // Most rules ask for no parameters, and then nothing is parsed.
+  if (identity.root || parameters == "null" ||
+      !authorizer.BoundsParameters(identity, capability, path)) {
+    return authorizer.Allows(identity, question);
+  }
   boost::json::parse_options options;
   options.max_depth = kMaxRequestJsonDepth;
   boost::system::error_code error;
@@ -58,15 +61,20 @@ bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existen
   return MayAsk(*dependencies.authorizer, call.identity, capability, call.path, call.data);
 }
 
-void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
-                      HttpResponse (*answer)(const Dependencies&, const Call&)) {
+void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
+                       absl::AnyInvocable<HttpResponse()> answer) {
   // Shared: when the executor refuses the work, it is answered here.
   auto shared_respond = std::make_shared<Respond>(std::move(respond));
-  const bool posted =
-      dependencies.executor->Post([&dependencies, call = std::move(call), answer, shared_respond] {
-        (*shared_respond)(answer(dependencies, call));
-      });
-  if (!posted) (*shared_respond)(ErrorAnswer(503, "the server is too busy; try again"));
+  const bool posted = dependencies.executor->Post(
+      [answer = std::move(answer), shared_respond]() mutable { (*shared_respond)(answer()); });
+  if (!posted) (*shared_respond)(TooBusy());
+}
+
+void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
+                      HttpResponse (*answer)(const Dependencies&, const Call&)) {
+  RespondOnExecutor(
+      dependencies, std::move(respond),
+      [&dependencies, call = std::move(call), answer] { return answer(dependencies, call); });
 }
 
 }  // namespace belfry::api

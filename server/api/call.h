@@ -39,6 +39,10 @@ bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identi
 bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existence existence);
 
 // Has `answer` run where it may block, or responds with 503 when too much waits there already.
+void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
+                       absl::AnyInvocable<HttpResponse()> answer);
+
+// The same for an endpoint.
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
                       HttpResponse (*answer)(const Dependencies&, const Call&));
 

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -10,7 +11,9 @@
 #include "server/access/token_store.h"
 #include "server/api/fields.h"
 #include "server/api/json_text.h"
+#include "server/api/request_parsing.h"
 #include "server/api/responses.h"
+#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {
@@ -43,22 +46,29 @@ std::variant<access::Identity, HttpResponse> Subject(const Dependencies& depende
                                : OwnerOfAccessor(dependencies, fields.Text("accessor"));
 }
 
-}  // namespace
-
-bool IsCapabilitiesPath(std::string_view path) {
-  return path == kByToken || path == kSelf || path == kByAccessor;
+// What a request could not ask for need not be asked about.
+std::optional<HttpResponse> RefuseQuestion(const std::vector<std::string>& paths,
+                                           const Limits& limits) {
+  if (paths.empty()) return ErrorAnswer(400, "paths must be supplied");
+  if (paths.size() > limits.max_capability_paths) {
+    return ErrorAnswer(400, Concat({"more than ", std::to_string(limits.max_capability_paths),
+                                    " paths; ask again about the others"}));
+  }
+  for (const std::string& path : paths) {
+    if (std::optional<HttpResponse> refusal = RefuseLongPath(path, limits)) return refusal;
+  }
+  return std::nullopt;
 }
 
-HttpResponse AnswerCapabilities(const Dependencies& dependencies, const Call& call) {
-  if (call.operation != mounts::Operation::kUpdate) {
-    return UnsupportedOperation();
-  }
+HttpResponse Capabilities(const Dependencies& dependencies, const Call& call) {
   const Fields fields(call.data);
   const std::variant<access::Identity, HttpResponse> subject = Subject(dependencies, call, fields);
   if (const auto* refusal = std::get_if<HttpResponse>(&subject)) return *refusal;
   std::vector<std::string> paths = fields.List("paths");
   if (paths.empty()) paths = fields.List("path");
-  if (paths.empty()) return ErrorAnswer(400, "paths must be supplied");
+  if (std::optional<HttpResponse> refusal = RefuseQuestion(paths, dependencies.limits)) {
+    return *std::move(refusal);
+  }
   std::map<std::string, std::string> lists;
   for (const std::string& path : paths) {
     lists[path] = ArrayText(
@@ -70,6 +80,17 @@ HttpResponse AnswerCapabilities(const Dependencies& dependencies, const Call& ca
   for (const auto& [path, list] : lists) object.Raw(path, list);
   const std::string data = object.Finish();
   return InjectedAnswer({.request_id = call.id, .data = data, .mount_type = "system"});
+}
+
+}  // namespace
+
+bool IsCapabilitiesPath(std::string_view path) {
+  return path == kByToken || path == kSelf || path == kByAccessor;
+}
+
+void AnswerCapabilities(const Dependencies& dependencies, Call call, Respond respond) {
+  if (call.operation != mounts::Operation::kUpdate) return respond(UnsupportedOperation());
+  AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &Capabilities);
 }
 
 }  // namespace belfry::api

@@ -13,7 +13,7 @@ namespace belfry::api {
 // Whether AnswerCapabilities is to answer `path`.
 bool IsCapabilitiesPath(std::string_view path);
 
-// For a caller who may ask.
-HttpResponse AnswerCapabilities(const Dependencies& dependencies, const Call& call);
+// For a caller who may ask. There may be many paths to answer for: on the executor.
+void AnswerCapabilities(const Dependencies& dependencies, Call call, Respond respond);
 
 }  // namespace belfry::api

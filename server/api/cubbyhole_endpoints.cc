@@ -48,7 +48,10 @@ HttpResponse List(const Dependencies& dependencies, const Call& call) {
 }
 
 HttpResponse Write(const Dependencies& dependencies, const Call& call) {
-  if (AllMembers(call.data).empty()) return ErrorAnswer(400, OneError("missing data fields"));
+  // Read when the request was, so that it is an object or null.
+  const absl::StatusOr<ObjectSummary> summary = Summarize(call.data, kMaxRequestJsonDepth);
+  if (!summary.ok() || summary->members == 0)
+    return ErrorAnswer(400, OneError("missing data fields"));
   const absl::Status status =
       dependencies.cubbyholes->Put(*call.identity.token, PathIn(call), call.data);
   return status.ok() ? NoContent() : Failure(status);

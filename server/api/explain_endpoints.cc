@@ -14,6 +14,7 @@
 #include "server/api/request_parsing.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
+#include "server/api/subscribe.h"
 #include "server/base/glob.h"
 #include "server/base/text.h"
 
@@ -123,6 +124,13 @@ std::variant<Asked, HttpResponse> Parse(const Dependencies& dependencies, const 
               .subject = call.identity};
   if (Stripped(asked.type).empty()) {
     return ErrorAnswer(400, "did not specify eventType to explain");
+  }
+  if (std::optional<HttpResponse> refusal =
+          RefuseEventType(Stripped(asked.type), dependencies.limits)) {
+    return *std::move(refusal);
+  }
+  if (std::optional<HttpResponse> refusal = RefuseLongPath(asked.path, dependencies.limits)) {
+    return *std::move(refusal);
   }
   if (std::optional<HttpResponse> refusal = RefusePath(asked.path)) return *std::move(refusal);
   // As the host makes the paths of events.

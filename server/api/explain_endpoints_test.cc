@@ -90,7 +90,7 @@ class ExplainTest : public ::testing::Test {
                        {"Sec-WebSocket-Version", "13"},
                        {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}};
     return std::holds_alternative<OpenedSubscription>(
-        fixture_.api->Subscribe(request, std::make_shared<FakeSubscriber>()));
+        fixture_.Subscribe(request, std::make_shared<FakeSubscriber>()));
   }
 
   ApiFixture fixture_{Access::kReal};

@@ -350,6 +350,14 @@ struct ApiFixture {
     api = Api::Create(std::move(dependencies));
   }
 
+  // What the upgrade opens or is answered, which is known before Subscribe returns.
+  SubscribeResult Subscribe(HttpRequest request, std::shared_ptr<Subscriber> subscriber) {
+    SubscribeResult result;
+    api->Subscribe(std::move(request), std::move(subscriber),
+                   [&result](SubscribeResult given) { result = std::move(given); });
+    return result;
+  }
+
   // The answer, which the fakes give before Handle returns.
   HttpResponse Send(HttpRequest request) {
     std::optional<HttpResponse> answer;

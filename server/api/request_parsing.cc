@@ -17,6 +17,9 @@ namespace {
 
 using mounts::Operation;
 
+// What is taken apart takes up many times its size.
+constexpr std::size_t kMaxFormBytes = 1024 * 1024;
+
 // Controls, spaces other than ' ', format characters and private use.
 bool Printable(char32_t point) {
   static constexpr std::pair<char32_t, char32_t> kUnprintable[] = {
@@ -137,6 +140,17 @@ std::optional<HttpResponse> RefusePath(std::string_view path) {
   return std::nullopt;
 }
 
+std::optional<HttpResponse> RefuseLongPath(std::string_view path, const Limits& limits) {
+  if (path.size() > limits.max_request_path_bytes) {
+    return ErrorAnswer(
+        400, Concat({"a path may have ", std::to_string(limits.max_request_path_bytes), " bytes"}));
+  }
+  const auto slashes = static_cast<std::size_t>(std::count(path.begin(), path.end(), '/'));
+  if (slashes < limits.max_request_path_segments) return std::nullopt;
+  return ErrorAnswer(400, Concat({"a path may have ",
+                                  std::to_string(limits.max_request_path_segments), " segments"}));
+}
+
 std::optional<HttpResponse> RefuseNamespace(const HttpRequest& request) {
   std::string_view name = Stripped(request.Header("X-Vault-Namespace"));
   while (name.starts_with('/')) name.remove_prefix(1);
@@ -163,6 +177,7 @@ std::variant<std::string, HttpResponse> DataOf(HttpRequest& request, Operation o
   if (body.empty()) return std::string("null");
   if (body.front() != '{' && body.front() != '[' &&
       MediaType(request.Header("Content-Type")) == "application/x-www-form-urlencoded") {
+    if (body.size() > kMaxFormBytes) return ErrorAnswer(413, "a form may have a mebibyte");
     return FormText(body);
   }
   const absl::StatusOr<ObjectSummary> summary = Summarize(request.body, kMaxRequestJsonDepth);

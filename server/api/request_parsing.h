@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "server/api/http_message.h"
+#include "server/base/limits.h"
 #include "server/mounts/engine.h"
 
 namespace belfry::api {
@@ -16,6 +17,9 @@ namespace belfry::api {
 // with
 // "." or ".." segments, which would let a path mean another one than the policies see.
 std::optional<HttpResponse> RefusePath(std::string_view path);
+
+// What to answer instead when the path has more bytes or segments than any that is acted on.
+std::optional<HttpResponse> RefuseLongPath(std::string_view path, const Limits& limits);
 
 // What to answer instead when X-Vault-Namespace names a namespace other than the root, which is ""
 // or "root", slashes apart: there is no other. Vault's free edition ignores the header; but a

@@ -66,6 +66,10 @@ HttpResponse Denied() {
   return ErrorAnswer(403, OneError("permission denied"));
 }
 
+HttpResponse TooBusy() {
+  return ErrorAnswer(503, "the server is too busy; try again");
+}
+
 HttpResponse InvalidToken() {
   return ErrorAnswer(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
 }

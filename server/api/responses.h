@@ -40,6 +40,9 @@ HttpResponse UnknownAccessor();
 // 403, as for a token that there is not, or not any more. Clients log in again when they read it.
 HttpResponse InvalidToken();
 
+// 503: no room where this would be answered.
+HttpResponse TooBusy();
+
 // What surrounds an answer's data.
 struct Envelope {
   std::string request_id;

@@ -1,7 +1,9 @@
 #include "server/api/subscribe.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/escaping.h"
 #include "server/api/authentication.h"
@@ -110,8 +112,24 @@ std::optional<HttpResponse> RefuseHandshake(const HttpRequest& request) {
   return RefuseOrigin(request);
 }
 
+std::optional<HttpResponse> RefuseNamespacePatterns(const std::vector<std::string>& patterns,
+                                                    const Limits& limits) {
+  if (patterns.size() > limits.max_namespace_patterns) {
+    return ErrorAnswer(
+        400, Concat({"a subscription has at most ", std::to_string(limits.max_namespace_patterns),
+                     " namespace patterns, of which one is the root's"}));
+  }
+  const bool too_long = std::any_of(patterns.begin(), patterns.end(), [&](const auto& pattern) {
+    return pattern.size() > limits.max_namespace_pattern_bytes;
+  });
+  if (!too_long) return std::nullopt;
+  return ErrorAnswer(400, Concat({"a namespace pattern has at most ",
+                                  std::to_string(limits.max_namespace_pattern_bytes), " bytes"}));
+}
+
 struct Wanted {
   std::string type_pattern;
+  std::vector<std::string> namespace_patterns;
   bus::Format format = bus::Format::kProtobuf;
   std::shared_ptr<const bus::Filter> filter;  // Shared with the bus.
 };
@@ -122,6 +140,14 @@ std::variant<Wanted, HttpResponse> ParseWanted(const HttpRequest& request, const
   wanted.type_pattern = Stripped(WithoutPrefix(rest, "/"));
   if (wanted.type_pattern.empty()) {
     return ErrorAnswer(400, "did not specify eventType to subscribe to");
+  }
+  if (std::optional<HttpResponse> refusal = RefuseEventType(wanted.type_pattern, limits)) {
+    return *std::move(refusal);
+  }
+  wanted.namespace_patterns = NamespacePatterns(request);
+  if (std::optional<HttpResponse> refusal =
+          RefuseNamespacePatterns(wanted.namespace_patterns, limits)) {
+    return *std::move(refusal);
   }
   if (const std::string* json = request.Query("json"); json != nullptr && !json->empty()) {
     const std::optional<bool> value = ParseBool(*json);
@@ -232,6 +258,12 @@ std::string CleanPattern(std::string_view pattern) {
 
 }  // namespace
 
+std::optional<HttpResponse> RefuseEventType(std::string_view type, const Limits& limits) {
+  if (type.size() <= limits.max_event_type_bytes) return std::nullopt;
+  return ErrorAnswer(400, Concat({"an event type has at most ",
+                                  std::to_string(limits.max_event_type_bytes), " bytes"}));
+}
+
 bool IsSubscribePath(std::string_view path) {
   return path.starts_with(kPath) && (path.size() == kPath.size() || path[kPath.size()] == '/');
 }
@@ -246,9 +278,8 @@ std::vector<std::string> NamespacePatterns(const HttpRequest& request) {
   return patterns;
 }
 
-std::variant<OpenedSubscription, HttpResponse> OpenSubscription(
-    const Dependencies& dependencies, const HttpRequest& request,
-    std::shared_ptr<Subscriber> subscriber) {
+SubscribeResult OpenSubscription(const Dependencies& dependencies, const HttpRequest& request,
+                                 std::shared_ptr<Subscriber> subscriber) {
   if (std::optional<HttpResponse> refusal = RefusePath(request.path)) return *std::move(refusal);
   if (std::optional<HttpResponse> refusal = RefuseNamespace(request)) return *std::move(refusal);
   // Any PATCH will be refused below, not only one without a merge patch.
@@ -274,15 +305,15 @@ std::variant<OpenedSubscription, HttpResponse> OpenSubscription(
   // What changed before it was watched.
   if (!permission->Holds()) return Denied();
   auto& wanted = std::get<Wanted>(parsed);
-  return OpenedSubscription{
-      .subscription = dependencies.bus->Subscribe({.type_pattern = std::move(wanted.type_pattern),
-                                                   .namespace_patterns = NamespacePatterns(request),
-                                                   .filter = std::move(wanted.filter),
-                                                   .format = wanted.format,
-                                                   .judge = permission->NewJudge(),
-                                                   .sink = std::move(subscriber)}),
-      .format = wanted.format,
-      .judge = std::move(judge)};
+  return OpenedSubscription{.subscription = dependencies.bus->Subscribe(
+                                {.type_pattern = std::move(wanted.type_pattern),
+                                 .namespace_patterns = std::move(wanted.namespace_patterns),
+                                 .filter = std::move(wanted.filter),
+                                 .format = wanted.format,
+                                 .judge = permission->NewJudge(),
+                                 .sink = std::move(subscriber)}),
+                            .format = wanted.format,
+                            .judge = std::move(judge)};
 }
 
 }  // namespace belfry::api

@@ -41,7 +41,7 @@ class SubscribeTest : public ::testing::Test {
 
   // The refusal, or one with status 101 when there is none.
   HttpResponse Subscribe(const HttpRequest& request) {
-    auto result = fixture_.api->Subscribe(request, std::make_shared<FakeSubscriber>());
+    auto result = fixture_.Subscribe(request, std::make_shared<FakeSubscriber>());
     if (auto* refusal = std::get_if<HttpResponse>(&result)) return *refusal;
     format_ = std::get<OpenedSubscription>(result).format;
     return {.status = 101};
@@ -303,7 +303,7 @@ class WatchedSubscribeTest : public ::testing::Test {
   }
   // 101, or the status of the refusal.
   int Subscribe() {
-    auto result = fixture_.api->Subscribe(request_, subscriber_);
+    auto result = fixture_.Subscribe(request_, subscriber_);
     if (auto* refusal = std::get_if<HttpResponse>(&result)) return refusal->status;
     opened_ = std::move(std::get<OpenedSubscription>(result));
     return 101;

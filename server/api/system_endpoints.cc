@@ -36,9 +36,13 @@ struct Family {
   void (*answer)(const Dependencies& dependencies, Call call, Respond respond);
 };
 
-constexpr Family kFamilies[] = {{&IsMountsPath, &AnswerMounts}, {&IsPolicyPath, &AnswerPolicies},
-                                {&IsTokenPath, &AnswerTokens},  {&IsPluginsPath, &AnswerPlugins},
-                                {&IsLeasesPath, &AnswerLeases}, {&IsExplainPath, &AnswerExplain}};
+constexpr Family kFamilies[] = {{&IsMountsPath, &AnswerMounts},
+                                {&IsPolicyPath, &AnswerPolicies},
+                                {&IsTokenPath, &AnswerTokens},
+                                {&IsPluginsPath, &AnswerPlugins},
+                                {&IsLeasesPath, &AnswerLeases},
+                                {&IsExplainPath, &AnswerExplain},
+                                {&IsCapabilitiesPath, &AnswerCapabilities}};
 
 std::string WithSlash(std::string_view path) {
   return Concat({path, path.ends_with("/") ? "" : "/"});
@@ -152,8 +156,9 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(ErrorAnswer(404, "enterprise-only feature"));
     return;
   }
-  respond(IsCapabilitiesPath(call.path) ? AnswerCapabilities(dependencies_, call)
-                                        : AnswerKnown(call));
+  // Lists and metrics are as long as there is much to tell.
+  RespondOnExecutor(dependencies_, std::move(respond),
+                    [this, call = std::move(call)] { return AnswerKnown(call); });
 }
 
 HttpResponse SystemEndpoints::AnswerKnown(const Call& call) const {

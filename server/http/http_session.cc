@@ -219,7 +219,7 @@ void HttpSession::OnRequest() {
   }
 }
 
-void HttpSession::Ask(api::HttpRequest request) {
+std::uint64_t HttpSession::AwaitAnswer() {
   answering_ = true;
   const std::uint64_t number = ++request_;
   // Keeps the session alive while nothing is read or written.
@@ -228,6 +228,19 @@ void HttpSession::Ask(api::HttpRequest request) {
   answer_timer_.async_wait([self = shared_from_this(), number](error_code error) {
     if (!error) self->OnAnswer(number, PlainError(504, "the request took too long"));
   });
+  return number;
+}
+
+// Whether the answer to this request is still awaited.
+bool HttpSession::TakeAnswer(std::uint64_t request) {
+  if (!answering_ || request != request_) return false;
+  answering_ = false;
+  answer_timer_.cancel();
+  return true;
+}
+
+void HttpSession::Ask(api::HttpRequest request) {
+  const std::uint64_t number = AwaitAnswer();
   context_->api->Handle(std::move(request), [weak = weak_from_this(), mailbox = mailbox_,
                                              number](api::HttpResponse answer) {
     mailbox->Post([weak, number, answer = std::move(answer)]() mutable {
@@ -237,17 +250,30 @@ void HttpSession::Ask(api::HttpRequest request) {
 }
 
 void HttpSession::OnAnswer(std::uint64_t request, api::HttpResponse answer) {
-  if (!answering_ || request != request_) return;
-  answering_ = false;
-  answer_timer_.cancel();
-  Write(std::move(answer));
+  if (TakeAnswer(request)) Write(std::move(answer));
 }
 
 void HttpSession::OpenSubscription(api::HttpRequest request) {
   auto queue = std::make_shared<OutgoingQueue>(context_->limits.max_queued_frames,
                                                context_->limits.max_queued_bytes);
-  std::variant<api::OpenedSubscription, api::HttpResponse> result =
-      context_->api->Subscribe(request, queue);
+  const std::uint64_t number = AwaitAnswer();
+  std::string head = SwitchingProtocols(request);
+  context_->api->Subscribe(
+      std::move(request), queue,
+      [weak = weak_from_this(), mailbox = mailbox_, number, queue,
+       head = std::move(head)](api::SubscribeResult result) mutable {
+        mailbox->Post([weak, number, queue = std::move(queue), head = std::move(head),
+                       result = std::move(result)]() mutable {
+          if (auto self = weak.lock()) {
+            self->OnSubscribed(number, std::move(queue), std::move(head), std::move(result));
+          }
+        });
+      });
+}
+
+void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue,
+                               std::string head, api::SubscribeResult result) {
+  if (!TakeAnswer(request)) return;
   if (auto* refusal = std::get_if<api::HttpResponse>(&result)) {
     Write(std::move(*refusal));
     return;
@@ -257,8 +283,7 @@ void HttpSession::OpenSubscription(api::HttpRequest request) {
                                 std::move(std::get<api::OpenedSubscription>(result))};
   const auto received = buffer_.cdata();
   std::make_shared<WebSocketSession>(context_, std::move(parts))
-      ->Start(SwitchingProtocols(request),
-              {static_cast<const char*>(received.data()), received.size()});
+      ->Start(std::move(head), {static_cast<const char*>(received.data()), received.size()});
 }
 
 void HttpSession::Refuse(int status, std::string_view text) {

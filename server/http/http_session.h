@@ -13,6 +13,7 @@
 
 #include "server/api/api.h"
 #include "server/http/connections.h"
+#include "server/http/outgoing_queue.h"
 #include "server/http/session_context.h"
 
 namespace belfry::http {
@@ -41,6 +42,11 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void OnRequest();
   void Ask(api::HttpRequest request);
   void OpenSubscription(api::HttpRequest request);
+  void OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue, std::string head,
+                    api::SubscribeResult result);
+  // The number of the request that is to be answered from now on.
+  std::uint64_t AwaitAnswer();
+  bool TakeAnswer(std::uint64_t request);
   void OnAnswer(std::uint64_t request, api::HttpResponse answer);
   void Refuse(int status, std::string_view text);
   void Write(api::HttpResponse answer);

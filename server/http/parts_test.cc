@@ -157,6 +157,25 @@ TEST(OutgoingQueue, WakesOnOverflowEvenWhileTheConsumerIsAwake) {
   EXPECT_EQ(wakes, 2);
 }
 
+TEST(OutgoingQueue, EndsAsFullWhenTooMuchWaitsElsewhere) {
+  OutgoingQueue queue(100, 1000);
+  int wakes = 0;
+  queue.Start([&wakes] { ++wakes; });
+  queue.Offer(Text("a"), 1);
+  queue.Overflow();
+  EXPECT_EQ(wakes, 2);
+  EXPECT_TRUE(queue.Overflowed());
+  EXPECT_EQ(queue.Offer(Text("b"), 1), bus::OfferResult::kClosed);
+  queue.Overflow();
+  EXPECT_EQ(wakes, 2);
+  EXPECT_EQ(queue.Close(), 1u);
+
+  OutgoingQueue ended(100, 1000);
+  ended.End("token revoked");
+  ended.Overflow();
+  EXPECT_FALSE(ended.Overflowed());
+}
+
 TEST(OutgoingQueue, AFrameKeepsWhatItWasJudgedAt) {
   OutgoingQueue queue(10, 1000);
   queue.Offer(Text("a"), 7);

@@ -44,8 +44,13 @@ class FakeApi final : public api::Api {
     return request.path.starts_with("/subscribe");
   }
 
-  std::variant<api::OpenedSubscription, api::HttpResponse> Subscribe(
-      const api::HttpRequest& request, std::shared_ptr<api::Subscriber> sink) override {
+  void Subscribe(api::HttpRequest request, std::shared_ptr<api::Subscriber> sink,
+                 absl::AnyInvocable<void(api::SubscribeResult)> done) override {
+    done(Open(request, sink));
+  }
+
+  api::SubscribeResult Open(const api::HttpRequest& request,
+                            const std::shared_ptr<api::Subscriber>& sink) {
     if (request.path == "/subscribe/refused")
       return api::HttpResponse{426, {{"Connection", "Upgrade"}}, "no\n"};
     for (const bus::Frame& frame : early_frames) sink->Offer(frame, 1);
