@@ -77,7 +77,11 @@ std::size_t ResponseSize(std::string_view text) {
 
 std::string Call(int socket, const std::string& method, const std::string& path,
                  const std::string& body) {
-  SendAll(socket, RequestText(method, path, body));
+  return Exchange(socket, RequestText(method, path, body));
+}
+
+std::string Exchange(int socket, std::string_view request) {
+  SendAll(socket, request);
   std::string text;
   char buffer[4096];
   while (ResponseSize(text) == 0) {

@@ -20,6 +20,8 @@ std::string RequestText(const std::string& method, const std::string& path,
 // How many of `text`'s bytes are its first HTTP response; 0 while a part of it is missing. Ends the
 // program unless its status is 2xx.
 std::size_t ResponseSize(std::string_view text);
+// Sends a request on an open connection; the answer's body.
+std::string Exchange(int socket, std::string_view request);
 // Asks on an open connection; the answer's body.
 std::string Call(int socket, const std::string& method, const std::string& path,
                  const std::string& body);
