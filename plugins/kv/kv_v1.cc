@@ -80,6 +80,7 @@ Result KvV1::Write(Request& request, const std::string& path) {
 }
 
 Result KvV1::Delete(Request& request, const std::string& path) {
+  if (path.ends_with('/')) return absl::InvalidArgumentError("cannot delete a path ending in '/'");
   BELFRY_ASSIGN_OR_RETURN(std::string place, store_.PlaceOf(request.storage(), path));
   StorageBatch batch;
   batch.Delete(std::move(place));

@@ -46,6 +46,11 @@ TEST_F(KvV1Test, AQuerysParametersAreNoMistake) {
   EXPECT_TRUE(host_->Read("a", {{"version", "2"}})->warnings().empty());
 }
 
+TEST_F(KvV1Test, AFolderIsNotDeletedNorTold) {
+  EXPECT_EQ(host_->Delete("a/").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(host_->events().empty());
+}
+
 TEST_F(KvV1Test, ADeleteIsToldEvenWhenThereWasNothing) {
   ASSERT_THAT(host_->Delete("never"), IsNoContent());
   EXPECT_THAT(host_->events(), ElementsAre(EventIs("kv-v1/delete", "never")));

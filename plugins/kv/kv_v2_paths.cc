@@ -44,10 +44,10 @@ Result ExplainPath(Request& request) {
                    "' for this operation.");
 }
 
-// A request may say `metadata/a/` and mean the key `a`.
-std::string WithoutSlash(std::string key) {
-  while (key.ends_with('/')) key.pop_back();
-  return key;
+// `metadata/a/` is a folder, which can be listed only: whoever may do something with it may not do
+// it with the key `a`.
+bool IsFolder(const std::string& key) {
+  return key.empty() || key.ends_with('/');
 }
 
 }  // namespace
@@ -131,8 +131,9 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
       "exclude_deleted", "Lists no keys whose current version is deleted, or is to be.");
   route.For(exclude_deleted, {Operation::kList});
   const KeyFields fields(route);
-  route.OnRead(
-      [this, key](Request& request) { return ReadMetadata(request, WithoutSlash(request[key])); });
+  route.OnRead([this, key](Request& request) -> Result {
+    return IsFolder(request[key]) ? Response::NotFound() : ReadMetadata(request, request[key]);
+  });
   route.OnList([this, key, exclude_deleted](Request& request) -> Result {
     std::string folder = request[key];
     if (!folder.empty() && !folder.ends_with('/')) folder += '/';
@@ -140,8 +141,11 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
     if (request[exclude_deleted]) LeaveOutDeleted(request, folder, keys);
     return Response::List(std::move(keys));
   });
-  route.OnDelete([this, key](Request& request) {
-    return DeleteMetadata(request, WithoutSlash(request[key]));
+  route.OnDelete([this, key](Request& request) -> Result {
+    if (request[key].empty()) return absl::InvalidArgumentError("missing path");
+    if (IsFolder(request[key]))
+      return absl::InvalidArgumentError("cannot delete a path ending in '/'");
+    return DeleteMetadata(request, request[key]);
   });
   route.OnWrite([this, key, fields](Request& request) {
     return WriteMetadata(request, request[key], fields);

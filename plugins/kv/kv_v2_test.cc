@@ -257,12 +257,14 @@ TEST_F(KvV2Test, APatchOfMetadataIsWarnedAboutCasAsAWriteIs) {
                           ::testing::HasSubstr("unrecognized parameters: [unknown]")));
 }
 
-TEST_F(KvV2Test, MetadataIsFoundWithASlashAtTheEnd) {
+// A host that authorises `metadata/a/` has not authorised the key `a`.
+TEST_F(KvV2Test, MetadataWithASlashAtTheEndIsNoKeys) {
   Write("a", 1);
-  EXPECT_TRUE(host_->Read("metadata/a/")->data().contains("versions"));
+  EXPECT_THAT(host_->Read("metadata/a/"), IsNotFound());
   EXPECT_THAT(host_->Read("metadata/"), IsNotFound());
-  ASSERT_THAT(host_->Delete("metadata/a/"), IsNoContent());
-  EXPECT_THAT(host_->Read("metadata/a"), IsNotFound());
+  EXPECT_EQ(host_->Delete("metadata/a/").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(host_->Delete("metadata/").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(host_->Read("metadata/a")->data().contains("versions"));
 }
 
 TEST_F(KvV2Test, MetadataThatChangesNothingIsNotTold) {

@@ -15,6 +15,7 @@
 #include "sdk/src/request_impl.h"
 #include "sdk/src/route.h"
 #include "sdk/src/route_checks.h"
+#include "server/base/paths.h"
 #include "server/base/text.h"
 
 namespace belfry::internal {
@@ -45,6 +46,14 @@ OutgoingReply UnsupportedOperation() {
 class DroppingLog final : public Log {
   void DoWrite(LogLevel, std::string_view, LogFields) const override {}
 };
+
+// Hosts that do not clean what they decode ("%2F%2F") may send such a path; it would be stored and
+// told of under another name than the one they authorised.
+absl::Status CheckPath(std::string_view path) {
+  if (IsCleanPath(path)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "relative paths not supported: a path has no empty segment and no segment \".\" or \"..\"");
+}
 
 // What `define` describes, and the engine that then answers.
 class EngineImpl final : public SecretsEngine, public EngineInstance {
@@ -136,12 +145,14 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     if (request.operation == "help") return Help(request);
     if (request.operation == "rollback") return Rollback(request);
     if (Lending::Concerns(request.operation)) return lending_->Handle(request, context_);
+    if (absl::Status bad = CheckPath(request.path); !bad.ok()) return Fail(bad);
     const auto [route, captures] = FindRoute(request);
     if (route == nullptr) return UnsupportedPath(request);
     return HandleOn(*route, captures, request);
   }
 
   absl::StatusOr<OutgoingReply> Write(IncomingRequest request) override {
+    if (absl::Status bad = CheckPath(request.path); !bad.ok()) return bad;
     const auto [route, captures] = FindRoute(request);
     if (route == nullptr) return UnsupportedPath(request);
     if (route->TellsCreates()) {
@@ -155,6 +166,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   }
 
   absl::StatusOr<std::optional<bool>> CheckExistence(const IncomingRequest& request) override {
+    if (absl::Status bad = CheckPath(request.path); !bad.ok()) return bad;
     const auto [route, captures] = FindRoute(request);
     if (route == nullptr || !route->Creates()) return std::nullopt;
     const absl::StatusOr<bool> exists = Exists(*route, captures, request);

@@ -51,6 +51,19 @@ class EngineTest : public testing::OnBothHosts {
 };
 BELFRY_RUN_ON_BOTH_HOSTS(EngineTest);
 
+// Hosts that authorise "rest/a//b" would store and report another name than they were asked about.
+TEST_P(EngineTest, APathThatIsNotCleanIsRefused) {
+  for (const char* path :
+       {"rest//a", "rest/a//b", "rest/a//", "/rest/a", "rest/./a", "rest/../a", "rest/..", "."}) {
+    EXPECT_EQ(host_->Read(path).status().code(), absl::StatusCode::kInvalidArgument) << path;
+    EXPECT_EQ(host_->Write(path, {}).status().code(), absl::StatusCode::kInvalidArgument) << path;
+    EXPECT_EQ(host_->Delete(path).status().code(), absl::StatusCode::kInvalidArgument) << path;
+    EXPECT_EQ(host_->List(path).status().code(), absl::StatusCode::kInvalidArgument) << path;
+  }
+  EXPECT_TRUE(host_->Read("rest/a/").ok());
+  EXPECT_TRUE(host_->Read("rest/...").ok());
+}
+
 TEST_P(EngineTest, WithoutTheKeyAWriteIsACreateAndWithItAnUpdate) {
   EXPECT_EQ(Json(host_->Write("pages/7", {{"text", "x"}})->data()).Dump(),
             R"({"copies":1,"did":"create 7","given":false})");

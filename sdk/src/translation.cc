@@ -213,11 +213,21 @@ pb::HandleExistenceCheckReply ToReply(const absl::StatusOr<std::optional<bool>>&
   return message;
 }
 
+// A list comes with a '/' at the end of its path, and hosts compare literally: each path stands
+// there in both forms. (plugin-protocol 5.7)
+void AddWithSlash(const std::vector<std::string>& paths,
+                  google::protobuf::RepeatedPtrField<std::string>* out) {
+  for (const std::string& path : paths) {
+    *out->Add() = path;
+    if (!path.empty() && !path.ends_with('/') && !path.ends_with('*')) *out->Add() = path + "/";
+  }
+}
+
 pb::SpecialPathsReply ToReply(const SpecialPaths& paths) {
   pb::SpecialPathsReply message;
   pb::Paths& out = *message.mutable_paths();
-  for (const std::string& path : paths.root) out.add_root(path);
-  for (const std::string& path : paths.unauthenticated) out.add_unauthenticated(path);
+  AddWithSlash(paths.root, out.mutable_root());
+  AddWithSlash(paths.unauthenticated, out.mutable_unauthenticated());
   for (const std::string& prefix : paths.seal_wrap) out.add_seal_wrap_storage(prefix);
   for (const auto& [kind, marked] : paths.others) {
     for (const std::string& path : marked) *SpecialList(kind, out).Add() = path;

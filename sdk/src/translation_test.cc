@@ -1,5 +1,6 @@
 #include "sdk/src/translation.h"
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "sdk/src/lease_translation.h"
 
@@ -210,9 +211,16 @@ TEST(TranslationTest, SpecialPathsOfEveryKindHaveTheirList) {
                   {SpecialPath::kSnapshotRead, {"n"}}};
   const pb::Paths out = ToReply(paths).paths();
   EXPECT_EQ(out.root(0) + out.unauthenticated(0) + out.seal_wrap_storage(0), "rus");
+  EXPECT_EQ(out.root(1) + out.unauthenticated(1), "r/u/");
   EXPECT_EQ(out.local_storage(0) + out.write_forwarded_storage(0) + out.binary(0) + out.limited(0) +
                 out.allow_snapshot_read(0),
             "lwbmn");
+}
+
+// Hosts compare literally, and a list's path ends in '/'.
+TEST(TranslationTest, SpecialPathsHoldForListsToo) {
+  const pb::Paths out = ToReply(SpecialPaths{.root = {"a", "b/", "c*", "d/*", "e/+"}}).paths();
+  EXPECT_THAT(out.root(), ::testing::ElementsAre("a", "a/", "b/", "c*", "d/*", "e/+", "e/+/"));
 }
 
 TEST(TranslationTest, AnExistenceCheckTellsFoundFromUnknown) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "server/base/paths.h"
 #include "server/base/text.h"
 
 namespace belfry {
@@ -18,17 +19,6 @@ bool IsControl(char c) {
 
 bool HasControl(std::string_view text) {
   return std::any_of(text.begin(), text.end(), IsControl);
-}
-
-// No empty, "." or ".." segment.
-bool IsClean(std::string_view path) {
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    const std::string_view segment = path.substr(begin, end - begin);
-    if (segment.empty() || segment == "." || segment == "..") return false;
-    begin = end + 1;
-  }
-  return true;
 }
 
 }  // namespace
@@ -56,7 +46,7 @@ bool IsHostEventType(std::string_view type) {
 absl::Status CheckEventPath(std::string_view key, std::string_view path) {
   if (path.empty()) return Invalid({"the event's ", key, " is empty"});
   if (HasControl(path)) return Invalid({"the event's ", key, " has control characters"});
-  if (IsClean(path)) return absl::OkStatus();
+  if (IsCleanPath(path) && !path.ends_with('/')) return absl::OkStatus();
   return Invalid({"the event's ", key,
                   " must be a request's path without the mount, for example \"notes/a\": no '/' at "
                   "either end, no empty segment, no \".\" and no \"..\""});

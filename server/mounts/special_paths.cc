@@ -1,6 +1,7 @@
 #include "server/mounts/special_paths.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace belfry::mounts {
 namespace {
@@ -29,9 +30,17 @@ bool Matches(std::string_view pattern, std::string_view path) {
 
 }  // namespace
 
+PathSet::PathSet(std::vector<std::string> patterns) : patterns_(std::move(patterns)) {
+  for (std::string& pattern : patterns_) {
+    if (pattern.ends_with('/')) pattern.pop_back();
+  }
+}
+
 bool PathSet::Contains(std::string_view path) const {
-  return std::any_of(patterns_.begin(), patterns_.end(),
-                     [path](const std::string& pattern) { return Matches(pattern, path); });
+  const std::string_view name = path.substr(0, path.size() - (path.ends_with('/') ? 1 : 0));
+  return std::any_of(patterns_.begin(), patterns_.end(), [&](const std::string& pattern) {
+    return Matches(pattern, path) || Matches(pattern, name);
+  });
 }
 
 }  // namespace belfry::mounts

@@ -11,8 +11,9 @@ class PathSet {
  public:
   PathSet() = default;
   // "login" is that path alone, "login/*" every path that begins with "login/"; a segment "+"
-  // stands for any one segment.
-  explicit PathSet(std::vector<std::string> patterns) : patterns_(std::move(patterns)) {}
+  // stands for any one segment. A '/' at the end of a path or a pattern makes no difference: a
+  // list's path has one, and names the same as without.
+  explicit PathSet(std::vector<std::string> patterns);
 
   bool Contains(std::string_view path) const;
 

@@ -19,7 +19,12 @@ TEST(PathSetTest, APatternIsOnePathAPrefixOrHasSegmentsThatMayBeAny) {
         Case{"role/+/login", "role/a/b/login", false}, Case{"role/+/login", "role/a/logout", false},
         Case{"role/+/login", "role/a", false}, Case{"role/+", "role/a", true},
         Case{"role/+", "role/a/b", false}, Case{"role/+/x*", "role/a/xyz", true},
-        Case{"role/+/*", "role/a/b/c", true}, Case{"role/+/*", "rol/a/b", false}}) {
+        Case{"role/+/*", "role/a/b/c", true}, Case{"role/+/*", "rol/a/b", false},
+        // With and without a slash it is one name.
+        Case{"login", "login/", true}, Case{"login/", "login", true},
+        Case{"login/", "login/", true}, Case{"login", "login/a/", false},
+        Case{"role/+", "role/a/", true}, Case{"role/+/", "role/a", true},
+        Case{"role/+", "role/", true}}) {
     EXPECT_EQ(PathSet({one.pattern}).Contains(one.path), one.contained)
         << one.pattern << " and " << one.path;
   }

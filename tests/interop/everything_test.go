@@ -145,7 +145,7 @@ func TestA14_ALoginCarriesAllThatATokenIsMadeOf(t *testing.T) {
 	h := newHost(t, login)
 	h.kind = consts.PluginTypeCredential
 	m := h.mount(nil)
-	expect(t, "paths without a token", m.SpecialPaths().Unauthenticated, []string{"login"})
+	expect(t, "paths without a token", m.SpecialPaths().Unauthenticated, []string{"login", "login/"})
 	response := m.must(logical.UpdateOperation, "login", object{"name": "joe"})
 	auth := response.Auth
 	if auth == nil {
@@ -177,7 +177,7 @@ func TestA15_SpecialPathsOfEachKindArrive(t *testing.T) {
 		t.Fatal("no special paths")
 	}
 	expect(t, "paths", paths, &logical.Paths{
-		Root: []string{"root/*"}, Unauthenticated: []string{"open"}, LocalStorage: []string{"local/"}, SealWrapStorage: []string{"sealed/"},
+		Root: []string{"root/*"}, Unauthenticated: []string{"open", "open/"}, LocalStorage: []string{"local/"}, SealWrapStorage: []string{"sealed/"},
 		WriteForwardedStorage: []string{"forwarded/"}, Limited: []string{"limited"}, AllowSnapshotRead: []string{"snapshot/*"}})
 }
 

@@ -65,6 +65,18 @@ void DefineLender(belfry::SecretsEngine& engine) {
     return belfry::Response::Data({{"log", std::move(log)}});
   });
 
+  // What only an operator may see, and what anybody may.
+  const auto names = [](belfry::Request& req) -> belfry::Result {
+    return belfry::Response::List({std::string(req.path())});
+  };
+  const auto text = [](belfry::Request& req) -> belfry::Result {
+    return belfry::Response::Data({{"path", req.path()}});
+  };
+  engine.Path("accounts", "All users.").OnList(names).OnRead(text);
+  engine.Path("accounts/{name}", "A user.").OnList(names).OnRead(text);
+  engine.Path("notices", "For everybody.").OnList(names).OnRead(text);
+  engine.RootOnly({"accounts"}).Unauthenticated({"notices"});
+
   belfry::Route& trouble = engine.Path("trouble", "Whether revocations are refused.");
   const auto refuse = trouble.Field<bool>("refuse", "Refuse from now on.");
   trouble.OnWrite([refuse](belfry::Request& req) -> belfry::Result {
