@@ -4,6 +4,7 @@
 
 #include "server/api/authentication.h"
 #include "server/api/call.h"
+#include "server/api/canonical_path.h"
 #include "server/api/cubbyhole_endpoints.h"
 #include "server/api/mount_endpoint.h"
 #include "server/api/request_parsing.h"
@@ -72,7 +73,9 @@ class ApiImpl final : public Api {
  private:
   // Who asks for what, its data apart; or the answer, where it needs no more than the request.
   std::variant<Call, HttpResponse> Understand(HttpRequest& request, Respond* respond) const {
-    if (std::optional<HttpResponse> refusal = RefusePath(request.path)) return *std::move(refusal);
+    if (std::optional<HttpResponse> refusal = RefuseTarget(request, dependencies_.limits)) {
+      return *std::move(refusal);
+    }
     if (std::optional<HttpResponse> refusal = RefuseNamespace(request)) return *std::move(refusal);
     if (!request.path.starts_with(kRoot)) return EmptyErrorAnswer(404);
     const std::string_view path = std::string_view(request.path).substr(kRoot.size());
@@ -81,21 +84,23 @@ class ApiImpl final : public Api {
     }
     const std::variant<mounts::Operation, HttpResponse> operation = OperationOf(request);
     if (const auto* refusal = std::get_if<HttpResponse>(&operation)) return *refusal;
+    Call call;
+    call.operation = std::get<mounts::Operation>(operation);
+    std::optional<std::string> canonical = CanonicalPath(path, call.operation);
+    if (!canonical) return NamelessAnswer();
+    call.path = *std::move(canonical);
+    call.written_path = std::string(path);
     std::variant<Authenticated, HttpResponse> caller =
         AuthenticateRequest(*dependencies_.authorizer, TokenOf(request));
-    Call call;
     if (auto* refusal = std::get_if<HttpResponse>(&caller)) {
-      if (!IsOpenToEverybody(path)) return std::move(*refusal);
+      if (!IsOpenToEverybody(call.path)) return std::move(*refusal);
       call.authenticated = false;
       caller = Authenticated();
     }
     if (const auto& identity = std::get<Authenticated>(caller).identity; identity.last_use) {
       EndTokenFirst(identity, respond);
     }
-    call.operation = std::get<mounts::Operation>(operation);
     call.id = NewUuid();
-    call.path = std::string(path);
-    if (call.operation == mounts::Operation::kList && !path.ends_with("/")) call.path += '/';
     call.token = std::move(std::get<Authenticated>(caller).token);
     call.identity = std::move(std::get<Authenticated>(caller).identity);
     call.remote_address = std::move(request.remote_address);

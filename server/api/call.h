@@ -19,8 +19,9 @@ using Respond = absl::AnyInvocable<void(HttpResponse)>;
 struct Call {
   std::string id;
   mounts::Operation operation = mounts::Operation::kRead;  // A write is kUpdate.
-  std::string path;                                        // Without "/v1/"; a list ends in '/'.
-  std::string data = "null";                               // A JSON object or null, as text.
+  std::string path;                                        // As CanonicalPath makes it.
+  std::string written_path;   // As the client wrote it, decoded; to say what became of it.
+  std::string data = "null";  // A JSON object or null, as text.
   std::string token;
   access::Identity identity;
   bool authenticated = true;  // Else the identity is nobody's.

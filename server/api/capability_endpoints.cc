@@ -9,10 +9,12 @@
 
 #include "server/access/authorizer.h"
 #include "server/access/token_store.h"
+#include "server/api/canonical_path.h"
 #include "server/api/fields.h"
 #include "server/api/json_text.h"
-#include "server/api/request_parsing.h"
 #include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/base/paths.h"
 #include "server/base/text.h"
 
 namespace belfry::api {
@@ -60,6 +62,14 @@ std::optional<HttpResponse> RefuseQuestion(const std::vector<std::string>& paths
   return std::nullopt;
 }
 
+// On the name that a request for `path` is about. No request is about a path that is not clean.
+std::vector<std::string> CapabilitiesOn(const Dependencies& dependencies,
+                                        const access::Identity& subject, std::string_view path) {
+  const std::string name = WithCanonicalNames(WithoutPrefix(path, "/"));
+  if (!subject.root && !IsCleanPath(name)) return {"deny"};
+  return dependencies.authorizer->CapabilitiesOn(subject, name);
+}
+
 HttpResponse Capabilities(const Dependencies& dependencies, const Call& call) {
   const Fields fields(call.data);
   const std::variant<access::Identity, HttpResponse> subject = Subject(dependencies, call, fields);
@@ -71,8 +81,8 @@ HttpResponse Capabilities(const Dependencies& dependencies, const Call& call) {
   }
   std::map<std::string, std::string> lists;
   for (const std::string& path : paths) {
-    lists[path] = ArrayText(
-        dependencies.authorizer->CapabilitiesOn(std::get<access::Identity>(subject), path));
+    lists[path] =
+        ArrayText(CapabilitiesOn(dependencies, std::get<access::Identity>(subject), path));
   }
   // What old clients read.
   if (paths.size() == 1) lists.emplace("capabilities", lists.begin()->second);

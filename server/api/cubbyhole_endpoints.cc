@@ -93,10 +93,12 @@ bool IsCubbyholePath(std::string_view path) {
 }
 
 void AnswerCubbyhole(const Dependencies& dependencies, Call call, Respond respond) {
-  if (call.operation == Operation::kUpdate && call.path.ends_with("/")) {
+  if (call.operation == Operation::kUpdate && call.written_path.ends_with("/")) {
     respond(ErrorAnswer(400, "cannot write to a path ending in '/'"));
     return;
   }
+  // The root has the mount's name, as that of any mount.
+  if (call.path == kCubbyhole) call.path += '/';
   AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &Answer);
 }
 

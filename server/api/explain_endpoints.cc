@@ -9,9 +9,9 @@
 
 #include "server/access/explanation.h"
 #include "server/access/token_store.h"
+#include "server/api/canonical_path.h"
 #include "server/api/fields.h"
 #include "server/api/json_text.h"
-#include "server/api/request_parsing.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/api/subscribe.h"
@@ -112,30 +112,40 @@ enum class Sight { kOwn, kAllMounts };
 // What is asked, of whom.
 struct Asked {
   std::string type;
-  std::string path;  // "": about every mount.
+  std::string path;              // "": about every mount.
+  QueryParameters subscription;  // What a subscription is to be opened with.
   access::Identity subject;
   Sight sight = Sight::kOwn;
 };
+
+// The parameters that are not this endpoint's own.
+QueryParameters SubscriptionIn(const Call& call) {
+  QueryParameters query;
+  for (const auto& [name, member] : AllMembers(call.data)) {
+    if (name == "path" || name == "accessor") continue;
+    if (member.is_string) query.emplace_back(name, member.text);
+    for (std::string& value : StringItems(member.is_string ? "" : member.text)) {
+      query.emplace_back(name, std::move(value));
+    }
+  }
+  return query;
+}
 
 std::variant<Asked, HttpResponse> Parse(const Dependencies& dependencies, const Call& call) {
   const Fields fields(call.data);
   Asked asked{.type = std::string(WithoutPrefix(call.path.substr(kExplain.size()), "/")),
               .path = fields.Text("path"),
+              .subscription = SubscriptionIn(call),
               .subject = call.identity};
-  if (Stripped(asked.type).empty()) {
-    return ErrorAnswer(400, "did not specify eventType to explain");
-  }
-  if (std::optional<HttpResponse> refusal =
-          RefuseEventType(Stripped(asked.type), dependencies.limits)) {
+  if (asked.type.empty()) return ErrorAnswer(400, "did not specify eventType to explain");
+  // As those of events.
+  asked.path = WithoutSuffix(WithoutPrefix(asked.path, "/"), "/");
+  if (std::optional<HttpResponse> refusal = RefusePath(asked.path, dependencies.limits)) {
     return *std::move(refusal);
   }
-  if (std::optional<HttpResponse> refusal = RefuseLongPath(asked.path, dependencies.limits)) {
+  if (std::optional<HttpResponse> refusal = RefuseEventType(asked.type, dependencies.limits)) {
     return *std::move(refusal);
   }
-  if (std::optional<HttpResponse> refusal = RefusePath(asked.path)) return *std::move(refusal);
-  // As the host makes the paths of events.
-  while (asked.path.starts_with('/')) asked.path.erase(0, 1);
-  while (asked.path.ends_with('/')) asked.path.pop_back();
   const bool sudo =
       dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path);
   if (sudo) asked.sight = Sight::kAllMounts;
@@ -195,12 +205,15 @@ HttpResponse Explain(const Dependencies& dependencies, const Call& call) {
   if (const auto* refusal = std::get_if<HttpResponse>(&parsed)) return *refusal;
   const Asked& asked = std::get<Asked>(parsed);
   const std::shared_ptr<const access::Acl> acl = dependencies.authorizer->RulesOf(asked.subject);
-  // As a subscription has them: the path as it is, the type without blanks around it.
   const std::string connect = Concat({kSubscribe, asked.type});
-  const std::string_view type = Stripped(asked.type);
+  const std::string_view type = asked.type;
+  const boost::json::object parameters = SubscribeParameters(asked.subscription);
   ObjectText data;
   data.Text("accessor", asked.subject.accessor)
-      .Raw("connect", FindingObject(access::Explain(*acl, {.path = connect}), "read").Finish());
+      .Raw(
+          "connect",
+          FindingObject(access::Explain(*acl, {.path = connect, .parameters = &parameters}), "read")
+              .Finish());
   if (!asked.path.empty()) {
     data.Raw("event", FindingObject(access::ExplainEvent(*acl, asked.path, type), "subscribe")
                           .Text("mount", MountOf(dependencies, *acl, asked))

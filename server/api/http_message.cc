@@ -18,6 +18,10 @@ std::string_view HttpRequest::LastHeader(std::string_view name) const {
 }
 
 const std::string* HttpRequest::Query(std::string_view name) const {
+  return FirstValue(query, name);
+}
+
+const std::string* FirstValue(const QueryParameters& query, std::string_view name) {
   for (const auto& [key, value] : query) {
     if (key == name) return &value;
   }

@@ -7,13 +7,17 @@
 
 namespace belfry::api {
 
+// Decoded, in order, repeated names kept.
+using QueryParameters = std::vector<std::pair<std::string, std::string>>;
+
 // A request as HTTP carried it, without the socket.
 struct HttpRequest {
   std::string method;  // "GET", "LIST" …
-  // The target's path, percent-decoded, with its leading '/': "/v1/sys/events/subscribe/kv*".
+  // Path and query as the client wrote them: "/v1/sys/events/subscribe/kv%2A?json=true".
+  std::string target;
+  // Its path, percent-decoded, with its leading '/': "/v1/sys/events/subscribe/kv*".
   std::string path;
-  // Decoded, in order, repeated names kept.
-  std::vector<std::pair<std::string, std::string>> query;
+  QueryParameters query;
   // In order, repeated names kept, as sent.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
@@ -27,6 +31,9 @@ struct HttpRequest {
   // The first value of a query parameter, or null.
   const std::string* Query(std::string_view name) const;
 };
+
+// The same in parameters that come from elsewhere.
+const std::string* FirstValue(const QueryParameters& query, std::string_view name);
 
 struct HttpResponse {
   int status = 200;

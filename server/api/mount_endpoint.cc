@@ -318,7 +318,7 @@ HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountE
 }
 
 void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respond) {
-  if (IsWrite(call.operation) && call.path.ends_with("/")) {
+  if (IsWrite(call.operation) && call.written_path.ends_with("/")) {
     respond(ErrorAnswer(400, "cannot write to a path ending in '/'"));
     return;
   }
@@ -336,6 +336,8 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
     respond(ErrorAnswer(404, OneError("unsupported path")));
     return;
   }
+  // The engine's root has the mount's name, however it is written.
+  if (route->path.empty()) call.path = route->mount->entry.path;
   auto mount_call = std::make_shared<MountCall>();
   mount_call->mount = route->mount;
   mount_call->request =

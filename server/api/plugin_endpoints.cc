@@ -208,7 +208,20 @@ HttpResponse AnswerEntry(const Dependencies& dependencies, const Call& call, Plu
   }
 }
 
-// catalog[/<type>[/<name>]], and the old catalog/<name> whose type is in the body.
+// The path of an entry that is named in the old way, catalog/<name> with its type in the body, as
+// the new one has it; the call's own path for all others. nullopt: the type is missing or unknown.
+std::optional<std::string> CatalogPath(const Call& call) {
+  const std::string_view name =
+      WithoutSuffix(WithoutPrefix(WithoutPrefix(call.path, kCatalog), "/"), "/");
+  const bool old = call.path.starts_with(Concat({kCatalog, "/"})) && !name.empty() &&
+                   name.find('/') == std::string_view::npos && !mounts::PluginTypeNamed(name);
+  if (!old) return call.path;
+  const std::optional<PluginType> type = TypeOf(TextOr(Members(call.data, {"type"}), "type"));
+  if (!type) return std::nullopt;
+  return Concat({kCatalog, "/", mounts::PluginTypeName(*type), "/", name});
+}
+
+// catalog[/<type>[/<name>]]
 HttpResponse AnswerCatalog(const Dependencies& dependencies, const Call& call) {
   const std::string_view rest =
       WithoutSuffix(WithoutPrefix(WithoutPrefix(call.path, kCatalog), "/"), "/");
@@ -218,15 +231,10 @@ HttpResponse AnswerCatalog(const Dependencies& dependencies, const Call& call) {
   }
   const std::size_t slash = rest.find('/');
   const std::string_view word = rest.substr(0, slash);
-  std::optional<PluginType> type = mounts::PluginTypeNamed(word);
+  const std::optional<PluginType> type = mounts::PluginTypeNamed(word);
   if (slash == std::string_view::npos && type) {
     const bool lists = call.operation == Operation::kList || call.operation == Operation::kRead;
     return lists ? ListCatalog(dependencies, call, *type) : UnsupportedOperation();
-  }
-  if (slash == std::string_view::npos) {
-    type = TypeOf(TextOr(Members(call.data, {"type"}), "type"));
-    if (!type) return ErrorAnswer(400, "missing type value: auth, database or secret");
-    return AnswerEntry(dependencies, call, *type, word);
   }
   if (!type) {
     return ErrorAnswer(400, Concat({"\"", word,
@@ -242,8 +250,17 @@ HttpResponse Reloaded(const Call& call, int mounts) {
   return Data(call, ObjectText().Text("reload_id", call.id).Finish(), std::move(warnings));
 }
 
+// Whether a policy denies reload/secret/<plugin>, by which name the plugin may be called, too.
+bool DeniesReload(const Dependencies& dependencies, const Call& call, std::string_view plugin) {
+  const std::string path = Concat({kReload, "secret/", plugin});
+  return dependencies.authorizer->RulesOf(call.identity)
+             ->Decide({.capability = access::Capability::kUpdate, .path = path})
+             .verdict == access::Verdict::kDeny;
+}
+
 HttpResponse ReloadPlugin(const Dependencies& dependencies, const Call& call,
                           std::string_view plugin) {
+  if (DeniesReload(dependencies, call, plugin)) return Denied();
   const absl::StatusOr<int> mounts = dependencies.mounts->ReloadPlugin(plugin);
   return mounts.ok() ? Reloaded(call, *mounts) : Failure(mounts.status());
 }
@@ -326,6 +343,12 @@ HttpResponse AnswerNow(const Dependencies& dependencies, const Call& call) {
   return ErrorAnswer(404, OneError(kUnsupportedPath));
 }
 
+// Whoever can register a program can run it as the server's user.
+bool MayManage(const Dependencies& dependencies, const Call& call) {
+  return call.path.starts_with(kReload) || MayAsk(*dependencies.authorizer, call.identity,
+                                                  access::Capability::kSudo, call.path, call.data);
+}
+
 }  // namespace
 
 bool IsPluginsPath(std::string_view path) {
@@ -333,11 +356,15 @@ bool IsPluginsPath(std::string_view path) {
 }
 
 void AnswerPlugins(const Dependencies& dependencies, Call call, Respond respond) {
-  // Whoever can register a program can run it as the server's user.
-  if (!call.path.starts_with(kReload) && !MayAsk(*dependencies.authorizer, call.identity,
-                                                 access::Capability::kSudo, call.path, call.data)) {
-    respond(Denied());
-    return;
+  if (!MayManage(dependencies, call)) return respond(Denied());
+  std::optional<std::string> path = CatalogPath(call);
+  if (!path) return respond(ErrorAnswer(400, "missing type value: auth, database or secret"));
+  if (*path != call.path) {
+    call.path = *std::move(path);
+    if (!MayCall(dependencies, call, mounts::Existence::kExists) ||
+        !MayManage(dependencies, call)) {
+      return respond(Denied());
+    }
   }
   AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &AnswerNow);
 }

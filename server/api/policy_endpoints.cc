@@ -27,10 +27,13 @@ bool IsOld(const Call& call) {
   return IsAtOrBelow(call.path, kOld);
 }
 
-// Empty for the folder itself.
-std::string_view NameIn(const Call& call) {
-  const std::string_view path = call.path;
+// What follows the folder in `path`; empty for the folder itself.
+std::string_view NameIn(const Call& call, std::string_view path) {
   return WithoutPrefix(path.substr((IsOld(call) ? kOld : kNew).size()), "/");
+}
+
+std::string_view NameIn(const Call& call) {
+  return NameIn(call, call.path);
 }
 
 HttpResponse Data(const Call& call, std::string_view data, std::vector<std::string> warnings = {}) {
@@ -69,8 +72,8 @@ HttpResponse Write(const Dependencies& dependencies, const Call& call) {
     text = given["rules"].text;
     warnings.emplace_back("'rules' is deprecated, please use 'policy' instead");
   }
-  const std::string name = access::PolicyName(NameIn(call));
-  if (name != NameIn(call)) {
+  const std::string_view name = NameIn(call);
+  if (name != WithoutSuffix(NameIn(call, call.written_path), "/")) {
     warnings.push_back(Concat({"policy name was converted to ", name}));
   }
   const absl::Status status = dependencies.policies->Put(name, text);

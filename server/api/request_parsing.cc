@@ -9,7 +9,6 @@
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/text.h"
-#include "server/base/utf8.h"
 #include "server/encode/encode.h"
 
 namespace belfry::api {
@@ -19,18 +18,6 @@ using mounts::Operation;
 
 // What is taken apart takes up many times its size.
 constexpr std::size_t kMaxFormBytes = 1024 * 1024;
-
-// Controls, spaces other than ' ', format characters and private use.
-bool Printable(char32_t point) {
-  static constexpr std::pair<char32_t, char32_t> kUnprintable[] = {
-      {0x00, 0x1F},     {0x7F, 0xA0},       {0xAD, 0xAD},       {0x2000, 0x200F}, {0x2028, 0x202F},
-      {0x205F, 0x206F}, {0x3000, 0x3000},   {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
-      {0xFFFE, 0xFFFF}, {0xE0000, 0xE0FFF}, {0xF0000, 0x10FFFF}};
-  for (const auto& [first, last] : kUnprintable) {
-    if (point >= first && point <= last) return false;
-  }
-  return true;
-}
 
 // A media type without its parameters, in lower case; "" when it is none.
 std::string MediaType(std::string_view header) {
@@ -123,33 +110,6 @@ std::string FormText(std::string_view body) {
 }
 
 }  // namespace
-
-std::optional<HttpResponse> RefusePath(std::string_view path) {
-  for (std::string_view rest = path; !rest.empty();) {
-    const Utf8Character character = FirstCharacter(rest);
-    if (!character.valid || !Printable(character.code)) {
-      return ErrorAnswer(400, "the path has a character that cannot be printed");
-    }
-    rest.remove_prefix(character.size);
-  }
-  for (std::string_view segment : Split(path, '/')) {
-    if (segment == "." || segment == "..") {
-      return ErrorAnswer(400, "relative paths not supported");
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<HttpResponse> RefuseLongPath(std::string_view path, const Limits& limits) {
-  if (path.size() > limits.max_request_path_bytes) {
-    return ErrorAnswer(
-        400, Concat({"a path may have ", std::to_string(limits.max_request_path_bytes), " bytes"}));
-  }
-  const auto slashes = static_cast<std::size_t>(std::count(path.begin(), path.end(), '/'));
-  if (slashes < limits.max_request_path_segments) return std::nullopt;
-  return ErrorAnswer(400, Concat({"a path may have ",
-                                  std::to_string(limits.max_request_path_segments), " segments"}));
-}
 
 std::optional<HttpResponse> RefuseNamespace(const HttpRequest& request) {
   std::string_view name = Stripped(request.Header("X-Vault-Namespace"));

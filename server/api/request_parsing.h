@@ -13,14 +13,6 @@ namespace belfry::api {
 
 // From an HTTP request to what is asked of a path. Pure functions, thread-safe.
 
-// What to answer instead when the path is one that no client means: unprintable or not UTF-8, or
-// with
-// "." or ".." segments, which would let a path mean another one than the policies see.
-std::optional<HttpResponse> RefusePath(std::string_view path);
-
-// What to answer instead when the path has more bytes or segments than any that is acted on.
-std::optional<HttpResponse> RefuseLongPath(std::string_view path, const Limits& limits);
-
 // What to answer instead when X-Vault-Namespace names a namespace other than the root, which is ""
 // or "root", slashes apart: there is no other. Vault's free edition ignores the header; but a
 // secret that was meant for another namespace must not end up in this one.

@@ -1,6 +1,9 @@
 #include "server/api/subscribe.h"
 
 #include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <map>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -8,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "server/api/authentication.h"
 #include "server/api/call.h"
+#include "server/api/canonical_path.h"
 #include "server/api/request_parsing.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
@@ -17,6 +21,7 @@
 namespace belfry::api {
 namespace {
 
+constexpr std::string_view kRoot = "/v1/";
 constexpr std::string_view kPath = "/v1/sys/events/subscribe";
 
 HttpResponse TextAnswer(int status, std::string_view text) {
@@ -127,6 +132,17 @@ std::optional<HttpResponse> RefuseNamespacePatterns(const std::vector<std::strin
                                   std::to_string(limits.max_namespace_pattern_bytes), " bytes"}));
 }
 
+// It is kept as long as the subscription: policies that change later are asked about it.
+std::optional<HttpResponse> RefuseQuery(const QueryParameters& query, const Limits& limits) {
+  const std::size_t most =
+      limits.max_filter_bytes + limits.max_namespace_patterns * limits.max_namespace_pattern_bytes;
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : query) bytes += name.size() + value.size();
+  if (bytes <= most) return std::nullopt;
+  return ErrorAnswer(
+      400, Concat({"the parameters of a subscription may have ", std::to_string(most), " bytes"}));
+}
+
 struct Wanted {
   std::string type_pattern;
   std::vector<std::string> namespace_patterns;
@@ -134,17 +150,19 @@ struct Wanted {
   std::shared_ptr<const bus::Filter> filter;  // Shared with the bus.
 };
 
-std::variant<Wanted, HttpResponse> ParseWanted(const HttpRequest& request, const Limits& limits) {
+// `path` is the subscription's, canonical, without "/v1/".
+std::variant<Wanted, HttpResponse> ParseWanted(std::string_view path, const HttpRequest& request,
+                                               const Limits& limits) {
   Wanted wanted;
-  const std::string_view rest = std::string_view(request.path).substr(kPath.size());
-  wanted.type_pattern = Stripped(WithoutPrefix(rest, "/"));
+  const std::string_view rest = path.substr(kPath.size() - kRoot.size());
+  wanted.type_pattern = WithoutPrefix(rest, "/");
   if (wanted.type_pattern.empty()) {
     return ErrorAnswer(400, "did not specify eventType to subscribe to");
   }
   if (std::optional<HttpResponse> refusal = RefuseEventType(wanted.type_pattern, limits)) {
     return *std::move(refusal);
   }
-  wanted.namespace_patterns = NamespacePatterns(request);
+  wanted.namespace_patterns = NamespacePatterns(request.query);
   if (std::optional<HttpResponse> refusal =
           RefuseNamespacePatterns(wanted.namespace_patterns, limits)) {
     return *std::move(refusal);
@@ -162,6 +180,9 @@ std::variant<Wanted, HttpResponse> ParseWanted(const HttpRequest& request, const
       return ErrorAnswer(400, Concat({"invalid filter: ", ToStd(filter.status().message())}));
     }
     wanted.filter = *std::move(filter);
+  }
+  if (std::optional<HttpResponse> refusal = RefuseQuery(request.query, limits)) {
+    return *std::move(refusal);
   }
   return wanted;
 }
@@ -196,8 +217,12 @@ struct Permission {
   access::Identity identity;
   access::Capability capability = access::Capability::kRead;
   std::string path;
+  boost::json::object parameters;
 
-  bool Holds() const { return authorizer->Allows(identity, capability, path); }
+  bool Holds() const {
+    return authorizer->Allows(identity,
+                              {.capability = capability, .path = path, .parameters = &parameters});
+  }
   std::unique_ptr<bus::Judge> NewJudge() const {
     return std::make_unique<TokenJudge>(authorizer->JudgeOf(identity));
   }
@@ -268,9 +293,9 @@ bool IsSubscribePath(std::string_view path) {
   return path.starts_with(kPath) && (path.size() == kPath.size() || path[kPath.size()] == '/');
 }
 
-std::vector<std::string> NamespacePatterns(const HttpRequest& request) {
+std::vector<std::string> NamespacePatterns(const QueryParameters& query) {
   std::vector<std::string> patterns = {""};
-  for (const auto& [name, value] : request.query) {
+  for (const auto& [name, value] : query) {
     if (name != "namespaces") continue;
     std::string pattern = CleanPattern(Stripped(value));
     if (!pattern.empty()) patterns.push_back(std::move(pattern));
@@ -278,14 +303,50 @@ std::vector<std::string> NamespacePatterns(const HttpRequest& request) {
   return patterns;
 }
 
+boost::json::object SubscribeParameters(const QueryParameters& query) {
+  std::map<std::string, boost::json::array> values;
+  for (const auto& [name, value] : query) {
+    const std::string lower = Lower(name);
+    if (lower == "namespaces" || lower == "json" || lower == "filter") continue;
+    values[name].emplace_back(value);
+  }
+  const std::vector<std::string> namespaces = NamespacePatterns(query);
+  for (auto it = namespaces.begin() + 1; it != namespaces.end(); ++it) {
+    values["namespaces"].emplace_back(*it);
+  }
+  if (const std::string* json = FirstValue(query, "json"); json != nullptr && !json->empty()) {
+    const std::optional<bool> value = ParseBool(*json);
+    values["json"].emplace_back(!value ? *json : *value ? "true" : "false");
+  }
+  const std::string* filter = FirstValue(query, "filter");
+  if (filter != nullptr && !Stripped(*filter).empty()) {
+    values["filter"].emplace_back(std::string(Stripped(*filter)));
+  }
+  boost::json::object parameters;
+  for (auto& [name, all] : values) {
+    if (all.size() == 1) {
+      parameters[name] = std::move(all.front());
+    } else {
+      parameters[name] = std::move(all);
+    }
+  }
+  return parameters;
+}
+
 SubscribeResult OpenSubscription(const Dependencies& dependencies, const HttpRequest& request,
                                  std::shared_ptr<Subscriber> subscriber) {
-  if (std::optional<HttpResponse> refusal = RefusePath(request.path)) return *std::move(refusal);
+  if (std::optional<HttpResponse> refusal = RefuseTarget(request, dependencies.limits)) {
+    return *std::move(refusal);
+  }
   if (std::optional<HttpResponse> refusal = RefuseNamespace(request)) return *std::move(refusal);
   // Any PATCH will be refused below, not only one without a merge patch.
   const std::variant<mounts::Operation, HttpResponse> operation =
       request.method == "PATCH" ? mounts::Operation::kPatch : OperationOf(request);
   if (const auto* refusal = std::get_if<HttpResponse>(&operation)) return *refusal;
+  // Whatever the operation, a subscription lists nothing.
+  std::optional<std::string> path =
+      CanonicalPath(std::string_view(request.path).substr(kRoot.size()), mounts::Operation::kRead);
+  if (!path) return NamelessAnswer();
   const access::Authorizer* const authorizer = dependencies.authorizer;
   std::variant<Authenticated, HttpResponse> caller = AuthenticateSubscriber(*authorizer, request);
   if (auto* refusal = std::get_if<HttpResponse>(&caller)) return std::move(*refusal);
@@ -294,9 +355,10 @@ SubscribeResult OpenSubscription(const Dependencies& dependencies, const HttpReq
       Permission{.authorizer = authorizer,
                  .identity = std::move(std::get<Authenticated>(caller).identity),
                  .capability = CapabilityFor(std::get<mounts::Operation>(operation)),
-                 .path = request.path.substr(4)});
+                 .path = *path,
+                 .parameters = SubscribeParameters(request.query)});
   if (!permission->Holds()) return Denied();
-  std::variant<Wanted, HttpResponse> parsed = ParseWanted(request, dependencies.limits);
+  std::variant<Wanted, HttpResponse> parsed = ParseWanted(*path, request, dependencies.limits);
   if (auto* refusal = std::get_if<HttpResponse>(&parsed)) return std::move(*refusal);
   if (std::optional<HttpResponse> refusal = RefuseHandshake(request)) return *std::move(refusal);
 

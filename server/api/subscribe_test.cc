@@ -195,7 +195,7 @@ TEST_F(SubscribeTest, NamespacePatternsAreThoseOfVault) {
     HttpRequest request = Upgrade();
     for (const std::string& pattern : given) request.query.emplace_back("namespaces", pattern);
     request.headers.emplace_back("X-Vault-Namespace", "");
-    EXPECT_EQ(NamespacePatterns(request), meant);
+    EXPECT_EQ(NamespacePatterns(request.query), meant);
     EXPECT_EQ(Subscribe(request).status, 101);
   }
 }

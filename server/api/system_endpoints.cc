@@ -125,15 +125,10 @@ HttpResponse SystemEndpoints::SealStatus() const {
 }
 
 bool SystemEndpoints::Owns(std::string_view path) const {
-  return path == "sys" || path.starts_with("sys/") || IsTokenPath(path);
+  return path == "sys" || path.starts_with("sys/") || path == "auth/token" || IsTokenPath(path);
 }
 
 void SystemEndpoints::Answer(Call call, Respond respond) const {
-  if (call.operation != Operation::kList) {
-    call.path = std::string(WithoutSuffix(call.path, "/"));
-    // Whatever is taken off from here on, the policies would not have been asked about.
-    if (call.path.ends_with("/")) return respond(ErrorAnswer(404, OneError(kUnsupportedPath)));
-  }
   if (call.path.starts_with(Concat({kUiMounts, "/"}))) {
     respond(MountForUi(call));
     return;

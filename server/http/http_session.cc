@@ -58,6 +58,7 @@ template <typename Request>
 api::HttpRequest ToApi(Request& message, RequestTarget target, std::string remote_address) {
   api::HttpRequest request;
   request.method = std::string(message.method_string());
+  request.target = std::move(target.as_written);
   request.path = std::move(target.path);
   request.query = std::move(target.query);
   for (const auto& field : message) {

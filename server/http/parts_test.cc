@@ -29,9 +29,11 @@ TEST(RequestTarget, IsTakenApartAndDecoded) {
   const std::optional<RequestTarget> target = ParseRequestTarget("/v1/a%2Fb+c?x=1%202+3&&y&=z&x=");
   ASSERT_TRUE(target.has_value());
   EXPECT_EQ(target->path, "/v1/a/b+c");
+  EXPECT_EQ(target->as_written, "/v1/a%2Fb+c?x=1%202+3&&y&=z&x=");
   EXPECT_THAT(target->query,
               ElementsAre(Pair("x", "1 2 3"), Pair("y", ""), Pair("", "z"), Pair("x", "")));
   EXPECT_EQ(ParseRequestTarget("http://host:8200/v1/a?b=c")->path, "/v1/a");
+  EXPECT_EQ(ParseRequestTarget("http://host:8200//v1/a?b#c")->as_written, "//v1/a?b");
   EXPECT_EQ(ParseRequestTarget("http://host")->path, "/");
 }
 

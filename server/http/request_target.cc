@@ -52,6 +52,7 @@ std::optional<RequestTarget> ParseRequestTarget(std::string_view target) {
   target = target.substr(0, target.find('#'));
   const std::size_t question = std::min(target.find('?'), target.size());
   RequestTarget parsed;
+  parsed.as_written = target;
   std::optional<std::string> path = Decoded(target.substr(0, question), Plus::kItself);
   if (!path) return std::nullopt;
   parsed.path = *std::move(path);

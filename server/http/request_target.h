@@ -10,6 +10,7 @@ namespace belfry::http {
 
 // A request target in its parts, percent-decoded.
 struct RequestTarget {
+  std::string as_written;  // Path and query, not decoded.
   std::string path;
   std::vector<std::pair<std::string, std::string>> query;
 };

@@ -8,6 +8,7 @@
 #include "server/base/gate.h"
 #include "server/base/ids.h"
 #include "server/base/mutex.h"
+#include "server/base/paths.h"
 #include "server/base/text.h"
 
 namespace belfry::mounts {
@@ -21,11 +22,9 @@ bool Protected(std::string_view path) {
                      [path](std::string_view own) { return path.starts_with(own); });
 }
 
-// "/a/b" → "a/b/"
-std::string Normalised(std::string_view path) {
-  while (path.starts_with('/')) path.remove_prefix(1);
-  while (path.ends_with('/')) path.remove_suffix(1);
-  return path.empty() ? std::string() : Concat({path, "/"});
+// "a/b" → "a/b/". Nothing else is changed: callers were authorised for the name that they give.
+std::string AsMountPath(std::string_view path) {
+  return path.empty() || path.ends_with('/') ? std::string(path) : Concat({path, "/"});
 }
 
 std::string DataPrefix(const MountEntry& entry) {
@@ -88,13 +87,15 @@ class MountTableImpl final : public MountTable {
   }
 
   absl::Status Enable(MountEntry entry) override {
-    entry.path = Normalised(entry.path);
+    entry.path = AsMountPath(entry.path);
     if (entry.path.empty())
       return absl::InvalidArgumentError(
           "missing mount path: say where to mount, for example secret/");
-    if (entry.path.find("//") != std::string::npos || entry.path.find('*') != std::string::npos) {
+    if (!IsCleanPath(entry.path) || entry.path.find('*') != std::string::npos) {
       return absl::InvalidArgumentError(
-          Concat({"cannot mount at \"", entry.path, "\": a path has no empty segment and no '*'"}));
+          Concat({"cannot mount at \"", entry.path,
+                  "\": a path does not begin with '/' and has no empty segment, no \".\" or "
+                  "\"..\" and no '*'"}));
     }
     if (Protected(entry.path))
       return absl::InvalidArgumentError(Concat({"cannot mount \"", entry.path, "\""}));
@@ -107,7 +108,7 @@ class MountTableImpl final : public MountTable {
   }
 
   absl::Status Disable(std::string_view path) override {
-    const std::string mount_path = Normalised(path);
+    const std::string mount_path = AsMountPath(path);
     if (Protected(mount_path))
       return absl::InvalidArgumentError(Concat({"cannot unmount \"", mount_path, "\""}));
     const std::shared_ptr<const Served> served = Remove(mount_path);
@@ -244,7 +245,7 @@ class MountTableImpl final : public MountTable {
   // Edits the entry of the mount at `path`, has the engine take it over, and serves it.
   template <typename Edit>
   absl::Status Change(std::string_view path, const Edit& edit) {
-    const std::string mount_path = Normalised(path);
+    const std::string mount_path = AsMountPath(path);
     std::shared_ptr<const Served> served;
     std::shared_ptr<const Mount> in_use;
     {

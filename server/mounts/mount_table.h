@@ -60,7 +60,8 @@ struct Route {
 // May block. After an error the mount goes back into service.
 using BeforeStop = absl::AnyInvocable<absl::Status(const Mount&) const>;
 
-// Path → Engine. Thread-safe: Find and List never wait for a plugin; the others may, but not for
+// Path → Engine. Paths are clean, as IsCleanPath says; the '/' at the end of a mount's may be left
+// out. Thread-safe: Find and List never wait for a plugin; the others may, but not for
 // another mount's.
 class MountTable {
  public:

@@ -86,7 +86,7 @@ class MountTableTest : public ::testing::Test {
 };
 
 TEST_F(MountTableTest, AMountGetsANameAUuidAndItsOwnStorage) {
-  ASSERT_TRUE(Enable("/secret").ok());
+  ASSERT_TRUE(Enable("secret").ok());
   const std::optional<Route> route = table_->Find("secret/data/a");
   ASSERT_TRUE(route.has_value());
   const MountEntry& entry = route->mount->entry;

@@ -285,10 +285,6 @@ DIFFERENCES = [
                [A_SECRET, patched('{"data":{"m":[{"x":null}]}}', "data/a")], get("data/a"), r'"m":\[{"x":null}\]', r'"m":\[{}\]'),
     Difference("null_in_a_list_is_no_data", "Theirs takes it for null, which is data.", "2", [put("data/a", '{"data":[null]}')], get("data/a"), '"data":{"data":{},',
                '"data":{"data":null,'),
-    Difference("a_key_with_two_slashes_is_another_key", "Theirs mixes up a//b and a/b: the metadata of the one has the data of the other.", "2",
-               [put("data/a//b", '{"data":{"a":1}}')], get("data/a/b"), "^404 ", "^500 .*could not find version data"),
-    Difference("subkeys_of_a_key_with_a_slash_at_its_end", "The same: theirs finds metadata, and no data.", "2", [A_SECRET], get("subkeys/a/"), "^404 ",
-               "^500 .*could not find version data"),
     Difference("two_dots_make_a_key_like_others", "Hosts refuse them in the keys of storage: ours encrypts the names, theirs makes a 500 of it.", "1", [],
                get("a..b"), "^404 ", "^500 .*relative paths not supported"),
 ]

@@ -4,6 +4,7 @@
 #include <string>
 #include <variant>
 
+#include "server/api/canonical_path.h"
 #include "server/api/json_text.h"
 #include "server/api/request_parsing.h"
 #include "tests/fuzz/fuzz.h"
@@ -28,14 +29,37 @@ HttpRequest Read(std::string_view input) {
 
 // A path that is let through names one thing only, whoever reads it.
 void ExaminePath(std::string_view path) {
-  if (RefusePath(path)) return;
+  if (path.starts_with('/') || RefusePath(path, Limits())) return;
   for (std::string_view rest = path; !rest.empty();) {
     const std::size_t end = std::min(rest.find('/'), rest.size());
     const std::string_view segment = rest.substr(0, end);
-    BELFRY_CLAIM(segment != "." && segment != "..");
+    BELFRY_CLAIM(!segment.empty() && segment != "." && segment != "..");
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   for (const unsigned char c : path) BELFRY_CLAIM(c >= 0x20 && c != 0x7f);
+  for (const mounts::Operation operation : {mounts::Operation::kRead, mounts::Operation::kList}) {
+    const std::optional<std::string> name = CanonicalPath(path, operation);
+    if (!name) continue;
+    BELFRY_CLAIM(CanonicalPath(*name, operation) == name);
+    BELFRY_CLAIM(!RefusePath(*name, Limits()));
+    BELFRY_CLAIM(name->empty() || name->ends_with('/') == (operation == mounts::Operation::kList));
+  }
+}
+
+// A redirect leads to a path of this server that is not redirected again.
+void ExamineRedirect(HttpRequest request) {
+  request.target = request.path;
+  const std::optional<HttpResponse> refusal = RefuseTarget(request, Limits());
+  if (!refusal || refusal->status != 307) return;
+  for (const auto& [name, value] : refusal->headers) {
+    if (name != "Location") continue;
+    BELFRY_CLAIM(value.starts_with('/') && !value.starts_with("//"));
+    for (const char c : value) BELFRY_CLAIM(c > 0x20 && c < 0x7f && c != '\\');
+    request.target = value;
+    request.path = value.substr(0, value.find('?'));
+    const std::optional<HttpResponse> again = RefuseTarget(request, Limits());
+    BELFRY_CLAIM(!again || again->status == 400);
+  }
 }
 
 // The engine gets the text of an object or null, whatever came; or the client is told.
@@ -61,5 +85,6 @@ void ExamineData(HttpRequest request) {
 void belfry::fuzz::Examine(std::string_view input) {
   api::HttpRequest request = api::Read(input);
   api::ExaminePath(request.path);
+  if (request.path.starts_with('/')) api::ExamineRedirect(request);
   api::ExamineData(std::move(request));
 }

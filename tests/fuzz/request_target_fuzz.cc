@@ -39,6 +39,10 @@ void belfry::fuzz::Examine(std::string_view input) {
   const std::optional<http::RequestTarget> target = http::ParseRequestTarget(input);
   if (!target) return;
   BELFRY_CLAIM(target->path.starts_with('/'));
+  // What is passed on as it was written says the same.
+  const std::optional<http::RequestTarget> written = http::ParseRequestTarget(target->as_written);
+  BELFRY_CLAIM(target->as_written.starts_with('/') && written.has_value());
+  BELFRY_CLAIM(written->path == target->path && written->query == target->query);
   BELFRY_CLAIM(http::CountBytes(*target) <= input.size() + 1);
   const std::optional<http::RequestTarget> again = http::ParseRequestTarget(http::Format(*target));
   BELFRY_CLAIM(again.has_value());
