@@ -275,8 +275,8 @@ TEST(FailureOnFakeHost, AnExceptionInTheBackgroundIsItsFailure) {
   const auto host = testing::NewFakeHost([](SecretsEngine& engine) {
     engine.InBackground([](HookContext&) -> absl::Status { Boom(); });
   });
-  EXPECT_EQ(host->RunBackground(),
-            absl::InternalError("a hook of InBackground threw an exception: boom"));
+  EXPECT_THAT(std::string(host->RunBackground().message()),
+              HasSubstr("a hook of InBackground threw an exception: boom"));
 }
 
 }  // namespace
