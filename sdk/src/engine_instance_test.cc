@@ -135,6 +135,18 @@ TEST_P(EngineTest, APathWithoutRouteIsUnsupported) {
     EXPECT_EQ(host_->Read(path).status(), absl::UnimplementedError("unsupported path")) << path;
 }
 
+TEST_P(EngineTest, TheLogSaysWhichPathWasNearestAndWhyItDoesNotMatch) {
+  (void)host_->Read("pages/alice@x");
+  ASSERT_FALSE(host_->log().empty());
+  const testing::LoggedLine line = host_->log().back();
+  EXPECT_EQ(line.level, LogLevel::kDebug);
+  EXPECT_EQ(line.fields.at("path"), "pages/alice@x");
+  EXPECT_THAT(line.fields.at("nearest"),
+              ::testing::MatchesRegex("path \"pages/.number.\" .engine_instance_test.cc:[0-9]+.: "
+                                      "after \"pages/alice\" it expects .number., which takes "
+                                      "letters, .* or the end, not \"@x\""));
+}
+
 TEST_P(EngineTest, AListToleratesItsTrailingSlash) {
   EXPECT_EQ(Json(host_->List("pages")->data()).Dump(), R"({"keys":["pages/"]})");
 }
