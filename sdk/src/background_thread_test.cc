@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "sdk/src/plugin_log.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/no_events.h"
 

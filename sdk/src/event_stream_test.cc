@@ -12,6 +12,7 @@
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "sdk/src/mount_events.h"
+#include "sdk/src/plugin_log.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/host_server.h"
 #include "sdk/src/testing/scratch_directory.h"

@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "proto/belfry/v1/backend.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
+#include "sdk/src/plugin_log.h"
 #include "sdk/src/stop_signal.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/host_server.h"

@@ -9,6 +9,7 @@
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "sdk/src/grpc_status.h"
+#include "sdk/src/plugin_log.h"
 #include "sdk/src/stop_signal.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/host_server.h"
