@@ -61,13 +61,19 @@ bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existen
   return MayAsk(*dependencies.authorizer, call.identity, capability, call.path, call.data);
 }
 
-void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
-                       absl::AnyInvocable<HttpResponse()> answer) {
+void PostToExecutor(const Dependencies& dependencies, Respond respond,
+                     absl::AnyInvocable<void(Respond)> work) {
   // Shared: when the executor refuses the work, it is answered here.
   auto shared_respond = std::make_shared<Respond>(std::move(respond));
   const bool posted = dependencies.executor->Post(
-      [answer = std::move(answer), shared_respond]() mutable { (*shared_respond)(answer()); });
+      [work = std::move(work), shared_respond]() mutable { work(std::move(*shared_respond)); });
   if (!posted) (*shared_respond)(TooBusy());
+}
+
+void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
+                       absl::AnyInvocable<HttpResponse()> answer) {
+  PostToExecutor(dependencies, std::move(respond),
+                 [answer = std::move(answer)](Respond later) mutable { later(answer()); });
 }
 
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,

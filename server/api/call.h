@@ -5,6 +5,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "server/access/authorizer.h"
+#include "server/api/fields.h"
 #include "server/api/http_message.h"
 #include "server/mounts/engine.h"
 
@@ -22,6 +23,8 @@ struct Call {
   std::string path;                                        // As CanonicalPath makes it.
   std::string written_path;   // As the client wrote it, decoded; to say what became of it.
   std::string data = "null";  // A JSON object or null, as text.
+  Fields
+      fields;  // Of `data`, as the endpoint declares them; once the caller is known to be allowed.
   std::string token;
   access::Identity identity;
   bool authenticated = true;  // Else the identity is nobody's.
@@ -38,6 +41,11 @@ bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identi
 
 // Whether the policies allow the call: a write creates what is missing.
 bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existence existence);
+
+// Has `work` run where it may block, with `respond`; or responds with 503 when too much waits there
+// already.
+void PostToExecutor(const Dependencies& dependencies, Respond respond,
+                    absl::AnyInvocable<void(Respond)> work);
 
 // Has `answer` run where it may block, or responds with 503 when too much waits there already.
 void RespondOnExecutor(const Dependencies& dependencies, Respond respond,

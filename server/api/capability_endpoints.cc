@@ -10,7 +10,6 @@
 #include "server/access/authorizer.h"
 #include "server/access/token_store.h"
 #include "server/api/canonical_path.h"
-#include "server/api/fields.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
@@ -42,10 +41,10 @@ std::variant<access::Identity, HttpResponse> OwnerOfAccessor(const Dependencies&
 
 // Whose capabilities are asked for.
 std::variant<access::Identity, HttpResponse> Subject(const Dependencies& dependencies,
-                                                     const Call& call, const Fields& fields) {
+                                                     const Call& call) {
   if (call.path == kSelf) return call.identity;
-  return call.path == kByToken ? OwnerOf(dependencies, fields.Text("token"))
-                               : OwnerOfAccessor(dependencies, fields.Text("accessor"));
+  return call.path == kByToken ? OwnerOf(dependencies, call.fields.Text("token"))
+                               : OwnerOfAccessor(dependencies, call.fields.Text("accessor"));
 }
 
 // What a request could not ask for need not be asked about.
@@ -71,11 +70,10 @@ std::vector<std::string> CapabilitiesOn(const Dependencies& dependencies,
 }
 
 HttpResponse Capabilities(const Dependencies& dependencies, const Call& call) {
-  const Fields fields(call.data);
-  const std::variant<access::Identity, HttpResponse> subject = Subject(dependencies, call, fields);
+  const std::variant<access::Identity, HttpResponse> subject = Subject(dependencies, call);
   if (const auto* refusal = std::get_if<HttpResponse>(&subject)) return *refusal;
-  std::vector<std::string> paths = fields.List("paths");
-  if (paths.empty()) paths = fields.List("path");
+  std::vector<std::string> paths = call.fields.List("paths");
+  if (paths.empty()) paths = call.fields.List("path");
   if (std::optional<HttpResponse> refusal = RefuseQuestion(paths, dependencies.limits)) {
     return *std::move(refusal);
   }

@@ -10,7 +10,6 @@
 #include "server/access/explanation.h"
 #include "server/access/token_store.h"
 #include "server/api/canonical_path.h"
-#include "server/api/fields.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
@@ -132,9 +131,8 @@ QueryParameters SubscriptionIn(const Call& call) {
 }
 
 std::variant<Asked, HttpResponse> Parse(const Dependencies& dependencies, const Call& call) {
-  const Fields fields(call.data);
   Asked asked{.type = std::string(WithoutPrefix(call.path.substr(kExplain.size()), "/")),
-              .path = fields.Text("path"),
+              .path = call.fields.Text("path"),
               .subscription = SubscriptionIn(call),
               .subject = call.identity};
   if (asked.type.empty()) return ErrorAnswer(400, "did not specify eventType to explain");
@@ -149,7 +147,7 @@ std::variant<Asked, HttpResponse> Parse(const Dependencies& dependencies, const 
   const bool sudo =
       dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path);
   if (sudo) asked.sight = Sight::kAllMounts;
-  const std::string accessor = fields.Text("accessor");
+  const std::string accessor = call.fields.Text("accessor");
   if (accessor.empty() || accessor == call.identity.accessor) return asked;
   if (!sudo) return Denied();
   access::TokenStore::TokenPtr token = dependencies.tokens->FindByAccessor(accessor);

@@ -1,72 +1,181 @@
 #include "server/api/fields.h"
 
-#include <optional>
+#include <algorithm>
+#include <cassert>
+#include <utility>
 
-#include "server/api/request_parsing.h"
+#include "belfry/json.h"
+#include "sdk/src/field_conversion.h"
 #include "server/api/strings.h"
-#include "server/base/duration.h"
 #include "server/base/text.h"
 
 namespace belfry::api {
+namespace {
 
-bool Fields::Has(const std::string& name) const {
-  const auto found = members_.find(name);
-  return found != members_.end() && (found->second.is_string || found->second.text != "null");
+using internal::ConvertField;
+using internal::FieldType;
+
+absl::Status Refusal(std::string_view name, std::string_view why) {
+  return absl::InvalidArgumentError(
+      Concat({"Field validation failed: error converting input for field \"", name, "\": ", why}));
 }
 
-std::string Fields::Text(const std::string& name) const {
-  return Has(name) ? members_.at(name).text : "";
-}
-
-bool Fields::Bool(const std::string& name, bool otherwise) {
-  const std::string text = Text(name);
-  if (text.empty()) return otherwise;
-  const std::optional<bool> value = ParseBool(text);
-  if (!value) Refuse(name, Concat({"\"", text, "\" is no boolean"}));
-  return value.value_or(otherwise);
-}
-
-std::int64_t Fields::Number(const std::string& name) {
-  const std::string text = Text(name);
-  if (text.empty()) return 0;
-  const std::optional<long long> value = ToNumber(text);
-  if (!value) Refuse(name, Concat({"\"", text, "\" is no whole number"}));
-  return value.value_or(0);
-}
-
-absl::Duration Fields::Duration(const std::string& name) {
-  const std::string text = Text(name);
-  const std::optional<absl::Duration> value = ParseDuration(text);
-  if (!value) Refuse(name, Concat({"time: invalid duration \"", text, "\""}));
-  if (value.value_or(absl::ZeroDuration()) >= absl::ZeroDuration()) {
-    return value.value_or(absl::ZeroDuration());
+FieldType TypeOf(FieldKind kind) {
+  switch (kind) {
+    case FieldKind::kText:
+      return FieldType::kString;
+    case FieldKind::kTextList:
+      return FieldType::kStringList;
+    case FieldKind::kTextMap:
+      return FieldType::kStringMap;
+    case FieldKind::kObject:
+      return FieldType::kObject;
+    case FieldKind::kBool:
+      return FieldType::kBool;
+    case FieldKind::kNumber:
+      return FieldType::kInt64;
+    case FieldKind::kDuration:
+    case FieldKind::kSignedDuration:
+    case FieldKind::kLeaseTime:
+      break;
   }
-  Refuse(name, Concat({"cannot provide negative value '", text, "'"}));
-  return absl::ZeroDuration();
+  return FieldType::kDuration;
 }
 
-std::vector<std::string> Fields::List(const std::string& name) const {
-  if (!Has(name)) return {};
-  const Member& member = members_.at(name);
-  if (!member.is_string) return StringItems(member.text);
-  std::vector<std::string> items;
-  for (const std::string_view item : Split(member.text, ',')) {
-    if (const std::string_view text = Stripped(item); !text.empty()) items.emplace_back(text);
+bool IsText(const Json& value) {
+  return value.if_string() != nullptr;
+}
+
+bool IsEmptyText(const Json& value) {
+  return IsText(value) && value.if_string()->empty();
+}
+
+// Whether it is as good as not given.
+bool IsAbsent(const Json& value, FieldKind kind) {
+  if (value.is_null()) return true;
+  switch (kind) {
+    case FieldKind::kText:
+    case FieldKind::kTextList:
+    case FieldKind::kTextMap:
+    case FieldKind::kObject:
+      return false;
+    default:
+      return IsEmptyText(value);
   }
-  return items;
 }
 
-std::map<std::string, std::string> Fields::Map(const std::string& name) const {
-  std::map<std::string, std::string> map;
-  for (auto& [key, value] : AllMembers(Text(name))) {
-    map[key] = value.text == "null" && !value.is_string ? "" : value.text;
+bool IsName(const Json& value) {
+  return IsText(value) && !Stripped(*value.if_string()).empty();
+}
+
+// A list that names nothing must not pass for one that was left out or is empty, which may mean
+// everything.
+bool IsTextList(const Json& value) {
+  if (IsEmptyText(value)) return true;
+  if (IsText(value)) return value.if_string()->find_first_not_of(" \t\r\n,") != std::string::npos;
+  const Json::Array* items = value.if_array();
+  return items != nullptr && std::ranges::all_of(*items, &IsName);
+}
+
+absl::StatusOr<std::any> NotNegative(absl::StatusOr<std::any> duration, const Json& value) {
+  if (!duration.ok() || std::any_cast<absl::Duration>(*duration) >= absl::ZeroDuration()) {
+    return duration;
   }
-  return map;
+  const std::string text = IsText(value) ? *value.if_string() : value.Dump();
+  return absl::InvalidArgumentError(Concat({"cannot provide negative value '", text, "'"}));
 }
 
-void Fields::Refuse(std::string_view name, std::string_view why) {
-  status_.Update(absl::InvalidArgumentError(
-      Concat({"Field validation failed: error converting input for field \"", name, "\": ", why})));
+absl::StatusOr<std::any> Converted(const Json& value, FieldKind kind) {
+  if (kind == FieldKind::kTextList && !IsTextList(value)) {
+    return absl::InvalidArgumentError(
+        "a list of texts that are not empty, or one text with commas, is needed");
+  }
+  if (kind == FieldKind::kObject && value.if_object() == nullptr) {
+    return absl::InvalidArgumentError("an object is needed");
+  }
+  if (kind == FieldKind::kLeaseTime && IsText(value) && *value.if_string() == "system") {
+    return std::any(absl::ZeroDuration());
+  }
+  absl::StatusOr<std::any> converted = ConvertField(value, TypeOf(kind));
+  const bool positive = kind == FieldKind::kDuration || kind == FieldKind::kLeaseTime;
+  return positive ? NotNegative(std::move(converted), value) : converted;
+}
+
+// "config.max_lease_ttl" is a member of the object "config".
+const Json* FindField(const Json& data, std::string_view name) {
+  const std::size_t dot = name.find('.');
+  const Json* value = data.Find(name.substr(0, dot));
+  if (dot == std::string_view::npos || value == nullptr) return value;
+  return value->Find(name.substr(dot + 1));
+}
+
+bool IsDeclared(std::span<const DeclaredField> declared, std::string_view name) {
+  return std::ranges::any_of(declared,
+                             [name](const DeclaredField& field) { return field.name == name; });
+}
+
+}  // namespace
+
+absl::StatusOr<Fields> Fields::Read(std::span<const DeclaredField> declared,
+                                    std::string_view data) {
+  const absl::StatusOr<Json> parsed = Json::Parse(data);
+  if (!parsed.ok()) return parsed.status();
+  Fields fields;
+  fields.declared_ = declared;
+  for (const DeclaredField& field : declared) {
+    const Json* value = FindField(*parsed, field.name);
+    if (value == nullptr || IsAbsent(*value, field.kind)) continue;
+    absl::StatusOr<std::any> converted = Converted(*value, field.kind);
+    if (!converted.ok()) return Refusal(field.name, ToStd(converted.status().message()));
+    fields.values_.emplace(field.name, *std::move(converted));
+  }
+  if (const Json::Object* members = parsed->if_object()) {
+    for (const auto& [name, value] : *members) {
+      if (value.is_null() || IsEmptyText(value) || IsDeclared(declared, name)) continue;
+      fields.unknown_.push_back(name);
+    }
+  }
+  return fields;
+}
+
+template <typename T>
+T Fields::Get(std::string_view name, T otherwise) const {
+  // What is not declared has not been converted, and would be taken for missing.
+  assert(IsDeclared(declared_, name));
+  const auto found = values_.find(name);
+  if (found == values_.end()) return otherwise;
+  const T* value = std::any_cast<T>(&found->second);
+  assert(value != nullptr);
+  return value == nullptr ? otherwise : *value;
+}
+
+bool Fields::Has(std::string_view name) const {
+  assert(IsDeclared(declared_, name));
+  return values_.contains(name);
+}
+
+std::string Fields::Text(std::string_view name) const {
+  return Get<std::string>(name, "");
+}
+
+bool Fields::Bool(std::string_view name, bool otherwise) const {
+  return Get<bool>(name, otherwise);
+}
+
+std::int64_t Fields::Number(std::string_view name) const {
+  return Get<std::int64_t>(name, 0);
+}
+
+absl::Duration Fields::Duration(std::string_view name) const {
+  return Get<absl::Duration>(name, absl::ZeroDuration());
+}
+
+std::vector<std::string> Fields::List(std::string_view name) const {
+  return Get<std::vector<std::string>>(name, {});
+}
+
+std::map<std::string, std::string> Fields::Map(std::string_view name) const {
+  return Get<std::map<std::string, std::string>>(name, {});
 }
 
 }  // namespace belfry::api

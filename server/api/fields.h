@@ -1,43 +1,81 @@
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/api/json_text.h"
+#include "server/mounts/engine.h"
 
 namespace belfry::api {
 
-// The parameters of a request, read as generously as Vault reads them: a number or a boolean may
-// come as a text, a list as one text with commas. What is missing or null has the value given as
-// `otherwise`, or none. A value object; one thread at a time.
+// What a field may hold. The SDK's fields convert alike (sdk/src/field_conversion.h); where a wrong
+// type could pass for another value that means something, less is taken: only texts in lists, no
+// list as an object.
+enum class FieldKind {
+  kText,            // A number or a boolean is a text, too.
+  kTextList,        // Or one text with commas.
+  kTextMap,         // An object of texts, numbers and booleans.
+  kObject,          // Its members are declared as "name.member".
+  kBool,            // Or "true", "1" …
+  kNumber,          // A whole number, or one as a text.
+  kDuration,        // Seconds, or a text such as "1h30m"; not negative.
+  kSignedDuration,  // May be negative.
+  kLeaseTime,       // A kDuration, or "system" for zero.
+};
+
+struct DeclaredField {
+  std::string_view name;
+  FieldKind kind;
+};
+
+// The fields of what the host answers itself.
+struct DeclaredEndpoint {
+  std::string_view path;  // Without "/v1/"; '*' stands for any text.
+  mounts::Operation operation;
+  std::span<const DeclaredField> fields;
+};
+std::span<const DeclaredEndpoint> DeclaredEndpoints();
+
+// The fields of one request, converted. What is missing or null has the value given as `otherwise`,
+// or none; so has an empty text where a number, a boolean or a duration is declared. Only what is
+// declared may be asked for. A value object; one thread at a time.
 class Fields {
  public:
-  // `data` is the text of a JSON object or null.
-  explicit Fields(std::string_view data) : members_(AllMembers(data)) {}
+  Fields() = default;
+  // `data` is the text of a JSON object or null. InvalidArgument, in Vault's words and with the
+  // field's name, when a field cannot be converted.
+  static absl::StatusOr<Fields> Read(std::span<const DeclaredField> declared,
+                                     std::string_view data);
 
-  bool Has(const std::string& name) const;
-  std::string Text(const std::string& name) const;
-  bool Bool(const std::string& name, bool otherwise = false);
-  std::int64_t Number(const std::string& name);
-  // Not negative.
-  absl::Duration Duration(const std::string& name);
-  std::vector<std::string> List(const std::string& name) const;
-  std::map<std::string, std::string> Map(const std::string& name) const;
+  bool Has(std::string_view name) const;
+  std::string Text(std::string_view name) const;
+  bool Bool(std::string_view name, bool otherwise = false) const;
+  std::int64_t Number(std::string_view name) const;
+  absl::Duration Duration(std::string_view name) const;
+  std::vector<std::string> List(std::string_view name) const;
+  std::map<std::string, std::string> Map(std::string_view name) const;
 
-  // InvalidArgument when one of the values that were asked for could not be read; it counts as
-  // missing.
-  const absl::Status& status() const { return status_; }
+  // The names that are not declared and are neither null nor an empty text.
+  const std::vector<std::string>& unknown() const { return unknown_; }
 
  private:
-  void Refuse(std::string_view name, std::string_view why);
+  template <typename T>
+  T Get(std::string_view name, T otherwise) const;
 
-  const std::map<std::string, Member> members_;
-  absl::Status status_;
+  std::span<const DeclaredField> declared_;
+  std::map<std::string, std::any, std::less<>> values_;
+  std::vector<std::string> unknown_;
 };
+
+// The fields of a request to `path` as its endpoint declares them; none where none does.
+absl::StatusOr<Fields> ReadFields(std::string_view path, mounts::Operation operation,
+                                  std::string_view data);
 
 }  // namespace belfry::api

@@ -1,14 +1,11 @@
 #include "server/api/lease_endpoints.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "server/api/json_text.h"
-#include "server/api/mount_entries.h"
-#include "server/api/request_parsing.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/text.h"
@@ -56,9 +53,7 @@ HttpResponse Failure(const absl::Status& status) {
 
 // The path's, else the body's.
 std::string LeaseId(const Asked& asked, const Call& call) {
-  if (!asked.rest.empty()) return std::string(asked.rest);
-  std::map<std::string, Member> members = Members(call.data, {"lease_id"});
-  return members["lease_id"].is_string ? members["lease_id"].text : "";
+  return asked.rest.empty() ? call.fields.Text("lease_id") : std::string(asked.rest);
 }
 
 HttpResponse MissingId() {
@@ -114,10 +109,7 @@ HttpResponse AnswerForRenewal(const std::string& request_id,
 void Renew(const Dependencies& dependencies, const Call& call, const std::string& id,
            Respond respond) {
   if (id.empty()) return respond(MissingId());
-  const absl::StatusOr<absl::Duration> increment =
-      ParseTtl(Members(call.data, {"increment"})["increment"].text);
-  if (!increment.ok()) return respond(Failure(increment.status()));
-  dependencies.leases->Renew(id, *increment,
+  dependencies.leases->Renew(id, call.fields.Duration("increment"),
                              [id = call.id, respond = std::move(respond)](
                                  absl::StatusOr<mounts::Response> renewed) mutable {
                                respond(AnswerForRenewal(id, std::move(renewed)));
@@ -126,8 +118,7 @@ void Renew(const Dependencies& dependencies, const Call& call, const std::string
 
 // Whoever does not want to wait is told so with 202.
 bool Waits(const Call& call) {
-  const std::string sync = Members(call.data, {"sync"})["sync"].text;
-  return sync.empty() || ParseBool(sync).value_or(true);
+  return call.fields.Bool("sync", true);
 }
 
 void Revoke(const Dependencies& dependencies, mounts::LeaseScope scope, RevokeMode mode,
@@ -143,10 +134,10 @@ void Revoke(const Dependencies& dependencies, mounts::LeaseScope scope, RevokeMo
 
 void AnswerUpdate(const Dependencies& dependencies, const Asked& asked, const Call& call,
                   Respond respond) {
-  const RevokeMode mode = Waits(call) ? RevokeMode::kWait : RevokeMode::kQueue;
   if (asked.verb == "lookup") return respond(LookUp(dependencies, call, LeaseId(asked, call)));
   if (asked.verb == "renew")
     return Renew(dependencies, call, LeaseId(asked, call), std::move(respond));
+  const RevokeMode mode = Waits(call) ? RevokeMode::kWait : RevokeMode::kQueue;
   if (asked.verb == "revoke")
     return Revoke(dependencies, {.id_or_prefix = LeaseId(asked, call)}, mode, std::move(respond));
   Revoke(dependencies, {.id_or_prefix = std::string(asked.rest), .prefix = true},

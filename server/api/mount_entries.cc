@@ -1,13 +1,8 @@
 #include "server/api/mount_entries.h"
 
-#include <map>
-#include <optional>
 #include <utility>
 
 #include "server/api/json_text.h"
-#include "server/api/request_parsing.h"
-#include "server/api/strings.h"
-#include "server/base/duration.h"
 #include "server/base/text.h"
 
 namespace belfry::api {
@@ -26,31 +21,11 @@ std::string ConfigObject(const mounts::MountEntry& entry, MountDetail detail) {
       .Finish();
 }
 
-using MemberMap = std::map<std::string, Member>;
-
-std::string TextOf(const MemberMap& members, const std::string& name) {
-  const auto found = members.find(name);
-  return found == members.end() || found->second.text == "null" ? "" : found->second.text;
-}
-
-bool BoolOf(const MemberMap& members, const std::string& name) {
-  return ParseBool(TextOf(members, name)).value_or(false);
-}
-
-absl::Status ParseConfig(std::string_view config, mounts::MountEntry& entry) {
-  const MemberMap members = AllMembers(config);
-  absl::StatusOr<absl::Duration> ttl = ParseTtl(TextOf(members, "default_lease_ttl"));
-  absl::StatusOr<absl::Duration> max = ParseTtl(TextOf(members, "max_lease_ttl"));
-  if (!ttl.ok()) return ttl.status();
-  if (!max.ok()) return max.status();
-  const absl::Duration bound = *max == absl::ZeroDuration() ? mounts::kSystemLeaseTtl : *max;
-  if (*ttl > bound) {
-    return absl::InvalidArgumentError("given default lease TTL greater than the maximum lease TTL");
+absl::Status CheckLeaseTimes(absl::Duration ttl, absl::Duration max) {
+  if (ttl <= (max == absl::ZeroDuration() ? mounts::kSystemLeaseTtl : max)) {
+    return absl::OkStatus();
   }
-  entry.default_lease_ttl = *ttl;
-  entry.max_lease_ttl = *max;
-  entry.force_no_cache = BoolOf(members, "force_no_cache");
-  return absl::OkStatus();
+  return absl::InvalidArgumentError("given default lease TTL greater than the maximum lease TTL");
 }
 
 }  // namespace
@@ -85,76 +60,43 @@ std::string TuningObject(const mounts::Mount& mount) {
   return text.Finish();
 }
 
-absl::StatusOr<absl::Duration> ParseTtl(std::string_view text) {
-  const std::optional<absl::Duration> ttl = ParseDuration(text);
-  if (!ttl) {
-    return absl::InvalidArgumentError(Concat({"unable to parse the time \"", text, "\""}));
-  }
-  if (*ttl < absl::ZeroDuration()) {
-    return absl::InvalidArgumentError(Concat({"the time \"", text, "\" is negative"}));
-  }
-  return *ttl;
-}
-
-absl::StatusOr<TuneRequest> ParseTuneRequest(std::string_view data) {
+TuneRequest ParseTuneRequest(const Fields& fields) {
   TuneRequest request;
   mounts::MountTuning& tuning = request.tuning;
-  const auto set_ttl = [](const Member& member, std::optional<absl::Duration>& ttl) {
-    const absl::StatusOr<absl::Duration> parsed =
-        member.text == "system" ? absl::ZeroDuration() : ParseTtl(member.text);
-    if (parsed.ok()) ttl = *parsed;
-    return parsed.status();
-  };
-  for (const auto& [name, member] : AllMembers(data)) {
-    if (!member.is_string && member.text == "null") continue;
-    absl::Status status;
-    if (name == "description") {
-      tuning.description = member.text;
-    } else if (member.text.empty()) {
-      continue;
-    } else if (name == "default_lease_ttl") {
-      status = set_ttl(member, tuning.default_lease_ttl);
-    } else if (name == "max_lease_ttl") {
-      status = set_ttl(member, tuning.max_lease_ttl);
-    } else if (name == "force_no_cache") {
-      tuning.force_no_cache = ParseBool(member.text).value_or(false);
-    } else if (name == "plugin_version") {
-      tuning.plugin_version = member.text;
-    } else if (name == "options") {
-      for (auto& [option, value] : AllMembers(member.text)) {
-        tuning.options[option] = value.text == "null" && !value.is_string ? "" : value.text;
-      }
-    } else {
-      request.warnings.push_back(Concat({"this server cannot tune ", name, "; it was ignored"}));
-    }
-    if (!status.ok()) return status;
+  if (fields.Has("description")) tuning.description = fields.Text("description");
+  if (fields.Has("default_lease_ttl"))
+    tuning.default_lease_ttl = fields.Duration("default_lease_ttl");
+  if (fields.Has("max_lease_ttl")) tuning.max_lease_ttl = fields.Duration("max_lease_ttl");
+  if (fields.Has("force_no_cache")) tuning.force_no_cache = fields.Bool("force_no_cache");
+  if (std::string version = fields.Text("plugin_version"); !version.empty())
+    tuning.plugin_version = std::move(version);
+  tuning.options = fields.Map("options");
+  for (const std::string& name : fields.unknown()) {
+    request.warnings.push_back(Concat({"this server cannot tune ", name, "; it was ignored"}));
   }
   return request;
 }
 
-absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, std::string_view data) {
-  const MemberMap members = AllMembers(data);
+absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, const Fields& fields) {
   mounts::MountEntry entry;
   entry.path = Concat({path, path.ends_with("/") ? "" : "/"});
-  const auto type = members.find("type");
-  if (type != members.end() && type->second.is_string) entry.type = type->second.text;
-  if (entry.type == "plugin") entry.type = TextOf(members, "plugin_name");
+  entry.type = fields.Text("type");
+  if (entry.type == "plugin") entry.type = fields.Text("plugin_name");
   if (entry.type.empty()) {
     return absl::InvalidArgumentError("backend type must be specified as a string");
   }
-  entry.description = TextOf(members, "description");
-  entry.plugin_version = TextOf(members, "plugin_version");
-  if (entry.plugin_version.empty()) {
-    entry.plugin_version = TextOf(AllMembers(TextOf(members, "config")), "plugin_version");
-  }
-  entry.local = BoolOf(members, "local");
-  entry.seal_wrap = BoolOf(members, "seal_wrap");
-  entry.external_entropy_access = BoolOf(members, "external_entropy_access");
-  for (auto& [name, value] : AllMembers(TextOf(members, "options"))) {
-    entry.options[name] = value.text == "null" && !value.is_string ? "" : value.text;
-  }
-  const absl::Status config = ParseConfig(TextOf(members, "config"), entry);
-  if (!config.ok()) return config;
+  entry.description = fields.Text("description");
+  entry.plugin_version = fields.Text("plugin_version");
+  if (entry.plugin_version.empty()) entry.plugin_version = fields.Text("config.plugin_version");
+  entry.local = fields.Bool("local");
+  entry.seal_wrap = fields.Bool("seal_wrap");
+  entry.external_entropy_access = fields.Bool("external_entropy_access");
+  entry.options = fields.Map("options");
+  entry.default_lease_ttl = fields.Duration("config.default_lease_ttl");
+  entry.max_lease_ttl = fields.Duration("config.max_lease_ttl");
+  entry.force_no_cache = fields.Bool("config.force_no_cache");
+  const absl::Status times = CheckLeaseTimes(entry.default_lease_ttl, entry.max_lease_ttl);
+  if (!times.ok()) return times;
   return entry;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/api/fields.h"
 #include "server/mounts/mount_table.h"
 
 namespace belfry::api {
@@ -24,7 +25,7 @@ std::string TuningObject(const mounts::Mount& mount);
 
 // What a request to mount something asks for. InvalidArgument, with Vault's words where it has
 // them.
-absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, std::string_view data);
+absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, const Fields& fields);
 
 // What a request to tune a mount asks for, and what it asks for in vain.
 struct TuneRequest {
@@ -32,10 +33,7 @@ struct TuneRequest {
   std::vector<std::string> warnings;
 };
 
-// InvalidArgument for a value that cannot be read. What is empty or null changes nothing.
-absl::StatusOr<TuneRequest> ParseTuneRequest(std::string_view data);
-
-// A time as ParseDuration reads it; InvalidArgument when it does not, or when it is negative.
-absl::StatusOr<absl::Duration> ParseTtl(std::string_view text);
+// What is empty or null changes nothing.
+TuneRequest ParseTuneRequest(const Fields& fields);
 
 }  // namespace belfry::api

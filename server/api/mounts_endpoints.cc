@@ -25,7 +25,7 @@ HttpResponse MountFailure(const absl::Status& status) {
 
 HttpResponse EnableMount(const Dependencies& dependencies, const Call& call) {
   const std::string_view path = WithoutPrefix(call.path, kMounts);
-  absl::StatusOr<mounts::MountEntry> entry = ParseMountRequest(path, call.data);
+  absl::StatusOr<mounts::MountEntry> entry = ParseMountRequest(path, call.fields);
   if (!entry.ok()) return MountFailure(entry.status());
   const absl::Status enabled = dependencies.mounts->Enable(*std::move(entry));
   return enabled.ok() ? NoContent() : MountFailure(enabled);
@@ -47,13 +47,12 @@ HttpResponse NoSuchMount(std::string_view path) {
 }
 
 HttpResponse TuneMount(const Dependencies& dependencies, const Call& call) {
-  absl::StatusOr<TuneRequest> request = ParseTuneRequest(call.data);
-  if (!request.ok()) return MountFailure(request.status());
+  TuneRequest request = ParseTuneRequest(call.fields);
   absl::StatusOr<std::vector<std::string>> warnings =
-      dependencies.mounts->Tune(MountPath(call), request->tuning);
+      dependencies.mounts->Tune(MountPath(call), request.tuning);
   if (absl::IsNotFound(warnings.status())) return NoSuchMount(MountPath(call));
   if (!warnings.ok()) return MountFailure(warnings.status());
-  for (std::string& ignored : request->warnings) warnings->push_back(std::move(ignored));
+  for (std::string& ignored : request.warnings) warnings->push_back(std::move(ignored));
   if (warnings->empty()) return NoContent();
   return EnvelopeAnswer(
       {.request_id = call.id, .warnings = *std::move(warnings), .mount_type = "system"});

@@ -1,11 +1,9 @@
 #include "server/api/plugin_endpoints.h"
 
-#include <map>
 #include <utility>
 #include <vector>
 
 #include "server/api/json_text.h"
-#include "server/api/request_parsing.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/base/text.h"
@@ -35,24 +33,6 @@ HttpResponse Failure(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kFailedPrecondition)
     return ErrorAnswer(500, OneError(ToStd(status.message())));
   return ErrorAnswer(400, ToStd(status.message()));
-}
-
-std::string TextOr(const std::map<std::string, Member>& members, const std::string& name) {
-  const auto found = members.find(name);
-  return found == members.end() || found->second.text == "null" ? "" : found->second.text;
-}
-
-// An array of strings, or one text with commas between them.
-std::vector<std::string> ListOf(const std::map<std::string, Member>& members,
-                                const std::string& name) {
-  const auto found = members.find(name);
-  if (found == members.end()) return {};
-  if (!found->second.is_string) return StringItems(found->second.text);
-  std::vector<std::string> list;
-  for (const std::string_view part : Split(found->second.text, ',')) {
-    if (!Stripped(part).empty()) list.emplace_back(Stripped(part));
-  }
-  return list;
 }
 
 // "secret", or the number that Vault's Go client sends in the body.
@@ -146,10 +126,12 @@ PluginEntry AsRegistered(const Dependencies& dependencies, const PluginEntry& en
 
 HttpResponse Register(const Dependencies& dependencies, const Call& call, PluginType type,
                       std::string_view name) {
-  const std::map<std::string, Member> members = AllMembers(call.data);
-  for (const std::string unsupported : {"oci_image", "runtime", "download"}) {
-    const std::string value = TextOr(members, unsupported);
-    if (value.empty() || value == "false") continue;
+  const Fields& fields = call.fields;
+  const std::string_view unsupported = !fields.Text("oci_image").empty() ? "oci_image"
+                                       : !fields.Text("runtime").empty() ? "runtime"
+                                       : fields.Bool("download")         ? "download"
+                                                                         : "";
+  if (!unsupported.empty()) {
     return ErrorAnswer(400, Concat({unsupported,
                                     " is not supported; put the program into the "
                                     "plugin directory and name it as command"}));
@@ -157,11 +139,11 @@ HttpResponse Register(const Dependencies& dependencies, const Call& call, Plugin
   PluginEntry entry;
   entry.type = type;
   entry.name = name;
-  entry.version = TextOr(members, "version");
-  entry.command = TextOr(members, "command");
-  entry.args = ListOf(members, "args");
-  entry.env = ListOf(members, "env");
-  entry.sha256 = Lower(TextOr(members, members.contains("sha256") ? "sha256" : "sha_256"));
+  entry.version = fields.Text("version");
+  entry.command = fields.Text("command");
+  entry.args = fields.List("args");
+  entry.env = fields.List("env");
+  entry.sha256 = Lower(fields.Text(fields.Has("sha256") ? "sha256" : "sha_256"));
   if (entry.sha256.empty()) {
     return ErrorAnswer(400,
                        "must provide at least one of sha256 or version: give the sha256 of "
@@ -184,10 +166,10 @@ HttpResponse Register(const Dependencies& dependencies, const Call& call, Plugin
 
 HttpResponse AnswerEntry(const Dependencies& dependencies, const Call& call, PluginType type,
                          std::string_view name) {
-  const std::string version = TextOr(Members(call.data, {"version"}), "version");
   switch (call.operation) {
     case Operation::kRead: {
-      const std::optional<PluginEntry> entry = dependencies.catalog->Get(type, name, version);
+      const std::optional<PluginEntry> entry =
+          dependencies.catalog->Get(type, name, call.fields.Text("version"));
       if (!entry) return EmptyErrorAnswer(404);
       return Data(call, ObjectText()
                             .Raw("args", entry->args.empty() ? "null" : ArrayText(entry->args))
@@ -201,7 +183,7 @@ HttpResponse AnswerEntry(const Dependencies& dependencies, const Call& call, Plu
     case Operation::kUpdate:
       return Register(dependencies, call, type, name);
     case Operation::kDelete:
-      dependencies.catalog->Remove(type, name, version);
+      dependencies.catalog->Remove(type, name, call.fields.Text("version"));
       return NoContent();
     default:
       return UnsupportedOperation();
@@ -277,14 +259,13 @@ HttpResponse ReloadMounts(const Dependencies& dependencies, const Call& call,
 // reload/backend {plugin | mounts}, reload/<type>/<name>
 HttpResponse AnswerReload(const Dependencies& dependencies, const Call& call) {
   if (call.operation != Operation::kUpdate) return UnsupportedOperation();
-  const std::map<std::string, Member> members = AllMembers(call.data);
-  if (const std::string scope = TextOr(members, "scope"); !scope.empty() && scope != "global") {
+  if (const std::string scope = call.fields.Text("scope"); !scope.empty() && scope != "global") {
     return ErrorAnswer(400, "reload scope must be omitted or 'global'");
   }
   const std::string_view rest = WithoutPrefix(call.path, kReload);
   if (rest == "backend") {
-    const std::string plugin = TextOr(members, "plugin");
-    const std::vector<std::string> paths = ListOf(members, "mounts");
+    const std::string plugin = call.fields.Text("plugin");
+    const std::vector<std::string> paths = call.fields.List("mounts");
     if (plugin.empty() == paths.empty())
       return ErrorAnswer(400, "exactly one of plugin or mounts must be provided");
     return plugin.empty() ? ReloadMounts(dependencies, call, paths)

@@ -1,6 +1,5 @@
 #include "server/api/policy_endpoints.h"
 
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -65,11 +64,10 @@ HttpResponse Read(const Dependencies& dependencies, const Call& call) {
 }
 
 HttpResponse Write(const Dependencies& dependencies, const Call& call) {
-  std::map<std::string, Member> given = Members(call.data, {"policy", "rules"});
   std::vector<std::string> warnings;
-  std::string text = given["policy"].is_string ? given["policy"].text : "";
-  if (text.empty() && IsOld(call) && given["rules"].is_string) {
-    text = given["rules"].text;
+  std::string text = call.fields.Text("policy");
+  if (text.empty() && IsOld(call) && call.fields.Has("rules")) {
+    text = call.fields.Text("rules");
     warnings.emplace_back("'rules' is deprecated, please use 'policy' instead");
   }
   const std::string_view name = NameIn(call);

@@ -34,10 +34,11 @@ HttpResponse List(const Dependencies& dependencies, const Call& call) {
 }
 
 HttpResponse Write(const Dependencies& dependencies, const Call& call, TokenRole role) {
-  Fields fields(call.data);
+  const absl::StatusOr<Fields> fields = ReadFields(call.path, call.operation, call.data);
+  if (!fields.ok()) return TokenFailure(fields.status());
   std::vector<std::string> warnings;
   role.name = NameIn(call);
-  absl::Status status = ChangeRole(fields, &role, &warnings);
+  absl::Status status = ChangeRole(*fields, &role, &warnings);
   if (status.ok()) status = dependencies.roles->Put(std::move(role));
   if (!status.ok()) return TokenFailure(status);
   return warnings.empty() ? NoContent() : TokenData(call, "null", std::move(warnings));

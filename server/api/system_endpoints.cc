@@ -1,6 +1,5 @@
 #include "server/api/system_endpoints.h"
 
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -29,6 +28,8 @@ using mounts::Operation;
 constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
 constexpr std::string_view kNamespaces = "sys/namespaces";
 constexpr std::string_view kUnsupportedPath = "unsupported path";
+// What is longer is not read on the threads of the network.
+constexpr std::size_t kQuicklyRead = 16 * 1024;
 
 // Endpoints that are answered elsewhere, once the caller is known to be allowed.
 struct Family {
@@ -142,6 +143,17 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(Denied());
     return;
   }
+  if (call.data.size() <= kQuicklyRead) return AnswerAllowed(std::move(call), std::move(respond));
+  PostToExecutor(dependencies_, std::move(respond),
+                 [this, call = std::move(call)](Respond later) mutable {
+                   AnswerAllowed(std::move(call), std::move(later));
+                 });
+}
+
+void SystemEndpoints::AnswerAllowed(Call call, Respond respond) const {
+  absl::StatusOr<Fields> fields = ReadFields(call.path, call.operation, call.data);
+  if (!fields.ok()) return respond(ErrorAnswer(400, ToStd(fields.status().message())));
+  call.fields = *std::move(fields);
   for (const Family& family : kFamilies) {
     if (!family.has(call.path)) continue;
     family.answer(dependencies_, std::move(call), std::move(respond));
@@ -183,7 +195,7 @@ HttpResponse SystemEndpoints::Experiments(const Call& call) const {
 }
 
 HttpResponse SystemEndpoints::MetricsText(const Call& call) const {
-  const std::string format = Members(call.data, {"format"})["format"].text;
+  const std::string format = call.fields.Text("format");
   if (!format.empty() && format != "prometheus") {
     return ErrorAnswer(
         400, Concat({"metric response format must be \"prometheus\", not \"", format, "\""}));

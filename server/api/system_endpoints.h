@@ -40,6 +40,7 @@ class SystemEndpoints {
   HttpResponse ListMountsForUi(const Call& call) const;
   HttpResponse MountForUi(const Call& call) const;
   HttpResponse Injected(const Call& call, std::string_view data) const;
+  void AnswerAllowed(Call call, Respond respond) const;
   HttpResponse AnswerKnown(const Call& call) const;
   std::string TokenMethodText(bool effective) const;
 

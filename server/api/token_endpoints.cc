@@ -9,7 +9,6 @@
 #include "server/access/cubbyholes.h"
 #include "server/access/role_store.h"
 #include "server/access/token_store.h"
-#include "server/api/fields.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
@@ -52,14 +51,14 @@ Named Self(const Call& call) {
 
 // The one in the body, or the 400 to answer instead. Its token is null when there is none.
 std::variant<Named, HttpResponse> ByToken(const Dependencies& dependencies, const Call& call) {
-  Named named{.secret = Fields(call.data).Text("token")};
+  Named named{.secret = call.fields.Text("token")};
   if (named.secret.empty()) return ErrorAnswer(400, "missing token ID");
   named.token = dependencies.tokens->Find(named.secret);
   return named;
 }
 
 std::variant<Named, HttpResponse> ByAccessor(const Dependencies& dependencies, const Call& call) {
-  const std::string accessor = Fields(call.data).Text("accessor");
+  const std::string accessor = call.fields.Text("accessor");
   if (accessor.empty()) return ErrorAnswer(400, OneError("missing accessor"));
   return Named{.token = dependencies.tokens->FindByAccessor(accessor)};
 }
@@ -73,13 +72,12 @@ void WarnOfMissingPolicies(const Dependencies& dependencies, const TokenEntry& e
 }
 
 HttpResponse CreateWith(const Dependencies& dependencies, const Call& call, const TokenRole* role) {
-  const absl::StatusOr<access::TokenRequest> request = ParseTokenRequest(call);
-  if (!request.ok()) return TokenFailure(request.status());
+  const access::TokenRequest request = ParseTokenRequest(call);
   const bool sudo =
       dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path);
   absl::StatusOr<access::PlannedToken> planned = access::PlanToken(
       call.identity.token->entry,
-      sudo ? access::CreatorRights::kSudo : access::CreatorRights::kPlain, *request, role);
+      sudo ? access::CreatorRights::kSudo : access::CreatorRights::kPlain, request, role);
   if (!planned.ok()) return TokenFailure(planned.status());
   const auto created = dependencies.tokens->Create(&*planned);
   if (!created.ok()) return TokenFailure(created.status());
@@ -109,7 +107,7 @@ HttpResponse LookUpSelf(const Dependencies& dependencies, const Call& call) {
 }
 
 HttpResponse LookUp(const Dependencies& dependencies, const Call& call) {
-  const std::string secret = Fields(call.data).Text("token");
+  const std::string secret = call.fields.Text("token");
   if (secret.empty() || secret == call.token) return LookUpSelf(dependencies, call);
   const Named named{.token = dependencies.tokens->Find(secret), .secret = secret};
   return named.token == nullptr ? ErrorAnswer(403, "bad token")
@@ -124,9 +122,7 @@ HttpResponse LookUpAccessor(const Dependencies& dependencies, const Call& call) 
 }
 
 HttpResponse RenewNamed(const Dependencies& dependencies, const Call& call, const Named& named) {
-  Fields fields(call.data);
-  const absl::Duration increment = fields.Duration("increment");
-  if (!fields.status().ok()) return TokenFailure(fields.status());
+  const absl::Duration increment = call.fields.Duration("increment");
   const TokenEntry& entry = named.token->entry;
   std::optional<TokenRole> role;
   if (!entry.role.empty()) {

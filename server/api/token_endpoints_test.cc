@@ -127,11 +127,13 @@ TEST_F(TokenEndpointsTest, WhatTheCreatorMayNotGiveIsRefused) {
             "400 root or sudo privileges required to create periodic token");
   EXPECT_EQ(refused(R"({"type":"batch"})"),
             "400 batch tokens are not supported: create a service token");
-  EXPECT_EQ(refused(R"({"ttl":"soon"})"), "400 time: invalid duration \"soon\"");
+  EXPECT_EQ(refused(R"({"ttl":"soon"})"),
+            "400 Field validation failed: error converting input for field \"ttl\": time: invalid "
+            "duration \"soon\"");
   EXPECT_EQ(refused(R"({"ttl":"-1s"})"), "400 ttl must be positive");
-  EXPECT_EQ(refused(R"({"num_uses":"many"})"),
-            "400 Field validation failed: error converting input for field \"num_uses\": \"many\" "
-            "is no whole number");
+  EXPECT_THAT(refused(R"({"num_uses":"many"})"),
+              StartsWith("400 Field validation failed: error converting input for field "
+                         "\"num_uses\": "));
   EXPECT_EQ(json::serialize(Create("{}", maker).at("policies")), R"(["default","maker"])");
   const json::value orphan = Create("{}", maker, "auth/token/create-orphan");
   EXPECT_EQ(orphan.at("orphan"), true);

@@ -1,7 +1,6 @@
 #include "server/api/token_texts.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "server/api/json_text.h"
@@ -11,14 +10,6 @@
 
 namespace belfry::api {
 namespace {
-
-// Reads a time that may be negative: the plan says what is wrong with it.
-absl::Status ReadTime(const std::string& text, absl::Duration* time) {
-  const std::optional<absl::Duration> read = ParseDuration(text);
-  if (!read) return absl::InvalidArgumentError(Concat({"time: invalid duration \"", text, "\""}));
-  *time = *read;
-  return absl::OkStatus();
-}
 
 std::int64_t Seconds(absl::Duration duration) {
   return absl::ToInt64Seconds(duration);
@@ -31,7 +22,7 @@ std::int64_t SecondsLeft(const access::TokenEntry& entry, absl::Time now) {
 
 // What has a new name and an old one: the new one counts. The old name's value is remembered for
 // whoever reads it again.
-void ChangeTime(Fields& fields, const std::string& name, absl::Duration* time,
+void ChangeTime(const Fields& fields, const std::string& name, absl::Duration* time,
                 absl::Duration* old_time, std::vector<std::string>* warnings) {
   const std::string new_name = Concat({"token_", name});
   if (fields.Has(new_name)) {
@@ -71,8 +62,8 @@ HttpResponse TokenFailure(const absl::Status& status) {
   return mistake ? ErrorAnswer(400, text) : ErrorAnswer(500, OneError(text));
 }
 
-absl::StatusOr<access::TokenRequest> ParseTokenRequest(const Call& call) {
-  Fields fields(call.data);
+access::TokenRequest ParseTokenRequest(const Call& call) {
+  const Fields& fields = call.fields;
   access::TokenRequest request;
   request.path = call.path;
   request.id = fields.Text("id");
@@ -85,12 +76,10 @@ absl::StatusOr<access::TokenRequest> ParseTokenRequest(const Call& call) {
   request.no_parent = fields.Bool("no_parent");
   request.no_default_policy = fields.Bool("no_default_policy");
   request.renewable = fields.Bool("renewable", true);
-  absl::Status status = fields.status();
-  const std::string ttl = fields.Text("ttl");
-  status.Update(ReadTime(ttl.empty() ? fields.Text("lease") : ttl, &request.ttl));
-  status.Update(ReadTime(fields.Text("explicit_max_ttl"), &request.explicit_max_ttl));
-  status.Update(ReadTime(fields.Text("period"), &request.period));
-  if (!status.ok()) return status;
+  // Negative ones, too: the plan says what is wrong with them.
+  request.ttl = fields.Duration(fields.Has("ttl") ? "ttl" : "lease");
+  request.explicit_max_ttl = fields.Duration("explicit_max_ttl");
+  request.period = fields.Duration("period");
   return request;
 }
 
@@ -139,7 +128,7 @@ std::string TokenObject(const access::TokenEntry& entry, std::string_view secret
   return text.Number("ttl", expires ? SecondsLeft(entry, now) : 0).Text("type", "service").Finish();
 }
 
-absl::Status ChangeRole(Fields& fields, access::TokenRole* role,
+absl::Status ChangeRole(const Fields& fields, access::TokenRole* role,
                         std::vector<std::string>* warnings) {
   for (const char* name : {"token_bound_cidrs", "bound_cidrs", "allowed_entity_aliases"}) {
     if (fields.List(name).empty()) continue;
@@ -159,7 +148,7 @@ absl::Status ChangeRole(Fields& fields, access::TokenRole* role,
   ChangeTime(fields, "explicit_max_ttl", &role->explicit_max_ttl, &role->old_explicit_max_ttl,
              warnings);
   WarnOfLongTime(role->explicit_max_ttl, warnings);
-  return fields.status();
+  return absl::OkStatus();
 }
 
 std::string RoleObject(const access::TokenRole& role) {

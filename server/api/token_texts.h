@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/access/role.h"
 #include "server/access/token.h"
@@ -23,9 +23,8 @@ HttpResponse TokenData(const Call& call, std::string_view data,
 // 400 for what the client can mend, else 500.
 HttpResponse TokenFailure(const absl::Status& status);
 
-// What a request to create a token asks for. InvalidArgument, in Vault's words, for what cannot be
-// read.
-absl::StatusOr<access::TokenRequest> ParseTokenRequest(const Call& call);
+// What a request to create a token asks for.
+access::TokenRequest ParseTokenRequest(const Call& call);
 
 // The "auth" of an answer that hands a token out. `secret` may be empty: whoever asked by accessor
 // does not get it.
@@ -36,8 +35,8 @@ std::string AuthObject(const access::TokenEntry& entry, std::string_view secret,
 std::string TokenObject(const access::TokenEntry& entry, std::string_view secret, absl::Time now);
 
 // Takes what is given over into `role`, and adds to the warnings what is ignored. InvalidArgument
-// for what cannot be read, or is not supported.
-absl::Status ChangeRole(Fields& fields, access::TokenRole* role,
+// for what is not supported.
+absl::Status ChangeRole(const Fields& fields, access::TokenRole* role,
                         std::vector<std::string>* warnings);
 
 std::string RoleObject(const access::TokenRole& role);

@@ -263,6 +263,8 @@ class MountTableImpl final : public MountTable {
     if (!effect.ok()) return effect.status();
     if (*effect == Effect::kRestart) {
       const absl::Status restarted = in_use->engine->Restart(entry);
+      // The plugin or its version, not the mount.
+      if (absl::IsNotFound(restarted)) return absl::InvalidArgumentError(restarted.message());
       if (!restarted.ok()) return restarted;
     }
     logger_.Info("changed a mount", {{"path", mount_path}});

@@ -24,7 +24,7 @@ MAY_USE = {
     "server/bus": {"proto", "server/base", "server/access", "server/encode"},
     "server/mounts": {"server/base", "server/storage"},
     "server/plugin_host": {"proto", "server/base", "server/bus", "server/mounts", "server/storage", "sdk/wire"},
-    "server/api": {"server/access", "server/base", "server/bus", "server/encode", "server/mounts"},
+    "server/api": {"sdk/include", "sdk/src", "server/access", "server/base", "server/bus", "server/encode", "server/mounts"},
     "server/http": {"server/api", "server/base", "server/bus"},
     "server": {"server/access", "server/api", "server/base", "server/bus", "server/encode", "server/http", "server/mounts",
                "server/plugin_host", "server/storage"},

@@ -75,10 +75,15 @@ void ExaminePlanWithRole(const access::TokenRequest& request, const TokenRole& r
 }
 
 void ExamineRole(const access::TokenRequest& request, std::string_view body) {
-  Fields fields(body);
+  const absl::StatusOr<Fields> fields =
+      ReadFields("auth/token/roles/role", mounts::Operation::kUpdate, body);
+  if (!fields.ok()) {
+    BELFRY_CLAIM(fields.status().code() == absl::StatusCode::kInvalidArgument);
+    return;
+  }
   TokenRole role{.name = "role"};
   std::vector<std::string> warnings;
-  absl::Status status = ChangeRole(fields, &role, &warnings);
+  absl::Status status = ChangeRole(*fields, &role, &warnings);
   status.Update(access::CheckRole(&role));
   if (!status.ok()) {
     BELFRY_CLAIM(status.code() == absl::StatusCode::kInvalidArgument);
@@ -94,14 +99,15 @@ void ExamineRole(const access::TokenRequest& request, std::string_view body) {
 void ExamineBodies(std::string_view token_body, std::string_view role_body) {
   Call call;
   call.path = "auth/token/create";
-  call.data = token_body;
-  const absl::StatusOr<access::TokenRequest> request = ParseTokenRequest(call);
-  if (!request.ok()) {
-    BELFRY_CLAIM(request.status().code() == absl::StatusCode::kInvalidArgument);
+  absl::StatusOr<Fields> fields = ReadFields(call.path, mounts::Operation::kUpdate, token_body);
+  if (!fields.ok()) {
+    BELFRY_CLAIM(fields.status().code() == absl::StatusCode::kInvalidArgument);
     return;
   }
-  ExaminePlan(*request);
-  ExamineRole(*request, role_body);
+  call.fields = *std::move(fields);
+  const access::TokenRequest request = ParseTokenRequest(call);
+  ExaminePlan(request);
+  ExamineRole(request, role_body);
 }
 
 }  // namespace
