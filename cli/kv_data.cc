@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <optional>
 
 #include "cli/input.h"
@@ -28,6 +29,15 @@ absl::Status AddObject(const std::string& text, const std::string& argument, jso
     return absl::InvalidArgumentError(Concat("\"", argument, "\" holds no JSON object"));
   for (const auto& [key, member] : value.get_object()) (*secret)[key] = member;
   return absl::OkStatus();
+}
+
+// JSON, and so a secret, holds only text.
+absl::Status CheckText(const std::string& text, std::string_view what) {
+  json::error_code error;
+  json::parse(json::serialize(json::value(text)), error);
+  if (!error) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat(what, " is not UTF-8 text; encode it first, for example with base64"));
 }
 
 void AddMember(const std::string& key, std::string value, json::object* secret) {
@@ -59,7 +69,11 @@ absl::Status AddArgument(const std::string& argument, std::istream& in, json::ob
   } else if (value.starts_with("\\@")) {
     value.erase(0, 1);
   }
-  AddMember(argument.substr(0, equals), std::move(value), secret);
+  const std::string key = argument.substr(0, equals);
+  if (absl::Status status = CheckText(key, "a key"); !status.ok()) return status;
+  if (absl::Status status = CheckText(value, Concat("the value of \"", key, "\"")); !status.ok())
+    return status;
+  AddMember(key, std::move(value), secret);
   return absl::OkStatus();
 }
 

@@ -37,6 +37,15 @@ TEST(ParseSecretTest, AnAtSignIsAFileUnlessItIsEscaped) {
   EXPECT_EQ(Secret({"a=@/nowhere/at/all"}), "cannot read the file \"/nowhere/at/all\"");
 }
 
+TEST(ParseSecretTest, WhatIsNoTextIsRefused) {
+  const std::string advice = " is not UTF-8 text; encode it first, for example with base64";
+  EXPECT_EQ(Secret({"a=-"}, "\x7f\x45\xff"), "the value of \"a\"" + advice);
+  EXPECT_EQ(Secret({"a=\xed\xa0\x80"}), "the value of \"a\"" + advice);
+  EXPECT_EQ(Secret({"\xff=a"}), "a key" + advice);
+  EXPECT_EQ(Secret({"a=-"}, std::string("\0gr\xc3\xbc\xc3\x9f", 7)),
+            "{\"a\":\"\\u0000gr\xc3\xbc\xc3\x9f\"}");
+}
+
 TEST(ParseSecretTest, WhatIsNeitherIsRefused) {
   EXPECT_EQ(Secret({"novalue"}), "\"novalue\" is neither KEY=VALUE nor @file nor -");
   EXPECT_EQ(Secret({"-"}, "[1]"), "\"-\" holds no JSON object");

@@ -200,9 +200,11 @@ class HostImpl final : public Host {
   }
 
   absl::Status Listen() {
-    auto server = http::Server::Start(
-        {.address = config_.listen_address, .port = config_.listen_port, .limits = limits_},
-        api_.get(), metrics_.get(), log_.Named("http"));
+    auto server = http::Server::Start({.address = config_.listen_address,
+                                       .port = config_.listen_port,
+                                       .limits = limits_,
+                                       .clock = &clock_},
+                                      api_.get(), metrics_.get(), log_.Named("http"));
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
     return absl::OkStatus();

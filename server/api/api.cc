@@ -90,6 +90,7 @@ class ApiImpl final : public Api {
     if (!canonical) return NamelessAnswer();
     call.path = *std::move(canonical);
     call.written_path = std::string(path);
+    if (std::optional<HttpResponse> refusal = RefuseWrapping(request)) return *std::move(refusal);
     std::variant<Authenticated, HttpResponse> caller =
         AuthenticateRequest(*dependencies_.authorizer, TokenOf(request));
     if (auto* refusal = std::get_if<HttpResponse>(&caller)) {

@@ -2,8 +2,10 @@
 
 #include <boost/json.hpp>
 #include <boost/json/basic_parser_impl.hpp>
+#include <charconv>
 
 #include "server/base/text.h"
+#include "server/base/utf8.h"
 #include "server/encode/encode.h"
 
 namespace belfry::api {
@@ -90,6 +92,43 @@ class SummaryHandler {
   std::string key_;
 };
 
+// The value of a "\\uXXXX" at that place; 0 when there is none.
+unsigned EscapeAt(std::string_view text, std::size_t place) {
+  if (place > text.size() || !text.substr(place).starts_with("\\u")) return 0;
+  const std::string_view digits = text.substr(place + 2, 4);
+  unsigned value = 0;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  return error == std::errc() && end == digits.data() + 4 ? value : 0;
+}
+
+// Where the first escape is that stands for half of a surrogate pair without the other half.
+std::optional<std::size_t> LoneSurrogate(std::string_view text) {
+  constexpr std::size_t kEscape = 6;
+  for (std::size_t i = text.find('\\'); i < text.size(); i = text.find('\\', i)) {
+    const unsigned code = EscapeAt(text, i);
+    if (code < 0xD800 || code > 0xDFFF) {
+      i += 2;
+      continue;
+    }
+    const unsigned next = EscapeAt(text, i + kEscape);
+    if (code >= 0xDC00 || next < 0xDC00 || next > 0xDFFF) return i;
+    i += 2 * kEscape;
+  }
+  return std::nullopt;
+}
+
+// What is wrong with a text that a parser took `parsed` bytes of.
+std::string FaultAt(std::string_view text, std::size_t parsed, const std::string& message) {
+  if (const auto place = NotUtf8At(text); place && *place <= parsed) {
+    return Concat({"not UTF-8 at byte ", std::to_string(*place)});
+  }
+  if (const auto place = LoneSurrogate(text); place && *place <= parsed) {
+    return Concat({"not UTF-8 at byte ", std::to_string(*place), ": half of a surrogate pair"});
+  }
+  return Concat({message, " at byte ", std::to_string(parsed)});
+}
+
 // Null when the text is no JSON.
 json::value Parse(std::string_view text) {
   json::parse_options options;
@@ -105,6 +144,15 @@ Member ToMember(const json::value& value) {
 }
 
 }  // namespace
+
+std::optional<std::size_t> NotUtf8At(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const Utf8Character character = FirstCharacter(text.substr(i));
+    if (!character.valid) return i;
+    i += character.size;
+  }
+  return std::nullopt;
+}
 
 void ObjectText::Key(std::string_view key) {
   if (text_.size() > 1) text_ += ',';
@@ -182,7 +230,7 @@ absl::StatusOr<ObjectSummary> Summarize(std::string_view text, std::size_t max_d
   if (!error && parsed < text.size()) error = json::error::extra_data;
   if (error) {
     return absl::InvalidArgumentError(
-        Concat({"error parsing JSON: ", error.message(), " at byte ", std::to_string(parsed)}));
+        Concat({"error parsing JSON: ", FaultAt(text, parsed, error.message())}));
   }
   const SummaryHandler& handler = parser.handler();
   if (!handler.is_object && !handler.summary.is_null) {
@@ -211,16 +259,6 @@ std::map<std::string, Member> Members(std::string_view text,
     if (found != nullptr) members.emplace(name, ToMember(*found));
   }
   return members;
-}
-
-std::vector<std::string> StringItems(std::string_view text) {
-  std::vector<std::string> items;
-  const json::value value = Parse(text);
-  if (!value.is_array()) return items;
-  for (const json::value& item : value.get_array()) {
-    if (item.is_string()) items.emplace_back(item.get_string());
-  }
-  return items;
 }
 
 }  // namespace belfry::api

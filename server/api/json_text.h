@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,9 @@ namespace belfry::api {
 inline constexpr std::size_t kMaxRequestJsonDepth = 300;
 // What engines answer may wrap what clients sent.
 inline constexpr std::size_t kMaxReplyJsonDepth = 1000;
+
+// Where the first byte is that is not part of UTF-8.
+std::optional<std::size_t> NotUtf8At(std::string_view text);
 
 // Writes the text of one JSON object, its members in the order of the calls.
 class ObjectText {
@@ -73,8 +77,5 @@ std::map<std::string, Member> Members(std::string_view json,
 
 // All members of the object `json`; nothing when it is no object.
 std::map<std::string, Member> AllMembers(std::string_view json);
-
-// The strings of an array, in order; nothing when `json` is no array.
-std::vector<std::string> StringItems(std::string_view json);
 
 }  // namespace belfry::api

@@ -8,6 +8,7 @@
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
+#include "server/base/duration.h"
 #include "server/base/text.h"
 #include "server/encode/encode.h"
 
@@ -67,14 +68,37 @@ std::string ParametersText(const std::vector<std::pair<std::string, std::string>
   return text.Finish();
 }
 
-std::string QueryText(const HttpRequest& request, Operation operation) {
+// JSON could not hold it, and whatever took its place would be another value.
+std::optional<HttpResponse> RefuseParameters(
+    const std::vector<std::pair<std::string, std::string>>& parameters) {
+  for (const auto& [name, value] : parameters) {
+    if (const auto place = NotUtf8At(name)) {
+      return ErrorAnswer(
+          400, Concat({"the name of a parameter is not UTF-8 at byte ", std::to_string(*place)}));
+    }
+    if (const auto place = NotUtf8At(value)) {
+      return ErrorAnswer(400, Concat({"the parameter \"", name, "\" is not UTF-8 at byte ",
+                                      std::to_string(*place)}));
+    }
+  }
+  return std::nullopt;
+}
+
+std::variant<std::string, HttpResponse> TextOf(
+    const std::vector<std::pair<std::string, std::string>>& parameters) {
+  if (std::optional<HttpResponse> refusal = RefuseParameters(parameters))
+    return *std::move(refusal);
+  return ParametersText(parameters);
+}
+
+std::variant<std::string, HttpResponse> QueryText(const HttpRequest& request, Operation operation) {
   std::vector<std::pair<std::string, std::string>> parameters;
   for (const auto& parameter : request.query) {
     const bool reserved =
         parameter.first == "help" || (operation == Operation::kList && parameter.first == "list");
     if (!reserved) parameters.push_back(parameter);
   }
-  return ParametersText(parameters);
+  return TextOf(parameters);
 }
 
 int HexDigit(char c) {
@@ -98,7 +122,7 @@ std::string FormDecoded(std::string_view text) {
   return decoded;
 }
 
-std::string FormText(std::string_view body) {
+std::variant<std::string, HttpResponse> FormText(std::string_view body) {
   std::vector<std::pair<std::string, std::string>> parameters;
   for (const std::string_view pair : Split(body, '&')) {
     if (pair.empty()) continue;
@@ -106,7 +130,7 @@ std::string FormText(std::string_view body) {
     parameters.emplace_back(FormDecoded(pair.substr(0, equals)),
                             FormDecoded(pair.substr(std::min(equals + 1, pair.size()))));
   }
-  return ParametersText(parameters);
+  return TextOf(parameters);
 }
 
 }  // namespace
@@ -118,6 +142,19 @@ std::optional<HttpResponse> RefuseNamespace(const HttpRequest& request) {
   if (name.empty() || name == "root") return std::nullopt;
   return ErrorAnswer(
       400, Concat({"there is only the root namespace on this server, no \"", name, "\""}));
+}
+
+std::optional<HttpResponse> RefuseWrapping(const HttpRequest& request) {
+  const std::string text(request.Header("X-Vault-Wrap-TTL"));
+  const std::optional<absl::Duration> ttl = ParseDuration(text);
+  const auto unreadable = [](std::string_view why) {
+    return ErrorAnswer(400, Concat({"error parsing X-Vault-Wrap-TTL header: ", why}));
+  };
+  if (!ttl) return unreadable(Concat({"time: invalid duration \"", text, "\""}));
+  if (*ttl < absl::ZeroDuration()) return unreadable("requested wrap ttl cannot be negative");
+  if (*ttl == absl::ZeroDuration()) return std::nullopt;
+  return ErrorAnswer(
+      400, "response wrapping is not supported by this server: leave X-Vault-Wrap-TTL out");
 }
 
 std::variant<Operation, HttpResponse> OperationOf(const HttpRequest& request) {

@@ -19,12 +19,16 @@ namespace belfry::api {
 // (vault-api-and-events 8.1)
 std::optional<HttpResponse> RefuseNamespace(const HttpRequest& request);
 
+// What to answer instead when X-Vault-Wrap-TTL cannot be read, or asks for a wrapped answer: a
+// secret that is to be wrapped must not be sent in the clear.
+std::optional<HttpResponse> RefuseWrapping(const HttpRequest& request);
+
 // The operation that the method and ?list= name; a POST or PUT is kUpdate until the engine has been
 // asked. Otherwise 405, or 415 and 400 for a PATCH that is no merge patch.
 std::variant<mounts::Operation, HttpResponse> OperationOf(const HttpRequest& request);
 
 // The request's data as the text of a JSON object or "null": the query of what reads or deletes,
-// the body of what writes. 400 when the body is no JSON object.
+// the body of what writes. 400 when the body is no JSON object, or something is not UTF-8.
 std::variant<std::string, HttpResponse> DataOf(HttpRequest& request, mounts::Operation operation);
 
 // What follows "Bearer " in an Authorization header, or "".

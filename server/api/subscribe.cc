@@ -347,6 +347,7 @@ SubscribeResult OpenSubscription(const Dependencies& dependencies, const HttpReq
   std::optional<std::string> path =
       CanonicalPath(std::string_view(request.path).substr(kRoot.size()), mounts::Operation::kRead);
   if (!path) return NamelessAnswer();
+  if (std::optional<HttpResponse> refusal = RefuseWrapping(request)) return *std::move(refusal);
   const access::Authorizer* const authorizer = dependencies.authorizer;
   std::variant<Authenticated, HttpResponse> caller = AuthenticateSubscriber(*authorizer, request);
   if (auto* refusal = std::get_if<HttpResponse>(&caller)) return std::move(*refusal);

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace belfry::http {
+namespace {
+
+// So many may be on their way out beside those that stay.
+constexpr std::size_t kMostLeaving = 64;
+
+}  // namespace
 
 void Mailbox::Post(absl::AnyInvocable<void()> work) {
   MutexLock lock(&mutex_);
@@ -18,6 +24,9 @@ void Mailbox::Close() {
 
 Connections::Registration::~Registration() {
   MutexLock lock(&connections_->mutex_);
+  Entry& entry = connections_->entries_[id_];
+  connections_->Busy(entry);
+  if (entry.leaving) --connections_->leaving_;
   connections_->entries_.erase(id_);
   if (connections_->entries_.empty()) connections_->empty_.NotifyAll();
 }
@@ -29,10 +38,60 @@ void Connections::Registration::OnShutdown(std::function<void()> shutdown) {
   if (connections_->shutting_down_) entry.mailbox->Post(entry.shutdown);
 }
 
-std::unique_ptr<Connections::Registration> Connections::Add(std::shared_ptr<Mailbox> mailbox) {
+void Connections::Registration::OnEviction(std::function<void()> evict) {
+  MutexLock lock(&connections_->mutex_);
+  connections_->entries_[id_].evict = std::move(evict);
+}
+
+void Connections::Registration::SetIdle() {
+  MutexLock lock(&connections_->mutex_);
+  Entry& entry = connections_->entries_[id_];
+  if (entry.leaving || entry.idle_since != 0) return;
+  entry.idle_since = ++connections_->idle_clock_;
+  connections_->idle_.emplace(entry.idle_since, id_);
+}
+
+void Connections::Registration::SetBusy() {
+  MutexLock lock(&connections_->mutex_);
+  connections_->Busy(connections_->entries_[id_]);
+}
+
+void Connections::Busy(Entry& entry) {
+  if (entry.idle_since == 0) return;
+  idle_.erase(entry.idle_since);
+  entry.idle_since = 0;
+}
+
+Connections::Admission Connections::Admit() {
+  MutexLock lock(&mutex_);
+  if (entries_.size() >= most_ + kMostLeaving) return Admission::kDropped;
+  if (entries_.size() - leaving_ < most_ || EvictOneLocked()) return Admission::kServed;
+  return Admission::kRefused;
+}
+
+bool Connections::EvictOne() {
+  MutexLock lock(&mutex_);
+  return EvictOneLocked();
+}
+
+bool Connections::EvictOneLocked() {
+  if (idle_.empty()) return false;
+  Entry& entry = entries_[idle_.begin()->second];
+  Busy(entry);
+  entry.leaving = true;
+  ++leaving_;
+  entry.mailbox->Post(entry.evict);
+  return true;
+}
+
+std::unique_ptr<Connections::Registration> Connections::Add(std::shared_ptr<Mailbox> mailbox,
+                                                            Stay stay) {
   MutexLock lock(&mutex_);
   const std::uint64_t id = next_id_++;
-  entries_[id].mailbox = std::move(mailbox);
+  Entry& entry = entries_[id];
+  entry.mailbox = std::move(mailbox);
+  entry.leaving = stay == Stay::kLeaving;
+  if (entry.leaving) ++leaving_;
   return std::make_unique<Registration>(this, id);
 }
 

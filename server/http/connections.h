@@ -5,6 +5,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/strand.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -36,9 +37,12 @@ class Mailbox {
   std::optional<Strand> strand_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Every open connection, so that the server can end them. Thread-safe.
+// Every open connection, so that the server can bound and end them. Thread-safe.
 class Connections {
  public:
+  // `most`: how many there may be, those apart that have been told to leave.
+  explicit Connections(std::size_t most) : most_(most) {}
+
   // Keeps a connection registered; it must not outlive the Connections.
   class Registration {
    public:
@@ -49,14 +53,32 @@ class Connections {
     // What is to run on the connection's strand when the server ends. Runs at once, through the
     // mailbox, when it is ending already.
     void OnShutdown(std::function<void()> shutdown);
+    // What is to run there when another connection needs the room of this one, which is idle.
+    void OnEviction(std::function<void()> evict);
+    // Between requests, and until the header of the next has been read, a connection is idle. One
+    // that is new is not.
+    void SetIdle();
+    void SetBusy();
 
    private:
     Connections* const connections_;
     const std::uint64_t id_;
   };
 
-  // Shared by the connection and by what answers it from other threads.
-  std::unique_ptr<Registration> Add(std::shared_ptr<Mailbox> mailbox);
+  // What becomes of a connection that a client opens.
+  enum class Admission {
+    kServed,
+    kRefused,  // It is told that there is no room, and leaves.
+    kDropped,  // There is no room even for that.
+  };
+  // Where there is no room, the connection that has been idle longest is evicted.
+  Admission Admit();
+  // Evicts one, where one is idle.
+  bool EvictOne();
+
+  // The mailbox is shared by the connection and by what answers it from other threads.
+  enum class Stay { kUsual, kLeaving };
+  std::unique_ptr<Registration> Add(std::shared_ptr<Mailbox> mailbox, Stay stay = Stay::kUsual);
 
   // Asks every connection to end, and waits until none is left or the deadline passes.
   void ShutDown(std::chrono::steady_clock::time_point deadline);
@@ -67,12 +89,23 @@ class Connections {
   struct Entry {
     std::shared_ptr<Mailbox> mailbox;
     std::function<void()> shutdown;
+    std::function<void()> evict;
+    std::uint64_t idle_since = 0;  // A number that grows; 0: it is not idle.
+    bool leaving = false;
   };
 
+  bool EvictOneLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Busy(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::size_t most_;
   Mutex mutex_;
   CondVar empty_;
   std::map<std::uint64_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The idle ones, longest first, by Entry::idle_since.
+  std::map<std::uint64_t, std::uint64_t> idle_ ABSL_GUARDED_BY(mutex_);
+  std::uint64_t idle_clock_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t leaving_ ABSL_GUARDED_BY(mutex_) = 0;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -2,8 +2,10 @@
 
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
@@ -12,6 +14,7 @@
 #include <variant>
 
 #include "absl/time/time.h"
+#include "server/http/http_date.h"
 #include "server/http/outgoing_queue.h"
 #include "server/http/request_target.h"
 #include "server/http/websocket_frames.h"
@@ -37,10 +40,7 @@ constexpr std::size_t kMaxIdleBuffer = 16 * 1024;
 constexpr std::size_t kMaxDiscardedBytes = 64 * 1024 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-std::string_view ToStd(beast::string_view text) {
-  return {text.data(), text.size()};
-}
-
+// As the API's own answers have them.
 api::HttpResponse PlainError(int status, std::string_view text) {
   api::HttpResponse response;
   response.status = status;
@@ -54,26 +54,17 @@ api::HttpResponse PlainError(int status, std::string_view text) {
   return response;
 }
 
-template <typename Request>
-api::HttpRequest ToApi(Request& message, RequestTarget target, std::string remote_address) {
-  api::HttpRequest request;
-  request.method = std::string(message.method_string());
-  request.target = std::move(target.as_written);
-  request.path = std::move(target.path);
-  request.query = std::move(target.query);
-  for (const auto& field : message) {
-    request.headers.emplace_back(field.name_string(), field.value());
-  }
-  request.body = std::move(message.body());
-  request.remote_address = std::move(remote_address);
-  request.version = message.version();
-  return request;
+std::size_t CountOf(const api::HttpRequest& request, std::string_view name) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      request.headers, [name](const auto& header) { return beast::iequals(header.first, name); }));
 }
 
-std::string SwitchingProtocols(const api::HttpRequest& request) {
+std::string SwitchingProtocols(const api::HttpRequest& request, absl::Time now) {
   std::string head =
       "HTTP/1.1 101 Switching Protocols\r\nCache-Control: no-store\r\nConnection: Upgrade\r\n"
-      "Sec-WebSocket-Accept: ";
+      "Date: ";
+  head += HttpDate(now);
+  head += "\r\nSec-WebSocket-Accept: ";
   std::string_view key = request.Header("Sec-WebSocket-Key");
   head += AcceptKey(key);
   head +=
@@ -84,11 +75,11 @@ std::string SwitchingProtocols(const api::HttpRequest& request) {
 
 }  // namespace
 
-HttpSession::HttpSession(SessionContext* context, Socket socket)
+HttpSession::HttpSession(SessionContext* context, Socket socket, Connections::Stay stay)
     : context_(context),
       stream_(std::move(socket)),
       mailbox_(std::make_shared<Mailbox>(stream_.get_executor())),
-      registration_(context->connections.Add(mailbox_)),
+      registration_(context->connections.Add(mailbox_, stay)),
       buffer_(context->limits.max_request_header_bytes + 2 * kReadSize),
       answer_timer_(stream_.get_executor()) {
   context_->http_connections.Add(1);
@@ -101,6 +92,20 @@ HttpSession::~HttpSession() {
 }
 
 void HttpSession::Start() {
+  SetUp();
+  registration_->OnEviction([weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->MakeRoom();
+  });
+  ReadNext();
+}
+
+void HttpSession::StartRefused() {
+  SetUp();
+  idle_ = false;
+  Refuse(503, "too many connections; try again later");
+}
+
+void HttpSession::SetUp() {
   error_code error;
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), error);
   // What a vanished peer does not take ends the connection, however much the kernel would buffer.
@@ -111,11 +116,15 @@ void HttpSession::Start() {
   registration_->OnShutdown([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->ShutDown();
   });
-  ReadNext();
 }
 
 void HttpSession::ReadNext() {
   idle_ = true;
+  in_request_ = false;
+  // For an answer to what turns out to be no request.
+  head_ = false;
+  version_ = 11;
+  registration_->SetIdle();
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(context_->limits.max_request_header_bytes));
   parser_->body_limit(context_->limits.max_request_body_bytes);
@@ -151,10 +160,14 @@ void HttpSession::ReadHeader() {
 }
 
 void HttpSession::OnHeader() {
-  const auto& message = parser_->get();
-  version_ = message.version();
-  head_ = message.method() == beast::http::verb::head;
-  const beast::string_view expect = message[beast::http::field::expect];
+  in_request_ = true;
+  registration_->SetBusy();
+  const api::HttpRequest& request = parser_->request();
+  version_ = request.version;
+  head_ = request.method == "HEAD";
+  // Before trailers could say something about it.
+  keep_alive_ = keep_alive_ && parser_->keep_alive();
+  const std::string_view expect = request.Header("Expect");
   if (version_ < 11 || parser_->is_done() || !beast::iequals(expect, "100-continue")) {
     ReadBody();
     return;
@@ -192,26 +205,30 @@ void HttpSession::OnReadError(error_code error) {
              error.category() != make_error_code(HttpError::bad_target).category()) {
     // The client has gone, or is too slow to be told so.
     End();
+  } else if (parser_->status_of_error() == 501) {
+    Refuse(501, "the only transfer encoding that is supported is chunked");
   } else {
     Refuse(400, "malformed HTTP request: " + error.message());
   }
 }
 
 void HttpSession::OnRequest() {
-  auto& message = parser_->get();
-  keep_alive_ = keep_alive_ && parser_->keep_alive();
-  std::optional<RequestTarget> target = ParseRequestTarget(ToStd(message.target()));
+  std::optional<RequestTarget> target = ParseRequestTarget(parser_->target());
   if (!target) {
     Refuse(400, "malformed request target");
     return;
   }
-  const auto hosts = message.count(beast::http::field::host);
+  api::HttpRequest request = std::move(parser_->request());
+  const std::size_t hosts = CountOf(request, "Host");
   if (hosts > 1 || (hosts == 0 && version_ >= 11)) {
     Refuse(400, "a request needs one Host header");
     return;
   }
   stream_.expires_never();
-  api::HttpRequest request = ToApi(message, *std::move(target), remote_address_);
+  request.target = std::move(target->as_written);
+  request.path = std::move(target->path);
+  request.query = std::move(target->query);
+  request.remote_address = remote_address_;
   parser_.reset();
   if (context_->api->IsSubscribe(request)) {
     OpenSubscription(std::move(request));
@@ -258,7 +275,7 @@ void HttpSession::OpenSubscription(api::HttpRequest request) {
   auto queue = std::make_shared<OutgoingQueue>(context_->limits.max_queued_frames,
                                                context_->limits.max_queued_bytes);
   const std::uint64_t number = AwaitAnswer();
-  std::string head = SwitchingProtocols(request);
+  std::string head = SwitchingProtocols(request, context_->clock->Now());
   context_->api->Subscribe(
       std::move(request), queue,
       [weak = weak_from_this(), mailbox = mailbox_, number, queue,
@@ -297,6 +314,7 @@ void HttpSession::Write(api::HttpResponse answer) {
   response.version(version_);
   response.result(static_cast<unsigned>(answer.status));
   for (const auto& [name, value] : answer.headers) response.insert(name, value);
+  response.set(beast::http::field::date, HttpDate(context_->clock->Now()));
   response.keep_alive(keep_alive_);
   const bool bodiless = answer.status == 204 || answer.status == 304;
   if (!bodiless) response.content_length(answer.body.size());
@@ -345,6 +363,11 @@ void HttpSession::AwaitClientsEnd() {
 void HttpSession::ShutDown() {
   keep_alive_ = false;
   if (idle_) End();
+}
+
+void HttpSession::MakeRoom() {
+  keep_alive_ = false;
+  if (!in_request_) End();
 }
 
 void HttpSession::End() {

@@ -4,7 +4,6 @@
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cstdint>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "server/api/api.h"
 #include "server/http/connections.h"
 #include "server/http/outgoing_queue.h"
+#include "server/http/request_parser.h"
 #include "server/http/session_context.h"
 
 namespace belfry::http {
@@ -23,17 +23,19 @@ namespace belfry::http {
 // on the connection's strand; answers may come from any thread.
 class HttpSession final : public std::enable_shared_from_this<HttpSession> {
  public:
-  HttpSession(SessionContext* context, Socket socket);
+  HttpSession(SessionContext* context, Socket socket, Connections::Stay stay);
   ~HttpSession();
 
   // To be called once, on the strand. The session lives until its connection ends.
   void Start();
+  // Instead of Start: answers 503 without reading, and ends.
+  void StartRefused();
 
  private:
   using Stream = boost::beast::basic_stream<boost::asio::ip::tcp, Strand>;
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
+  void SetUp();
   void ReadNext();
   void ReadHeader();
   void OnHeader();
@@ -55,6 +57,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void Leave();
   void AwaitClientsEnd();
   void ShutDown();
+  void MakeRoom();
   void End();
 
   SessionContext* const context_;
@@ -64,14 +67,15 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   std::unique_ptr<Connections::Registration> registration_;
   std::string remote_address_;
   boost::beast::flat_buffer buffer_;
-  std::optional<Parser> parser_;
+  std::optional<RequestParser> parser_;
   std::optional<Response> response_;
   boost::asio::steady_timer answer_timer_;
 
   // The request that is being answered has this number; an answer with another comes too late.
   std::uint64_t request_ = 0;
   bool answering_ = false;
-  bool idle_ = true;  // Between requests.
+  bool idle_ = true;         // Between requests.
+  bool in_request_ = false;  // From the end of its header to the end of the answer.
   bool keep_alive_ = true;
   bool head_ = false;  // The request's method was HEAD.
   unsigned version_ = 11;

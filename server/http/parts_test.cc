@@ -1,9 +1,12 @@
 #include <atomic>
+#include <boost/asio/buffer.hpp>
 #include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/http/http_date.h"
 #include "server/http/outgoing_queue.h"
+#include "server/http/request_parser.h"
 #include "server/http/request_target.h"
 #include "server/http/websocket_frames.h"
 
@@ -58,6 +61,61 @@ TEST(WebSocketFrames, CloseReasonIsCutToWhatAFrameHolds) {
   EXPECT_EQ(frame, std::string("\x88\x7d\x03\xf5") + std::string(123, 'r'));
 }
 
+TEST(WebSocketFrames, ACloseIsAnsweredWithItsCodeWhereThatMayBe) {
+  const auto reply = [](std::string_view payload) { return CloseReply(payload).substr(2); };
+  EXPECT_EQ(reply(""), "");
+  EXPECT_EQ(reply("\x03\xe8 bye"), "\x03\xe8");
+  EXPECT_EQ(reply("\x03"), "\x03\xea");          // Half a code: 1002.
+  EXPECT_EQ(reply("\x03\xed"), "\x03\xea");      // 1005 is never sent.
+  EXPECT_EQ(reply("\x03\xe8\xff"), "\x03\xef");  // 1007.
+  EXPECT_EQ(reply("\x03\xe8\xc3\xbc"), "\x03\xe8");
+  EXPECT_EQ(reply("\x03\xed\xff"), "\x03\xea");
+}
+
+TEST(HttpDate, IsAnImfFixdate) {
+  EXPECT_EQ(HttpDate(absl::FromUnixSeconds(784111777)), "Sun, 06 Nov 1994 08:49:37 GMT");
+  EXPECT_EQ(HttpDate(absl::FromUnixSeconds(784111777) + absl::Milliseconds(999)),
+            "Sun, 06 Nov 1994 08:49:37 GMT");
+  EXPECT_EQ(HttpDate(absl::FromUnixSeconds(784111778)), "Sun, 06 Nov 1994 08:49:38 GMT");
+  EXPECT_EQ(HttpDate(absl::FromUnixSeconds(784111777)), "Sun, 06 Nov 1994 08:49:37 GMT");
+}
+
+// All of it at once; the status that answers an error, else 200.
+int StatusOf(RequestParser& parser, std::string_view bytes) {
+  boost::system::error_code error;
+  parser.eager(true);
+  parser.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
+  return error ? parser.status_of_error() : 200;
+}
+
+TEST(RequestParser, ATransferEncodingIsChunkedAndNothingElse) {
+  const auto status = [](std::string_view fields) {
+    RequestParser parser;
+    return StatusOf(parser, "POST / HTTP/1.1\r\n" + std::string(fields) + "\r\n0\r\n\r\n");
+  };
+  EXPECT_EQ(status("Transfer-Encoding: chunked\r\n"), 200);
+  EXPECT_EQ(status("Transfer-Encoding: CHUNKED\r\n"), 200);
+  for (const char* encoding : {"xchunked", "gzip, chunked", "chunked, gzip", "identity", ""}) {
+    EXPECT_EQ(status("Transfer-Encoding: " + std::string(encoding) + "\r\n"), 501) << encoding;
+  }
+  EXPECT_EQ(status("Transfer-Encoding: identity\r\nContent-Length: 0\r\n"), 400);
+  EXPECT_EQ(status("Content-Length: 0\r\nContent-Length: 0\r\n"), 400);
+}
+
+TEST(RequestParser, TrailersAreDropped) {
+  RequestParser parser;
+  EXPECT_EQ(StatusOf(parser,
+                     "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "2\r\n{}\r\n0\r\nX-Vault-Token: root\r\n\r\n"),
+            200);
+  EXPECT_TRUE(parser.is_done());
+  EXPECT_EQ(parser.target(), "/a");
+  EXPECT_EQ(parser.request().method, "POST");
+  EXPECT_EQ(parser.request().body, "{}");
+  EXPECT_THAT(parser.request().headers,
+              ElementsAre(Pair("Host", "x"), Pair("Transfer-Encoding", "chunked")));
+}
+
 TEST(WebSocketFrames, AcceptKeyIsTheOneOfTheStandard) {
   EXPECT_EQ(AcceptKey("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
@@ -87,6 +145,18 @@ TEST(FrameReader, ReadsFramesHoweverTheyArrive) {
     EXPECT_EQ(frames[3].kind, ClientFrame::Kind::kClose);
     EXPECT_EQ(frames[3].payload, "\x03\xe8");
   }
+}
+
+TEST(FrameReader, LengthsAreAsShortAsTheyCanBe) {
+  const auto kind = [](std::string_view bytes) {
+    FrameReader reader;
+    return reader.Feed(bytes).front().kind;
+  };
+  EXPECT_EQ(kind({"\x82\xfe\x00\x7e\0\0\0\0", 8}), ClientFrame::Kind::kData);
+  EXPECT_EQ(kind({"\x82\xfe\x00\x7d\0\0\0\0", 8}), ClientFrame::Kind::kProtocolError);
+  EXPECT_EQ(kind({"\x82\xff\0\0\0\0\0\1\0\0\0\0\0\0", 14}), ClientFrame::Kind::kData);
+  EXPECT_EQ(kind({"\x82\xff\0\0\0\0\0\0\xff\xff\0\0\0\0", 14}), ClientFrame::Kind::kProtocolError);
+  EXPECT_EQ(kind({"\x82\xff\x80\0\0\0\0\0\0\0\0\0\0\0", 14}), ClientFrame::Kind::kProtocolError);
 }
 
 TEST(FrameReader, SaysNothingAfterAFrameThatIsNone) {

@@ -1,5 +1,8 @@
 #include "server/http/server.h"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -7,6 +10,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <exception>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -24,12 +29,52 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kAcceptRetry{50};
+constexpr std::chrono::minutes kBetweenWarnings{1};
+// Descriptors that connections leave to plugins and files: a quarter, within these.
+constexpr std::size_t kFewestReserved = 32;
+constexpr std::size_t kMostReserved = 4096;
+// Where descriptors have no limit.
+constexpr std::size_t kManyDescriptors = 1024 * 1024;
+
+std::size_t MostConnections(const Limits& limits) {
+  if (limits.max_connections > 0) return limits.max_connections;
+  rlimit descriptors{};
+  const bool known = getrlimit(RLIMIT_NOFILE, &descriptors) == 0;
+  const std::size_t most = known && descriptors.rlim_cur != RLIM_INFINITY
+                               ? static_cast<std::size_t>(descriptors.rlim_cur)
+                               : kManyDescriptors;
+  const std::size_t reserved = std::clamp(most / 4, kFewestReserved, kMostReserved);
+  return most > 2 * reserved ? most - reserved : most / 2;
+}
+
+const Clock* ClockOf(const Options& options) {
+  static const SystemClock kSystemClock;
+  return options.clock == nullptr ? &kSystemClock : options.clock;
+}
+
+// Of something that may happen often: once a minute at most, with how often it has been since.
+class RareWarning {
+ public:
+  void Warn(const Logger& logger, std::string_view what) {
+    ++times_;
+    const auto now = std::chrono::steady_clock::now();
+    if (last_ && now - *last_ < kBetweenWarnings) return;
+    logger.Warn(what, {{"times", std::to_string(times_)}});
+    last_ = now;
+    times_ = 0;
+  }
+
+ private:
+  std::optional<std::chrono::steady_clock::time_point> last_;
+  std::uint64_t times_ = 0;
+};
 
 class ServerImpl final : public Server {
  public:
   ServerImpl(api::Api* api, const Options& options, Metrics& metrics, Logger logger)
       : shutdown_grace_(options.shutdown_grace),
-        context_(api, options.limits, metrics, std::move(logger)),
+        context_(api, ClockOf(options), options.limits, MostConnections(options.limits), metrics,
+                 std::move(logger)),
         io_(options.threads),
         work_(asio::make_work_guard(io_)),
         accept_strand_(asio::make_strand(io_)),
@@ -98,18 +143,36 @@ class ServerImpl final : public Server {
         OnAcceptError(error);
         return;
       }
-      Strand connection = socket.get_executor();
-      asio::post(connection, [this, socket = std::move(socket)]() mutable {
-        std::make_shared<HttpSession>(&context_, std::move(socket))->Start();
-      });
+      Begin(std::move(socket));
       Accept();
+    });
+  }
+
+  void Begin(Socket socket) {
+    const Connections::Admission admission = context_.connections.Admit();
+    if (admission == Connections::Admission::kDropped) return;
+    const bool served = admission == Connections::Admission::kServed;
+    if (!served) {
+      refusals_.Warn(context_.logger, "too many connections; those above the limit get 503");
+    }
+    const Strand strand = socket.get_executor();
+    auto session = std::make_shared<HttpSession>(
+        &context_, std::move(socket),
+        served ? Connections::Stay::kUsual : Connections::Stay::kLeaving);
+    asio::post(strand, [session = std::move(session), served] {
+      if (served) {
+        session->Start();
+      } else {
+        session->StartRefused();
+      }
     });
   }
 
   // Most often there are no descriptors left, and trying again at once would only burn the
   // processor.
   void OnAcceptError(error_code error) {
-    context_.logger.Warn("cannot accept a connection", {{"error", error.message()}});
+    accept_errors_.Warn(context_.logger, Concat({"cannot accept a connection: ", error.message()}));
+    context_.connections.EvictOne();
     retry_timer_.expires_after(kAcceptRetry);
     retry_timer_.async_wait([this](error_code cancelled) {
       if (!cancelled) Accept();
@@ -123,18 +186,22 @@ class ServerImpl final : public Server {
   Strand accept_strand_;
   asio::basic_socket_acceptor<tcp, Strand> acceptor_;
   asio::steady_timer retry_timer_;
-  bool closing_ = false;  // On the accept strand.
+  bool closing_ = false;  // On the accept strand, as the next two.
+  RareWarning refusals_;
+  RareWarning accept_errors_;
   std::uint16_t port_ = 0;
   std::vector<std::thread> threads_;
 };
 
 }  // namespace
 
-SessionContext::SessionContext(api::Api* the_api, Limits the_limits, Metrics& metrics,
-                               Logger the_logger)
+SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Limits the_limits,
+                               std::size_t most_connections, Metrics& metrics, Logger the_logger)
     : api(the_api),
+      clock(the_clock),
       limits(the_limits),
       logger(std::move(the_logger)),
+      connections(most_connections),
       http_connections(metrics.GetGauge("belfry_http_connections", "Open HTTP connections.")),
       websocket_sessions(
           metrics.GetGauge("belfry_websocket_sessions", "Open WebSocket connections.")),

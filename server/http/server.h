@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/api/api.h"
+#include "server/base/clock.h"
 #include "server/base/limits.h"
 #include "server/base/logging.h"
 #include "server/base/metrics.h"
@@ -20,6 +21,8 @@ struct Options {
   // How long the end waits for requests under way and for subscribers to take their leave.
   absl::Duration shutdown_grace = absl::Seconds(3);
   Limits limits;
+  // For the Date of every answer; must outlive the server. Null: the machine's.
+  const Clock* clock = nullptr;
 };
 
 // Listens, speaks HTTP/1.1 and WebSocket, and asks the Api. Thread-safe.

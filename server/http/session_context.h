@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
+
 #include "server/api/api.h"
+#include "server/base/clock.h"
 #include "server/base/limits.h"
 #include "server/base/logging.h"
 #include "server/base/metrics.h"
@@ -10,9 +13,12 @@ namespace belfry::http {
 
 // What every session needs; outlives them all.
 struct SessionContext {
-  SessionContext(api::Api* api, Limits limits, Metrics& metrics, Logger logger);
+  // `most_connections`: that clients may have open.
+  SessionContext(api::Api* api, const Clock* clock, Limits limits, std::size_t most_connections,
+                 Metrics& metrics, Logger logger);
 
   api::Api* const api;
+  const Clock* const clock;
   const Limits limits;
   const Logger logger;
   Connections connections;

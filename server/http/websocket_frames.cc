@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "server/base/utf8.h"
+
 namespace belfry::http {
 namespace {
 
@@ -23,6 +25,22 @@ enum : unsigned char {
 
 bool IsKnownOpcode(unsigned char opcode) {
   return opcode <= kBinary || (opcode >= kClose && opcode <= kPong);
+}
+
+// RFC 6455 7.4.2, and what IANA has registered since.
+bool MayBeSent(unsigned close_code) {
+  const bool reserved = close_code == 1004 || close_code == 1005 || close_code == 1006;
+  return (close_code >= 1000 && close_code <= 1014 && !reserved) ||
+         (close_code >= 3000 && close_code <= 4999);
+}
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const Utf8Character character = FirstCharacter(text);
+    if (!character.valid) return false;
+    text.remove_prefix(character.size);
+  }
+  return true;
 }
 
 }  // namespace
@@ -53,6 +71,16 @@ std::string CloseFrame(CloseCode code, std::string_view reason) {
   std::string payload = {static_cast<char>(number >> 8), static_cast<char>(number & 0xFF)};
   payload += reason;
   return ControlFrame(Opcode::kClose, payload);
+}
+
+std::string CloseReply(std::string_view payload) {
+  if (payload.empty()) return ControlFrame(Opcode::kClose, "");
+  if (payload.size() == 1) return CloseFrame(CloseCode::kProtocolError, "");
+  const unsigned code =
+      static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]);
+  if (!MayBeSent(code)) return CloseFrame(CloseCode::kProtocolError, "");
+  if (!IsUtf8(payload.substr(2))) return CloseFrame(CloseCode::kNotUtf8, "");
+  return ControlFrame(Opcode::kClose, payload.substr(0, 2));
 }
 
 std::string AcceptKey(std::string_view key) {
@@ -101,7 +129,14 @@ bool FrameReader::HeaderIsValid() const {
   if ((header_[0] & kReserved) != 0 || !IsKnownOpcode(opcode)) return false;
   // Only a message that was refused could be continued, so a continuation is a message, too.
   if ((header_[1] & kMasked) == 0) return false;
-  return !IsControl() || ((header_[0] & kFinal) != 0 && (header_[1] & 0x7F) <= kMaxControlPayload);
+  if (IsControl()) return (header_[0] & kFinal) != 0 && (header_[1] & 0x7F) <= kMaxControlPayload;
+  // Lengths are written as short as they can be, and below 2^63. (5.2)
+  const unsigned char length = header_[1] & 0x7F;
+  if (length == 126) return (header_[2] << 8 | header_[3]) > 125;
+  if (length != 127) return true;
+  const bool fits_in_two =
+      std::all_of(&header_[2], &header_[8], [](auto byte) { return byte == 0; });
+  return header_[2] < 0x80 && !fits_in_two;
 }
 
 void FrameReader::BeginPayload(std::vector<ClientFrame>& frames) {

@@ -19,6 +19,7 @@ enum class CloseCode : std::uint16_t {
   kNormal = 1000,
   kGoingAway = 1001,
   kProtocolError = 1002,
+  kNotUtf8 = 1007,
   kPolicyViolation = 1008,
   kTryAgainLater = 1013,
 };
@@ -35,6 +36,9 @@ FrameHeader ServerFrameHeader(Opcode opcode, std::size_t payload_size);
 // holds.
 std::string ControlFrame(Opcode opcode, std::string_view payload);
 std::string CloseFrame(CloseCode code, std::string_view reason);
+// The frame that answers a client's close: with its code; 1002 for a code that may not be sent or
+// half of one, 1007 for a reason that is not UTF-8. (RFC 6455 5.5.1, 7.4, 8.1)
+std::string CloseReply(std::string_view payload);
 
 // The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
 std::string AcceptKey(std::string_view key);

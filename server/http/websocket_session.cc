@@ -66,19 +66,6 @@ class Gather {
   std::array<iovec, 2 * kMaxBatchFrames + 1> buffers_;
 };
 
-// The close frame that answers a client's: with its code, where it gave one that may be sent.
-std::string CloseReply(std::string_view payload) {
-  if (payload.empty()) return ControlFrame(Opcode::kClose, "");
-  if (payload.size() == 1) return CloseFrame(CloseCode::kProtocolError, "");
-  const unsigned code =
-      static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]);
-  const bool allowed =
-      (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
-      (code >= 3000 && code <= 4999);
-  return allowed ? ControlFrame(Opcode::kClose, payload.substr(0, 2))
-                 : CloseFrame(CloseCode::kProtocolError, "");
-}
-
 }  // namespace
 
 WebSocketSession::WebSocketSession(SessionContext* context, Parts parts)

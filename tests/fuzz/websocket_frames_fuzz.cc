@@ -55,6 +55,13 @@ void ExamineOwnFrame(std::string_view payload) {
   BELFRY_CLAIM(frames[0].payload == sent);
 }
 
+// A close is answered with one frame, and never with more of the client's than its code.
+void ExamineCloseReply(std::string_view payload) {
+  const std::string reply = CloseReply(payload.substr(0, kMaxControlPayload));
+  BELFRY_CLAIM(reply.size() == 2 || reply.size() == 4);
+  BELFRY_CLAIM(reply[0] == '\x88' && static_cast<std::size_t>(reply[1]) == reply.size() - 2);
+}
+
 }  // namespace
 }  // namespace belfry::http
 
@@ -66,4 +73,5 @@ void belfry::fuzz::Examine(std::string_view input) {
   BELFRY_CLAIM(http::Same(frames, http::Read(input, piece_bytes == 0 ? 1 : piece_bytes)));
   http::ExamineFrames(frames);
   http::ExamineOwnFrame(input);
+  http::ExamineCloseReply(input);
 }
