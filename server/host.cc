@@ -14,6 +14,7 @@
 #include "server/access/token_store.h"
 #include "server/api/api.h"
 #include "server/base/clock.h"
+#include "server/base/descriptor_limit.h"
 #include "server/base/executor.h"
 #include "server/base/limits.h"
 #include "server/base/logging.h"
@@ -79,6 +80,7 @@ class HostImpl final : public Host {
   }
 
   absl::Status Start() {
+    RaiseDescriptorLimit();
     if (absl::Status status = StartPlugins(); !status.ok()) return status;
     if (absl::Status status = StartMounts(); !status.ok()) return status;
     if (absl::Status status = OpenAccess(); !status.ok()) return status;

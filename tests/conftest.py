@@ -81,9 +81,9 @@ class Server:
 
     token = "root"
 
-    def __init__(self, tmp_path, *flags, plugin_dir=None):
+    def __init__(self, tmp_path, *flags, plugin_dir=None, wrapper=()):
         self.tmp = tmp_path
-        arguments = [str(BIN / "belfry"), "server", "-dev", f"-dev-root-token-id={self.token}",
+        arguments = [*wrapper, str(BIN / "belfry"), "server", "-dev", f"-dev-root-token-id={self.token}",
                      "-dev-listen-address=127.0.0.1:0", *flags]
         if plugin_dir:
             arguments.append(f"-dev-plugin-dir={plugin_dir}")

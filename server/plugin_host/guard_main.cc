@@ -1,6 +1,7 @@
 // belfry-plugin-guard: sees to it that a host that dies leaves nothing behind.
 //
-//   belfry-plugin-guard run [-memory=BYTES] [-files=COUNT] [-program=LINK] PROGRAM [ARGUMENT...]
+//   belfry-plugin-guard run [-memory=BYTES] [-files=COUNT] [-soft-files=COUNT] [-program=LINK]
+//   PROGRAM [ARGUMENT...]
 //     limits itself, writes its process id to descriptor 3, closes it and becomes PROGRAM, which
 //     keeps that id and the limits. With LINK, a link to /proc/self/fd/4, it becomes the file that
 //     is open as descriptor 4, whatever lies at PROGRAM by now, and is still called PROGRAM;
@@ -43,16 +44,22 @@ constexpr int kProgramDescriptor = 4;
 constexpr int kCannotExecute = 126;
 constexpr int kUsage = 64;
 
+// Whether a program may raise its limit again.
+enum class Bound { kHard, kSoft };
+
 // Whether `argument` is "NAME=number"; then the resource is limited to that.
-bool LimitFrom(std::string_view argument, std::string_view name, int resource, bool& failed) {
+bool LimitFrom(std::string_view argument, std::string_view name, int resource, Bound bound,
+               bool& failed) {
   if (!argument.starts_with(name)) return false;
   argument.remove_prefix(name.size());
   rlim_t value = 0;
   const auto [end, error] =
       std::from_chars(argument.data(), argument.data() + argument.size(), value);
-  const rlimit limit = {value, value};
-  failed = error != std::errc() || *end != '\0' ||
-           setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0;
+  rlimit limit = {value, value};
+  rlimit now{};
+  const auto which = static_cast<__rlimit_resource_t>(resource);
+  if (bound == Bound::kSoft && getrlimit(which, &now) == 0) limit.rlim_max = now.rlim_max;
+  failed = error != std::errc() || *end != '\0' || setrlimit(which, &limit) != 0;
   return true;
 }
 
@@ -77,9 +84,11 @@ int Run(char** program) {
   // Private memory that is really mapped for writing: what runtimes only reserve does not count.
   bool failed = false;
   const char* executed = nullptr;
-  while (*program != nullptr && (LimitFrom(*program, "-memory=", RLIMIT_DATA, failed) ||
-                                 LimitFrom(*program, "-files=", RLIMIT_NOFILE, failed) ||
-                                 ProgramFrom(*program, executed))) {
+  while (*program != nullptr &&
+         (LimitFrom(*program, "-memory=", RLIMIT_DATA, Bound::kHard, failed) ||
+          LimitFrom(*program, "-files=", RLIMIT_NOFILE, Bound::kHard, failed) ||
+          LimitFrom(*program, "-soft-files=", RLIMIT_NOFILE, Bound::kSoft, failed) ||
+          ProgramFrom(*program, executed))) {
     if (failed) {
       std::fprintf(stderr, "cannot set the limit %s: %s\n", *program, std::strerror(errno));
       return kCannotExecute;

@@ -12,6 +12,7 @@
 #include "proto/vault/health.grpc.pb.h"
 #include "proto/vault/multiplexing.grpc.pb.h"
 #include "sdk/wire/handshake.h"
+#include "server/base/descriptor_limit.h"
 #include "server/base/text.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/program_file.h"
@@ -210,6 +211,8 @@ absl::StatusOr<std::vector<std::string>> PluginProcess::CommandLine(
     arguments.push_back("-memory=" + std::to_string(limits_.max_plugin_memory_bytes));
   if (limits_.max_plugin_open_files > 0)
     arguments.push_back("-files=" + std::to_string(limits_.max_plugin_open_files));
+  else if (const std::size_t files = InheritedDescriptorLimit(); files > 0)
+    arguments.push_back("-soft-files=" + std::to_string(files));
   arguments.push_back("-program=" + link);
   arguments.push_back(program.path);
   arguments.insert(arguments.end(), program.entry.args.begin(), program.entry.args.end());
