@@ -34,7 +34,10 @@ namespace {
 
 // The Vault whose behaviour clients and plugins may count on.
 constexpr char kVaultVersion[] = "1.21.0";
+// For what waits for storage.
 constexpr std::size_t kBlockingThreads = 4;
+// For what waits for plugins: mounts and plugins that are changed at the same time.
+constexpr std::size_t kPluginThreads = 64;
 constexpr std::size_t kLeaseThreads = 2;
 constexpr std::size_t kFilterThreads = 2;
 
@@ -67,14 +70,15 @@ class HostImpl final : public Host {
   explicit HostImpl(HostConfig config) : config_(std::move(config)) {}
 
   ~HostImpl() override {
+    // Plugins that do not answer, or do not end, are killed in time for all that waits for them.
+    if (plugins_) plugins_->BeginStop(limits_.server_stop_timeout - limits_.plugin_stop_timeout);
     http_.reset();
     periodic_rollback_.reset();
     if (leases_) leases_->Stop();
-    // Requests under way end here, and what ends with them may still need the executor.
-    StopMounts();
+    // Requests under way end here, and what ends with them may still need the executors.
+    if (mounts_) mounts_->Stop();
+    plugin_executor_.reset();
     executor_.reset();
-    // What a request has mounted since.
-    StopMounts();
     // Nobody makes tokens any more.
     token_expirer_.reset();
   }
@@ -143,7 +147,7 @@ class HostImpl final : public Host {
                                             .logger = log_.Named("leases")});
     mounts_ = mounts::MountTable::Create(
         storage_.get(), plugins_.get(), log_.Named("mounts"),
-        [this](const mounts::Mount& mount) { return leases_->Leave(mount); });
+        [this](const mounts::Mount& mount) { return leases_->Leave(mount); }, limits_);
     return leases_->Start(mounts_.get());
   }
 
@@ -162,6 +166,7 @@ class HostImpl final : public Host {
   void StartApi() {
     authorizer_ = access::NewAuthorizer(policies_.get(), tokens_.get(), &clock_);
     executor_ = NewThreadPool(kBlockingThreads);
+    plugin_executor_ = NewElasticPool(kPluginThreads, 0);
     api_ = api::Api::Create({.authorizer = authorizer_.get(),
                              .policies = policies_.get(),
                              .tokens = tokens_.get(),
@@ -173,6 +178,7 @@ class HostImpl final : public Host {
                              .bus = bus_.get(),
                              .clock = &clock_,
                              .executor = executor_.get(),
+                             .plugin_executor = plugin_executor_.get(),
                              .metrics = metrics_.get(),
                              .limits = limits_,
                              .version = VersionForClients(config_.version),
@@ -212,19 +218,6 @@ class HostImpl final : public Host {
     return absl::OkStatus();
   }
 
-  // Waits for what is under way and stops the engines. Their data is in memory and goes anyway.
-  void StopMounts() {
-    if (mounts_ == nullptr) return;
-    std::vector<std::string> paths;
-    for (const auto& mount : mounts_->List()) {
-      if (mount->engine != nullptr) paths.push_back(mount->entry.path);
-    }
-    for (const std::string& path : paths) {
-      const absl::Status status = mounts_->Disable(path);
-      if (!status.ok()) log_.Warn("a mount did not stop", {{"path", path}});
-    }
-  }
-
   const HostConfig config_;
   const Limits limits_;
   const Logger log_{NewStderrLogSink(LevelNamed(config_.log_level)), "core"};
@@ -255,6 +248,7 @@ class HostImpl final : public Host {
   std::unique_ptr<access::Authorizer> authorizer_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Executor> plugin_executor_;
   std::unique_ptr<http::Server> http_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
+#include "sdk/wire/deadline.h"
 #include "server/base/ids.h"
 
 namespace belfry::internal {
@@ -149,7 +150,7 @@ absl::Status EventStream::CallHost(std::string_view type, const EventFields& fie
   request.set_event_type(std::move(*event.mutable_event_type()));
   *request.mutable_event() = std::move(*event.mutable_event());
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit_));
+  context.set_deadline(wire::DeadlineAfter(limit_));
   pb::Empty reply;
   return FromGrpc(events_->SendEvent(&context, request, &reply));
 }

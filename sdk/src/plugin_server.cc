@@ -4,6 +4,7 @@
 
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/server_builder.h"
+#include "sdk/wire/deadline.h"
 #include "server/base/text.h"
 
 namespace belfry::internal {
@@ -80,7 +81,7 @@ void PluginServer::Stop(std::chrono::milliseconds grace) {
   broker_.Stop();
   broker_service_.Stop();
   options_.stdio->Stop();
-  server_->Shutdown(std::chrono::system_clock::now() + grace);
+  server_->Shutdown(wire::DeadlineAfter(absl::FromChrono(grace)));
   server_->Wait();
   for (auto& [id, instance] : instances_.RemoveAll()) instance->Cleanup();
   server_.reset();

@@ -3,6 +3,7 @@
 #include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
 #include "sdk/src/reserved_keys.h"
+#include "sdk/wire/deadline.h"
 #include "sdk/wire/handshake.h"
 #include "server/base/ids.h"
 
@@ -57,7 +58,7 @@ std::unique_ptr<grpc::ClientContext> StorageClient::NewContext() const {
   // Carries the request's deadline and its cancellation over to the call.
   if (request_ != nullptr) return grpc::ClientContext::FromServerContext(*request_);
   auto context = std::make_unique<grpc::ClientContext>();
-  context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(limit_));
+  context->set_deadline(wire::DeadlineAfter(limit_));
   return context;
 }
 

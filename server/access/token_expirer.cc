@@ -19,12 +19,15 @@ TokenExpirer::TokenExpirer(TokenStore* tokens, const Clock* clock, Scheduler* sc
 TokenExpirer::~TokenExpirer() {
   tokens_->OnEarlierExpiry([](absl::Time) {});
   std::unique_ptr<Timer> timer;
+  std::unique_ptr<Timer> retry_timer;
   {
     MutexLock lock(&mutex_);
     stopped_ = true;
     timer = std::move(timer_);
+    retry_timer = std::move(retry_timer_);
   }
   timer.reset();
+  retry_timer.reset();
   work_.WaitUntilEmpty();
 }
 
@@ -50,8 +53,11 @@ void TokenExpirer::Expire() {
     wakes_ = absl::InfiniteFuture();
   }
   const absl::Time next = tokens_->ExpireDue();
-  const absl::Time now = clock_->Now();
-  WakeBy(next > now ? next : now + kRetryDelay);
+  if (next > clock_->Now()) return WakeBy(next);
+  std::unique_ptr<Timer> old;  // Called off without the lock.
+  MutexLock lock(&mutex_);
+  if (stopped_) return;
+  old = std::exchange(retry_timer_, scheduler_->After(kRetryDelay, [this] { Post(); }));
 }
 
 }  // namespace belfry::access

@@ -33,6 +33,7 @@ class TokenExpirer {
   Gate work_;  // What runs on the executor.
   Mutex mutex_;
   std::unique_ptr<Timer> timer_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Timer> retry_timer_ ABSL_GUARDED_BY(mutex_);
   absl::Time wakes_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };

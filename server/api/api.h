@@ -36,11 +36,14 @@ struct Dependencies {
   mounts::LeaseManager* leases = nullptr;
   bus::Bus* bus = nullptr;
   const Clock* clock = nullptr;
-  // For what may block or take long: what starts or stops a plugin, asks storage (tokens, roles,
-  // policies, cubbyholes), explains policies, opens a subscription, reads a large body or puts the
-  // rules of a token together. Where it takes no more, the answer is 503; only the
-  // end of a token on its last use always finds room.
+  // For what asks storage (tokens, roles, policies, cubbyholes), explains policies, opens a
+  // subscription, reads a large body or puts the rules of a token together. Where it takes no more,
+  // the answer is 503; only the end of a token on its last use always finds room. Nothing that
+  // waits for a plugin or a mount runs here: a revocation must not wait behind it.
   Executor* executor = nullptr;
+  // For what may wait for a plugin to start, answer or stop: mounts, registrations, reloads. Where
+  // it takes no more, the answer is 503.
+  Executor* plugin_executor = nullptr;
   Metrics* metrics = nullptr;
   Limits limits;
   std::string version;  // As in sys/health.

@@ -1,6 +1,8 @@
 #include "server/api/api.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -13,10 +15,13 @@ namespace {
 
 using mounts::Existence;
 using mounts::Operation;
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Ne;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
@@ -110,7 +115,7 @@ TEST_F(ApiTest, EngineIsToldWhoAsksForWhatAndUntilWhen) {
   EXPECT_EQ(seen.client_token_accessor, "rootaccessor");
   EXPECT_EQ(seen.display_name, "token");
   EXPECT_EQ(seen.remote_address, "127.0.0.1");
-  EXPECT_EQ(seen.deadline, absl::FromUnixSeconds(1795413511 + 90));
+  EXPECT_EQ(seen.deadline - fixture_.clock.Steady(), absl::Seconds(90));
   EXPECT_THAT(engine_.checked, IsEmpty());
 }
 
@@ -627,10 +632,70 @@ TEST_F(ApiTest, EnableThatCannotBeIs400WithTheReason) {
             400);
 }
 
-TEST_F(ApiTest, EnableIs503WhenTooMuchIsWaiting) {
+// What may wait for a plugin, and what must not: method, path, body.
+using Asked = std::array<std::string_view, 3>;
+constexpr Asked kMayWaitForAPlugin[] = {
+    {"POST", "/v1/sys/mounts/x", R"({"type":"kv"})"},
+    {"POST", "/v1/sys/mounts/secret/tune", R"({"options":{"version":"2"}})"},
+    {"DELETE", "/v1/sys/mounts/secret", ""},
+    {"PUT", "/v1/sys/plugins/catalog/secret/x", R"({"sha256":"00","command":"x"})"},
+    {"PUT", "/v1/sys/plugins/reload/secret/kv", "{}"},
+    {"PUT", "/v1/sys/plugins/reload/backend", R"({"mounts":"secret/"})"},
+};
+constexpr Asked kNeverWaitsForAPlugin[] = {
+    {"PUT", "/v1/auth/token/create", "{}"},
+    {"PUT", "/v1/auth/token/revoke", R"({"token":"nobody"})"},
+    {"PUT", "/v1/auth/token/revoke-accessor", R"({"accessor":"nobody"})"},
+    {"PUT", "/v1/auth/token/revoke-orphan", R"({"token":"nobody"})"},
+    {"PUT", "/v1/auth/token/renew", R"({"token":"nobody"})"},
+    {"PUT", "/v1/auth/token/tidy", "{}"},
+    {"LIST", "/v1/auth/token/accessors", ""},
+    {"PUT", "/v1/auth/token/roles/r", "{}"},
+    {"GET", "/v1/auth/token/roles/r", ""},
+    {"DELETE", "/v1/auth/token/roles/r", ""},
+    {"PUT", "/v1/sys/policies/acl/p", R"({"policy":"path \"a\" {}"})"},
+    {"GET", "/v1/sys/policies/acl/p", ""},
+    {"DELETE", "/v1/sys/policies/acl/p", ""},
+    {"PUT", "/v1/cubbyhole/a", R"({"a":"b"})"},
+    {"GET", "/v1/cubbyhole/a", ""},
+    {"GET", "/v1/sys/plugins/catalog", ""},
+    {"DELETE", "/v1/sys/plugins/catalog/secret/x", ""},
+    {"GET", "/v1/sys/plugins/processes", ""},
+};
+
+TEST_F(ApiTest, WhatNeverWaitsForAPluginIsAnsweredWhileAllThatMayIsHeldUp) {
+  ApiFixture fixture(Access::kReal);
+  ASSERT_TRUE(fixture.tokens.store->CreateRoot("root").ok());
+  fixture.plugin_executor.full = true;
+  for (const auto& [method, path, body] : kMayWaitForAPlugin) {
+    const HttpResponse answer =
+        fixture.Send(AsRoot(std::string(method), std::string(path), std::string(body)));
+    EXPECT_EQ(answer.status, 503) << method << path;
+    EXPECT_THAT(answer.headers, Contains(Pair("Retry-After", "1"))) << method << path;
+  }
+  EXPECT_THAT(fixture.mounts.enabled, IsEmpty());
+  for (const auto& [method, path, body] : kNeverWaitsForAPlugin) {
+    const HttpResponse answer =
+        fixture.Send(AsRoot(std::string(method), std::string(path), std::string(body)));
+    EXPECT_THAT(answer.status, AllOf(Ne(503), Ne(0))) << method << path;
+  }
+}
+
+TEST_F(ApiTest, WhatMayWaitForAPluginTakesNoPlaceFromWhatNeverDoes) {
   fixture_.executor.full = true;
-  EXPECT_EQ(Send(AsRoot("POST", "/v1/sys/mounts/x", "{\"type\":\"kv\"}")).status, 503);
-  EXPECT_THAT(fixture_.mounts.enabled, IsEmpty());
+  for (const auto& [method, path, body] : kMayWaitForAPlugin) {
+    EXPECT_NE(Send(AsRoot(std::string(method), std::string(path), std::string(body))).status, 503)
+        << method << path;
+  }
+  EXPECT_EQ(Send(AsRoot("PUT", "/v1/sys/policies/acl/p", R"({"policy":""})")).status, 503);
+}
+
+TEST_F(ApiTest, TooManyStartsAtOnceAre503) {
+  fixture_.mounts.enable_result = absl::ResourceExhaustedError("16 plugins are being started");
+  const HttpResponse answer = Send(AsRoot("POST", "/v1/sys/mounts/x", "{\"type\":\"kv\"}"));
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.body, "{\"errors\":[\"16 plugins are being started\"]}\n");
+  EXPECT_THAT(answer.headers, Contains(Pair("Retry-After", "1")));
 }
 
 TEST_F(ApiTest, DisableIs204) {

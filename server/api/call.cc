@@ -14,6 +14,20 @@ namespace belfry::api {
 using access::Capability;
 using mounts::Operation;
 
+namespace {
+
+void PostTo(Executor* executor, Respond respond, absl::AnyInvocable<void(Respond)> work,
+            std::string_view refusal) {
+  // Shared: when the executor refuses the work, it is answered here.
+  auto shared_respond = std::make_shared<Respond>(std::move(respond));
+  const bool posted = executor->Post([work = std::move(work), shared_respond]() mutable {
+    work(std::move(*shared_respond));
+  });
+  if (!posted) (*shared_respond)(BusyAnswer(refusal));
+}
+
+}  // namespace
+
 access::Capability CapabilityFor(Operation operation) {
   switch (operation) {
     case Operation::kCreate:
@@ -62,12 +76,9 @@ bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existen
 }
 
 void PostToExecutor(const Dependencies& dependencies, Respond respond,
-                     absl::AnyInvocable<void(Respond)> work) {
-  // Shared: when the executor refuses the work, it is answered here.
-  auto shared_respond = std::make_shared<Respond>(std::move(respond));
-  const bool posted = dependencies.executor->Post(
-      [work = std::move(work), shared_respond]() mutable { work(std::move(*shared_respond)); });
-  if (!posted) (*shared_respond)(TooBusy());
+                    absl::AnyInvocable<void(Respond)> work) {
+  PostTo(dependencies.executor, std::move(respond), std::move(work),
+         "the server is too busy; try again");
 }
 
 void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
@@ -81,6 +92,16 @@ void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respo
   RespondOnExecutor(
       dependencies, std::move(respond),
       [&dependencies, call = std::move(call), answer] { return answer(dependencies, call); });
+}
+
+void AnswerOnPluginExecutor(const Dependencies& dependencies, Call call, Respond respond,
+                            HttpResponse (*answer)(const Dependencies&, const Call&)) {
+  PostTo(
+      dependencies.plugin_executor, std::move(respond),
+      [&dependencies, call = std::move(call), answer](Respond later) mutable {
+        later(answer(dependencies, call));
+      },
+      "too many mounts and plugins are being started or stopped at this moment; try again");
 }
 
 }  // namespace belfry::api

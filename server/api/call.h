@@ -42,17 +42,21 @@ bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identi
 // Whether the policies allow the call: a write creates what is missing.
 bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existence existence);
 
-// Has `work` run where it may block, with `respond`; or responds with 503 when too much waits there
-// already.
+// Runs `work` where it may wait for storage, but never for a plugin, with `respond`; or responds
+// with 503 when too much waits there already.
 void PostToExecutor(const Dependencies& dependencies, Respond respond,
                     absl::AnyInvocable<void(Respond)> work);
 
-// Has `answer` run where it may block, or responds with 503 when too much waits there already.
+// Runs `answer` there, likewise.
 void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
                        absl::AnyInvocable<HttpResponse()> answer);
 
 // The same for an endpoint.
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
                       HttpResponse (*answer)(const Dependencies&, const Call&));
+
+// The same where it may wait for a plugin to start or to stop.
+void AnswerOnPluginExecutor(const Dependencies& dependencies, Call call, Respond respond,
+                            HttpResponse (*answer)(const Dependencies&, const Call&));
 
 }  // namespace belfry::api

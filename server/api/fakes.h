@@ -160,6 +160,7 @@ class FakeMountTable final : public mounts::MountTable {
     tuned.emplace_back(path, tuning);
     return tune_result;
   }
+  void Stop() override {}
   absl::Status Reload(std::string_view path) override {
     reloaded.emplace_back(path);
     return reload_result;
@@ -317,6 +318,7 @@ struct ApiFixture {
   access::MemoryRoles roles;
   access::MemoryCubbyholes cubbyholes{&clock};
   InlineExecutor executor;
+  InlineExecutor plugin_executor;
   std::unique_ptr<Metrics> metrics = NewMetrics();
   FakeEngine* engine = nullptr;
   const std::unique_ptr<access::Authorizer> real_authorizer =
@@ -345,6 +347,7 @@ struct ApiFixture {
     dependencies.bus = &bus;
     dependencies.clock = &clock;
     dependencies.executor = &executor;
+    dependencies.plugin_executor = &plugin_executor;
     dependencies.metrics = metrics.get();
     dependencies.version = "1.21.0";
     api = Api::Create(std::move(dependencies));

@@ -42,6 +42,8 @@ HttpResponse Failure(const absl::Status& status) {
     case absl::StatusCode::kFailedPrecondition:
     case absl::StatusCode::kInvalidArgument:
       return ErrorAnswer(400, text);
+    case absl::StatusCode::kResourceExhausted:
+      return BusyAnswer(text);
     case absl::StatusCode::kAborted:
       return ErrorAnswer(503, text);
     case absl::StatusCode::kDeadlineExceeded:

@@ -35,8 +35,9 @@ struct MountCall {
   Respond respond;
 };
 
-// 500, and 504 when the engine took too long.
+// 500, 503 when too many wait for the engine, and 504 when it took too long.
 HttpResponse EngineFailure(const absl::Status& status) {
+  if (absl::IsResourceExhausted(status)) return BusyAnswer(ToStd(status.message()));
   const int code = status.code() == absl::StatusCode::kDeadlineExceeded ? 504 : 500;
   return ErrorAnswer(code, OneError(ToStd(status.message())));
 }
@@ -278,7 +279,7 @@ mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::Mo
   request.entity_id = call.identity.entity_id;
   request.remote_address = std::move(call.remote_address);
   request.unauthenticated = !call.authenticated;
-  request.deadline = dependencies.clock->Now() + dependencies.limits.max_request_duration;
+  request.deadline = dependencies.clock->Steady() + dependencies.limits.max_request_duration;
   return request;
 }
 

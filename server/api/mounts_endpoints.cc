@@ -19,6 +19,7 @@ constexpr std::string_view kMounts = "sys/mounts/";
 constexpr std::string_view kTune = "/tune";
 
 HttpResponse MountFailure(const absl::Status& status) {
+  if (absl::IsResourceExhausted(status)) return BusyAnswer(ToStd(status.message()));
   return ErrorAnswer(status.code() == absl::StatusCode::kInternal ? 500 : 400,
                      ToStd(status.message()));
 }
@@ -80,10 +81,10 @@ void AnswerMounts(const Dependencies& dependencies, Call call, Respond respond) 
   if (call.operation == Operation::kRead) {
     respond(ReadMount(dependencies, call, tune));
   } else if (call.operation == Operation::kUpdate) {
-    AnswerOnExecutor(dependencies, std::move(call), std::move(respond),
-                     tune ? &TuneMount : &EnableMount);
+    AnswerOnPluginExecutor(dependencies, std::move(call), std::move(respond),
+                           tune ? &TuneMount : &EnableMount);
   } else if (call.operation == Operation::kDelete && !tune) {
-    AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &DisableMount);
+    AnswerOnPluginExecutor(dependencies, std::move(call), std::move(respond), &DisableMount);
   } else {
     respond(UnsupportedOperation());
   }

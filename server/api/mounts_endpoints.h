@@ -12,7 +12,8 @@ namespace belfry::api {
 // Whether AnswerMounts is to answer `path`.
 bool IsMountsPath(std::string_view path);
 
-// For a caller who may. Changes are answered on the executor, because plugins start and stop.
+// For a caller who may. Changes are answered on the plugin executor, because plugins
+// start and stop.
 void AnswerMounts(const Dependencies& dependencies, Call call, Respond respond);
 
 }  // namespace belfry::api

@@ -30,6 +30,7 @@ HttpResponse Data(const Call& call, std::string_view data, std::vector<std::stri
 
 // What the operator can mend is 400, the rest is 500.
 HttpResponse Failure(const absl::Status& status) {
+  if (absl::IsResourceExhausted(status)) return BusyAnswer(ToStd(status.message()));
   if (status.code() == absl::StatusCode::kFailedPrecondition)
     return ErrorAnswer(500, OneError(ToStd(status.message())));
   return ErrorAnswer(400, ToStd(status.message()));
@@ -347,7 +348,12 @@ void AnswerPlugins(const Dependencies& dependencies, Call call, Respond respond)
       return respond(Denied());
     }
   }
-  AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &AnswerNow);
+  // Registrations and reloads; the rest only looks at what is known.
+  if (call.operation == Operation::kUpdate) {
+    AnswerOnPluginExecutor(dependencies, std::move(call), std::move(respond), &AnswerNow);
+  } else {
+    AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &AnswerNow);
+  }
 }
 
 }  // namespace belfry::api

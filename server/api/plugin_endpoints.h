@@ -12,7 +12,7 @@ namespace belfry::api {
 // Whether AnswerPlugins is to answer `path`.
 bool IsPluginsPath(std::string_view path);
 
-// For a caller who may. Answers on the executor, because plugins may have to start or stop.
+// For a caller who may. What has plugins start or stop answers on the plugin executor.
 void AnswerPlugins(const Dependencies& dependencies, Call call, Respond respond);
 
 }  // namespace belfry::api

@@ -42,6 +42,12 @@ HttpResponse ErrorAnswer(int status, std::string_view text) {
   return JsonAnswer(status, ObjectText().Raw("errors", ArrayText({std::string(text)})).Finish());
 }
 
+HttpResponse BusyAnswer(std::string_view text) {
+  HttpResponse answer = ErrorAnswer(503, text);
+  answer.headers.emplace_back("Retry-After", "1");
+  return answer;
+}
+
 HttpResponse EmptyErrorAnswer(int status) {
   return JsonAnswer(status, R"({"errors":[]})");
 }
@@ -67,7 +73,7 @@ HttpResponse Denied() {
 }
 
 HttpResponse TooBusy() {
-  return ErrorAnswer(503, "the server is too busy; try again");
+  return BusyAnswer("the server is too busy; try again");
 }
 
 HttpResponse InvalidToken() {

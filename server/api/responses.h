@@ -20,6 +20,9 @@ HttpResponse JsonAnswer(int status, std::string json);
 // {"errors":[text]}
 HttpResponse ErrorAnswer(int status, std::string_view text);
 
+// 503 with Retry-After: the same request may be answered in a second.
+HttpResponse BusyAnswer(std::string_view text);
+
 // {"errors":[]}: there is no such thing, or nothing more to say.
 HttpResponse EmptyErrorAnswer(int status);
 

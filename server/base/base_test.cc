@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "server/base/clock.h"
 #include "server/base/duration.h"
 #include "server/base/escaping.h"
@@ -191,6 +192,64 @@ TEST(Ids, NoTwoAreEqual) {
   EXPECT_EQ(ids.size(), 1000u);
 }
 
+// The wall clock that an operator has set, beside the machine's own time.
+class SetClock final : public Clock {
+ public:
+  std::atomic<std::int64_t> hours = 0;
+  absl::Time Now() const override { return absl::Now() + absl::Hours(1) * hours.load(); }
+  SteadyTime Steady() const override { return SteadyTime::Now(); }
+};
+
+TEST(Scheduler, ADelayPassesWhateverTheWallClockIsSetTo) {
+  SetClock clock;
+  const std::unique_ptr<Scheduler> scheduler = NewScheduler(&clock);
+  for (const int hours : {-1, 1, -1000}) {
+    std::promise<void> ran;
+    const auto timer = scheduler->After(absl::Milliseconds(5), [&ran] { ran.set_value(); });
+    const auto never = scheduler->After(absl::Hours(2), [] { FAIL(); });
+    clock.hours = hours;
+    ran.get_future().wait();
+  }
+}
+
+TEST(FakeScheduler, ADelayPassesWhateverTheWallClockIsSetTo) {
+  FakeClock clock(absl::FromUnixSeconds(1'000'000));
+  FakeScheduler scheduler(&clock);
+  int ran = 0;
+  const auto delay = scheduler.After(absl::Minutes(1), [&ran] { ++ran; });
+  const auto time = scheduler.At(clock.Now() + absl::Hours(1), [&ran] { ran += 10; });
+  clock.SetWallClock(clock.Now() - absl::Hours(5));
+  scheduler.Advance(absl::Seconds(59));
+  EXPECT_EQ(ran, 0);
+  scheduler.Advance(absl::Seconds(1));
+  EXPECT_EQ(ran, 1);
+  clock.SetWallClock(clock.Now() + absl::Hours(6));
+  scheduler.Advance();
+  EXPECT_EQ(ran, 11);
+}
+
+TEST(SteadyTime, InfinitiesStayWhatTheyAre) {
+  EXPECT_EQ(SteadyTime::InfiniteFuture() + absl::Hours(1), SteadyTime::InfiniteFuture());
+  EXPECT_EQ(SteadyTime::InfinitePast() + absl::Hours(1), SteadyTime::InfinitePast());
+  EXPECT_EQ(SteadyTime::InfiniteFuture() - SteadyTime::Now(), absl::InfiniteDuration());
+  EXPECT_LT(SteadyTime::InfinitePast(), SteadyTime::Now());
+  EXPECT_EQ(SteadyTime::InfiniteFuture().ToChrono(), std::chrono::steady_clock::time_point::max());
+}
+
+TEST(Metrics, WhatIsDroppedIsNotShownAndBeginsAgain) {
+  const std::unique_ptr<Metrics> metrics = NewMetrics();
+  metrics->GetCounter("c", "", {{"mount", "a/"}, {"code", "1"}}).Increment();
+  metrics->GetCounter("c", "", {{"mount", "b/"}}).Increment();
+  metrics->GetGauge("g", "", {{"mount", "a/"}}).Add(1);
+  metrics->GetGauge("g", "", {{"other", "a/"}}).Add(1);
+  metrics->Drop("mount", "a/");
+  const std::string text = metrics->PrometheusText();
+  EXPECT_EQ(text.find("mount=\"a/\""), std::string::npos) << text;
+  EXPECT_NE(text.find("mount=\"b/\""), std::string::npos) << text;
+  EXPECT_NE(text.find("other=\"a/\""), std::string::npos) << text;
+  EXPECT_EQ(metrics->GetCounter("c", "", {{"mount", "a/"}, {"code", "1"}}).Value(), 0u);
+}
+
 TEST(ThreadPool, RunsEverythingThatWasPostedBeforeItsEnd) {
   std::atomic<int> ran = 0;
   {
@@ -243,6 +302,48 @@ TEST(ThreadPool, WhatHasToBeDoneIsNeitherRefusedNorDoneHere) {
   }
   EXPECT_NE(done_by, std::thread::id());
   EXPECT_NE(done_by, std::this_thread::get_id());
+}
+
+TEST(ElasticPool, RunsEverythingThatWasPostedBeforeItsEnd) {
+  std::atomic<int> ran = 0;
+  {
+    const std::unique_ptr<Executor> pool = NewElasticPool(3, 100);
+    for (int i = 0; i < 100; ++i) {
+      ASSERT_TRUE(pool->Post([&ran] { ++ran; }));
+    }
+  }
+  EXPECT_EQ(ran, 100);
+}
+
+TEST(ElasticPool, ATaskThatIsHeldUpHoldsUpNoOther) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  const std::unique_ptr<Executor> pool = NewElasticPool(8, 0);
+  for (int i = 0; i < 7; ++i) ASSERT_TRUE(pool->Post([released] { released.wait(); }));
+  std::promise<void> ran;
+  ASSERT_TRUE(pool->Post([&ran] { ran.set_value(); }));
+  ran.get_future().wait();
+  release.set_value();
+}
+
+TEST(ElasticPool, RefusesWhatExceedsItsThreadsAndLeavesItUntouched) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::atomic<int> ran = 0;
+  absl::AnyInvocable<void()> refused = [&ran] { ran += 100; };
+  std::thread::id done_by;
+  {
+    const std::unique_ptr<Executor> pool = NewElasticPool(2, 0);
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE(pool->Post([released] { released.wait(); }));
+    EXPECT_FALSE(pool->Post(std::move(refused)));
+    pool->PostAlways([&done_by] { done_by = std::this_thread::get_id(); });
+    EXPECT_EQ(done_by, std::thread::id());
+    release.set_value();
+  }
+  EXPECT_NE(done_by, std::thread::id());
+  EXPECT_NE(done_by, std::this_thread::get_id());
+  refused();
+  EXPECT_EQ(ran, 100);
 }
 
 TEST(Gate, WhoWaitsGoesOnWhenTheLastHasLeft) {

@@ -1,6 +1,7 @@
 #include "server/base/executor.h"
 
 #include <deque>
+#include <list>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -70,7 +71,80 @@ class ThreadPool final : public Executor {
   std::vector<std::thread> threads_;
 };
 
+class ElasticPool final : public Executor {
+ public:
+  ElasticPool(std::size_t max_threads, std::size_t max_waiting_tasks)
+      : max_threads_(max_threads), max_waiting_tasks_(max_waiting_tasks) {}
+
+  ~ElasticPool() override {
+    MutexLock lock(&mutex_);
+    while (!running_.empty()) ended_.Wait(&mutex_);
+    Join();
+  }
+
+  bool Post(absl::AnyInvocable<void()>&& work) override {
+    MutexLock lock(&mutex_);
+    Join();
+    if (running_.size() >= max_threads_ && waiting_.size() >= max_waiting_tasks_) return false;
+    Add(std::move(work));
+    return true;
+  }
+
+  void PostAlways(absl::AnyInvocable<void()> work) override {
+    MutexLock lock(&mutex_);
+    Join();
+    Add(std::move(work));
+  }
+
+ private:
+  // Oldest first; an iterator stays valid until its thread has left the list.
+  using Threads = std::list<std::thread>;
+
+  void Add(absl::AnyInvocable<void()> work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    waiting_.push_back(std::move(work));
+    if (running_.size() >= max_threads_) return;
+    const auto self = running_.emplace(running_.end());
+    // The destructor waits for it, so that `this` outlives it.
+    *self = std::thread([this, self] { Run(self); });
+  }
+
+  void Run(Threads::iterator self) {
+    MutexLock lock(&mutex_);
+    while (!waiting_.empty()) {
+      absl::AnyInvocable<void()> work = std::move(waiting_.front());
+      waiting_.pop_front();
+      mutex_.Unlock();
+      work();
+      work = nullptr;
+      mutex_.Lock();
+    }
+    finished_.splice(finished_.end(), running_, self);
+    if (running_.empty()) ended_.NotifyAll();
+  }
+
+  // What has finished takes no lock any more but for the one that it is about to give back.
+  void Join() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Threads finished;
+    finished.swap(finished_);
+    mutex_.Unlock();
+    for (std::thread& thread : finished) thread.join();
+    mutex_.Lock();
+  }
+
+  const std::size_t max_threads_;
+  const std::size_t max_waiting_tasks_;
+  Mutex mutex_;
+  CondVar ended_;
+  std::deque<absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  Threads running_ ABSL_GUARDED_BY(mutex_);
+  Threads finished_ ABSL_GUARDED_BY(mutex_);  // To be joined.
+};
+
 }  // namespace
+
+std::unique_ptr<Executor> NewElasticPool(std::size_t max_threads, std::size_t max_waiting_tasks) {
+  return std::make_unique<ElasticPool>(max_threads, max_waiting_tasks);
+}
 
 std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks) {
   return std::make_unique<ThreadPool>(threads, max_waiting_tasks);

@@ -25,4 +25,10 @@ class Executor {
 // it runs what was posted and waits for it.
 std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks = 1024);
 
+// Threads that start when there is work and end when there is no more, at most `max_threads`: for
+// tasks that may be held up for minutes, where a fixed pool would be too small or mostly idle. Post
+// refuses while all threads are busy and `max_waiting_tasks` tasks wait; PostAlways then queues.
+// Destroying it runs what was posted and waits for it.
+std::unique_ptr<Executor> NewElasticPool(std::size_t max_threads, std::size_t max_waiting_tasks);
+
 }  // namespace belfry

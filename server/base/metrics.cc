@@ -19,6 +19,7 @@ class PrometheusCounter final : public Counter {
   explicit PrometheusCounter(prometheus::Counter* counter) : counter_(counter) {}
   void Add(std::uint64_t amount) override { counter_->Increment(static_cast<double>(amount)); }
   std::uint64_t Value() const override { return static_cast<std::uint64_t>(counter_->Value()); }
+  prometheus::Counter* raw() const { return counter_; }
 
  private:
   prometheus::Counter* const counter_;  // The registry's.
@@ -29,6 +30,7 @@ class PrometheusGauge final : public Gauge {
   explicit PrometheusGauge(prometheus::Gauge* gauge) : gauge_(gauge) {}
   void Add(std::int64_t amount) override { gauge_->Increment(static_cast<double>(amount)); }
   std::int64_t Value() const override { return static_cast<std::int64_t>(gauge_->Value()); }
+  prometheus::Gauge* raw() const { return gauge_; }
 
  private:
   prometheus::Gauge* const gauge_;  // The registry's.
@@ -53,6 +55,18 @@ class Instruments {
     return *instrument;
   }
 
+  void Drop(const std::string& label, std::string_view value) {
+    for (auto& [name, family] : families_) {
+      std::erase_if(family.members, [&](const auto& member) {
+        const auto& [labels, instrument] = member;
+        const auto found = labels.find(label);
+        if (found == labels.end() || found->second != value) return false;
+        family.raw->Remove(instrument->raw());
+        return true;
+      });
+    }
+  }
+
  private:
   struct Family {
     prometheus::Family<Raw>* raw;  // The registry's.
@@ -73,6 +87,12 @@ class PrometheusMetrics final : public Metrics {
                   const MetricLabels& labels) override {
     MutexLock lock(&mutex_);
     return gauges_.Get(registry_, prometheus::BuildGauge(), name, help, labels);
+  }
+
+  void Drop(std::string_view label, std::string_view value) override {
+    MutexLock lock(&mutex_);
+    counters_.Drop(std::string(label), value);
+    gauges_.Drop(std::string(label), value);
   }
 
   std::string PrometheusText() const override {

@@ -27,8 +27,8 @@ class Gauge {
 
 using MetricLabels = std::map<std::string, std::string>;
 
-// The server's counters and gauges, by name. Thread-safe. What it returns lives as long as it does;
-// asking twice for the same name and labels gives the same object.
+// The server's counters and gauges, by name. Thread-safe. What it returns lives as long as it does,
+// unless it is dropped; asking twice for the same name and labels gives the same object.
 class Metrics {
  public:
   virtual ~Metrics() = default;
@@ -36,6 +36,9 @@ class Metrics {
                               const MetricLabels& labels = {}) = 0;
   virtual Gauge& GetGauge(std::string_view name, std::string_view help,
                           const MetricLabels& labels = {}) = 0;
+  // Forgets all that has this label with this value, as what a mount has counted when the mount
+  // goes. Nobody may use them any more.
+  virtual void Drop(std::string_view label, std::string_view value) = 0;
   // The Prometheus text exposition format, version 0.0.4.
   virtual std::string PrometheusText() const = 0;
 };

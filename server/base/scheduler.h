@@ -16,19 +16,23 @@ class Timer {
   virtual ~Timer() = default;
 };
 
-// Runs work at a time to come. Thread-safe.
+// Runs work at a time to come: once, on a thread of the scheduler, possibly before At or After
+// returns. The work must not block, because it holds up all other work. A timer must not outlive
+// the scheduler. Thread-safe.
 class Scheduler {
  public:
   virtual ~Scheduler() = default;
-  // Runs `work` once, on a thread of the scheduler, as soon as the clock is at `time` or beyond:
-  // possibly before At returns. It must not block, because it holds up all other work. The timer
-  // must not outlive the scheduler.
+  // As soon as the wall clock is at `time` or beyond: for what is stored with its time, as the
+  // expiry of a token.
   [[nodiscard]] virtual std::unique_ptr<Timer> At(absl::Time time,
                                                   absl::AnyInvocable<void()> work) = 0;
+  // When so much time has passed by the monotonic clock: for every delay.
+  [[nodiscard]] virtual std::unique_ptr<Timer> After(absl::Duration delay,
+                                                     absl::AnyInvocable<void()> work) = 0;
 };
 
-// One thread, which sleeps until something is due by `clock`. Notices within half a minute when the
-// machine's clock has been set. `clock` must outlive it.
+// One thread, which sleeps until something is due by `clock`. What waits for a time of the wall
+// clock notices within half a minute when that has been set. `clock` must outlive it.
 std::unique_ptr<Scheduler> NewScheduler(const Clock* clock);
 
 }  // namespace belfry

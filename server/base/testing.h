@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -47,61 +48,97 @@ class FakeScheduler final : public Scheduler {
   explicit FakeScheduler(FakeClock* clock) : clock_(clock) {}
 
   std::unique_ptr<Timer> At(absl::Time time, absl::AnyInvocable<void()> work) override {
-    MutexLock lock(&mutex_);
-    const Key key = {time, ++last_number_};
-    waiting_.emplace(key, std::move(work));
-    return std::make_unique<FakeTimer>(this, key);
+    return Add(time, std::move(work));
+  }
+  std::unique_ptr<Timer> After(absl::Duration delay, absl::AnyInvocable<void()> work) override {
+    return Add(clock_->Steady() + delay, std::move(work));
   }
 
   // Moves the clock on and runs what comes due on the way, each at its time, on this thread; also
   // what that work adds. Zero: what is due by now.
   void Advance(absl::Duration by = absl::ZeroDuration()) {
-    const absl::Time end = clock_->Now() + by;
+    const SteadyTime end = clock_->Steady() + by;
     while (absl::AnyInvocable<void()> work = TakeNext(end)) work();
-    if (end > clock_->Now()) clock_->Advance(end - clock_->Now());
+    if (end > clock_->Steady()) clock_->Advance(end - clock_->Steady());
   }
 
-  // When the next work is due; InfiniteFuture when there is none.
+  // When the next work is due, if nobody sets the clock; InfiniteFuture when there is none.
   absl::Time Next() const {
     MutexLock lock(&mutex_);
-    return waiting_.empty() ? absl::InfiniteFuture() : waiting_.begin()->first.first;
+    return clock_->Now() +
+           std::min(Left(by_wall_clock_, clock_->Now()), Left(by_steady_clock_, clock_->Steady()));
   }
 
  private:
-  using Key = std::pair<absl::Time, std::uint64_t>;
+  template <typename When>
+  using Key = std::pair<When, std::uint64_t>;
+  template <typename When>
+  using Waiting = std::map<Key<When>, absl::AnyInvocable<void()>>;
 
+  template <typename When>
   class FakeTimer final : public Timer {
    public:
-    FakeTimer(FakeScheduler* scheduler, Key key) : scheduler_(scheduler), key_(key) {}
+    FakeTimer(FakeScheduler* scheduler, Key<When> key) : scheduler_(scheduler), key_(key) {}
     ~FakeTimer() override { scheduler_->CallOff(key_); }
 
    private:
     FakeScheduler* const scheduler_;
-    const Key key_;
+    const Key<When> key_;
   };
 
-  absl::AnyInvocable<void()> TakeNext(absl::Time end) {
+  Waiting<absl::Time>& WaitingFor(absl::Time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return by_wall_clock_;
+  }
+  Waiting<SteadyTime>& WaitingFor(SteadyTime) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return by_steady_clock_;
+  }
+
+  template <typename When>
+  std::unique_ptr<Timer> Add(When time, absl::AnyInvocable<void()> work) {
     MutexLock lock(&mutex_);
-    if (waiting_.empty() || waiting_.begin()->first.first > end) return nullptr;
-    const absl::Time due = waiting_.begin()->first.first;
-    if (due > clock_->Now()) clock_->Advance(due - clock_->Now());
-    absl::AnyInvocable<void()> work = std::move(waiting_.begin()->second);
-    waiting_.erase(waiting_.begin());
+    const Key<When> key = {time, ++last_number_};
+    WaitingFor(time).emplace(key, std::move(work));
+    return std::make_unique<FakeTimer<When>>(this, key);
+  }
+
+  template <typename When>
+  static absl::Duration Left(const Waiting<When>& waiting, When now) {
+    return waiting.empty() ? absl::InfiniteDuration() : waiting.begin()->first.first - now;
+  }
+
+  absl::AnyInvocable<void()> TakeNext(SteadyTime end) {
+    MutexLock lock(&mutex_);
+    const absl::Duration by_wall_clock = Left(by_wall_clock_, clock_->Now());
+    const absl::Duration by_steady_clock = Left(by_steady_clock_, clock_->Steady());
+    const absl::Duration next = std::min(by_wall_clock, by_steady_clock);
+    if (next > end - clock_->Steady()) return nullptr;
+    if (next > absl::ZeroDuration()) clock_->Advance(next);
+    return by_wall_clock <= by_steady_clock ? TakeFirst(by_wall_clock_)
+                                            : TakeFirst(by_steady_clock_);
+  }
+
+  template <typename When>
+  static absl::AnyInvocable<void()> TakeFirst(Waiting<When>& waiting) {
+    absl::AnyInvocable<void()> work = std::move(waiting.begin()->second);
+    waiting.erase(waiting.begin());
     return work;
   }
 
-  void CallOff(const Key& key) {
+  template <typename When>
+  void CallOff(const Key<When>& key) {
     absl::AnyInvocable<void()> dropped;  // Outlives the lock.
     MutexLock lock(&mutex_);
-    if (const auto it = waiting_.find(key); it != waiting_.end()) {
+    Waiting<When>& waiting = WaitingFor(key.first);
+    if (const auto it = waiting.find(key); it != waiting.end()) {
       dropped = std::move(it->second);
-      waiting_.erase(it);
+      waiting.erase(it);
     }
   }
 
   FakeClock* const clock_;
   mutable Mutex mutex_;
-  std::map<Key, absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  Waiting<absl::Time> by_wall_clock_ ABSL_GUARDED_BY(mutex_);
+  Waiting<SteadyTime> by_steady_clock_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/base/steady_time.h"
 #include "server/mounts/mount_entry.h"
 #include "server/mounts/special_paths.h"
 
@@ -63,7 +64,7 @@ struct Request {
   std::string remote_address;
   bool unauthenticated = false;  // Nobody has checked who asks: the path is open to everybody.
   std::optional<Lease> lease;    // What to renew or revoke.
-  absl::Time deadline = absl::InfiniteFuture();
+  SteadyTime deadline = SteadyTime::InfiniteFuture();
 };
 
 // What an engine answers.
@@ -114,9 +115,15 @@ class Engine {
   // As of now; never null.
   virtual std::shared_ptr<const SpecialPaths> Special() const = 0;
   // Goes on with `entry` in place of the one it was made with: lets requests under way end, holds
-  // back new ones, and sets the engine up anew. After an error everything is as before; codes as of
-  // EngineFactory::Create. Blocks; one call at a time.
+  // back new ones, and restarts the engine. After an error it goes on as before; if what was to
+  // replace it has written to the mount's storage, it has been restarted with the entry it had, so
+  // that it holds nothing from before. Codes as of EngineFactory::Create. Blocks; one call at a
+  // time.
   virtual absl::Status Restart(const MountEntry& entry) = 0;
+  // For callers that wait for requests under way: if the engine's process does not answer, it is
+  // killed, and the requests end. Blocks for Limits::plugin_probe_timeout at most, and until the
+  // process is gone.
+  virtual void KillIfSilent() {}
 };
 
 }  // namespace belfry::mounts

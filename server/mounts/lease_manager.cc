@@ -1,6 +1,8 @@
 #include "server/mounts/lease_manager.h"
 
 #include <algorithm>
+#include <array>
+#include <functional>
 #include <future>
 #include <map>
 #include <set>
@@ -18,6 +20,7 @@ namespace belfry::mounts {
 namespace {
 
 constexpr std::size_t kIdLength = 24;
+constexpr std::size_t kRecordLocks = 64;
 
 // The part of a lease's id that no other has.
 std::string_view KeyOf(std::string_view id) {
@@ -27,6 +30,10 @@ std::string_view KeyOf(std::string_view id) {
 std::string NewId(const Mount& mount, std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
   return Concat({mount.entry.path, path, path.empty() ? "" : "/", RandomBase62(kIdLength)});
+}
+
+absl::Status Expired() {
+  return absl::FailedPreconditionError("lease expired");
 }
 
 absl::Status Stopping() {
@@ -67,6 +74,8 @@ class LeaseManagerImpl final : public LeaseManager {
         active_(GaugeOf(*dependencies.metrics, "active")),
         revoking_(GaugeOf(*dependencies.metrics, "revoking")),
         failed_(GaugeOf(*dependencies.metrics, "failed")),
+        groups_gauge_(dependencies.metrics->GetGauge("belfry_lease_mounts",
+                                                     "Mounts that have leases to be revoked.")),
         failures_(dependencies.metrics->GetCounter("belfry_lease_revocation_failures_total",
                                                    "Revocations that are to be tried again.")) {}
 
@@ -91,12 +100,15 @@ class LeaseManagerImpl final : public LeaseManager {
 
   void Stop() override {
     std::unique_ptr<Timer> timer;
+    std::unique_ptr<Timer> retry_timer;
     {
       MutexLock lock(&mutex_);
       stopped_ = true;
       timer = std::move(timer_);
+      retry_timer = std::move(retry_timer_);
     }
     timer.reset();
+    retry_timer.reset();
     work_.WaitUntilEmpty();
     std::vector<Done> waiting;
     {
@@ -139,7 +151,7 @@ class LeaseManagerImpl final : public LeaseManager {
                    .renewable = entry.renewable && !entry.condemned,
                    .failures = entry.failures,
                    .last_failure = entry.last_failure};
-    if (entry.failures > 0) info.next_attempt = entry.due;
+    if (entry.failures > 0) info.next_attempt = NextAttempt(entry);
     return info;
   }
 
@@ -177,6 +189,8 @@ class LeaseManagerImpl final : public LeaseManager {
       const std::vector<std::string> ids = Matching(scope);
       if (ids.empty()) return done(absl::OkStatus());
       if (mode != RevokeMode::kQueue) return Condemn(ids, mode, std::move(done));
+      // First, so that no renewal stores a later end.
+      MarkCondemned(ids);
       absl::Status noted;
       for (const std::string& id : ids) noted.Update(NoteEnd(id));
       Condemn(ids, mode, [](const absl::Status&) {});
@@ -194,9 +208,10 @@ class LeaseManagerImpl final : public LeaseManager {
         leaving.reset();
         return absl::OkStatus();
       }
-      groups_[mount.entry.path].leaving = leaving;
+      GroupOf(mount.entry.path)->second.leaving = leaving;
     }
-    if (const absl::Status status = RollBack(*leaving, Deadline()); !status.ok()) {
+    const absl::Duration patience = limits_.plugin_probe_timeout;
+    if (const absl::Status status = RollBack(*leaving, Deadline(), patience); !status.ok()) {
       logger_.Warn("an engine could not roll back",
                    {{"path", mount.entry.path}, {"error", std::string(status.message())}});
     }
@@ -204,10 +219,12 @@ class LeaseManagerImpl final : public LeaseManager {
     auto ended = std::make_shared<std::promise<absl::Status>>();
     Revoke({.id_or_prefix = mount.entry.path, .prefix = true}, RevokeMode::kWait,
            [ended](absl::Status status) { ended->set_value(std::move(status)); });
-    const absl::Status status = ended->get_future().get();
+    const absl::Status status = Await(ended->get_future(), *mount.engine, patience);
     {
       MutexLock lock(&mutex_);
-      groups_[mount.entry.path].leaving = nullptr;
+      const auto group = groups_.find(mount.entry.path);
+      group->second.leaving = nullptr;
+      FreeIfUnused(group);
     }
     leaving.reset();
     calls.WaitUntilEmpty();
@@ -223,12 +240,17 @@ class LeaseManagerImpl final : public LeaseManager {
   // The leases of one mount, which hold up no other's.
   struct Group {
     std::set<std::pair<absl::Time, std::string>> due;  // Those in State::kWaiting, by Entry::due.
+    // Those in State::kRetrying, by Entry::retry.
+    std::set<std::pair<SteadyTime, std::string>> retries;
+    std::size_t leases = 0;
     int revoking = 0;
     std::shared_ptr<const Mount> leaving;  // Null while the mount table has it.
   };
-  enum class State { kWaiting, kRenewing, kRevoking };
+  // By the path of the mount.
+  using Groups = std::map<std::string, Group, std::less<>>;
+  enum class State { kWaiting, kRetrying, kRenewing, kRevoking };
   struct Entry {
-    Group* group = nullptr;
+    Groups::iterator group;
     std::string token_accessor;
     Gauge* gauge = nullptr;  // That counts it.
     absl::Time issued;
@@ -236,7 +258,8 @@ class LeaseManagerImpl final : public LeaseManager {
     std::optional<absl::Time> last_renewal;
     bool renewable = false;
     State state = State::kWaiting;
-    absl::Time due;          // When it is to be revoked, or to be tried again.
+    absl::Time due;          // When it is to be revoked.
+    SteadyTime retry;        // When that is to be tried again.
     bool condemned = false;  // To be revoked, come what may.
     bool force = false;
     int failures = 0;
@@ -307,7 +330,8 @@ class LeaseManagerImpl final : public LeaseManager {
   void Adopt(const LeaseRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto it = entries_.try_emplace(record.lease.id).first;
     Entry& entry = it->second;
-    entry.group = &groups_[record.mount];
+    entry.group = GroupOf(record.mount);
+    ++entry.group->second.leases;
     entry.token_accessor = record.token_accessor;
     if (!entry.token_accessor.empty()) by_token_[entry.token_accessor].insert(record.lease.id);
     entry.issued = record.lease.issued;
@@ -326,29 +350,67 @@ class LeaseManagerImpl final : public LeaseManager {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     lease.second.state = State::kWaiting;
     lease.second.due = due;
-    lease.second.group->due.emplace(due, lease.first);
+    lease.second.group->second.due.emplace(due, lease.first);
   }
 
+  void RetryAfter(absl::Duration delay, std::pair<const std::string, Entry>& lease)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    lease.second.state = State::kRetrying;
+    lease.second.retry = clock_->Steady() + delay;
+    lease.second.group->second.retries.emplace(lease.second.retry, lease.first);
+  }
+
+  // A lease that waits, for its time or for another try, goes on to `state`.
   static void WaitNoMore(const std::string& id, Entry& entry, State state) {
-    entry.group->due.erase({entry.due, id});
+    Group& group = entry.group->second;
+    if (entry.state == State::kWaiting) group.due.erase({entry.due, id});
+    if (entry.state == State::kRetrying) group.retries.erase({entry.retry, id});
     entry.state = state;
+  }
+
+  // For people: by the wall clock.
+  absl::Time NextAttempt(const Entry& entry) const {
+    if (entry.state != State::kRetrying) return clock_->Now();
+    return clock_->Now() + (entry.retry - clock_->Steady());
+  }
+
+  Groups::iterator GroupOf(const std::string& mount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto [group, made] = groups_.try_emplace(mount);
+    if (made) groups_gauge_.Add(1);
+    return group;
+  }
+
+  void FreeIfUnused(Groups::iterator group) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (group->second.leases > 0 || group->second.leaving != nullptr) return;
+    groups_.erase(group);
+    groups_gauge_.Add(-1);
   }
 
   // Wakes up when the next lease is due.
   void Arm() {
     std::unique_ptr<Timer> old;  // Called off without the lock.
+    std::unique_ptr<Timer> old_retry;
     MutexLock lock(&mutex_);
     if (stopped_) return;
     absl::Time next = absl::InfiniteFuture();
+    SteadyTime retry = SteadyTime::InfiniteFuture();
     for (const auto& [mount, group] : groups_) {
-      if (!group.due.empty() && group.revoking < limits_.max_revocations_at_once)
-        next = std::min(next, group.due.begin()->first);
+      if (group.revoking >= limits_.max_revocations_at_once) continue;
+      if (!group.due.empty()) next = std::min(next, group.due.begin()->first);
+      if (!group.retries.empty()) retry = std::min(retry, group.retries.begin()->first);
     }
-    if (next == armed_for_) return;
-    armed_for_ = next;
-    old = std::move(timer_);
-    if (next == absl::InfiniteFuture()) return;
-    timer_ = scheduler_->At(next, [this] { Run([this] { Tick(); }); });
+    const auto tick = [this] { Run([this] { Tick(); }); };
+    if (next != armed_for_) {
+      armed_for_ = next;
+      old = std::move(timer_);
+      if (next != absl::InfiniteFuture()) timer_ = scheduler_->At(next, tick);
+    }
+    if (retry != retry_armed_for_) {
+      retry_armed_for_ = retry;
+      old_retry = std::move(retry_timer_);
+      if (retry != SteadyTime::InfiniteFuture())
+        retry_timer_ = scheduler_->After(retry - clock_->Steady(), tick);
+    }
   }
 
   // Revokes what is due, of each mount no more at once than it may.
@@ -357,19 +419,28 @@ class LeaseManagerImpl final : public LeaseManager {
     {
       MutexLock lock(&mutex_);
       armed_for_ = absl::InfiniteFuture();
+      retry_armed_for_ = SteadyTime::InfiniteFuture();
       if (stopped_) return;
-      const absl::Time now = clock_->Now();
-      for (auto& [mount, group] : groups_) TakeDue(now, group, due);
+      for (auto& [mount, group] : groups_) TakeDue(group, due);
     }
     for (const std::string& id : due) StartRevocation(id);
     Arm();
   }
 
-  void TakeDue(absl::Time now, Group& group, std::vector<std::string>& ids)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    while (group.revoking < limits_.max_revocations_at_once && !group.due.empty() &&
-           group.due.begin()->first <= now) {
-      const std::string id = group.due.begin()->second;
+  // The id of one; nothing when none is.
+  std::optional<std::string> NextDue(const Group& group) const {
+    if (!group.due.empty() && group.due.begin()->first <= clock_->Now())
+      return group.due.begin()->second;
+    if (!group.retries.empty() && group.retries.begin()->first <= clock_->Steady())
+      return group.retries.begin()->second;
+    return std::nullopt;
+  }
+
+  void TakeDue(Group& group, std::vector<std::string>& ids) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    while (group.revoking < limits_.max_revocations_at_once) {
+      const std::optional<std::string> due = NextDue(group);
+      if (!due) return;
+      const std::string& id = *due;
       Entry& entry = entries_.at(id);
       WaitNoMore(id, entry, State::kRevoking);
       entry.condemned = true;
@@ -380,10 +451,8 @@ class LeaseManagerImpl final : public LeaseManager {
   }
 
   void StartRevocation(const std::string& id) {
-    absl::StatusOr<LeaseRecord> record = Load(id);
-    absl::Status status = record.status();
-    if (status.ok()) status = NoteEnd(*record);
-    if (!status.ok()) return EndRevocation(id, status);
+    absl::StatusOr<LeaseRecord> record = LoadAndNoteEnd(id);
+    if (!record.ok()) return EndRevocation(id, record.status());
     std::shared_ptr<const Mount> mount = MountOf(record->mount);
     if (mount == nullptr)
       return EndRevocation(id, absl::UnavailableError(Concat({"no mount at ", record->mount})));
@@ -392,16 +461,31 @@ class LeaseManagerImpl final : public LeaseManager {
   }
 
   // So that another start of the host knows that the lease is over.
-  absl::Status NoteEnd(LeaseRecord& record) {
+  absl::StatusOr<LeaseRecord> LoadAndNoteEnd(const std::string& id) {
+    MutexLock one_changes(&RecordLock(id));
+    absl::StatusOr<LeaseRecord> record = Load(id);
     const absl::Time now = clock_->Now();
-    if (record.expires <= now) return absl::OkStatus();
-    record.expires = now;
-    return Store(record);
+    if (!record.ok() || record->expires <= now) return record;
+    record->expires = now;
+    if (absl::Status stored = Store(*record); !stored.ok()) return stored;
+    return record;
   }
 
+  // OK also when the lease has been revoked meanwhile.
   absl::Status NoteEnd(const std::string& id) {
-    absl::StatusOr<LeaseRecord> record = Load(id);
-    return record.ok() ? NoteEnd(*record) : record.status();
+    const absl::Status noted = LoadAndNoteEnd(id).status();
+    return noted.ok() || Knows(id) ? noted : absl::OkStatus();
+  }
+
+  // Held while a lease's record is read and written, or deleted: between the two nobody else may,
+  // or a deleted one comes back.
+  Mutex& RecordLock(std::string_view id) {
+    return record_locks_[std::hash<std::string_view>()(KeyOf(id)) % record_locks_.size()];
+  }
+
+  bool Knows(const std::string& id) const {
+    MutexLock lock(&mutex_);
+    return entries_.contains(id);
   }
 
   void EndRevocation(const std::string& id, absl::Status status) {
@@ -410,12 +494,14 @@ class LeaseManagerImpl final : public LeaseManager {
                    {{"lease", id}, {"error", std::string(status.message())}});
       status = absl::OkStatus();
     }
-    if (status.ok()) status = view_->Delete(KeyOf(id));
     std::vector<Done> waiting;
     {
+      // As long as it is known, so that whoever misses it in storage can tell why.
+      MutexLock one_changes(&RecordLock(id));
+      if (status.ok()) status = view_->Delete(KeyOf(id));
       MutexLock lock(&mutex_);
       const auto it = entries_.find(id);
-      --it->second.group->revoking;
+      --it->second.group->second.revoking;
       it->second.waiting.swap(waiting);
       if (status.ok()) {
         Forget(it);
@@ -439,7 +525,10 @@ class LeaseManagerImpl final : public LeaseManager {
       ids->second.erase(it->first);
       if (ids->second.empty()) by_token_.erase(ids);
     }
+    const Groups::iterator group = it->second.group;
     entries_.erase(it);
+    --group->second.leases;
+    FreeIfUnused(group);
   }
 
   bool Forced(const std::string& id) const {
@@ -455,7 +544,7 @@ class LeaseManagerImpl final : public LeaseManager {
     ++entry.failures;
     entry.last_failure = std::string(status.message());
     Count(entry, &failed_);
-    WaitFor(clock_->Now() + std::min(delay, limits_.lease_max_retry_delay), lease);
+    RetryAfter(std::min(delay, limits_.lease_max_retry_delay), lease);
   }
 
   std::vector<std::string> Matching(const LeaseScope& scope) const {
@@ -501,12 +590,24 @@ class LeaseManagerImpl final : public LeaseManager {
     Arm();
   }
 
+  // To be revoked, although nobody does it yet: a renewal under way does not save them.
+  void MarkCondemned(const std::vector<std::string>& ids) {
+    MutexLock lock(&mutex_);
+    for (const std::string& id : ids) {
+      if (const auto it = entries_.find(id); it != entries_.end()) Mark(it->second);
+    }
+  }
+
+  void Mark(Entry& entry) const {
+    entry.condemned = true;
+    entry.expires = std::min(entry.expires, clock_->Now());
+  }
+
   void CondemnOne(std::pair<const std::string, Entry>& lease)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Entry& entry = lease.second;
-    entry.condemned = true;
-    entry.expires = std::min(entry.expires, clock_->Now());
-    if (entry.state != State::kWaiting) return;
+    Mark(entry);
+    if (entry.state != State::kWaiting && entry.state != State::kRetrying) return;
     Count(entry, &revoking_);
     WaitNoMore(lease.first, entry, State::kWaiting);
     WaitFor(absl::InfinitePast(), lease);
@@ -519,8 +620,7 @@ class LeaseManagerImpl final : public LeaseManager {
     if (it == entries_.end()) return absl::NotFoundError("lease not found");
     Entry& entry = it->second;
     if (!entry.renewable) return absl::FailedPreconditionError("lease is not renewable");
-    if (entry.condemned || entry.expires <= clock_->Now())
-      return absl::FailedPreconditionError("lease expired");
+    if (entry.condemned || entry.expires <= clock_->Now()) return Expired();
     if (entry.state == State::kRenewing)
       return absl::AbortedError("another renewal of the lease is under way; try again");
     WaitNoMore(it->first, entry, State::kRenewing);
@@ -561,13 +661,24 @@ class LeaseManagerImpl final : public LeaseManager {
         record.lease.internal_data = std::move(response.lease->internal_data);
       record.expires = now + *ttl;
       record.last_renewal = now;
-      if (absl::Status stored = Store(record); !stored.ok()) return stored;
-      MutexLock lock(&mutex_);
-      TakeOver(record, entries_.find(record.lease.id)->second);
+      if (absl::Status stored = StoreRenewal(record); !stored.ok()) return stored;
     }
     response.lease = std::move(record.lease);
     response.lease->ttl = record.expires - now;
     return response;
+  }
+
+  absl::Status StoreRenewal(const LeaseRecord& record) {
+    MutexLock one_changes(&RecordLock(record.lease.id));
+    {
+      MutexLock lock(&mutex_);
+      if (entries_.find(record.lease.id)->second.condemned) return Expired();
+    }
+    if (absl::Status stored = Store(record); !stored.ok()) return stored;
+    MutexLock lock(&mutex_);
+    Entry& entry = entries_.find(record.lease.id)->second;
+    if (!entry.condemned) TakeOver(record, entry);
+    return absl::OkStatus();
   }
 
   void EndRenewal(const std::string& id, absl::StatusOr<Response> result, Renewed renewed) {
@@ -576,6 +687,8 @@ class LeaseManagerImpl final : public LeaseManager {
       const auto it = entries_.find(id);
       const bool condemned = it->second.condemned;
       if (condemned) Count(it->second, &revoking_);
+      // Whatever the engine has said: it is revoked next.
+      if (condemned && result.ok()) result = Expired();
       WaitFor(condemned ? absl::InfinitePast() : it->second.expires, *it);
     }
     Arm();
@@ -594,7 +707,7 @@ class LeaseManagerImpl final : public LeaseManager {
     return found ? std::move(route->mount) : nullptr;
   }
 
-  absl::Time Deadline() const { return clock_->Now() + limits_.max_request_duration; }
+  SteadyTime Deadline() const { return clock_->Steady() + limits_.max_request_duration; }
 
   // Any thread; `done` runs on the executor.
   void Ask(std::shared_ptr<const Mount> mount, Request request,
@@ -627,16 +740,20 @@ class LeaseManagerImpl final : public LeaseManager {
   Gauge& active_;
   Gauge& revoking_;
   Gauge& failed_;
+  Gauge& groups_gauge_;
   Counter& failures_;
   const MountTable* mounts_ = nullptr;
   Gate work_;  // What runs on the executor, and what engines have been asked.
+  std::array<Mutex, kRecordLocks> record_locks_;  // Taken before mutex_. See RecordLock.
   mutable Mutex mutex_;
   std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, Group, std::less<>> groups_ ABSL_GUARDED_BY(mutex_);
+  Groups groups_ ABSL_GUARDED_BY(mutex_);  // Those with leases, or leaving.
   // Ids by the accessor of the token that asked.
   std::map<std::string, std::set<std::string>, std::less<>> by_token_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Timer> timer_ ABSL_GUARDED_BY(mutex_);
   absl::Time armed_for_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  std::unique_ptr<Timer> retry_timer_ ABSL_GUARDED_BY(mutex_);
+  SteadyTime retry_armed_for_ ABSL_GUARDED_BY(mutex_) = SteadyTime::InfiniteFuture();
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

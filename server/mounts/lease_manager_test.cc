@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <future>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -71,6 +73,30 @@ class FakeFactory final : public EngineFactory {
   void RetireProcesses(std::string_view) override {}
   FakeEngine* engine = nullptr;  // The last one.
   std::vector<std::string> log;
+};
+
+// In memory, with a chance to act just before something is stored.
+class HookedStorage final : public storage::Storage {
+ public:
+  std::function<void(std::string_view key)> before_put;  // Runs for one Put.
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    return memory_->Get(key);
+  }
+  absl::Status Put(std::string_view key, std::string_view value) override {
+    if (const auto hook = std::exchange(before_put, nullptr)) hook(key);
+    return memory_->Put(key, value);
+  }
+  absl::Status Delete(std::string_view key) override { return memory_->Delete(key); }
+  absl::Status Apply(std::span<const storage::Operation> operations) override {
+    return memory_->Apply(operations);
+  }
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
+    return memory_->List(prefix);
+  }
+
+ private:
+  const std::unique_ptr<storage::Storage> memory_ = storage::NewInMemoryStorage();
 };
 
 class InlineExecutor final : public Executor {
@@ -145,17 +171,29 @@ class LeaseManagerTest : public ::testing::Test {
     }
     return disabled.get();
   }
+  // On a thread of its own, which may have to wait for this one's end of what it is at.
+  void RevokeMeanwhile(const std::string& id) {
+    auto revoked = std::make_shared<std::promise<void>>();
+    std::future<void> done = revoked->get_future();
+    meanwhile_ = std::thread([this, id, revoked] {
+      leases_->Revoke({.id_or_prefix = id}, RevokeMode::kWait, [](const absl::Status&) {});
+      scheduler_.Advance();
+      revoked->set_value();
+    });
+    (void)done.wait_for(std::chrono::milliseconds(100));
+  }
   std::int64_t Leases(const char* state) {
     return metrics_->GetGauge("belfry_leases", "", {{"state", state}}).Value();
   }
   FakeEngine& engine() { return *factory_.engine; }
 
+  std::thread meanwhile_;
   Limits limits_;
   FakeClock clock_{absl::FromUnixSeconds(1'800'000'000)};
   FakeScheduler scheduler_{&clock_};
   InlineExecutor executor_;
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
-  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  const std::unique_ptr<HookedStorage> storage_ = std::make_unique<HookedStorage>();
   FakeFactory factory_;
   std::unique_ptr<LeaseManager> leases_;
   const std::unique_ptr<MountTable> table_ =
@@ -267,7 +305,9 @@ TEST_F(LeaseManagerTest, WhatCannotBeRenewedSaysWhy) {
 TEST_F(LeaseManagerTest, ALeaseThatIsRevokedDuringItsRenewalIsRevokedAfterIt) {
   const std::string id = IdOf(absl::Hours(1));
   engine().hold = true;
-  leases_->Renew(id, {}, [](const absl::StatusOr<Response>&) {});
+  absl::StatusOr<Response> renewed = absl::InternalError("no answer");
+  leases_->Renew(id, {},
+                 [&renewed](absl::StatusOr<Response> result) { renewed = std::move(result); });
   absl::Status revoked = absl::InternalError("no answer");
   leases_->Revoke({.id_or_prefix = id}, RevokeMode::kWait,
                   [&revoked](const absl::Status& status) { revoked = status; });
@@ -278,6 +318,8 @@ TEST_F(LeaseManagerTest, ALeaseThatIsRevokedDuringItsRenewalIsRevokedAfterIt) {
   scheduler_.Advance();
   EXPECT_EQ(engine().asked.at(1).operation, Operation::kRevoke);
   EXPECT_TRUE(revoked.ok());
+  // The engine has renewed it, but whoever reads that would count on it.
+  EXPECT_EQ(renewed.status(), absl::FailedPreconditionError("lease expired"));
 }
 
 TEST_F(LeaseManagerTest, ARevocationThatFailsIsTriedAgainAfterGrowingDelaysAndShown) {
@@ -299,6 +341,62 @@ TEST_F(LeaseManagerTest, ARevocationThatFailsIsTriedAgainAfterGrowingDelaysAndSh
   scheduler_.Advance(limits_.lease_max_retry_delay);
   EXPECT_FALSE(leases_->LookUp(id).has_value());
   EXPECT_EQ(Leases("failed"), 0);
+}
+
+TEST_F(LeaseManagerTest, ADelayPassesWhateverTheWallClockIsSetTo) {
+  for (const absl::Duration jump : {-absl::Hours(1), absl::Hours(1)}) {
+    const std::string id = IdOf(absl::Hours(1));
+    engine().reply = Refusal("the database is down");
+    EXPECT_EQ(Revoke(id), absl::InvalidArgumentError("the database is down"));
+    const std::size_t asked = engine().asked.size();
+    clock_.SetWallClock(clock_.Now() + jump);
+    scheduler_.Advance(limits_.lease_min_retry_delay - absl::Milliseconds(1));
+    EXPECT_THAT(engine().asked, SizeIs(asked)) << jump;
+    EXPECT_EQ(leases_->LookUp(id)->next_attempt, clock_.Now() + absl::Milliseconds(1)) << jump;
+    engine().reply = Reply{};
+    scheduler_.Advance(absl::Milliseconds(1));
+    EXPECT_FALSE(leases_->LookUp(id).has_value()) << jump;
+  }
+}
+
+TEST_F(LeaseManagerTest, ALeaseThatIsDeletedWhileItsEndIsNotedDoesNotComeBack) {
+  const std::string id = Register({.ttl = absl::Hours(1)}, "creds/a", "accessor")->id;
+  storage_->before_put = [&](std::string_view) { RevokeMeanwhile(id); };
+  absl::Status noted = absl::InternalError("no answer");
+  leases_->Revoke({.token_accessor = "accessor"}, RevokeMode::kQueue,
+                  [&noted](const absl::Status& status) { noted = status; });
+  meanwhile_.join();
+  scheduler_.Advance();
+  EXPECT_EQ(noted, absl::OkStatus());
+  EXPECT_FALSE(leases_->LookUp(id).has_value());
+  EXPECT_THAT(*storage_->List("sys/expire/id/"), IsEmpty());
+}
+
+TEST_F(LeaseManagerTest, ALeaseThatIsRevokedWhileItsTokenEndsIsNotLeftBehind) {
+  const std::string first = Register({.ttl = absl::Hours(1)}, "creds/a", "accessor")->id;
+  const std::string second = Register({.ttl = absl::Hours(1)}, "creds/a", "accessor")->id;
+  storage_->before_put = [&](std::string_view key) {
+    RevokeMeanwhile(key.ends_with(first.substr(first.rfind('/') + 1)) ? second : first);
+  };
+  absl::Status noted = absl::InternalError("no answer");
+  leases_->Revoke({.token_accessor = "accessor"}, RevokeMode::kQueue,
+                  [&noted](const absl::Status& status) { noted = status; });
+  meanwhile_.join();
+  EXPECT_EQ(noted, absl::OkStatus());
+}
+
+TEST_F(LeaseManagerTest, WhatIsKeptForAMountGoesWithItsLastLease) {
+  const Gauge& mounts = metrics_->GetGauge("belfry_lease_mounts", "");
+  const std::string first = IdOf(absl::Hours(1));
+  const std::string second = IdOf(absl::Hours(1));
+  EXPECT_EQ(mounts.Value(), 1);
+  EXPECT_TRUE(Revoke(first).ok());
+  EXPECT_EQ(mounts.Value(), 1);
+  EXPECT_TRUE(Revoke(second).ok());
+  EXPECT_EQ(mounts.Value(), 0);
+  (void)IdOf(absl::Hours(1));
+  EXPECT_TRUE(Disable().ok());
+  EXPECT_EQ(mounts.Value(), 0);
 }
 
 TEST_F(LeaseManagerTest, ForceForgetsWhatTheEngineCannotRevoke) {

@@ -1,7 +1,6 @@
 #include "server/mounts/lease_requests.h"
 
 #include <boost/json.hpp>
-#include <future>
 #include <memory>
 #include <utility>
 
@@ -14,7 +13,7 @@ constexpr int kNotFound = 404;
 constexpr int kUnsupported = 405;
 
 // Of nobody in particular.
-Request HostsRequest(const MountEntry& entry, Operation operation, absl::Time deadline) {
+Request HostsRequest(const MountEntry& entry, Operation operation, SteadyTime deadline) {
   Request request;
   request.operation = operation;
   request.mount_point = entry.path;
@@ -37,7 +36,7 @@ std::string ReportedError(const std::string& data) {
 }  // namespace
 
 Request LeaseRequest(const MountEntry& entry, const LeaseRecord& record, Operation operation,
-                     absl::Time deadline) {
+                     SteadyTime deadline) {
   Request request = HostsRequest(entry, operation, deadline);
   request.path = record.path;
   request.data = record.data;
@@ -56,16 +55,16 @@ absl::Status Outcome(const absl::StatusOr<Reply>& reply) {
   return absl::OkStatus();
 }
 
-absl::Status RollBack(const Mount& mount, absl::Time deadline) {
+absl::Status RollBack(const Mount& mount, SteadyTime deadline, absl::Duration patience) {
   // Shared: whoever sets the value may still be at it when the value has been got.
   auto answered = std::make_shared<std::promise<absl::StatusOr<Reply>>>();
   mount.engine->Handle(
       RollbackRequest(mount.entry, deadline),
       [answered](absl::StatusOr<Reply> reply) { answered->set_value(std::move(reply)); });
-  return RollbackOutcome(answered->get_future().get());
+  return RollbackOutcome(Await(answered->get_future(), *mount.engine, patience));
 }
 
-Request RollbackRequest(const MountEntry& entry, absl::Time deadline) {
+Request RollbackRequest(const MountEntry& entry, SteadyTime deadline) {
   return HostsRequest(entry, Operation::kRollback, deadline);
 }
 

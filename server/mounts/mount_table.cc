@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "server/base/executor.h"
 #include "server/base/gate.h"
 #include "server/base/ids.h"
 #include "server/base/mutex.h"
@@ -16,6 +17,9 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kProtectedPaths = {"auth/", "cubbyhole/", "identity/",
                                                              "sys/", "audit/"};
+
+// Engines that are stopped at the same time at the server's end.
+constexpr std::size_t kThreadsThatStop = 64;
 
 bool Protected(std::string_view path) {
   return std::any_of(kProtectedPaths.begin(), kProtectedPaths.end(),
@@ -76,11 +80,12 @@ absl::Status NoSuchMount(std::string_view path) {
 class MountTableImpl final : public MountTable {
  public:
   MountTableImpl(storage::Storage* storage, EngineFactory* factory, Logger logger,
-                 BeforeStop before_stop)
+                 BeforeStop before_stop, const Limits& limits)
       : storage_(storage),
         factory_(factory),
         logger_(std::move(logger)),
-        before_stop_(std::move(before_stop)) {
+        before_stop_(std::move(before_stop)),
+        patience_(limits.plugin_probe_timeout) {
     AddOwn("cubbyhole/", "cubbyhole", "per-token private secret storage");
     AddOwn("identity/", "identity", "identity store");
     AddOwn("sys/", "system", "system endpoints used for control, policy and debugging");
@@ -115,7 +120,7 @@ class MountTableImpl final : public MountTable {
     if (served == nullptr) return absl::OkStatus();
     // Requests and changes under way may still write: the data goes when they have ended and the
     // engine is gone.
-    served->running->users.WaitUntilEmpty();
+    AwaitUsers(*served);
     if (absl::Status refused = BeforeStopping(served->mount); !refused.ok()) {
       PutBack(served);
       return refused;
@@ -162,6 +167,16 @@ class MountTableImpl final : public MountTable {
     return static_cast<int>(paths.size());
   }
 
+  void Stop() override {
+    const std::unique_ptr<Executor> side_by_side = NewElasticPool(kThreadsThatStop, 0);
+    for (const std::shared_ptr<const Served>& served : RemoveAll()) {
+      side_by_side->PostAlways([this, served] {
+        AwaitUsers(*served);
+        served->running->engine.reset();
+      });
+    }
+  }
+
   std::optional<Route> Find(std::string_view path) const override {
     // Found and entered in one step: Disable waits for whoever entered before it took the mount
     // out.
@@ -197,7 +212,7 @@ class MountTableImpl final : public MountTable {
     entry.seal_wrap = type == "system";
     entry.type = std::move(type);
     entry.description = std::move(description);
-    Put(std::move(entry), std::make_shared<Running>());
+    Put(entry, std::make_shared<Running>());
   }
 
   // Keeps `path` for a mount that comes, unless one is at it, above it or below it: then that one's
@@ -227,19 +242,28 @@ class MountTableImpl final : public MountTable {
     auto running = std::make_shared<Running>();
     running->view = storage::NewView(storage_, DataPrefix(entry));
     absl::StatusOr<std::unique_ptr<Engine>> engine = factory_->Create(entry, running->view.get());
-    if (!engine.ok()) {
-      // What it wrote before it failed belongs to nobody.
-      const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(entry));
-      if (!deleted.ok()) {
-        logger_.Warn("could not delete what an engine that failed to start has left",
-                     {{"path", entry.path}, {"error", std::string(deleted.message())}});
-      }
-      return engine.status();
+    absl::Status status = engine.status();
+    if (status.ok()) {
+      running->engine = *std::move(engine);
+      if (!Put(entry, running)) status = absl::UnavailableError("the server is stopping");
     }
-    logger_.Info("enabled a mount", {{"path", entry.path}, {"type", entry.type}});
-    running->engine = *std::move(engine);
-    Put(std::move(entry), std::move(running));
-    return absl::OkStatus();
+    if (status.ok()) {
+      logger_.Info("enabled a mount", {{"path", entry.path}, {"type", entry.type}});
+      return status;
+    }
+    running->engine.reset();
+    // What it wrote belongs to no mount.
+    const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(entry));
+    if (!deleted.ok()) {
+      logger_.Warn("failed to clean up storage after failed mount",
+                   {{"path", entry.path}, {"error", std::string(deleted.message())}});
+    }
+    return status;
+  }
+
+  // A plugin that hangs ends none of its requests: killed, it ends them all.
+  void AwaitUsers(const Served& served) const {
+    while (!served.running->users.WaitUntilEmpty(patience_)) served.running->engine->KillIfSilent();
   }
 
   // Edits the entry of the mount at `path`, has the engine take it over, and serves it.
@@ -334,9 +358,11 @@ class MountTableImpl final : public MountTable {
     return table_;
   }
 
-  void Put(MountEntry entry, std::shared_ptr<Running> running) {
+  // False, and nothing is served, once the table has been stopped.
+  bool Put(const MountEntry& entry, std::shared_ptr<Running> running) {
     MutexLock lock(&table_mutex_);
-    Serve(std::move(entry), std::move(running));
+    if (!stopped_) Serve(entry, std::move(running));
+    return !stopped_;
   }
 
   // Nothing when the mount has been disabled meanwhile.
@@ -362,13 +388,31 @@ class MountTableImpl final : public MountTable {
     return before_stop_ ? before_stop_(mount) : absl::OkStatus();
   }
 
+  std::vector<std::shared_ptr<const Served>> RemoveAll() {
+    std::vector<std::shared_ptr<const Served>> removed;
+    auto own = std::make_shared<Table>();
+    MutexLock lock(&table_mutex_);
+    stopped_ = true;
+    for (const auto& [path, served] : *table_) {
+      if (served->mount.engine == nullptr) {
+        own->emplace(path, served);
+      } else {
+        removed.push_back(served);
+      }
+    }
+    table_ = std::move(own);
+    return removed;
+  }
+
   // What Remove has taken out.
   void PutBack(const std::shared_ptr<const Served>& served) {
     MutexLock lock(&table_mutex_);
+    reserved_.erase(served->mount.entry.path);
+    // Then the last reference to it is the caller's.
+    if (stopped_) return;
     auto table = std::make_shared<Table>(*table_);
     table->insert_or_assign(served->mount.entry.path, served);
     table_ = std::move(table);
-    reserved_.erase(served->mount.entry.path);
   }
 
   // Its path stays reserved: the caller releases it.
@@ -388,19 +432,23 @@ class MountTableImpl final : public MountTable {
   EngineFactory* const factory_;
   const Logger logger_;
   const BeforeStop before_stop_;  // May be null.
+  // How long requests under way may take before their engine is looked at.
+  const absl::Duration patience_;
   mutable Mutex table_mutex_;
   // Shared: whoever looks at it keeps it.
   std::shared_ptr<const Table> table_ ABSL_GUARDED_BY(table_mutex_) = std::make_shared<Table>();
   // Paths of mounts that start or stop.
   std::set<std::string> reserved_ ABSL_GUARDED_BY(table_mutex_);
+  bool stopped_ ABSL_GUARDED_BY(table_mutex_) = false;
 };
 
 }  // namespace
 
 std::unique_ptr<MountTable> MountTable::Create(storage::Storage* storage, EngineFactory* factory,
-                                               Logger logger, BeforeStop before_stop) {
+                                               Logger logger, BeforeStop before_stop,
+                                               const Limits& limits) {
   return std::make_unique<MountTableImpl>(storage, factory, std::move(logger),
-                                          std::move(before_stop));
+                                          std::move(before_stop), limits);
 }
 
 }  // namespace belfry::mounts

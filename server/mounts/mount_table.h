@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/base/limits.h"
 #include "server/base/logging.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/mount_entry.h"
@@ -67,15 +68,17 @@ class MountTable {
  public:
   // `storage` and `factory` must outlive the table. Mounts keep their data below "logical/<uuid>/".
   static std::unique_ptr<MountTable> Create(storage::Storage* storage, EngineFactory* factory,
-                                            Logger logger, BeforeStop before_stop = nullptr);
+                                            Logger logger, BeforeStop before_stop = nullptr,
+                                            const Limits& limits = {});
   virtual ~MountTable() = default;
 
   // Fills in uuid, accessor and the rest, starts the engine and puts it in service. AlreadyExists
   // "path is already in use at x/" (the same path, one above or one below); InvalidArgument for a
   // protected path ("cannot mount \"sys/x/\""); else what the factory said.
   virtual absl::Status Enable(MountEntry entry) = 0;
-  // Takes it out of service, stops the engine and deletes its data. OK when there was none;
-  // InvalidArgument for sys/ and its like; what BeforeStop said, and then nothing has changed.
+  // Takes it out of service, waits for requests under way, stops the engine and deletes its data.
+  // An engine that does not answer is killed. OK when there was none; InvalidArgument for sys/ and
+  // its like; what BeforeStop said, and then nothing has changed.
   virtual absl::Status Disable(std::string_view path) = 0;
   // Applies the changes, sets the engine up anew when it is concerned, and returns warnings for
   // whoever asked. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount
@@ -89,6 +92,10 @@ class MountTable {
   virtual absl::StatusOr<int> ReloadPlugin(std::string_view type) = 0;
   // The mount whose path is a prefix of `path` (no leading '/'); "secret" finds "secret/".
   virtual std::optional<Route> Find(std::string_view path) const = 0;
+  // The server is ending: takes every engine's mount out of service, waits for requests under way
+  // and stops the engines, all side by side; what they have stored stays. Nothing is mounted from
+  // now on.
+  virtual void Stop() = 0;
   // In order of path, the host's own included.
   virtual std::vector<std::shared_ptr<const Mount>> List() const = 0;
 };

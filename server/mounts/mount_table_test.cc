@@ -16,6 +16,7 @@ using ::testing::ElementsAre;
 struct Restarts {
   std::vector<MountEntry> entries;
   std::vector<std::string> retired;
+  std::atomic<int> looked_at = 0;
   absl::Status result;
 };
 
@@ -35,6 +36,7 @@ class FakeEngine final : public Engine {
   std::shared_ptr<const SpecialPaths> Special() const override {
     return std::make_shared<SpecialPaths>();
   }
+  void KillIfSilent() override { ++restarts_->looked_at; }
   absl::Status Restart(const MountEntry& entry) override {
     restarts_->entries.push_back(entry);
     return restarts_->result;
@@ -175,6 +177,41 @@ TEST_F(MountTableTest, DisablingWaitsForRequestsUnderWay) {
   under_way.reset();
   EXPECT_TRUE(disabled.get().ok());
   EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
+}
+
+TEST_F(MountTableTest, AnEngineWhoseRequestsDoNotEndIsLookedAt) {
+  const std::unique_ptr<MountTable> table =
+      MountTable::Create(storage_.get(), &factory_, Logger(), nullptr,
+                         {.plugin_probe_timeout = absl::Milliseconds(1)});
+  MountEntry entry;
+  entry.path = "a/";
+  entry.type = "kv";
+  ASSERT_TRUE(table->Enable(entry).ok());
+  std::optional<Route> under_way = table->Find("a/x");
+  std::future<absl::Status> disabled =
+      std::async(std::launch::async, [&table] { return table->Disable("a"); });
+  while (factory_.restarts.looked_at == 0) std::this_thread::yield();
+  under_way.reset();
+  EXPECT_TRUE(disabled.get().ok());
+}
+
+TEST_F(MountTableTest, AStoppedTableHasNoEnginesKeepsTheirDataAndTakesNoMore) {
+  ASSERT_TRUE(Enable("a").ok());
+  ASSERT_TRUE(Enable("b").ok());
+  const std::string uuid = table_->Find("a/")->mount->entry.uuid;
+  std::promise<void> may_start;
+  factory_.before_slow = may_start.get_future();
+  std::future<absl::Status> late =
+      std::async(std::launch::async, [this] { return Enable("slow", "slow"); });
+  table_->Stop();
+  may_start.set_value();
+  EXPECT_EQ(late.get(), absl::UnavailableError("the server is stopping"));
+  EXPECT_EQ(Found("a/x"), "none");
+  EXPECT_EQ(Found("slow/x"), "none");
+  EXPECT_EQ(Found("sys/x"), "sys/|x");
+  // The engine's last write says that it has ended.
+  EXPECT_EQ(**storage_->Get("logical/" + uuid + "/left/behind"), "v");
+  EXPECT_EQ(**storage_->Get("logical/" + uuid + "/a"), "v");
 }
 
 TEST_F(MountTableTest, WhoFindsAMountFindsItsEngineWhileItComesAndGoes) {

@@ -48,7 +48,7 @@ class PeriodicRollbackImpl final : public PeriodicRollback {
     MutexLock lock(&mutex_);
     if (stopped_) return;
     old = std::exchange(timer_,
-                        options_.scheduler->At(options_.clock->Now() + options_.interval, [this] {
+                        options_.scheduler->After(options_.interval, [this] {
                           AskAll();
                           Schedule();
                         }));
@@ -64,7 +64,7 @@ class PeriodicRollbackImpl final : public PeriodicRollback {
     if (!unanswered_->Add(mount->entry.uuid)) return;
     Engine* const engine = mount->engine;
     // Nothing of this object: the answer may come after its end.
-    engine->Handle(RollbackRequest(mount->entry, options_.clock->Now() + options_.request_limit),
+    engine->Handle(RollbackRequest(mount->entry, options_.clock->Steady() + options_.request_limit),
                    [mount, unanswered = unanswered_,
                     logger = options_.logger](const absl::StatusOr<Reply>& reply) {
                      unanswered->Remove(mount->entry.uuid);

@@ -25,7 +25,7 @@ void EventAcceptor::Accept(std::span<const SentEvent> events, google::protobuf::
     }
   }
   if (!accepted.empty()) services_->publisher->Publish(accepted);
-  if (rejected->empty() || !MayLog(now)) return;
+  if (rejected->empty() || !MayLog()) return;
   services_->logger.Warn("refused events of a plugin",
                          {{"mount", services_->plugin_info.mount_path()},
                           {"plugin", services_->plugin_info.plugin()},
@@ -33,7 +33,8 @@ void EventAcceptor::Accept(std::span<const SentEvent> events, google::protobuf::
                           {"first_reason", rejected->Get(0).reason()}});
 }
 
-bool EventAcceptor::MayLog(absl::Time now) const {
+bool EventAcceptor::MayLog() const {
+  const SteadyTime now = services_->clock->Steady();
   MutexLock lock(&mutex_);
   if (now - last_logged_ < absl::Minutes(1)) return false;
   last_logged_ = now;

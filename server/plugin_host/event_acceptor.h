@@ -4,11 +4,11 @@
 #include <span>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/time/time.h"
 #include "google/protobuf/arena.h"
 #include "google/protobuf/repeated_field.h"
 #include "proto/belfry/v1/event_producer.pb.h"
 #include "server/base/mutex.h"
+#include "server/base/steady_time.h"
 #include "server/plugin_host/event_batch.h"
 #include "server/plugin_host/mount_services.h"
 
@@ -28,13 +28,13 @@ class EventAcceptor final {
 
  private:
   // One line for all that are refused within a minute: a plugin must not be able to flood the log.
-  bool MayLog(absl::Time now) const;
+  bool MayLog() const;
   void Reject(std::size_t index, const absl::Status& status,
               google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const;
 
   const MountServices* const services_;
   mutable Mutex mutex_;
-  mutable absl::Time last_logged_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  mutable SteadyTime last_logged_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::plugin_host

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include "server/base/gate.h"
 #include "server/storage/storage.h"
@@ -17,6 +18,7 @@ class GuardedStorage {
     explicit Write(const GuardedStorage* guarded) : guarded_(guarded) {
       guarded_->writes_.Enter();
       allowed_ = guarded_->writable_;
+      if (allowed_ && guarded_->count_ != nullptr) ++*guarded_->count_;
     }
     ~Write() { guarded_->writes_.Leave(); }
     Write(const Write&) = delete;
@@ -28,8 +30,10 @@ class GuardedStorage {
     bool allowed_ = false;
   };
 
-  // nullptr while a plugin is registered: calls fail. Must outlive this.
-  explicit GuardedStorage(storage::Storage* storage) : storage_(storage) {}
+  // nullptr while a plugin is registered: calls fail. `count`, if not null, grows with each write
+  // that is allowed, before it is done. Both must outlive this.
+  explicit GuardedStorage(storage::Storage* storage, std::atomic<std::uint64_t>* count = nullptr)
+      : storage_(storage), count_(count) {}
 
   storage::Storage* storage() const { return storage_; }
   void AllowWrites() { writable_ = true; }
@@ -41,6 +45,7 @@ class GuardedStorage {
 
  private:
   storage::Storage* const storage_;
+  std::atomic<std::uint64_t>* const count_;
   std::atomic<bool> writable_ = false;
   mutable Gate writes_;
 };

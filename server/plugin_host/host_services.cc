@@ -8,6 +8,7 @@
 
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "sdk/wire/deadline.h"
 #include "server/base/text.h"
 #include "server/plugin_host/event_acceptor.h"
 #include "server/plugin_host/event_services.h"
@@ -22,7 +23,9 @@ namespace {
 class HostServicesImpl final : public HostServices {
  public:
   HostServicesImpl(std::string path, MountServices services)
-      : path_(std::move(path)), services_(std::move(services)), storage_(services_.storage) {
+      : path_(std::move(path)),
+        services_(std::move(services)),
+        storage_(services_.storage, services_.writes) {
     served_.push_back(NewStorageService(&storage_, services_.metrics));
     served_.push_back(NewBatchService(&storage_, &acceptor_, &services_.limits, services_.metrics));
     served_.push_back(NewSystemViewService(&services_));
@@ -32,7 +35,7 @@ class HostServicesImpl final : public HostServices {
   }
 
   ~HostServicesImpl() override {
-    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+    if (server_ != nullptr) server_->Shutdown(wire::DeadlineAfter(absl::ZeroDuration()));
     unlink(path_.c_str());
   }
 

@@ -263,6 +263,33 @@ TEST_F(HostServicesTest, WhoeverForbidsWritesWaitsForTheOneUnderWay) {
   EXPECT_EQ(Put("b", "1"), "");
 }
 
+// What it stored before it was replaced must not go untold; what it may no longer store tells
+// nothing.
+TEST_F(HostServicesTest, AnInstanceThatWasReplacedStillSpeaksForItsMountAndForWhatItHasStored) {
+  services_->AllowWrites();
+  grpc::ClientContext context;
+  const auto stub = v1::EventProducer::NewStub(channel_);
+  const auto stream = stub->Publish(&context);
+  const auto publish = [&stream] {
+    v1::PublishRequest request;
+    *request.add_events() = Event("forger/late");
+    v1::PublishReply reply;
+    return stream->Write(request) && stream->Read(&reply) && reply.rejected_size() == 0;
+  };
+  ASSERT_TRUE(publish());
+  services_->ForbidWrites();
+  ASSERT_TRUE(publish());
+  for (const PublishedEvent& event : publisher_.Take(2)) {
+    EXPECT_EQ(event.message.plugin_info().mount_path(), "honest/");
+    EXPECT_EQ(event.message.plugin_info().mount_accessor(), "forger_01234567");
+  }
+  v1::ApplyRequest batch;
+  *batch.add_events() = Event("forger/refused");
+  v1::ApplyReply reply;
+  EXPECT_EQ(Apply(batch, &reply).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(publisher_.Take(0).size(), 0u);
+}
+
 TEST_F(HostServicesTest, ABatchIsStoredThenTold) {
   services_->AllowWrites();
   ASSERT_EQ(Put("old", "1"), "");

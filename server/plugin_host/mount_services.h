@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "absl/time/time.h"
@@ -18,6 +20,7 @@ struct MountServices {
   logical::EventPluginInfo plugin_info;
   std::string program;                  // The name of the plugin's file.
   storage::Storage* storage = nullptr;  // Null while a plugin is registered: its calls fail.
+  std::atomic<std::uint64_t>* writes = nullptr;  // Counts those of the plugin; may be null.
   bus::Publisher* publisher = nullptr;
   const Clock* clock = nullptr;
   Metrics* metrics = nullptr;

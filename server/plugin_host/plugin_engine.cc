@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "sdk/wire/deadline.h"
 #include "server/base/text.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_log.h"
@@ -17,13 +18,9 @@ namespace {
 
 // How long a process that was killed may take to be gone.
 constexpr absl::Duration kTimeToDie = absl::Seconds(5);
-// How long requests under way may hold up a restart before the plugin is looked at.
-constexpr absl::Duration kPatience = absl::Seconds(2);
 // What the log says of the requests that hold up a restart.
 constexpr std::size_t kMostNamedPaths = 5;
 constexpr std::size_t kMostBytesOfAPath = 200;
-// Requests of one mount that wait for its plugin.
-constexpr std::size_t kMaxWaiting = 4096;
 
 constexpr std::string_view kCodeNames[] = {
     "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
@@ -120,22 +117,38 @@ class PluginEngine::Call {
  public:
   using Done = absl::AnyInvocable<void(absl::StatusOr<typename Traits::Result>)>;
 
-  Call(PluginEngine* engine, pb::Request request, absl::Time deadline, Done done)
+  Call(PluginEngine* engine, pb::Request request, SteadyTime deadline, Done done)
       : engine_(engine), deadline_(deadline), done_(std::move(done)) {
     *args_.mutable_request() = std::move(request);
     engine_->calls_.Enter();
   }
 
-  static void Run(PluginEngine* engine, pb::Request request, absl::Time deadline, Done done) {
+  static void Run(PluginEngine* engine, pb::Request request, SteadyTime deadline, Done done) {
     auto call = std::make_unique<Call>(engine, std::move(request), deadline, std::move(done));
     const pb::Request* const sent = &call->args_.request();
-    engine->Begin(sent, [call = std::move(call)](std::shared_ptr<PluginInstance> instance) mutable {
-      call->instance_ = std::move(instance);
-      Send(std::move(call));
+    engine->Begin(sent, [call = std::move(call)](
+                            absl::StatusOr<std::shared_ptr<PluginInstance>> instance) mutable {
+      SendTo(std::move(call), std::move(instance));
     });
   }
 
  private:
+  // What died while nothing was asked of it costs the call none of its attempts.
+  static void SendTo(std::unique_ptr<Call> call,
+                     absl::StatusOr<std::shared_ptr<PluginInstance>> instance) {
+    if (!instance.ok()) return Finish(std::move(call), std::move(instance).status());
+    call->instance_ = *std::move(instance);
+    if (call->instance_->process().running()) return Send(std::move(call));
+    PluginEngine* const engine = call->engine_;
+    const PluginInstance* const dead = call->instance_.get();
+    engine->Recover(dead, [call = std::move(call)](
+                              absl::StatusOr<std::shared_ptr<PluginInstance>> next) mutable {
+      if (!next.ok()) return Finish(std::move(call), std::move(next).status());
+      call->engine_->Release(std::exchange(call->instance_, *std::move(next)));
+      Send(std::move(call));
+    });
+  }
+
   static void Send(std::unique_ptr<Call> call) {
     Call* const self = call.get();
     PluginEngine* const engine = self->engine_;
@@ -146,8 +159,7 @@ class PluginEngine::Call {
     const auto context = std::make_shared<grpc::ClientContext>();
     self->context_ = context;
     instance->Address(*context);
-    if (self->deadline_ != absl::InfiniteFuture())
-      context->set_deadline(absl::ToChronoTime(self->deadline_));
+    context->set_deadline(wire::DeadlineAfter(self->deadline_ - SteadyTime::Now()));
     // std::function must be copyable: the callback, which gRPC runs exactly once, takes the
     // ownership back. Nothing of the call is read from here on.
     Call* const released = call.release();
@@ -173,10 +185,9 @@ class PluginEngine::Call {
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE)
       return Finish(std::move(call), Traits::Refused(status));
     if (call->retried_) {
-      return Finish(
-          std::move(call),
-          absl::UnavailableError(Concat({"the plugin died, was started anew and died again: ",
-                                         OneLine(status.error_message())})));
+      return Finish(std::move(call), absl::UnavailableError(
+                                         Concat({"the plugin died, was restarted and died again: ",
+                                                 OneLine(status.error_message())})));
     }
     // A broken connection, unless the plugin itself answers so: finding out, and a restart, takes
     // longer than a callback may.
@@ -227,7 +238,7 @@ class PluginEngine::Call {
   }
 
   PluginEngine* const engine_;
-  const absl::Time deadline_;
+  const SteadyTime deadline_;
   Done done_;
   typename Traits::Args args_;
   typename Traits::Reply reply_;
@@ -241,8 +252,8 @@ class PluginEngine::Call {
 };
 
 absl::StatusOr<std::unique_ptr<PluginEngine>> PluginEngine::Create(
-    std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry, Executor* executor,
-    Metrics* metrics, Logger logger) {
+    std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry,
+    std::shared_ptr<Executor> executor, Metrics* metrics, const Limits& limits, Logger logger) {
   absl::StatusOr<PluginProgram> program = starter->Resolve(entry);
   if (!program.ok()) return program.status();
   absl::StatusOr<std::unique_ptr<PluginInstance>> first =
@@ -251,16 +262,18 @@ absl::StatusOr<std::unique_ptr<PluginEngine>> PluginEngine::Create(
   // The constructor is private.
   return std::unique_ptr<PluginEngine>(
       new PluginEngine(std::move(starter), {.program = *std::move(program), .entry = entry},
-                       *std::move(first), executor, metrics, std::move(logger)));
+                       *std::move(first), std::move(executor), metrics, limits, std::move(logger)));
 }
 
 PluginEngine::PluginEngine(std::unique_ptr<InstanceStarter> starter, Recipe recipe,
-                           std::unique_ptr<PluginInstance> first, Executor* executor,
-                           Metrics* metrics, Logger logger)
+                           std::unique_ptr<PluginInstance> first,
+                           std::shared_ptr<Executor> executor, Metrics* metrics,
+                           const Limits& limits, Logger logger)
     : starter_(std::move(starter)),
-      executor_(executor),
+      executor_(std::move(executor)),
       restarts_(metrics->GetCounter("belfry_plugin_restarts_total",
-                                    "Plugins that were started anew because they had died.")),
+                                    "Plugins that were restarted because they had died.")),
+      limits_(limits),
       logger_(std::move(logger)),
       recipe_(std::move(recipe)),
       current_(std::move(first)) {}
@@ -271,20 +284,20 @@ PluginEngine::~PluginEngine() {
 
 void PluginEngine::Handle(mounts::Request request,
                           absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
-  const absl::Time deadline = request.deadline;
+  const SteadyTime deadline = request.deadline;
   Call<HandleTraits>::Run(this, ToProto(std::move(request)), deadline, std::move(done));
 }
 
 void PluginEngine::Write(mounts::Request request,
                          absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
-  const absl::Time deadline = request.deadline;
+  const SteadyTime deadline = request.deadline;
   pb::Request message = ToProto(std::move(request));
   if (!Current()->TakesWrites())
     return CheckThenHandle(std::move(message), deadline, std::move(done));
   Call<WriteTraits>::Run(this, std::move(message), deadline, std::move(done));
 }
 
-void PluginEngine::CheckThenHandle(pb::Request request, absl::Time deadline,
+void PluginEngine::CheckThenHandle(pb::Request request, SteadyTime deadline,
                                    absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
   pb::Request question = request;
   Call<ExistenceTraits>::Run(
@@ -300,7 +313,7 @@ void PluginEngine::CheckThenHandle(pb::Request request, absl::Time deadline,
 
 void PluginEngine::CheckExistence(
     mounts::Request request, absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) {
-  const absl::Time deadline = request.deadline;
+  const SteadyTime deadline = request.deadline;
   Call<ExistenceTraits>::Run(this, ToProto(std::move(request)), deadline, std::move(done));
 }
 
@@ -319,18 +332,21 @@ std::shared_ptr<const mounts::SpecialPaths> PluginEngine::Special() const {
   return current_->special_paths();
 }
 
-void PluginEngine::Begin(const pb::Request* request,
-                         absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start) {
-  std::shared_ptr<PluginInstance> instance;
+void PluginEngine::Begin(const pb::Request* request, Continuation start) {
+  absl::StatusOr<std::shared_ptr<PluginInstance>> instance =
+      absl::ResourceExhaustedError("too many requests queued for plugin restart; try again");
   {
     MutexLock lock(&mutex_);
-    if (holding_) {
+    if (holding_ && held_.size() < limits_.max_requests_queued_per_plugin) {
       held_.push_back({request, std::move(start)});
       return;
     }
+    // End leaves.
     started_.Enter();
-    under_way_.insert(request);
-    instance = current_;
+    if (!holding_) {
+      under_way_.insert(request);
+      instance = current_;
+    }
   }
   start(std::move(instance));
 }
@@ -346,6 +362,7 @@ void PluginEngine::End(std::shared_ptr<PluginInstance> used) {
 }
 
 void PluginEngine::Release(std::shared_ptr<PluginInstance> used) {
+  if (used == nullptr) return;
   {
     MutexLock lock(&mutex_);
     const bool retired = used != current_;
@@ -372,26 +389,54 @@ absl::Status PluginEngine::Restart(const mounts::MountEntry& entry) {
   Drain();
   // What it does beside requests must not change what the next one has read.
   Current()->ForbidWrites();
+  const std::uint64_t writes_before = starter_->Writes();
   absl::StatusOr<std::unique_ptr<PluginInstance>> started =
       starter_->Start(*program, entry, StartReason::kRequested);
   if (started.ok()) {
+    Adopt(*std::move(started));
     MutexLock lock(&mutex_);
-    retired_.push_back(std::exchange(current_, *std::move(started)));
     recipe_ = {.program = *std::move(program), .entry = entry};
   } else {
-    Current()->AllowWrites();
+    Revert(writes_before);
   }
   LetGo();
   Sweep();
   return ForOperators(started.status());
 }
 
+void PluginEngine::Adopt(std::shared_ptr<PluginInstance> instance) {
+  MutexLock lock(&mutex_);
+  retired_.push_back(std::exchange(current_, std::move(instance)));
+}
+
+// An instance that was there before may have kept what is no longer stored so; a fresh one has not.
+void PluginEngine::Revert(std::uint64_t writes_before) {
+  if (starter_->Writes() != writes_before) {
+    Recipe recipe;
+    {
+      MutexLock lock(&mutex_);
+      recipe = recipe_;
+    }
+    absl::StatusOr<std::unique_ptr<PluginInstance>> fresh =
+        starter_->Start(recipe.program, recipe.entry, StartReason::kRequested);
+    if (fresh.ok()) return Adopt(*std::move(fresh));
+    logger_.Error(
+        "a failed restart has written to the mount's storage, and the plugin could not be "
+        "started again as it was before; its process from before goes on",
+        {{"mount", recipe.entry.path}, {"reason", std::string(ToStd(fresh.status().message()))}});
+  }
+  Current()->AllowWrites();
+}
+
+void PluginEngine::KillIfSilent() {
+  Current()->process().KillIfSilent();
+}
+
 // A plugin that hangs ends none of its calls: killed, it ends them all.
 void PluginEngine::Drain() {
-  for (int waited = 0; !started_.WaitUntilEmpty(kPatience); ++waited) {
+  for (int waited = 0; !started_.WaitUntilEmpty(limits_.plugin_probe_timeout); ++waited) {
     if (waited == 0) LogWhatHoldsUp();
-    const std::shared_ptr<PluginInstance> current = Current();
-    if (!current->process().Answers()) current->process().Kill();
+    KillIfSilent();
   }
 }
 
@@ -447,13 +492,13 @@ std::shared_ptr<PluginInstance> PluginEngine::Current() const {
 
 void PluginEngine::Recover(const PluginInstance* broken, Continuation then) {
   absl::StatusOr<std::shared_ptr<PluginInstance>> now =
-      absl::UnavailableError("too many requests wait for the plugin to be started anew");
+      absl::ResourceExhaustedError("too many requests queued for plugin restart; try again");
   bool wait = false;
   {
     MutexLock lock(&mutex_);
     if (current_.get() != broken) {
       now = current_;
-    } else if (waiting_.size() < kMaxWaiting) {
+    } else if (waiting_.size() < limits_.max_requests_queued_per_plugin) {
       wait = true;
       waiting_.push_back(std::move(then));
       if (recovering_) return;
@@ -464,7 +509,9 @@ void PluginEngine::Recover(const PluginInstance* broken, Continuation then) {
   }
   if (!wait) return then(std::move(now));
   if (!executor_->Post([this] { EndRecovery(Replace()); }))
-    EndRecovery(absl::UnavailableError("too many plugins wait to be started anew"));
+    EndRecovery(
+        absl::ResourceExhaustedError("too many mounts of the plugin wait for its restart; try "
+                                     "again"));
 }
 
 void PluginEngine::EndRecovery(absl::StatusOr<std::shared_ptr<PluginInstance>> instance) {
@@ -494,7 +541,7 @@ absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace() {
   // Most likely it is dead already; one that runs but cannot be spoken to is of no use.
   broken->process().Kill();
   if (!broken->process().WaitForExit(kTimeToDie))
-    return absl::UnavailableError("the plugin cannot be spoken to and does not end");
+    return absl::UnavailableError("the plugin is unresponsive and did not exit after SIGKILL");
   // What it sent before it ended may not have been read yet.
   broken->ForbidWrites();
   Recipe recipe;
@@ -512,8 +559,7 @@ absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace() {
   }
   restarts_.Increment();
   const std::shared_ptr<PluginInstance> current = *std::move(started);
-  MutexLock lock(&mutex_);
-  retired_.push_back(std::exchange(current_, current));
+  Adopt(current);
   return current;
 }
 

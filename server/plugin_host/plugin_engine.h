@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -9,9 +10,11 @@
 #include "absl/functional/any_invocable.h"
 #include "server/base/executor.h"
 #include "server/base/gate.h"
+#include "server/base/limits.h"
 #include "server/base/logging.h"
 #include "server/base/metrics.h"
 #include "server/base/mutex.h"
+#include "server/base/steady_time.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/mount_entry.h"
 #include "server/plugin_host/plugin_instance.h"
@@ -34,18 +37,21 @@ class InstanceStarter {
   virtual absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
                                                                 const mounts::MountEntry& entry,
                                                                 StartReason reason) const = 0;
+  // How often the mount's plugins have been let write to its storage.
+  virtual std::uint64_t Writes() const = 0;
 };
 
-// A mount's engine that runs as a plugin. When its process is found dead it is started anew and the
-// request sent once more; a request never hangs on a dead plugin. Thread-safe. Destroying it waits
-// for requests under way and stops the plugin. (plugin-protocol 6.4)
+// A mount's engine that runs as a plugin. When its process has died it is restarted before the next
+// request is sent; a request that this interrupts is sent once more. Thread-safe. Destroying it
+// waits for requests under way and stops the plugin. (plugin-protocol 6.4)
 class PluginEngine final : public mounts::Engine {
  public:
-  // Starts the first instance; codes as of EngineFactory::Create. `executor`, for restarts, and
-  // `metrics` must outlive the engine.
+  // Starts the first instance; codes as of EngineFactory::Create. `executor`, where it restarts
+  // after a crash, is shared with mounts that may wait for the same plugin. `metrics` must outlive
+  // the engine.
   static absl::StatusOr<std::unique_ptr<PluginEngine>> Create(
-      std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry, Executor* executor,
-      Metrics* metrics, Logger logger);
+      std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry,
+      std::shared_ptr<Executor> executor, Metrics* metrics, const Limits& limits, Logger logger);
   ~PluginEngine() override;
 
   void Handle(mounts::Request request,
@@ -58,6 +64,7 @@ class PluginEngine final : public mounts::Engine {
   std::string RunningSha256() const override;
   std::shared_ptr<const mounts::SpecialPaths> Special() const override;
   absl::Status Restart(const mounts::MountEntry& entry) override;
+  void KillIfSilent() override;
 
  private:
   // What an instance is made from.
@@ -67,30 +74,29 @@ class PluginEngine final : public mounts::Engine {
   };
 
   PluginEngine(std::unique_ptr<InstanceStarter> starter, Recipe recipe,
-               std::unique_ptr<PluginInstance> first, Executor* executor, Metrics* metrics,
-               Logger logger);
+               std::unique_ptr<PluginInstance> first, std::shared_ptr<Executor> executor,
+               Metrics* metrics, const Limits& limits, Logger logger);
   template <typename Traits>
   class Call;
   // What a write is for a plugin that takes none: two questions.
-  void CheckThenHandle(pb::Request request, absl::Time deadline,
+  void CheckThenHandle(pb::Request request, SteadyTime deadline,
                        absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done);
 
-  // Takes the instance that runs now, or why there is none.
+  // Takes the instance to go on with, or why there is none.
   using Continuation = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<PluginInstance>>)>;
 
   std::shared_ptr<PluginInstance> Current() const;
   // A call that waits until a restart has ended.
   struct Held {
     const pb::Request* request = nullptr;
-    absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start;
+    Continuation start;
   };
 
-  // Gives `start` the current instance: at once, or when a restart has ended. `request` lives, and
-  // does not change, until Forget.
-  void Begin(const pb::Request* request,
-             absl::AnyInvocable<void(std::shared_ptr<PluginInstance>)> start);
+  // Gives `start` the current instance: at once, or when a restart has ended. ResourceExhausted
+  // when too many wait for that already. `request` lives, and does not change, until Forget.
+  void Begin(const pb::Request* request, Continuation start);
   void Forget(const pb::Request* request);
-  // The call that Begin let go is over; `used` is what it was sent to last.
+  // The call that Begin let go is over; `used` is what it was sent to last, null if it was not.
   void End(std::shared_ptr<PluginInstance> used);
   // A call that goes on has no use for this instance any more. Does not block: a retired one that
   // this was the last to use is destroyed on the executor.
@@ -106,14 +112,19 @@ class PluginEngine final : public mounts::Engine {
   // Returns when no call is with the plugin.
   void Drain();
   void LogWhatHoldsUp() const;
+  // Goes on with another instance: calls under way stay with theirs.
+  void Adopt(std::shared_ptr<PluginInstance> instance);
+  // For a restart that has failed, perhaps after the new instance had changed what is stored.
+  void Revert(std::uint64_t writes_before);
   // Lets the calls go on that a restart has held back.
   void LetGo();
   // Destroys the instances that nobody uses any more. Blocks.
   void Sweep();
 
   const std::unique_ptr<InstanceStarter> starter_;
-  Executor* const executor_;
+  const std::shared_ptr<Executor> executor_;
   Counter& restarts_;
+  const Limits limits_;
   const Logger logger_;
   Gate calls_;    // Calls and recoveries: the engine lives until they are over.
   Gate started_;  // Calls that have been let go to the plugin.

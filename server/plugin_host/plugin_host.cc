@@ -1,11 +1,17 @@
 #include "server/plugin_host/plugin_host.h"
 
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
 #include <span>
+#include <thread>
 #include <utility>
 
 #include "sdk/wire/lock_checks.h"
 #include "server/base/executor.h"
 #include "server/base/ids.h"
+#include "server/base/mutex.h"
 #include "server/base/text.h"
 #include "server/plugin_host/catalog.h"
 #include "server/plugin_host/operator_status.h"
@@ -17,7 +23,10 @@
 namespace belfry::plugin_host {
 namespace {
 
-constexpr std::size_t kRestartThreads = 2;
+// Mounts of one plugin that are restarted after its crash at the same time, and how many more may
+// wait for their turn. Each plugin has such threads of its own.
+constexpr std::size_t kRestartThreads = 4;
+constexpr std::size_t kMaxWaitingRestarts = 4096;
 
 logical::EventPluginInfo PluginInfoOf(const mounts::MountEntry& entry) {
   logical::EventPluginInfo info;
@@ -58,16 +67,36 @@ class PluginHostImpl final : public PluginHost {
             [this](const mounts::PluginEntry& plugin, const ExitStatus& end) {
               TellOfCrash(plugin, end);
             },
-            logger_),
-        restarts_(NewThreadPool(kRestartThreads)) {
+            logger_) {
     for (const std::string& concern : catalog_.Scan())
       logger_.Warn("look at the plugin directory", {{"concern", concern}});
   }
 
+  ~PluginHostImpl() override {
+    {
+      MutexLock lock(&mutex_);
+      ended_ = true;
+    }
+    changed_.NotifyAll();
+    if (stopper_.joinable()) stopper_.join();
+  }
+
+  void BeginStop(absl::Duration limit) override {
+    pool_.StopStarting();
+    stopper_ = std::thread([this, deadline = SteadyTime::Now() + limit] {
+      pool_.KillSilent();
+      MutexLock lock(&mutex_);
+      while (!ended_ && changed_.WaitUntil(&mutex_, deadline.ToChrono())) {
+      }
+      pool_.KillAll();
+    });
+  }
+
   absl::StatusOr<std::unique_ptr<mounts::Engine>> Create(const mounts::MountEntry& entry,
                                                          storage::Storage* view) override {
-    absl::StatusOr<std::unique_ptr<PluginEngine>> engine = PluginEngine::Create(
-        std::make_unique<Starter>(this, view), entry, restarts_.get(), metrics_, logger_);
+    absl::StatusOr<std::unique_ptr<PluginEngine>> engine =
+        PluginEngine::Create(std::make_unique<Starter>(this, entry.path, view), entry,
+                             LaneOf(entry.type), metrics_, options_.limits, logger_);
     if (engine.ok()) return engine;
     logger_.Error(
         "a plugin could not be mounted",
@@ -110,7 +139,9 @@ class PluginHostImpl final : public PluginHost {
   // The instances of one mount. The engine that has it is gone before the host.
   class Starter final : public InstanceStarter {
    public:
-    Starter(PluginHostImpl* host, storage::Storage* view) : host_(host), view_(view) {}
+    Starter(PluginHostImpl* host, std::string mount_path, storage::Storage* view)
+        : host_(host), mount_path_(std::move(mount_path)), view_(view) {}
+    ~Starter() override { host_->metrics_->Drop("mount", mount_path_); }
 
     absl::StatusOr<PluginProgram> Resolve(const mounts::MountEntry& entry) const override {
       const absl::StatusOr<mounts::PluginEntry> plugin =
@@ -123,10 +154,13 @@ class PluginHostImpl final : public PluginHost {
     PluginProgram Current(const PluginProgram& program) const override {
       std::optional<mounts::PluginEntry> rebuilt =
           host_->catalog_.TakeRebuilt(program.entry, program.path);
-      if (!rebuilt) return program;
-      host_->logger_.Info("took a program that has been rebuilt",
-                          {{"plugin", rebuilt->name}, {"sha256", rebuilt->sha256}});
-      return host_->ProgramOf(*rebuilt, program.path);
+      PluginProgram current = rebuilt ? host_->ProgramOf(*rebuilt, program.path) : program;
+      if (rebuilt) {
+        host_->logger_.Info("took a program that has been rebuilt",
+                            {{"plugin", rebuilt->name}, {"sha256", rebuilt->sha256}});
+      }
+      current.record = host_->pool_.Record(current.entry);
+      return current;
     }
     absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
                                                           const mounts::MountEntry& entry,
@@ -134,24 +168,42 @@ class PluginHostImpl final : public PluginHost {
       absl::StatusOr<std::shared_ptr<PluginProcess>> process =
           host_->pool_.Acquire(program, reason);
       if (!process.ok()) return process.status();
-      return PluginInstance::Start(*std::move(process), program, entry,
-                                   host_->ServicesOf(entry, program, view_));
+      MountServices services = host_->ServicesOf(entry, program, view_);
+      services.writes = &writes_;
+      return PluginInstance::Start(*std::move(process), program, entry, std::move(services));
     }
+    std::uint64_t Writes() const override { return writes_; }
 
    private:
     PluginHostImpl* const host_;
+    const std::string mount_path_;
     storage::Storage* const view_;
+    mutable std::atomic<std::uint64_t> writes_ = 0;
   };
 
   PluginProgram ProgramOf(const mounts::PluginEntry& entry, const std::string& path) const {
-    return {.entry = entry, .path = path, .vault_version = options_.vault_version};
+    return {.entry = entry, .path = path, .vault_version = options_.vault_version, .record = {}};
+  }
+
+  // Where the mounts of a plugin are restarted after its crash: on threads of its own, so that a
+  // plugin which is slow to start holds up no other. Shared by its mounts.
+  std::shared_ptr<Executor> LaneOf(const std::string& plugin) {
+    MutexLock lock(&mutex_);
+    std::erase_if(lanes_, [](const auto& known) { return known.second.expired(); });
+    std::weak_ptr<Executor>& known = lanes_[plugin];
+    std::shared_ptr<Executor> lane = known.lock();
+    if (lane == nullptr) {
+      lane = NewElasticPool(kRestartThreads, kMaxWaitingRestarts);
+      known = lane;
+    }
+    return lane;
   }
 
   // Starts the program apart from all mounts and asks for its version.
-  absl::StatusOr<std::string> Probe(const PluginProgram& program) const {
-    absl::StatusOr<std::unique_ptr<PluginProcess>> process = PluginProcess::Start(
-        program, sockets_.get(), options_.limits,
-        {.on_first_answer = [] {}, .on_crash = [](const ExitStatus&) {}}, clock_->Now(), logger_);
+  absl::StatusOr<std::string> Probe(const PluginProgram& program) {
+    absl::StatusOr<std::unique_ptr<PluginProcess>> process =
+        pool_.Launch(program, {.on_first_answer = [] {}, .on_crash = [](const ExitStatus&) {}},
+                     StartReason::kRequested);
     if (!process.ok()) return process.status();
     NoPublisher nobody;
     mounts::MountEntry nowhere;
@@ -210,7 +262,12 @@ class PluginHostImpl final : public PluginHost {
   Counter& crashes_;
   const std::unique_ptr<SocketDirectory> sockets_;
   ProcessPool pool_;
-  const std::unique_ptr<Executor> restarts_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  // By the plugin's name.
+  std::map<std::string, std::weak_ptr<Executor>> lanes_ ABSL_GUARDED_BY(mutex_);
+  std::thread stopper_;
 };
 
 }  // namespace

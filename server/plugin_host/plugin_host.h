@@ -38,6 +38,11 @@ struct Options {
 // engines it made must be gone by then.
 class PluginHost : public mounts::EngineFactory, public mounts::PluginCatalog {
  public:
+  // The server is ending: from now on nothing starts, also after a crash; what does not answer is
+  // killed at once, and after `limit` everything is: whatever waits for a plugin goes on by then.
+  // Does not block.
+  virtual void BeginStop(absl::Duration limit) = 0;
+
   // All pointers must outlive the host.
   static absl::StatusOr<std::unique_ptr<PluginHost>> Create(Options options,
                                                             bus::Publisher* publisher,

@@ -7,11 +7,16 @@
 #include <sched.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <future>
 #include <optional>
+#include <span>
 
 #include "grpcpp/server_builder.h"
 #include "proto/vault/backend.grpc.pb.h"
@@ -44,6 +49,11 @@ class Answer {
     while (!value_) came_.Wait(&mutex_);
     return *value_;
   }
+  // OK also when it has not come.
+  absl::Status FailureSoFar() {
+    MutexLock lock(&mutex_);
+    return value_ ? value_->status() : absl::OkStatus();
+  }
 
  private:
   Mutex mutex_;
@@ -58,9 +68,44 @@ mounts::Request Request(mounts::Operation operation, std::string path, std::stri
   request.data = std::move(data);
   request.mount_point = "n/";
   request.mount_type = "notes";
-  request.deadline = absl::Now() + absl::Seconds(90);
+  request.deadline = SteadyTime::Now() + absl::Seconds(90);
   return request;
 }
+
+// In memory, with a chance to act just before a plugin is given what it reads.
+class HookedStorage final : public storage::Storage {
+ public:
+  // Runs before the next Get, on a thread of the host's; then it is forgotten.
+  void BeforeNextGet(std::function<void()> hook) {
+    MutexLock lock(&mutex_);
+    hook_ = std::move(hook);
+  }
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    std::function<void()> hook;
+    {
+      MutexLock lock(&mutex_);
+      hook = std::exchange(hook_, nullptr);
+    }
+    if (hook) hook();
+    return memory_->Get(key);
+  }
+  absl::Status Put(std::string_view key, std::string_view value) override {
+    return memory_->Put(key, value);
+  }
+  absl::Status Delete(std::string_view key) override { return memory_->Delete(key); }
+  absl::Status Apply(std::span<const storage::Operation> operations) override {
+    return memory_->Apply(operations);
+  }
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
+    return memory_->List(prefix);
+  }
+
+ private:
+  const std::unique_ptr<storage::Storage> memory_ = storage::NewInMemoryStorage();
+  mutable Mutex mutex_;
+  mutable std::function<void()> hook_ ABSL_GUARDED_BY(mutex_);
+};
 
 class PluginHostTest : public ::testing::Test {
  protected:
@@ -122,6 +167,28 @@ class PluginHostTest : public ::testing::Test {
     return std::string(ToStd(status.message()));
   }
 
+  // For what is done on a thread of the host's, which nobody waits for.
+  static bool Eventually(const std::function<bool()>& condition) {
+    const SteadyTime limit = SteadyTime::Now() + absl::Minutes(1);
+    while (!condition()) {
+      if (SteadyTime::Now() > limit) return false;
+      sched_yield();
+    }
+    return true;
+  }
+  // A plugin that is silent at its next starts, once Break has been called.
+  void Breakable(const std::string& name) {
+    Script(name, "[ -e " + folder_ +
+                     "/broken ] && exec sleep 600; exec " BELFRY_BIN "/plugins/belfry-notes");
+  }
+  void Break() { std::ofstream(folder_ + "/broken") << "x"; }
+  std::ptrdiff_t TimesLogged(const std::string& text) const {
+    const std::vector<std::string> lines = log_->Lines();
+    return std::count_if(lines.begin(), lines.end(), [&text](const std::string& line) {
+      return line.find(text) != std::string::npos;
+    });
+  }
+
   // One for each process that has not been cleaned up after.
   std::ptrdiff_t SocketFolders() const {
     return std::distance(std::filesystem::directory_iterator(folder_ + "/s"), {});
@@ -144,7 +211,7 @@ class PluginHostTest : public ::testing::Test {
   }
 
   std::string folder_;
-  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  const std::unique_ptr<HookedStorage> storage_ = std::make_unique<HookedStorage>();
   RecordingPublisher publisher_;
   FakeClock clock_{absl::FromUnixSeconds(1795413511)};
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
@@ -258,9 +325,7 @@ TEST_F(PluginHostTest, NothingOfAKilledPluginStays) {
     ASSERT_TRUE(Read(**engine).ok());
   }
   // Its folder goes last, and not on the thread of the request.
-  const absl::Time limit = absl::Now() + absl::Minutes(1);
-  while (SocketFolders() > 1 && absl::Now() < limit) sched_yield();
-  EXPECT_EQ(SocketFolders(), 1);
+  EXPECT_TRUE(Eventually([this] { return SocketFolders() == 1; }));
 }
 
 TEST_F(PluginHostTest, RequestsUnderWayAreAnsweredWhenThePluginDies) {
@@ -302,6 +367,233 @@ TEST_F(PluginHostTest, APluginThatDoesNotComeBackIsOneSentenceAndThenTriedAgain)
   EXPECT_TRUE(Read(**engine).ok());
 }
 
+TEST_F(PluginHostTest, ADeathWhileIdleCostsTheNextRequestNoneOfItsAttempts) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok()) << engine.status();
+  kill(Plugins()[0], SIGKILL);
+  while (!OnlyProcesses().running.empty()) sched_yield();
+  // The next one dies, too, while it answers.
+  storage_->BeforeNextGet([this] { kill(Plugins().at(0), SIGKILL); });
+  const absl::StatusOr<mounts::Reply> read = Read(**engine);
+  ASSERT_TRUE(read.ok() && read->response) << read.status();
+  EXPECT_EQ(read->response->data, R"({"text":"kept"})");
+  EXPECT_EQ(OnlyProcesses().crashes, 2);
+}
+
+TEST_F(PluginHostTest, PluginsThatAreSlowToRestartHoldUpNoOther) {
+  std::vector<std::unique_ptr<mounts::Engine>> slow;
+  for (int i = 0; i < 6; ++i) Breakable("slow" + std::to_string(i));
+  StartHost();
+  for (int i = 0; i < 6; ++i) {
+    auto engine = Mount("slow" + std::to_string(i), "s" + std::to_string(i) + "/");
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    slow.push_back(*std::move(engine));
+  }
+  auto healthy = Mount("notes");
+  ASSERT_TRUE(healthy.ok() && Write(**healthy, "kept").ok()) << healthy.status();
+  Break();
+  for (const pid_t plugin : Plugins()) kill(plugin, SIGKILL);
+  std::vector<Answer<mounts::Reply>> waiting(slow.size());
+  for (std::size_t i = 0; i < slow.size(); ++i)
+    slow[i]->Handle(Request(mounts::Operation::kRead, "notes/a"), waiting[i].Callback());
+  const absl::StatusOr<mounts::Reply> read = Read(**healthy);
+  ASSERT_TRUE(read.ok() && read->response) << read.status();
+  EXPECT_EQ(read->response->data, R"({"text":"kept"})");
+  // What starts is not waited for when the host ends.
+  host_->BeginStop(absl::InfiniteDuration());
+  for (Answer<mounts::Reply>& answer : waiting)
+    EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(PluginHostTest, NoMorePluginsAreStartedAtOnceThanMayAndTheRestAreTold) {
+  Breakable("notes2");
+  Script("silent", "exec sleep 600");
+  StartHost({.max_plugin_starts_at_once = 2});
+  auto healthy = Mount("notes2", "h/");
+  ASSERT_TRUE(healthy.ok() && Write(**healthy, "kept").ok()) << healthy.status();
+  std::vector<std::future<absl::Status>> starting;
+  for (int i = 0; i < 2; ++i) {
+    mounts::PluginEntry entry;
+    entry.name = "silent";
+    entry.command = "silent";
+    entry.version = "v1.0." + std::to_string(i);
+    entry.sha256 = *Sha256OfFile(folder_ + "/plugins/silent");
+    starting.push_back(
+        std::async(std::launch::async, [this, entry] { return host_->Register(entry); }));
+  }
+  while (Plugins().size() < 3) sched_yield();
+  EXPECT_EQ(Mount("notes").status(),
+            absl::ResourceExhaustedError(
+                "2 plugins are being started at this moment, which is the limit; try again"));
+  // A plugin that has crashed needs no place among them.
+  for (const mounts::PluginProcesses& plugin : host_->Processes())
+    kill(plugin.running.at(0).pid, SIGKILL);
+  EXPECT_TRUE(Read(**healthy).ok());
+  host_->BeginStop(absl::InfiniteDuration());
+  for (std::future<absl::Status>& one : starting)
+    EXPECT_EQ(one.get().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(PluginHostTest, MountsThatWaitForAStartShareItsFailure) {
+  Script("silent", "echo started >> " + folder_ + "/starts; exec sleep 600");
+  StartHost({.plugin_start_timeout = absl::Seconds(1)});
+  std::vector<std::future<absl::Status>> mounting;
+  for (int i = 0; i < 8; ++i) {
+    mounting.push_back(std::async(std::launch::async, [this, i] {
+      return Mount("silent", std::to_string(i) + "/").status();
+    }));
+  }
+  for (std::future<absl::Status>& one : mounting)
+    EXPECT_THAT(std::string(one.get().message()), HasSubstr("no handshake line"));
+  std::ifstream starts(folder_ + "/starts");
+  // Not one after the other; a thread that is late to ask may have had to start its own.
+  EXPECT_LT(std::count(std::istreambuf_iterator<char>(starts), {}, '\n'), 8);
+}
+
+TEST_F(PluginHostTest, WhatWaitsForARestartIsBounded) {
+  Breakable("slow");
+  StartHost({.max_requests_queued_per_plugin = 2});
+  auto engine = Mount("slow");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  Break();
+  kill(Plugins()[0], SIGKILL);
+  while (!OnlyProcesses().running.empty()) sched_yield();
+  std::vector<Answer<mounts::Reply>> waiting(2);
+  for (Answer<mounts::Reply>& answer : waiting)
+    (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), answer.Callback());
+  const absl::Status refused =
+      absl::ResourceExhaustedError("too many requests queued for plugin restart; try again");
+  EXPECT_EQ(Read(**engine).status(), refused);
+  host_->BeginStop(absl::InfiniteDuration());
+  for (Answer<mounts::Reply>& answer : waiting)
+    EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(PluginHostTest, WhatWaitsForAReloadIsBounded) {
+  StartHost({.max_requests_queued_per_plugin = 2});
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok()) << engine.status();
+  // A request that the reload has to wait for.
+  std::promise<void> reading;
+  std::promise<void> go_on;
+  storage_->BeforeNextGet([&] {
+    reading.set_value();
+    go_on.get_future().wait();
+  });
+  Answer<mounts::Reply> under_way;
+  (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), under_way.Callback());
+  reading.get_future().wait();
+  std::future<absl::Status> reload = std::async(
+      std::launch::async, [&engine] { return (*engine)->Restart(Entry("notes", "n/")); });
+  // Until it has begun they are answered, then two are held back, then they are refused.
+  std::deque<Answer<mounts::Reply>> answers;
+  absl::Status refused;
+  while (refused.ok()) {
+    (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"),
+                      answers.emplace_back().Callback());
+    refused = answers.back().FailureSoFar();
+    sched_yield();
+  }
+  EXPECT_EQ(refused,
+            absl::ResourceExhaustedError("too many requests queued for plugin restart; try again"));
+  go_on.set_value();
+  EXPECT_TRUE(reload.get().ok());
+  answers.pop_back();
+  for (Answer<mounts::Reply>& answer : answers) EXPECT_TRUE(answer.Wait().ok());
+  EXPECT_TRUE(under_way.Wait().ok());
+}
+
+TEST_F(PluginHostTest, ASilentProcessIsLookedAtOnceHoweverManyMountsItHas) {
+  StartHost();
+  std::vector<std::unique_ptr<mounts::Engine>> engines;
+  for (int i = 0; i < 12; ++i) {
+    auto engine = Mount("notes", std::to_string(i) + "/");
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engines.push_back(*std::move(engine));
+  }
+  kill(Plugins()[0], SIGSTOP);
+  host_->RetireProcesses("notes");
+  const absl::Time begin = absl::Now();
+  for (int i = 0; i < 12; ++i)
+    ASSERT_TRUE(engines[i]->Restart(Entry("notes", std::to_string(i) + "/")).ok());
+  // Two seconds for each would be 24.
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(16));
+  EXPECT_EQ(TimesLogged("does not answer and was killed"), 1);
+  EXPECT_THAT(Plugins(), SizeIs(1));
+}
+
+TEST_F(PluginHostTest, TheEndKillsWhatIsSilentSideBySide) {
+  const std::vector<std::string> names = {"a", "b", "c", "d", "e"};
+  for (const std::string& name : names) Breakable(name);
+  StartHost();
+  std::vector<std::unique_ptr<mounts::Engine>> engines;
+  for (const std::string& name : names) {
+    auto engine = Mount(name, name + "/");
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engines.push_back(*std::move(engine));
+  }
+  for (const pid_t plugin : Plugins()) kill(plugin, SIGSTOP);
+  std::vector<Answer<mounts::Reply>> under_way(engines.size());
+  for (std::size_t i = 0; i < engines.size(); ++i)
+    engines[i]->Handle(Request(mounts::Operation::kRead, "notes/a"), under_way[i].Callback());
+  host_->BeginStop(absl::InfiniteDuration());
+  for (Answer<mounts::Reply>& answer : under_way)
+    EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(TimesLogged("does not answer and was killed"), 5);
+  EXPECT_THAT(Plugins(), SizeIs(0));
+}
+
+// It says that it lives, and does not end its requests.
+TEST_F(PluginHostTest, TheEndKillsWhatDoesNotEndInTime) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  std::promise<void> go_on;
+  storage_->BeforeNextGet([&] { go_on.get_future().wait(); });
+  Answer<mounts::Reply> under_way;
+  (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), under_way.Callback());
+  host_->BeginStop(absl::Milliseconds(100));
+  EXPECT_EQ(under_way.Wait().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(TimesLogged("does not answer"), 0);
+  go_on.set_value();
+}
+
+TEST_F(PluginHostTest, WhatIsKeptOfAPluginGoesWithItsLastMount) {
+  StartHost();
+  auto first = Mount("notes", "n/");
+  auto second = Mount("notes", "m/");
+  ASSERT_TRUE(first.ok() && second.ok());
+  metrics_->GetCounter("belfry_events_rejected_total", "", {{"mount", "n/"}, {"code", "X"}});
+  metrics_->GetCounter("belfry_events_rejected_total", "", {{"mount", "m/"}, {"code", "X"}});
+  first->reset();
+  EXPECT_THAT(host_->Processes(), SizeIs(1));
+  EXPECT_THAT(metrics_->PrometheusText(), ::testing::Not(HasSubstr("mount=\"n/\"")));
+  EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("mount=\"m/\""));
+  second->reset();
+  EXPECT_TRUE(Eventually([this] { return host_->Processes().empty(); }));
+}
+
+TEST_F(PluginHostTest, ABackOffPassesWhateverTheWallClockIsSetTo) {
+  Script("fickle",
+         "[ -e " + folder_ + "/broken ] && exit 9; exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  auto engine = Mount("fickle");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  Break();
+  kill(Plugins()[0], SIGKILL);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_THAT(std::string(Read(**engine).status().message()), HasSubstr("exited with code 9"));
+  for (const absl::Duration jump : {-absl::Hours(1), 2 * absl::Hours(1)}) {
+    clock_.SetWallClock(clock_.Now() + jump);
+    EXPECT_THAT(std::string(Read(**engine).status().message()),
+                HasSubstr("it is tried again in 250ms"));
+    EXPECT_EQ(OnlyProcesses().next_restart, clock_.Now() + absl::Milliseconds(250));
+  }
+  clock_.Advance(absl::Milliseconds(250));
+  EXPECT_THAT(std::string(Read(**engine).status().message()), HasSubstr("exited with code 9"));
+}
+
 TEST_F(PluginHostTest, MountsWithTheSameEntryShareOneProcess) {
   StartHost();
   auto first = Mount("notes", "n/");
@@ -318,8 +610,7 @@ TEST_F(PluginHostTest, MountsWithTheSameEntryShareOneProcess) {
   EXPECT_TRUE(Write(**second, "hi").ok());
   EXPECT_EQ(publisher_.Take(1)[0].message.plugin_info().mount_path(), "m/");
   second->reset();
-  EXPECT_THAT(Plugins(), SizeIs(0));
-  EXPECT_THAT(OnlyProcesses().running, SizeIs(0));
+  EXPECT_TRUE(Eventually([this] { return Plugins().empty() && host_->Processes().empty(); }));
 }
 
 TEST_F(PluginHostTest, EveryMountOfADeadProcessComesBackInOneNewProcess) {
@@ -352,7 +643,6 @@ TEST_F(PluginHostTest, ACrashIsAnEventAMetricAndOnRecord) {
 TEST_F(PluginHostTest, APluginThatStopsWhenToldToHasNotCrashed) {
   StartHost();
   ASSERT_TRUE(Mount("notes").ok());
-  EXPECT_EQ(OnlyProcesses().crashes, 0);
   EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("belfry_plugin_crashes_total 0"));
 }
 
@@ -369,7 +659,7 @@ TEST_F(PluginHostTest, APluginThatCrashesAgainAndAgainIsStartedLessAndLessOften)
   const absl::Status early = Read(**engine).status();
   EXPECT_EQ(early.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(early.message(),
-            "the plugin \"fickle\" has crashed and was started anew 3 times without answering a "
+            "the plugin \"fickle\" has crashed and was restarted 3 times without answering a "
             "request; it is tried again in 250ms");
   EXPECT_EQ(OnlyProcesses().fruitless_restarts, 3);
   EXPECT_EQ(OnlyProcesses().next_restart, clock_.Now() + absl::Milliseconds(250));
@@ -551,7 +841,7 @@ TEST_F(PluginHostTest, ARequestEndsAtItsDeadline) {
   const pid_t plugin = Plugins()[0];
   kill(plugin, SIGSTOP);
   mounts::Request request = Request(mounts::Operation::kRead, "notes/a");
-  request.deadline = absl::Now() + absl::Milliseconds(50);
+  request.deadline = SteadyTime::Now() + absl::Milliseconds(50);
   EXPECT_EQ(Ask(**engine, std::move(request)).status().code(), absl::StatusCode::kDeadlineExceeded);
   kill(plugin, SIGCONT);
 }

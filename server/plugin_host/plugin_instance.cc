@@ -1,9 +1,10 @@
 #include "server/plugin_host/plugin_instance.h"
 
-#include <chrono>
+#include <future>
 #include <utility>
 
 #include "proto/vault/version.grpc.pb.h"
+#include "sdk/wire/deadline.h"
 #include "sdk/wire/handshake.h"
 #include "server/base/ids.h"
 #include "server/base/text.h"
@@ -171,8 +172,7 @@ absl::Status PluginInstance::Initialize() {
 
 // Every call of a start may take as long as the start itself.
 void PluginInstance::Limit(grpc::ClientContext& context) const {
-  context.set_deadline(std::chrono::system_clock::now() +
-                       absl::ToChronoMilliseconds(limits_.plugin_start_timeout));
+  context.set_deadline(wire::DeadlineAfter(limits_.plugin_start_timeout));
 }
 
 void PluginInstance::Address(grpc::ClientContext& context) const {
@@ -180,15 +180,30 @@ void PluginInstance::Address(grpc::ClientContext& context) const {
 }
 
 PluginInstance::~PluginInstance() {
-  if (set_up_ && process_->running()) {
-    grpc::ClientContext context;
-    Address(context);
-    context.set_deadline(std::chrono::system_clock::now() +
-                         absl::ToChronoMilliseconds(limits_.plugin_stop_timeout));
-    pb::Empty reply;
-    (void)backend_->Cleanup(&context, pb::Empty(), &reply);
-  }
+  if (set_up_ && process_->running()) CleanUp();
   process_->RemoveMount(mount_path_);
+}
+
+// A process that answers neither this nor whether it lives is killed: its other mounts, and their
+// requests, would each wait as long.
+void PluginInstance::CleanUp() {
+  // Shared: gRPC may still be at them when the status has been got.
+  struct Question {
+    grpc::ClientContext context;
+    pb::Empty request;
+    pb::Empty reply;
+    std::promise<grpc::Status> status;
+  };
+  const auto question = std::make_shared<Question>();
+  Address(question->context);
+  question->context.set_deadline(wire::DeadlineAfter(limits_.plugin_stop_timeout));
+  backend_->async()->Cleanup(
+      &question->context, &question->request, &question->reply,
+      [question](grpc::Status status) { question->status.set_value(std::move(status)); });
+  const bool answers = process_->Answers();
+  const grpc::Status cleaned = question->status.get_future().get();
+  if (!answers && cleaned.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
+    process_->KillSilent();
 }
 
 }  // namespace belfry::plugin_host

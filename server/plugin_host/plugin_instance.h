@@ -63,6 +63,7 @@ class PluginInstance {
   void AskVersion();
   absl::Status AskSpecialPaths();
   absl::Status Initialize();
+  void CleanUp();
 
   const Limits limits_;
   const std::string mount_path_;

@@ -1,7 +1,6 @@
 #include "server/plugin_host/plugin_process.h"
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <system_error>
@@ -11,6 +10,7 @@
 #include "proto/vault/grpc_controller.grpc.pb.h"
 #include "proto/vault/health.grpc.pb.h"
 #include "proto/vault/multiplexing.grpc.pb.h"
+#include "sdk/wire/deadline.h"
 #include "sdk/wire/handshake.h"
 #include "server/base/descriptor_limit.h"
 #include "server/base/text.h"
@@ -29,10 +29,11 @@
 namespace belfry::plugin_host {
 namespace {
 
-constexpr auto kConnectTimeout = std::chrono::seconds(10);
-constexpr auto kProbeTimeout = std::chrono::seconds(2);
+constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 // A connection that broke is the first sign that a process ends.
 constexpr absl::Duration kTimeToEnd = absl::Seconds(2);
+// How long a process that was killed may take to be gone.
+constexpr absl::Duration kTimeToDie = absl::Seconds(5);
 constexpr std::size_t kMaxSentenceBytes = 600;
 
 // Of the host's own environment: what a program needs to find its files, its words and its time.
@@ -113,20 +114,21 @@ bool WasAskedToEnd(const ExitStatus& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PluginProcess>> PluginProcess::Start(
-    const PluginProgram& program, SocketDirectory* sockets, const Limits& limits, Observer observer,
-    absl::Time now, const Logger& logger) {
+    const PluginProgram& program, SocketDirectory* sockets, RunningProcesses* all,
+    const Limits& limits, Observer observer, absl::Time now, const Logger& logger) {
   absl::StatusOr<std::string> folder = sockets->MakeFolder();
   if (!folder.ok()) return folder.status();
   // The constructor is private.
   std::unique_ptr<PluginProcess> plugin(new PluginProcess(
       *std::move(folder), limits, std::move(observer), now, logger.Named(program.entry.name)));
-  if (const absl::Status status = plugin->Launch(program, sockets); !status.ok()) {
+  if (const absl::Status status = plugin->Launch(program, sockets, all); !status.ok()) {
     return WithReason(
         absl::StatusCode::kUnavailable,
         Concat({"the plugin \"", program.entry.name, "\" could not be started"}),
         Concat({OneLine(ToStd(status.message()), kMaxSentenceBytes), plugin->Quoted()}));
   }
   plugin->ready_ = true;
+  plugin->registration_->NoteReady();
   return plugin;
 }
 
@@ -219,7 +221,8 @@ absl::StatusOr<std::vector<std::string>> PluginProcess::CommandLine(
   return arguments;
 }
 
-absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory* sockets) {
+absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory* sockets,
+                                   RunningProcesses* all) {
   absl::StatusOr<wire::Certificate> certificate = wire::NewCertificate();
   if (!certificate.ok()) return certificate.status();
   trust_.own = *std::move(certificate);
@@ -242,6 +245,7 @@ absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory
                      &reader_);
   if (!process.ok()) return process.status();
   process_ = *std::move(process);
+  registration_ = std::make_unique<RunningProcesses::Registration>(all, process_.get());
   const absl::StatusOr<std::string> line = reader_.WaitForLine(limits_.plugin_start_timeout);
   if (!line.ok()) return line.status();
   const absl::StatusOr<wire::Handshake> handshake = wire::ParseHandshake(*line);
@@ -271,7 +275,7 @@ absl::Status PluginProcess::Connect(const wire::Handshake& handshake) {
 void PluginProcess::AskMultiplexing() {
   namespace multiplexing = pluginutil::multiplexing;
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kConnectTimeout);
+  context.set_deadline(wire::DeadlineAfter(kConnectTimeout));
   multiplexing::MultiplexingSupportResponse response;
   const grpc::Status status =
       multiplexing::PluginMultiplexing::NewStub(channel_)->MultiplexingSupport(
@@ -279,9 +283,9 @@ void PluginProcess::AskMultiplexing() {
   multiplexes_ = status.ok() && response.supported();
 }
 
-grpc::Status PluginProcess::AskHealth(std::chrono::seconds limit) const {
+grpc::Status PluginProcess::AskHealth(absl::Duration limit) const {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + limit);
+  context.set_deadline(wire::DeadlineAfter(limit));
   grpc::health::v1::HealthCheckRequest request;
   request.set_service("plugin");
   grpc::health::v1::HealthCheckResponse response;
@@ -290,8 +294,21 @@ grpc::Status PluginProcess::AskHealth(std::chrono::seconds limit) const {
 
 bool PluginProcess::Answers() const {
   if (!running()) return false;
-  const grpc::StatusCode code = AskHealth(kProbeTimeout).error_code();
+  const grpc::StatusCode code = AskHealth(limits_.plugin_probe_timeout).error_code();
   return code != grpc::StatusCode::UNAVAILABLE && code != grpc::StatusCode::DEADLINE_EXCEEDED;
+}
+
+void PluginProcess::KillIfSilent() {
+  MutexLock one_looks(&probing_);
+  if (running() && !Answers()) KillSilent();
+}
+
+void PluginProcess::KillSilent() {
+  if (!running()) return;
+  logger_.Warn("the plugin does not answer and was killed",
+               {{"pid", std::to_string(process_->pid())}});
+  process_->Kill();
+  (void)process_->WaitForExit(kTimeToDie);
 }
 
 bool PluginProcess::Announce(std::uint32_t id, const std::string& socket) {
@@ -304,8 +321,7 @@ bool PluginProcess::Announce(std::uint32_t id, const std::string& socket) {
 
 void PluginProcess::AskToStop() {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() +
-                       absl::ToChronoMilliseconds(limits_.plugin_stop_timeout));
+  context.set_deadline(wire::DeadlineAfter(limits_.plugin_stop_timeout));
   plugin::Empty reply;
   // A plugin may end before it answers: the process says whether it has stopped.
   (void)plugin::GRPCController::NewStub(channel_)->Shutdown(&context, plugin::Empty(), &reply);
@@ -321,6 +337,7 @@ PluginProcess::~PluginProcess() {
   if (process_ != nullptr) process_->Kill();
   broker_.reset();
   stdio_.reset();
+  registration_.reset();
   process_.reset();
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -26,6 +25,7 @@
 #include "server/plugin_host/handshake_reader.h"
 #include "server/plugin_host/plugin_program.h"
 #include "server/plugin_host/process.h"
+#include "server/plugin_host/running_processes.h"
 #include "server/plugin_host/socket_directory.h"
 #include "server/plugin_host/stdio_stream.h"
 
@@ -44,13 +44,11 @@ class PluginProcess {
     std::function<void(const ExitStatus&)> on_crash;
   };
 
-  // `sockets` must outlive it; `now` is what Description gives as its start. Unavailable, with one
-  // sentence that names the plugin, for each way in which a start can fail.
-  static absl::StatusOr<std::unique_ptr<PluginProcess>> Start(const PluginProgram& program,
-                                                              SocketDirectory* sockets,
-                                                              const Limits& limits,
-                                                              Observer observer, absl::Time now,
-                                                              const Logger& logger);
+  // `sockets` and `all` must outlive it; `now` is what Description gives as its start. Unavailable,
+  // with one sentence that names the plugin, for each way in which a start can fail.
+  static absl::StatusOr<std::unique_ptr<PluginProcess>> Start(
+      const PluginProgram& program, SocketDirectory* sockets, RunningProcesses* all,
+      const Limits& limits, Observer observer, absl::Time now, const Logger& logger);
   ~PluginProcess();
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
@@ -70,8 +68,13 @@ class PluginProcess {
   // It has answered a request.
   void NoteAnswer();
   bool running() const { return process_->running(); }
-  // Whether it can be spoken to, now. Blocks for two seconds at most.
+  // Whether it can be spoken to, now. Blocks for Limits::plugin_probe_timeout at most.
   bool Answers() const;
+  // Kills it if it cannot be spoken to, and waits for its end: then every call to it has ended,
+  // too. Of all that ask at the same time one looks; the others wait for what that finds.
+  void KillIfSilent();
+  // The same for who has found out already.
+  void KillSilent();
   // SIGKILL; does not wait.
   void Kill() { process_->Kill(); }
   // False when it still runs after `limit`.
@@ -88,12 +91,13 @@ class PluginProcess {
   absl::Status CheckSum(const PluginProgram& program, const Descriptor& file);
   absl::StatusOr<std::vector<std::string>> CommandLine(const PluginProgram& program,
                                                        const SocketDirectory& sockets) const;
-  absl::Status Launch(const PluginProgram& program, SocketDirectory* sockets);
+  absl::Status Launch(const PluginProgram& program, SocketDirectory* sockets,
+                      RunningProcesses* all);
   absl::Status Connect(const wire::Handshake& handshake);
   void AskMultiplexing();
   std::string Quoted();
   void OnExit(const ExitStatus& status);
-  grpc::Status AskHealth(std::chrono::seconds limit) const;
+  grpc::Status AskHealth(absl::Duration limit) const;
   void AskToStop();
 
   const std::string folder_;
@@ -108,13 +112,15 @@ class PluginProcess {
   std::atomic<bool> ready_ = false;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> answered_ = false;
+  Mutex probing_;  // Held while somebody looks whether it answers.
   mutable Mutex mounts_mutex_;
   std::multiset<std::string> mounts_ ABSL_GUARDED_BY(mounts_mutex_);
   wire::Trust trust_;
   LogBudget log_budget_;  // The next and the stdio stream write on it.
   HandshakeReader reader_;
   std::unique_ptr<Process> process_;
-  std::shared_ptr<grpc::Channel> channel_;  // Shared: gRPC's own type.
+  std::unique_ptr<RunningProcesses::Registration> registration_;  // Goes before the process.
+  std::shared_ptr<grpc::Channel> channel_;                        // Shared: gRPC's own type.
   std::unique_ptr<StdioStream> stdio_;
   std::unique_ptr<BrokerStream> broker_;
 };

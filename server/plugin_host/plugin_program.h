@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "server/mounts/plugin_catalog.h"
@@ -11,6 +12,8 @@ struct PluginProgram {
   mounts::PluginEntry entry;
   std::string path;
   std::string vault_version;  // What the plugin sees in VAULT_VERSION.
+  // Shared by all mounts of it: while one is there, the pool knows how often it has crashed.
+  std::shared_ptr<const void> record;
 };
 
 }  // namespace belfry::plugin_host

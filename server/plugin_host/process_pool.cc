@@ -1,8 +1,10 @@
 #include "server/plugin_host/process_pool.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "server/base/text.h"
 
 namespace belfry::plugin_host {
@@ -11,6 +13,15 @@ namespace {
 // After a crash the plugin may be started this often without having answered anything; from then on
 // each start waits twice as long as the one before.
 constexpr int kImmediateRestarts = 2;
+
+// A status of its own: who drops a shared one last, ThreadSanitizer cannot see.
+absl::Status CopyOf(const absl::Status& status) {
+  absl::Status copy(status.code(), status.message());
+  status.ForEachPayload([&copy](absl::string_view type, const absl::Cord& payload) {
+    copy.SetPayload(type, payload);
+  });
+  return copy;
+}
 
 // What makes two entries the same process: all of it, in a form without ambiguity.
 std::string KeyOf(const mounts::PluginEntry& entry) {
@@ -45,7 +56,10 @@ struct ProcessPool::Slot {
   int crashes ABSL_GUARDED_BY(mutex) = 0;
   std::string last_crash ABSL_GUARDED_BY(mutex);
   int fruitless_restarts ABSL_GUARDED_BY(mutex) = 0;
-  absl::Time next_restart ABSL_GUARDED_BY(mutex) = absl::InfinitePast();
+  SteadyTime next_restart ABSL_GUARDED_BY(mutex);
+  // How many starts have failed, and what the last one said.
+  int failed_starts ABSL_GUARDED_BY(mutex) = 0;
+  absl::Status last_failure ABSL_GUARDED_BY(mutex);
 
   std::shared_ptr<PluginProcess> Shareable() const {
     MutexLock lock(&mutex);
@@ -54,11 +68,11 @@ struct ProcessPool::Slot {
   }
 
   // Counts a start after a crash, or says that it is too early for one.
-  absl::Status CountRestart(absl::Time now, const Limits& limits) {
+  absl::Status CountRestart(SteadyTime now, const Limits& limits) {
     MutexLock lock(&mutex);
     if (now < next_restart) {
       return absl::UnavailableError(
-          Concat({"the plugin \"", entry.name, "\" has crashed and was started anew ",
+          Concat({"the plugin \"", entry.name, "\" has crashed and was restarted ",
                   std::to_string(fruitless_restarts),
                   " times without answering a request; it is tried again in ",
                   absl::FormatDuration(absl::Ceil(next_restart - now, absl::Milliseconds(1)))}));
@@ -76,7 +90,25 @@ struct ProcessPool::Slot {
   void Answered() {
     MutexLock lock(&mutex);
     fruitless_restarts = 0;
-    next_restart = absl::InfinitePast();
+    next_restart = SteadyTime::InfinitePast();
+  }
+
+  int FailedStarts() const {
+    MutexLock lock(&mutex);
+    return failed_starts;
+  }
+
+  // The failure of a start since `before` was counted; OK when none has failed.
+  absl::Status FailureSince(int before) const {
+    MutexLock lock(&mutex);
+    if (failed_starts == before) return absl::OkStatus();
+    return CopyOf(last_failure);
+  }
+
+  void NoteFailure(const absl::Status& failure) {
+    MutexLock lock(&mutex);
+    ++failed_starts;
+    last_failure = CopyOf(failure);
   }
 
   void Crashed(const ExitStatus& status) {
@@ -99,31 +131,48 @@ ProcessPool::ProcessPool(SocketDirectory* sockets, const Clock* clock, Limits li
       clock_(clock),
       limits_(std::move(limits)),
       on_crash_(std::move(on_crash)),
-      logger_(std::move(logger)) {}
+      logger_(std::move(logger)),
+      ends_(NewElasticPool(1, 0)) {}
 
 ProcessPool::~ProcessPool() = default;
 
 std::shared_ptr<ProcessPool::Slot> ProcessPool::SlotOf(const mounts::PluginEntry& entry) {
   std::string key = KeyOf(entry);
   MutexLock lock(&mutex_);
-  std::shared_ptr<Slot>& slot = slots_[std::move(key)];
-  if (slot == nullptr) slot = std::make_shared<Slot>(entry);
+  std::erase_if(slots_, [](const auto& known) { return known.second.expired(); });
+  std::weak_ptr<Slot>& known = slots_[std::move(key)];
+  std::shared_ptr<Slot> slot = known.lock();
+  if (slot == nullptr) {
+    slot = std::make_shared<Slot>(entry);
+    known = slot;
+  }
   return slot;
+}
+
+std::shared_ptr<const void> ProcessPool::Record(const mounts::PluginEntry& entry) {
+  return SlotOf(entry);
 }
 
 absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Acquire(const PluginProgram& program,
                                                                     StartReason reason) {
   const std::shared_ptr<Slot> slot = SlotOf(program.entry);
+  const int failed_before = slot->FailedStarts();
   MutexLock one_at_a_time(&slot->starting);
   if (std::shared_ptr<PluginProcess> running = slot->Shareable()) return running;
+  // It failed while this one waited: waiting as long for the next would not help.
+  if (absl::Status failed = slot->FailureSince(failed_before); !failed.ok()) return failed;
   if (reason == StartReason::kCrash) {
-    if (absl::Status early = slot->CountRestart(clock_->Now(), limits_); !early.ok()) return early;
+    if (absl::Status early = slot->CountRestart(clock_->Steady(), limits_); !early.ok())
+      return early;
   }
-  return Start(program, slot);
+  absl::StatusOr<std::shared_ptr<PluginProcess>> started = Start(program, slot, reason);
+  if (!started.ok()) slot->NoteFailure(started.status());
+  return started;
 }
 
-absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(
-    const PluginProgram& program, const std::shared_ptr<Slot>& slot) {
+absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(const PluginProgram& program,
+                                                                  const std::shared_ptr<Slot>& slot,
+                                                                  StartReason reason) {
   PluginProcess::Observer observer{
       .on_first_answer = [slot] { slot->Answered(); },
       .on_crash =
@@ -133,7 +182,7 @@ absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(
           },
   };
   absl::StatusOr<std::unique_ptr<PluginProcess>> started =
-      PluginProcess::Start(program, sockets_, limits_, std::move(observer), clock_->Now(), logger_);
+      Launch(program, std::move(observer), reason);
   if (!started.ok()) return started.status();
   // Shared by the mounts that it serves.
   const std::shared_ptr<PluginProcess> process = *std::move(started);
@@ -141,9 +190,62 @@ absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(
   return process;
 }
 
-void ProcessPool::Retire(std::string_view plugin) {
+absl::StatusOr<std::unique_ptr<PluginProcess>> ProcessPool::Launch(const PluginProgram& program,
+                                                                   PluginProcess::Observer observer,
+                                                                   StartReason reason) {
+  if (stopping_) return absl::UnavailableError("the server is stopping");
+  std::atomic<std::size_t>& under_way =
+      reason == StartReason::kCrash ? crash_starts_ : requested_starts_;
+  absl::StatusOr<std::unique_ptr<PluginProcess>> started = absl::ResourceExhaustedError(
+      Concat({std::to_string(limits_.max_plugin_starts_at_once),
+              " plugins are being started at this moment, which is the limit; try again"}));
+  if (++under_way <= limits_.max_plugin_starts_at_once) {
+    started = PluginProcess::Start(program, sockets_, &running_, limits_, std::move(observer),
+                                   clock_->Now(), logger_);
+  }
+  --under_way;
+  return started;
+}
+
+void ProcessPool::StopStarting() {
+  stopping_ = true;
+  running_.KillStarting();
+}
+
+void ProcessPool::KillSilent() {
+  std::vector<std::thread> looking;
+  for (const std::shared_ptr<Slot>& slot : Slots()) {
+    for (std::shared_ptr<PluginProcess>& process : Held(*slot))
+      looking.emplace_back([process = std::move(process)] { process->KillIfSilent(); });
+  }
+  for (std::thread& one : looking) one.join();
+}
+
+std::vector<std::shared_ptr<ProcessPool::Slot>> ProcessPool::Slots() const {
+  std::vector<std::shared_ptr<Slot>> slots;
   MutexLock lock(&mutex_);
-  for (const auto& [key, slot] : slots_) {
+  for (const auto& [key, known] : slots_) {
+    if (std::shared_ptr<Slot> slot = known.lock()) slots.push_back(std::move(slot));
+  }
+  return slots;
+}
+
+std::vector<std::shared_ptr<PluginProcess>> ProcessPool::Held(const Slot& slot) const {
+  std::vector<std::shared_ptr<PluginProcess>> held;
+  MutexLock lock(&slot.mutex);
+  for (const std::weak_ptr<PluginProcess>& process : slot.all) {
+    if (std::shared_ptr<PluginProcess> still = process.lock()) held.push_back(std::move(still));
+  }
+  return held;
+}
+
+// These may be the last references.
+void ProcessPool::LetGo(std::vector<std::shared_ptr<PluginProcess>> held) const {
+  ends_->PostAlways([held = std::move(held)]() mutable { held.clear(); });
+}
+
+void ProcessPool::Retire(std::string_view plugin) {
+  for (const std::shared_ptr<Slot>& slot : Slots()) {
     if (slot->entry.name != plugin) continue;
     MutexLock slot_lock(&slot->mutex);
     slot->shareable.reset();
@@ -151,15 +253,9 @@ void ProcessPool::Retire(std::string_view plugin) {
 }
 
 std::vector<mounts::PluginProcesses> ProcessPool::Processes() const {
-  std::vector<std::shared_ptr<Slot>> slots;
-  {
-    MutexLock lock(&mutex_);
-    for (const auto& [key, slot] : slots_) slots.push_back(slot);
-  }
   std::vector<mounts::PluginProcesses> list;
-  for (const std::shared_ptr<Slot>& slot : slots) {
+  for (const std::shared_ptr<Slot>& slot : Slots()) {
     mounts::PluginProcesses& one = list.emplace_back();
-    std::vector<std::shared_ptr<PluginProcess>> held;
     {
       MutexLock lock(&slot->mutex);
       one.name = slot->entry.name;
@@ -167,14 +263,13 @@ std::vector<mounts::PluginProcesses> ProcessPool::Processes() const {
       one.crashes = slot->crashes;
       one.last_crash = slot->last_crash;
       one.fruitless_restarts = slot->fruitless_restarts;
-      one.next_restart = slot->next_restart;
-      for (const std::weak_ptr<PluginProcess>& process : slot->all) {
-        if (std::shared_ptr<PluginProcess> still = process.lock()) held.push_back(std::move(still));
-      }
+      one.next_restart = clock_->Now() + (slot->next_restart - clock_->Steady());
     }
+    std::vector<std::shared_ptr<PluginProcess>> held = Held(*slot);
     for (const std::shared_ptr<PluginProcess>& process : held) {
       if (process->running()) one.running.push_back(process->Description());
     }
+    LetGo(std::move(held));
   }
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
     return std::pair(a.name, a.version) < std::pair(b.name, b.version);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,12 +11,14 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
+#include "server/base/executor.h"
 #include "server/base/limits.h"
 #include "server/base/logging.h"
 #include "server/base/mutex.h"
 #include "server/mounts/plugin_catalog.h"
 #include "server/plugin_host/plugin_process.h"
 #include "server/plugin_host/plugin_program.h"
+#include "server/plugin_host/running_processes.h"
 #include "server/plugin_host/socket_directory.h"
 
 namespace belfry::plugin_host {
@@ -37,22 +40,42 @@ class ProcessPool {
               Logger logger);
   ~ProcessPool();
 
-  // A process that runs, or a new one. Blocks for as long as a plugin may take to start; whoever
-  // wants the same one meanwhile waits and shares it. Unavailable, with one sentence, when it does
-  // not start, or may not yet after its crashes.
+  // A process that runs, or a new one. Blocks for as long as a plugin may take to start; callers
+  // that want the same one meanwhile wait and share it, or its failure. Unavailable, with one
+  // sentence, when it does not start, or may not yet after its crashes; ResourceExhausted as of
+  // Launch.
   absl::StatusOr<std::shared_ptr<PluginProcess>> Acquire(const PluginProgram& program,
                                                          StartReason reason);
+  // A process of its own. Blocks likewise. ResourceExhausted when Limits::max_plugin_starts_at_once
+  // starts for this reason are under way: a slow plugin must not hold up others.
+  absl::StatusOr<std::unique_ptr<PluginProcess>> Launch(const PluginProgram& program,
+                                                        PluginProcess::Observer observer,
+                                                        StartReason reason);
+  // What the pool knows of the plugin's crashes is kept for as long as this.
+  std::shared_ptr<const void> Record(const mounts::PluginEntry& entry);
   // Nobody joins the processes of this plugin any more that run now.
   void Retire(std::string_view plugin);
-  // In order of name and version. Holds processes while it looks: may block as their end does.
+  // In order of name and version. Does not block.
   std::vector<mounts::PluginProcesses> Processes() const;
+
+  // The host is ending: nothing starts any more, what is starting is killed.
+  void StopStarting();
+  // Looks at all processes side by side and kills those that do not answer. Blocks for
+  // Limits::plugin_probe_timeout, and until what it killed is gone.
+  void KillSilent();
+  // SIGKILL for all; does not wait.
+  void KillAll() { running_.KillAll(); }
 
  private:
   struct Slot;
 
   std::shared_ptr<Slot> SlotOf(const mounts::PluginEntry& entry);
   absl::StatusOr<std::shared_ptr<PluginProcess>> Start(const PluginProgram& program,
-                                                       const std::shared_ptr<Slot>& slot);
+                                                       const std::shared_ptr<Slot>& slot,
+                                                       StartReason reason);
+  std::vector<std::shared_ptr<Slot>> Slots() const;
+  std::vector<std::shared_ptr<PluginProcess>> Held(const Slot& slot) const;
+  void LetGo(std::vector<std::shared_ptr<PluginProcess>> held) const;
 
   SocketDirectory* const sockets_;
   const Clock* const clock_;
@@ -60,8 +83,17 @@ class ProcessPool {
   const OnCrash on_crash_;
   const Logger logger_;
   mutable Mutex mutex_;
-  // By all fields of the entry. Shared with starts under way and the processes' observers.
-  std::map<std::string, std::shared_ptr<Slot>, std::less<>> slots_ ABSL_GUARDED_BY(mutex_);
+  // By all fields of the entry. Weak: the mounts of the plugin own it, with starts under way and
+  // the processes' observers.
+  std::map<std::string, std::weak_ptr<Slot>, std::less<>> slots_ ABSL_GUARDED_BY(mutex_);
+  RunningProcesses running_;
+  std::atomic<bool> stopping_ = false;
+  // Starts under way, by reason.
+  std::atomic<std::size_t> requested_starts_ = 0;
+  std::atomic<std::size_t> crash_starts_ = 0;
+  // Destroys processes, which blocks, for those that only looked at them. The last to be made, so
+  // that what it destroys finds the rest.
+  const std::unique_ptr<Executor> ends_;
 };
 
 }  // namespace belfry::plugin_host

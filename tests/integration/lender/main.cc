@@ -1,11 +1,14 @@
 // A plugin that lends secrets, and tells what became of them.
 //
 // GET creds/NAME?ttl=… lends a user; GET log lists what was renewed and revoked, in order; PUT
-// trouble {"refuse": true} makes it refuse to revoke, until it is told otherwise.
+// trouble {"refuse": true} makes it refuse to revoke, until it is told otherwise; {"fail_start":
+// true} makes its next start fail after it has changed what it stores. GET instance says which of
+// its instances answers.
 
 #include <belfry/plugin.h>
 
 #include <mutex>
+#include <random>
 #include <string>
 
 namespace {
@@ -13,6 +16,7 @@ namespace {
 using belfry::Json;
 
 constexpr char kTrouble[] = "trouble";
+constexpr char kFailStart[] = "fail-start";
 
 // One key for each thing that happened: keys are listed in order.
 absl::Status Note(belfry::Storage& storage, const std::string& what) {
@@ -76,10 +80,26 @@ void DefineLender(belfry::SecretsEngine& engine) {
   engine.Path("accounts/{name}", "A user.").OnList(names).OnRead(text);
   engine.Path("notices", "For everybody.").OnList(names).OnRead(text);
   engine.RootOnly({"accounts"}).Unauthenticated({"notices"});
+  engine.OnInitialize([](belfry::HookContext& context) -> absl::Status {
+    BELFRY_ASSIGN_OR_RETURN(const auto fail, context.storage.Get(kFailStart));
+    if (!fail) return absl::OkStatus();
+    BELFRY_RETURN_IF_ERROR(context.storage.Delete(kFailStart));
+    return absl::FailedPreconditionError("told to fail");
+  });
+
+  const std::string number = std::to_string(std::random_device()());
+  engine.Path("instance", "Which instance this is.")
+      .OnRead([number](belfry::Request&) -> belfry::Result {
+        return belfry::Response::Data({{"instance", number}});
+      });
 
   belfry::Route& trouble = engine.Path("trouble", "Whether revocations are refused.");
   const auto refuse = trouble.Field<bool>("refuse", "Refuse from now on.");
-  trouble.OnWrite([refuse](belfry::Request& req) -> belfry::Result {
+  const auto fail_start = trouble.Field<bool>("fail_start", "Fail at the next start.");
+  trouble.OnWrite([refuse, fail_start](belfry::Request& req) -> belfry::Result {
+    if (req[fail_start]) {
+      BELFRY_RETURN_IF_ERROR(req.storage().Put(kFailStart, "yes"));
+    }
     BELFRY_RETURN_IF_ERROR(req[refuse] ? req.storage().Put(kTrouble, "yes")
                                        : req.storage().Delete(kTrouble));
     return belfry::Response::NoContent();
