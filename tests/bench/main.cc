@@ -13,6 +13,7 @@
 #include <functional>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -29,7 +30,6 @@
 namespace belfry::bench {
 namespace {
 
-constexpr int kRounds = 5;
 // One burst must fit a subscriber's queue (8192 frames, 8 MiB): a subscriber that overflows is
 // closed, and nothing would be measured.
 constexpr std::int64_t kBurst = 4096;
@@ -37,11 +37,15 @@ constexpr std::int64_t kSenders = 64;
 // Events of one SendAll.
 constexpr std::int64_t kAtOnce = 1 << 15;
 
+int Rounds(int wanted = 5) {
+  return IsQuick() ? 1 : wanted;
+}
+
 // Events or deliveries a second: one round to warm up, then the median.
 double Rate(std::int64_t amount, const std::function<void()>& round) {
   round();
   std::vector<double> rates;
-  for (int i = 0; i < kRounds; ++i) rates.push_back(static_cast<double>(amount) / Seconds(round));
+  for (int i = 0; i < Rounds(); ++i) rates.push_back(static_cast<double>(amount) / Seconds(round));
   return Median(rates);
 }
 
@@ -54,7 +58,7 @@ struct Comparison {
 // Two contenders in turn: what disturbs the machine disturbs them both, and the ratio is the median
 // of those of the rounds.
 Comparison Compare(std::int64_t amount, const std::function<void()>& ours,
-                   const std::function<void()>& theirs, int rounds = kRounds) {
+                   const std::function<void()>& theirs, int rounds = Rounds()) {
   ours();
   theirs();
   std::vector<double> our_rates, their_rates, ratios;
@@ -153,7 +157,7 @@ int MeasureAuthorising(const std::string& bin) {
   constexpr int kSubscribers = 100;
   constexpr std::int64_t kDeliveries = kBurst * kSubscribers;
   // Short ones: the difference is smaller than what a busy machine does to a long one.
-  constexpr int kShortRounds = 25;
+  const int short_rounds = Rounds(25);
   // A server each, so that an event goes to the ones or to the others.
   Belfry limited(bin), root(bin);
   Drain to_limited, to_root;
@@ -168,12 +172,12 @@ int MeasureAuthorising(const std::string& bin) {
       Die(absl::StrCat("subscribers were closed or starved at ", drain.received()));
   };
   std::cout << "\ndeliveries to 100 subscribers, each with a policy of 100 lines; medians of "
-            << kShortRounds << " rounds\n";
+            << short_rounds << " rounds\n";
   int missed = 0;
   for (const int paths : {200, 4096}) {
     const Comparison rates = Compare(
         kDeliveries, [&] { deliver(limited, to_limited, paths); },
-        [&] { deliver(root, to_root, paths); }, kShortRounds);
+        [&] { deliver(root, to_root, paths); }, short_rounds);
     if (!Hold(absl::StrCat("on ", paths, " paths").c_str(), "root", rates, 0.9, "deliveries"))
       ++missed;
   }
@@ -227,7 +231,7 @@ constexpr std::string_view kParts[] = {"events", "deliveries", "authorising", "k
 // `only` is one of kParts, or empty for all. The number of bars that were missed.
 int Main(const std::string& bin, std::string_view only) {
   signal(SIGPIPE, SIG_IGN);
-  std::cout << absl::StrFormat("Medians of %d rounds on %d cores.\n\n", kRounds,
+  std::cout << absl::StrFormat("Medians of %d rounds on %d cores.\n\n", Rounds(),
                                static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
   const auto wanted = [only](std::string_view part) { return only.empty() || only == part; };
   int missed = 0;
@@ -246,17 +250,21 @@ int Main(const std::string& bin, std::string_view only) {
 }  // namespace belfry::bench
 
 int main(int argc, char** argv) {
-  const std::string_view only = argc > 2 ? argv[2] : "";
+  std::vector<std::string_view> arguments(argv + 1, argv + argc);
+  if (std::erase(arguments, "-quick") > 0) belfry::bench::BeQuick();
+  const std::string_view only = arguments.size() > 1 ? arguments[1] : "";
   const auto& parts = belfry::bench::kParts;
   const bool known =
       only.empty() || std::find(std::begin(parts), std::end(parts), only) != std::end(parts);
-  if (argc < 2 || argc > 3 || !known) {
-    std::cerr << "usage: belfry-bench BIN [events|deliveries|authorising|kv|hostile]\n"
-                 "  (BIN: the folder with belfry, plugins and test-plugins)\n";
+  if (arguments.empty() || arguments.size() > 2 || !known) {
+    std::cerr << "usage: belfry-bench [-quick] BIN [events|deliveries|authorising|kv|hostile]\n"
+                 "  (BIN: the folder with belfry, plugins and test-plugins; -quick: only to see that "
+                 "it runs)\n";
     return 1;
   }
   try {
-    const int missed = belfry::bench::Main(argv[1], only);
+    const int missed = belfry::bench::Main(std::string(arguments[0]), only);
+    if (belfry::bench::IsQuick()) return 0;
     if (missed > 0) std::cerr << "bench: " << missed << " bars were missed" << std::endl;
     return missed > 0 ? 2 : 0;
   } catch (const std::exception& failure) {

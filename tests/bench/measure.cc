@@ -9,6 +9,18 @@
 
 namespace belfry::bench {
 
+namespace {
+bool quick = false;
+}  // namespace
+
+void BeQuick() {
+  quick = true;
+}
+
+bool IsQuick() {
+  return quick;
+}
+
 double Seconds(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();

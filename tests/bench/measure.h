@@ -9,6 +9,11 @@ namespace belfry::bench {
 
 // What benchmarks do with times and texts.
 
+// Whether everything is only to be run once and shortly, to see that it works: the figures then mean
+// nothing, and no bar counts as missed. Set before anything is measured.
+void BeQuick();
+bool IsQuick();
+
 double Seconds(const std::function<void()>& work);
 double Median(std::vector<double> values);
 // The port of the last "host:port" in a line.
