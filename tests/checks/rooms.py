@@ -13,6 +13,8 @@ import targets
 # Arrows between rooms. A room is a folder with targets; the tests of a room may use what the room may, and what is named testing.
 # tests/ crosses rooms by purpose and is not bound by it.
 MAY_USE = {
+    # Asio and Beast, compiled once.
+    "cmake/boost": set(),
     "proto": set(),
     "server/base": set(),
     "sdk/include": set(),
@@ -25,10 +27,10 @@ MAY_USE = {
     "server/mounts": {"server/base", "server/storage"},
     "server/plugin_host": {"proto", "server/base", "server/bus", "server/mounts", "server/storage", "sdk/wire"},
     "server/api": {"sdk/include", "sdk/src", "server/access", "server/base", "server/bus", "server/encode", "server/mounts"},
-    "server/http": {"server/api", "server/base", "server/bus"},
+    "server/http": {"cmake/boost", "server/api", "server/base", "server/bus"},
     "server": {"server/access", "server/api", "server/base", "server/bus", "server/encode", "server/http", "server/mounts",
                "server/plugin_host", "server/storage"},
-    "cli": {"server"},
+    "cli": {"cmake/boost", "server"},
     "plugins/kv": {"sdk/include"},
     "plugins/notes": {"sdk/include"},
 }
