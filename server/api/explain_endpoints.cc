@@ -1,5 +1,8 @@
 #include "server/api/explain_endpoints.h"
 
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -117,14 +120,19 @@ struct Asked {
   Sight sight = Sight::kOwn;
 };
 
-// The parameters that are not this endpoint's own.
+// The parameters that are not this endpoint's own: a name has a text, or an array of them.
 QueryParameters SubscriptionIn(const Call& call) {
   QueryParameters query;
-  for (const auto& [name, member] : AllMembers(call.data)) {
+  boost::system::error_code error;
+  const boost::json::value data = boost::json::parse({call.data.data(), call.data.size()}, error);
+  const boost::json::object* const parameters = data.if_object();
+  if (parameters == nullptr) return query;
+  for (const auto& [name, value] : *parameters) {
     if (name == "path" || name == "accessor") continue;
-    if (member.is_string) query.emplace_back(name, member.text);
-    for (std::string& value : StringItems(member.is_string ? "" : member.text)) {
-      query.emplace_back(name, std::move(value));
+    const boost::json::array values =
+        value.is_array() ? value.get_array() : boost::json::array{value};
+    for (const boost::json::value& one : values) {
+      if (one.is_string()) query.emplace_back(name, one.get_string());
     }
   }
   return query;

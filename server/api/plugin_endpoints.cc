@@ -198,8 +198,11 @@ std::optional<std::string> CatalogPath(const Call& call) {
       WithoutSuffix(WithoutPrefix(WithoutPrefix(call.path, kCatalog), "/"), "/");
   const bool old = call.path.starts_with(Concat({kCatalog, "/"})) && !name.empty() &&
                    name.find('/') == std::string_view::npos && !mounts::PluginTypeNamed(name);
-  if (!old) return call.path;
-  const std::optional<PluginType> type = TypeOf(TextOr(Members(call.data, {"type"}), "type"));
+  const bool has_fields = call.operation == Operation::kRead ||
+                          call.operation == Operation::kUpdate ||
+                          call.operation == Operation::kDelete;
+  if (!old || !has_fields) return call.path;
+  const std::optional<PluginType> type = TypeOf(call.fields.Text("type"));
   if (!type) return std::nullopt;
   return Concat({kCatalog, "/", mounts::PluginTypeName(*type), "/", name});
 }
