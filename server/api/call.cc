@@ -16,13 +16,12 @@ using mounts::Operation;
 
 namespace {
 
-void PostTo(Executor* executor, Respond respond, absl::AnyInvocable<void(Respond)> work,
+void PostTo(Executor* executor, Respond respond, absl::AnyInvocable<HttpResponse()> answer,
             std::string_view refusal) {
   // Shared: when the executor refuses the work, it is answered here.
   auto shared_respond = std::make_shared<Respond>(std::move(respond));
-  const bool posted = executor->Post([work = std::move(work), shared_respond]() mutable {
-    work(std::move(*shared_respond));
-  });
+  const bool posted = executor->Post(
+      [answer = std::move(answer), shared_respond]() mutable { (*shared_respond)(answer()); });
   if (!posted) (*shared_respond)(BusyAnswer(refusal));
 }
 
@@ -75,16 +74,10 @@ bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existen
   return MayAsk(*dependencies.authorizer, call.identity, capability, call.path, call.data);
 }
 
-void PostToExecutor(const Dependencies& dependencies, Respond respond,
-                    absl::AnyInvocable<void(Respond)> work) {
-  PostTo(dependencies.executor, std::move(respond), std::move(work),
-         "the server is too busy; try again");
-}
-
 void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
                        absl::AnyInvocable<HttpResponse()> answer) {
-  PostToExecutor(dependencies, std::move(respond),
-                 [answer = std::move(answer)](Respond later) mutable { later(answer()); });
+  PostTo(dependencies.executor, std::move(respond), std::move(answer),
+         "the server is too busy; try again");
 }
 
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
@@ -98,9 +91,7 @@ void AnswerOnPluginExecutor(const Dependencies& dependencies, Call call, Respond
                             HttpResponse (*answer)(const Dependencies&, const Call&)) {
   PostTo(
       dependencies.plugin_executor, std::move(respond),
-      [&dependencies, call = std::move(call), answer](Respond later) mutable {
-        later(answer(dependencies, call));
-      },
+      [&dependencies, call = std::move(call), answer] { return answer(dependencies, call); },
       "too many mounts and plugins are being started or stopped at this moment; try again");
 }
 

@@ -42,12 +42,8 @@ bool MayAsk(const access::Authorizer& authorizer, const access::Identity& identi
 // Whether the policies allow the call: a write creates what is missing.
 bool MayCall(const Dependencies& dependencies, const Call& call, mounts::Existence existence);
 
-// Runs `work` where it may wait for storage, but never for a plugin, with `respond`; or responds
-// with 503 when too much waits there already.
-void PostToExecutor(const Dependencies& dependencies, Respond respond,
-                    absl::AnyInvocable<void(Respond)> work);
-
-// Runs `answer` there, likewise.
+// Runs `answer` where it may wait for storage, but never for a plugin; or responds with 503 when
+// too much waits there already.
 void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
                        absl::AnyInvocable<HttpResponse()> answer);
 

@@ -28,8 +28,6 @@ using mounts::Operation;
 constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
 constexpr std::string_view kNamespaces = "sys/namespaces";
 constexpr std::string_view kUnsupportedPath = "unsupported path";
-// What is longer is not read on the threads of the network.
-constexpr std::size_t kQuicklyRead = 16 * 1024;
 
 // Endpoints that are answered elsewhere, once the caller is known to be allowed.
 struct Family {
@@ -143,11 +141,7 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(Denied());
     return;
   }
-  if (call.data.size() <= kQuicklyRead) return AnswerAllowed(std::move(call), std::move(respond));
-  PostToExecutor(dependencies_, std::move(respond),
-                 [this, call = std::move(call)](Respond later) mutable {
-                   AnswerAllowed(std::move(call), std::move(later));
-                 });
+  AnswerAllowed(std::move(call), std::move(respond));
 }
 
 void SystemEndpoints::AnswerAllowed(Call call, Respond respond) const {

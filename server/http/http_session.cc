@@ -36,6 +36,7 @@ constexpr std::chrono::seconds kLeaveTimeout{2};
 // An engine is given its deadline; this is for one that does not keep it.
 constexpr std::chrono::seconds kAnswerGrace{5};
 constexpr std::size_t kReadSize = 4096;
+constexpr std::size_t kMaxAnswerField = 32 * 1024;
 constexpr std::size_t kMaxIdleBuffer = 16 * 1024;
 constexpr std::size_t kMaxDiscardedBytes = 64 * 1024 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -310,6 +311,12 @@ void HttpSession::Refuse(int status, std::string_view text) {
 }
 
 void HttpSession::Write(api::HttpResponse answer) {
+  // Beast's container throws at 64 KiB.
+  if (std::ranges::any_of(answer.headers, [](const auto& header) {
+        return header.first.size() + header.second.size() > kMaxAnswerField;
+      })) {
+    answer = PlainError(500, "the answer has a header field that is too long");
+  }
   Response& response = response_.emplace();
   response.version(version_);
   response.result(static_cast<unsigned>(answer.status));
