@@ -370,6 +370,10 @@ class MeddlingAuthorizer final : public access::Authorizer {
   bool Allows(const access::Identity& identity, const access::Question& question) const override {
     return real_->Allows(identity, question);
   }
+  bool BoundsParameters(const access::Identity& identity, access::Capability capability,
+                        std::string_view path) const override {
+    return real_->BoundsParameters(identity, capability, path);
+  }
   std::vector<std::string> CapabilitiesOn(const access::Identity& identity,
                                           std::string_view path) const override {
     return real_->CapabilitiesOn(identity, path);
