@@ -1,18 +1,17 @@
 #include "sdk/src/system_view_client.h"
 
-#include <chrono>
-
 #include "sdk/src/grpc_status.h"
+#include "sdk/wire/deadline.h"
 
 namespace belfry::internal {
 namespace {
 
-constexpr std::chrono::seconds kCallLimit(30);
+constexpr absl::Duration kCallLimit = absl::Seconds(30);
 
 }  // namespace
 
 absl::StatusOr<LeaseTtls> SystemViewClient::Ttls() const {
-  const auto deadline = std::chrono::system_clock::now() + kCallLimit;
+  const auto deadline = wire::DeadlineAfter(kCallLimit);
   grpc::ClientContext default_context;
   default_context.set_deadline(deadline);
   pb::TTLReply default_ttl;

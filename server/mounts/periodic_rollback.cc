@@ -47,11 +47,10 @@ class PeriodicRollbackImpl final : public PeriodicRollback {
     std::unique_ptr<Timer> old;  // Called off without the lock.
     MutexLock lock(&mutex_);
     if (stopped_) return;
-    old = std::exchange(timer_,
-                        options_.scheduler->After(options_.interval, [this] {
-                          AskAll();
-                          Schedule();
-                        }));
+    old = std::exchange(timer_, options_.scheduler->After(options_.interval, [this] {
+      AskAll();
+      Schedule();
+    }));
   }
 
   void AskAll() const {
