@@ -27,8 +27,7 @@ std::string SecretTables(std::string_view path, const json::object& data) {
   const auto* secret = data.if_contains("data");
   if (metadata != nullptr && metadata->is_object())
     out += TitledTable("Metadata", metadata->get_object()) + "\n";
-  if (secret != nullptr && secret->is_object())
-    out += TitledTable("Data", secret->get_object());
+  if (secret != nullptr && secret->is_object()) out += TitledTable("Data", secret->get_object());
   return out;
 }
 

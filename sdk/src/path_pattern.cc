@@ -98,8 +98,8 @@ absl::StatusOr<PathPattern> ParsePathPattern(std::string_view pattern) {
       return Mistake(pattern, "a parameter occurs twice");
     }
     result.parameters.emplace_back(name);
-    result.parts.push_back({takes_rest ? PatternPart::Kind::kRest : PatternPart::Kind::kSegment,
-                            std::string(name)});
+    result.parts.push_back(
+        {takes_rest ? PatternPart::Kind::kRest : PatternPart::Kind::kSegment, std::string(name)});
     absl::StrAppend(&result.path_template, "{", std::string(name), "}");
     absl::StrAppend(&result.regex, "(?P<", std::string(name), ">", takes_rest ? ".*" : kName, ")");
   }

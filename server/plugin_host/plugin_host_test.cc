@@ -730,9 +730,9 @@ TEST_F(PluginHostTest, ARestartEndsTheRequestsThatAPluginHangsOn) {
   const absl::StatusOr<mounts::Reply> read = answer.Wait();
   ASSERT_TRUE(read.ok() && read->response) << read.status();
   EXPECT_EQ(read->response->data, R"({"text":"kept"})");
-  EXPECT_THAT(log_->Lines(), ::testing::Contains(HasSubstr(
-                                 "waits for requests under way: path=n/ requests=1 "
-                                 "among_them=read notes/a")));
+  EXPECT_THAT(log_->Lines(),
+              ::testing::Contains(HasSubstr("waits for requests under way: path=n/ requests=1 "
+                                            "among_them=read notes/a")));
 }
 
 mounts::PluginEntry EntryFor(const std::string& name, const std::string& folder) {

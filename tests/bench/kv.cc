@@ -22,7 +22,6 @@
 namespace belfry::bench {
 namespace {
 
-
 int Rounds() {
   return IsQuick() ? 1 : 3;
 }

@@ -257,9 +257,10 @@ int main(int argc, char** argv) {
   const bool known =
       only.empty() || std::find(std::begin(parts), std::end(parts), only) != std::end(parts);
   if (arguments.empty() || arguments.size() > 2 || !known) {
-    std::cerr << "usage: belfry-bench [-quick] BIN [events|deliveries|authorising|kv|hostile]\n"
-                 "  (BIN: the folder with belfry, plugins and test-plugins; -quick: only to see that "
-                 "it runs)\n";
+    std::cerr
+        << "usage: belfry-bench [-quick] BIN [events|deliveries|authorising|kv|hostile]\n"
+           "  (BIN: the folder with belfry, plugins and test-plugins; -quick: only to see that "
+           "it runs)\n";
     return 1;
   }
   try {

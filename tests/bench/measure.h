@@ -9,8 +9,8 @@ namespace belfry::bench {
 
 // What benchmarks do with times and texts.
 
-// Whether everything is only to be run once and shortly, to see that it works: the figures then mean
-// nothing, and no bar counts as missed. Set before anything is measured.
+// Whether everything is only to be run once and shortly, to see that it works: the figures then
+// mean nothing, and no bar counts as missed. Set before anything is measured.
 void BeQuick();
 bool IsQuick();
 
