@@ -11,9 +11,8 @@ from all_commands import all_commands
 from conftest import BIN, PATIENCE
 
 # Some way to send each command on its way.
-ARGUMENTS = {"put": ["secret/a", "x=1"], "patch": ["secret/a", "x=1"], "enable": ["kv"], "list": ["secret"], "status": []}
-COMMANDS = [(*name, *([] if name == ("secrets", "list") else ARGUMENTS.get(name[-1], ["secret/a"]))) for name in all_commands()
-            if name not in (("server",), ("version",))]
+ARGUMENTS = {"kv put": ["secret/a", "x=1"], "kv patch": ["secret/a", "x=1"], "secrets list": [], "status": []}
+COMMANDS = [(*name, *ARGUMENTS.get(" ".join(name), ["secret/a"])) for name in all_commands() if name not in (("server",), ("version",))]
 # A newline, what smuggles a header, a carriage return, NUL's neighbours, DEL, a tab.
 BAD = ["root\n", "root\r\nX-Vault-Namespace: ns1", "ro\rot", "\x01root", "root\x7f", "ro\tot"]
 
