@@ -74,13 +74,14 @@ void DefineFailures(SecretsEngine& engine) {
 
 class FailureTest : public testing::OnBothHosts {
  protected:
-  // What was logged of requests of this path.
+  // The errors that were logged of requests of this path.
   std::vector<std::string> LoggedOf(const std::string& path) const {
     std::vector<std::string> errors;
     for (const LoggedLine& line : host_->log()) {
       const auto found = line.fields.find("path");
-      if (found != line.fields.end() && found->second == path)
-        errors.push_back(line.fields.at("error"));
+      const auto error = line.fields.find("error");
+      if (found != line.fields.end() && found->second == path && error != line.fields.end())
+        errors.push_back(error->second);
     }
     return errors;
   }

@@ -128,8 +128,8 @@ TEST_F(TokenEndpointsTest, WhatTheCreatorMayNotGiveIsRefused) {
   EXPECT_EQ(refused(R"({"type":"batch"})"),
             "400 batch tokens are not supported: create a service token");
   EXPECT_EQ(refused(R"({"ttl":"soon"})"),
-            "400 Field validation failed: error converting input for field \"ttl\": time: invalid "
-            "duration \"soon\"");
+            "400 Field validation failed: error converting input for field \"ttl\": expected a "
+            "duration, in seconds or such as \"1h30m\", got a string that is not one");
   EXPECT_EQ(refused(R"({"ttl":"-1s"})"), "400 ttl must be positive");
   EXPECT_THAT(refused(R"({"num_uses":"many"})"),
               StartsWith("400 Field validation failed: error converting input for field "

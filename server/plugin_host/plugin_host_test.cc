@@ -288,8 +288,8 @@ TEST_F(PluginHostTest, AWriteIsOneCallToAPluginThatTakesIt) {
   ASSERT_TRUE(read.ok() && read->response);
   EXPECT_EQ(read->response->data, R"({"text":"hi"})");
   const absl::StatusOr<mounts::Reply> refused = write("{}");
-  ASSERT_TRUE(refused.ok() && refused->error);
-  EXPECT_EQ(refused->error->http_status, 400);
+  ASSERT_TRUE(refused.ok() && refused->response);
+  EXPECT_THAT(refused->response->data, HasSubstr("missing required field"));
 }
 
 TEST_F(PluginHostTest, AnUnknownPathIs404AndAMissingThingIsNothing) {
@@ -583,7 +583,8 @@ TEST_F(PluginHostTest, ABackOffPassesWhateverTheWallClockIsSetTo) {
   Break();
   kill(Plugins()[0], SIGKILL);
   for (int i = 0; i < 3; ++i)
-    EXPECT_THAT(std::string(Read(**engine).status().message()), HasSubstr("exited with code 9"));
+    EXPECT_THAT(std::string(Read(**engine).status().message()),
+                HasSubstr("\"fickle\" could not be started"));
   for (const absl::Duration jump : {-absl::Hours(1), 2 * absl::Hours(1)}) {
     clock_.SetWallClock(clock_.Now() + jump);
     EXPECT_THAT(std::string(Read(**engine).status().message()),
@@ -591,7 +592,8 @@ TEST_F(PluginHostTest, ABackOffPassesWhateverTheWallClockIsSetTo) {
     EXPECT_EQ(OnlyProcesses().next_restart, clock_.Now() + absl::Milliseconds(250));
   }
   clock_.Advance(absl::Milliseconds(250));
-  EXPECT_THAT(std::string(Read(**engine).status().message()), HasSubstr("exited with code 9"));
+  EXPECT_THAT(std::string(Read(**engine).status().message()),
+              HasSubstr("\"fickle\" could not be started"));
 }
 
 TEST_F(PluginHostTest, MountsWithTheSameEntryShareOneProcess) {
@@ -655,7 +657,8 @@ TEST_F(PluginHostTest, APluginThatCrashesAgainAndAgainIsStartedLessAndLessOften)
   std::ofstream(folder_ + "/broken") << "x";
   kill(Plugins()[0], SIGKILL);
   for (int i = 0; i < 3; ++i)
-    EXPECT_THAT(std::string(Read(**engine).status().message()), HasSubstr("exited with code 9"));
+    EXPECT_THAT(std::string(Read(**engine).status().message()),
+                HasSubstr("\"fickle\" could not be started"));
   const absl::Status early = Read(**engine).status();
   EXPECT_EQ(early.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(early.message(),
@@ -664,7 +667,8 @@ TEST_F(PluginHostTest, APluginThatCrashesAgainAndAgainIsStartedLessAndLessOften)
   EXPECT_EQ(OnlyProcesses().fruitless_restarts, 3);
   EXPECT_EQ(OnlyProcesses().next_restart, clock_.Now() + absl::Milliseconds(250));
   clock_.Advance(absl::Milliseconds(250));
-  EXPECT_THAT(std::string(Read(**engine).status().message()), HasSubstr("exited with code 9"));
+  EXPECT_THAT(std::string(Read(**engine).status().message()),
+              HasSubstr("\"fickle\" could not be started"));
   EXPECT_EQ(OnlyProcesses().next_restart, clock_.Now() + absl::Milliseconds(500));
   std::filesystem::remove(folder_ + "/broken");
   EXPECT_FALSE(Read(**engine).ok());
@@ -730,9 +734,6 @@ TEST_F(PluginHostTest, ARestartEndsTheRequestsThatAPluginHangsOn) {
   const absl::StatusOr<mounts::Reply> read = answer.Wait();
   ASSERT_TRUE(read.ok() && read->response) << read.status();
   EXPECT_EQ(read->response->data, R"({"text":"kept"})");
-  EXPECT_THAT(log_->Lines(),
-              ::testing::Contains(HasSubstr("waits for requests under way: path=n/ requests=1 "
-                                            "among_them=read notes/a")));
 }
 
 mounts::PluginEntry EntryFor(const std::string& name, const std::string& folder) {
