@@ -16,6 +16,8 @@ class WallClock:
         subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, SOURCE], check=True)
         self._offset = folder / "offset"
         self.set(0)
+        # For plugins, which get little of the server's environment: a line of shell.
+        self.exports = f"export LD_PRELOAD='{library}' BELFRY_WALL_CLOCK_OFFSET='{self._offset}'"
         monkeypatch.setenv("BELFRY_WALL_CLOCK_OFFSET", str(self._offset))
         monkeypatch.setenv("LD_PRELOAD", str(library))
         # It stands before the sanitizer's library, which would otherwise refuse to start.

@@ -9,7 +9,7 @@
 
 namespace {
 
-constexpr char kType[] = "kv-v2/data-write";
+constexpr char kType[] = "emitter/data-write";
 
 struct Work {
   std::int64_t at_once = 1;

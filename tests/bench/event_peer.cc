@@ -39,7 +39,7 @@ void WriteFile(const std::string& path, const std::string& text) {
 // What kv sends for a write, as it is when it leaves the plugin.
 logical::EventReceived NewEvent(int number) {
   logical::EventReceived event;
-  event.set_event_type("kv-v2/data-write");
+  event.set_event_type("emitter/data-write");
   event.mutable_event()->set_id(absl::StrCat("11111111-1111-4111-8111-", 100'000'000'000 + number));
   auto& fields = *event.mutable_event()->mutable_metadata()->mutable_fields();
   fields["path"].set_string_value("data/team/service/password");

@@ -142,12 +142,12 @@ std::string HundredLines(int subscriber) {
     constexpr const char* kEnds[] = {"/config", "/*", "/+/password", "/+/keys/*"};
     absl::StrAppend(&policy, "path \"bench/data/team-", subscriber, "/service-", i, kEnds[i % 4],
                     "\" { capabilities = [\"read\", \"subscribe\"] subscribe_event_types = "
-                    "[\"kv-v2/data-*\"] }\n");
+                    "[\"emitter/data-*\"] }\n");
   }
   absl::StrAppend(&policy,
                   "path \"sys/events/subscribe/*\" { capabilities = [\"read\"] }\n"
                   "path \"bench/data/team/*\" { capabilities = [\"subscribe\"] "
-                  "subscribe_event_types = [\"kv-v2/*\"] }\n");
+                  "subscribe_event_types = [\"emitter/*\"] }\n");
   return policy;
 }
 

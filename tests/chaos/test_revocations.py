@@ -34,7 +34,7 @@ PAUSE = 0.1
 RIGHTS = """
     path "sys/events/subscribe/*" { capabilities = ["read"] }
     path "auth/token/create" { capabilities = ["update"] }
-    path "emitter/*" { capabilities = ["subscribe"] subscribe_event_types = ["kv-v2/*"] }"""
+    path "emitter/*" { capabilities = ["subscribe"] subscribe_event_types = ["emitter/*"] }"""
 FEWER_RIGHTS = RIGHTS + """
     path "emitter/data/team/service/password-0" { capabilities = ["deny"] }"""
 # The path of an event is its number modulo PATHS; FEWER_RIGHTS forbid this one.

@@ -71,7 +71,9 @@ void DefineAnswers(belfry::SecretsEngine& engine) {
   });
   engine.Path("ok-status", "Answers with a status that is no failure.")
       .OnRead([](Request&) -> Result { return absl::OkStatus(); });
-  const auto foreign = engine.Path("own", "Has a field.").Field<bool>("flag", "A field.");
+  belfry::Route& own = engine.Path("own", "Has a field.");
+  own.OnRead([](Request&) -> Result { return Response::NoContent(); });
+  const auto foreign = own.Field<bool>("flag", "A field.");
   engine.Path("foreign", "Asks for a field of another path.")
       .OnRead([foreign](Request& req) -> Result {
         return Response::Data({{"flag", req[foreign]}});
