@@ -31,8 +31,10 @@ using BioPtr = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 using BigNumberPtr = std::unique_ptr<BIGNUM, Freed<BN_free>>;
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freed<X509_EXTENSION_free>>;
 
-constexpr long kValidBeforeSeconds = 30;
 constexpr int kValidDays = 262980 / 24;
+// Long before it is made: who holds it is known by the handshake, and when somebody sets the clock
+// back, connections of a process that runs must still come about.
+constexpr int kValidBeforeDays = 10 * 365;
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -66,7 +68,7 @@ bool SetNames(X509* certificate) {
 }
 
 bool SetValidity(X509* certificate) {
-  return X509_gmtime_adj(X509_getm_notBefore(certificate), -kValidBeforeSeconds) &&
+  return X509_time_adj_ex(X509_getm_notBefore(certificate), -kValidBeforeDays, 0, nullptr) &&
          X509_time_adj_ex(X509_getm_notAfter(certificate), kValidDays, 0, nullptr);
 }
 

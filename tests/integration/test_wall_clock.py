@@ -61,6 +61,19 @@ def test_no_request_ends_because_the_clock_was_set(server, wall_clock):
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
+def test_a_process_that_runs_serves_a_new_mount_after_the_clock_was_set(server, wall_clock, hours):
+    def process():
+        plugins = server.request("GET", "sys/plugins/processes").data["plugins"]
+        return next(plugin["running"][0] for plugin in plugins if plugin["name"] == "kv")
+
+    before = process()["pid"]
+    wall_clock.set(hours * HOUR)
+    assert server.request("POST", "sys/mounts/new", {"type": "kv"}).status == 204
+    assert server.request("PUT", "new/a", {"b": "c"}).status == 204
+    assert process()["pid"] == before and process()["mounts"] == ["new/", "secret/"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
 def test_a_plugin_in_back_off_is_tried_again_in_half_a_minute_at_most(server, wall_clock, tmp_path, hours):
     assert server.request("POST", "sys/mounts/f", {"type": "fickle"}).status == 204
     (tmp_path / "broken").touch()
