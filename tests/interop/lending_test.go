@@ -7,10 +7,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 )
 
 var lending = binary("test_plugins/belfry-lending")
+
+// An auth method, which may lend secrets, too.
+func mountLending(t *testing.T) *mount {
+	host := newHost(t, lending)
+	host.kind = consts.PluginTypeCredential
+	return host.mount(nil)
+}
 
 // ask sends what only a host's own managers send.
 func (m *mount) ask(request *logical.Request) *logical.Response {
@@ -25,7 +33,7 @@ func (m *mount) ask(request *logical.Request) *logical.Response {
 }
 
 func TestA14_TheEndOfALoanTellsThePluginWhatItLent(t *testing.T) {
-	m := newHost(t, lending).mount(nil)
+	m := mountLending(t)
 	lent := m.must(logical.ReadOperation, "room", nil)
 	expect(t, "the secret", lent.Data, map[string]any{"key": 7})
 	if lent.Secret == nil || lent.Secret.TTL != time.Minute || !lent.Secret.Renewable || time.Since(lent.Secret.IssueTime) > patience {
@@ -48,7 +56,7 @@ func TestA14_TheEndOfALoanTellsThePluginWhatItLent(t *testing.T) {
 }
 
 func TestA14_ALoginGrantsATokenAndIsRenewed(t *testing.T) {
-	m := newHost(t, lending).mount(nil)
+	m := mountLending(t)
 	auth := m.must(logical.UpdateOperation, "login", nil).Auth
 	if auth == nil || auth.TTL != time.Hour || auth.Renewable != true || auth.Alias.Name != "ann" || len(auth.BoundCIDRs) != 1 {
 		t.Fatalf("the grant: %+v", auth)
@@ -59,7 +67,7 @@ func TestA14_ALoginGrantsATokenAndIsRenewed(t *testing.T) {
 }
 
 func TestA12_AnErrorHasAnHttpStatusOfItsOwn(t *testing.T) {
-	m := newHost(t, lending).mount(nil)
+	m := mountLending(t)
 	_, err := m.try(logical.ReadOperation, "teapot", nil)
 	var coded logical.HTTPCodedError
 	if !errors.As(err, &coded) || coded.Code() != http.StatusTeapot || coded.Error() != "short and stout" {

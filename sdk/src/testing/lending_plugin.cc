@@ -41,7 +41,11 @@ void DefineLending(belfry::SecretsEngine& engine) {
 
 }  // namespace
 
+// An auth method, since only those may let somebody in.
 int main(int argc, char** argv) {
-  return belfry::Serve({.name = "lending", .version = "v0.0.1", .define = DefineLending}, argc,
-                       argv);
+  return belfry::Serve({.name = "lending",
+                        .version = "v0.0.1",
+                        .define = DefineLending,
+                        .kind = belfry::EngineKind::kAuth},
+                       argc, argv);
 }
