@@ -1,6 +1,6 @@
 """What is made for a mount, a subscription or a token goes with it: cycles of all of them, with plugins that stop answering and a wall clock that jumps.
 
-BELFRY_CHAOS_CYCLES says how many: a share in `./dev test`, 10,000 in `./dev chaos`.
+BELFRY_CHAOS_CYCLES says how many: 10,000 in `./dev chaos`, which is where it runs: memory is never quite still.
 """
 
 import itertools
@@ -94,6 +94,9 @@ def test_cycles_of_mounts_tokens_and_subscriptions_leave_nothing(start_server, t
     for number in range(CYCLES):
         if number % JUMP_EVERY == 0:
             wall_clock.set(next(jumps))
+        if number % STOPPED_EVERY == STOPPED_EVERY - 1:
+            # gRPC's timers sleep by the kernel's wall clock, which the preloaded library does not set.
+            wall_clock.set(0)
         if before is None and number >= CYCLES * WARM_UP:
             before, first = resources(server), number
         cycle(server, number, choose)
