@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds every room with Debian's Bazel, without a network, and runs the tests that need nothing else. `./dev bazel` calls it.
 # usage: build.sh [TARGET...]   only these are built then, for instance //sdk/... or //plugins/notes:all, and only their tests run
+#        build.sh -nobuild      only loads and analyses every BUILD file
 #
 # The BUILD files here stand beside nobody's sources: they and the sources are brought together in build/bazel, by symbolic links.
 set -euo pipefail
@@ -52,9 +53,9 @@ options=(
   --override_repository=bazel_skylib=$share/tools/skylib
   --jobs="$(nproc)"
 )
-targets=("${@:-//...}")
-# Whatever is built, every BUILD file must be right.
 bazel --batch build "${options[@]}" --nobuild //...
+if [[ ${1:-} == -nobuild ]]; then exit; fi
+targets=("${@:-//...}")
 bazel --batch build "${options[@]}" "${targets[@]}"
 # The path of a Unix socket has 107 characters at most, fewer than Bazel's own folder for tests may have.
 scratch=$(mktemp -d /tmp/bazel.XXXX)
