@@ -7,6 +7,7 @@
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
+#include "server/base/http_status.h"
 #include "server/base/text.h"
 #include "server/mounts/lease_terms.h"
 #include "server/mounts/salted_token.h"
@@ -88,7 +89,7 @@ HttpResponse RawAnswer(const Said& said, std::string_view data) {
       Members(data, {"http_status_code", "http_content_type", "http_raw_body",
                      "http_raw_cache_control", "http_raw_pragma", "http_www_authenticate"});
   const int status = ToNumber(members["http_status_code"].text).value_or(0);
-  if (status < 200 || status > 599) {
+  if (!IsAnswerStatus(status)) {
     return Refusal(said, "the plugin answered with an impossible HTTP status");
   }
   const Member& body = members["http_raw_body"];

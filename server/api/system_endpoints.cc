@@ -17,6 +17,7 @@
 #include "server/api/role_endpoints.h"
 #include "server/api/strings.h"
 #include "server/api/token_endpoints.h"
+#include "server/base/http_status.h"
 #include "server/base/ids.h"
 #include "server/base/text.h"
 
@@ -81,7 +82,7 @@ HttpResponse SystemEndpoints::Health(const HttpRequest& request) const {
   int status = 200;
   if (const std::string* wanted = request.Query("activecode")) {
     status = ToNumber(*wanted).value_or(0);
-    if (status < 200 || status > 599) {
+    if (!IsAnswerStatus(status)) {
       return ErrorAnswer(400, Concat({"invalid parameter for activecode: ", *wanted}));
     }
   }

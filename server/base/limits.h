@@ -9,11 +9,8 @@ namespace belfry {
 
 // Every bound of the server in one place, with its default. Sizes are in bytes.
 struct Limits {
-  // Events, as a plugin sends them.
-  std::size_t max_event_type_bytes = 256;
-  std::size_t max_event_metadata_entries = 64;
-  // Vault's own clients drop the connection on a message above 32 KiB; what the host adds must
-  // still fit.
+  // Events. Vault's own clients drop the connection on a message above 32 KiB; what the host adds
+  // must still fit.
   std::size_t max_event_bytes = 30 * 1024;
   std::size_t max_events_per_batch = 4096;
   std::size_t max_event_batch_bytes = 128 * 1024 * 1024;
@@ -25,7 +22,8 @@ struct Limits {
   std::size_t max_queued_bytes = 8 * 1024 * 1024;
   absl::Duration ping_interval = absl::Seconds(30);
 
-  // A subscription's namespace patterns; its type may be as long as an event's.
+  // A subscription's type, which may be as long as an event's (base/event_rules.h), and namespaces.
+  std::size_t max_event_type_bytes = 256;
   std::size_t max_namespace_patterns = 64;
   std::size_t max_namespace_pattern_bytes = 256;
 

@@ -268,7 +268,7 @@ class LeaseManagerImpl final : public LeaseManager {
   };
 
   static Gauge& GaugeOf(Metrics& metrics, const char* state) {
-    return metrics.GetGauge("belfry_leases", "Secrets that are lent, by state.",
+    return metrics.GetGauge("belfry_leases", "Leases of secrets and of tokens, by state.",
                             {{"state", state}});
   }
 

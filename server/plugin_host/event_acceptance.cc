@@ -22,10 +22,30 @@ bool BeginsWithName(std::string_view first, std::string_view name) {
   return first.starts_with(name) && (first.size() == name.size() || first[name.size()] == '-');
 }
 
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// "v0", "26", "2"
+bool IsVersion(std::string_view word) {
+  if (word.starts_with('v')) word.remove_prefix(1);
+  return !word.empty() && std::all_of(word.begin(), word.end(), IsDigit);
+}
+
+// The last word that is not of a version: "kv" of "my-kv" and of "vault-plugin-secrets-kv_v0.26.2".
+std::string_view LastWord(std::string_view name) {
+  for (;;) {
+    const std::size_t separator = name.find_last_of("-_.");
+    const std::string_view word = name.substr(separator + 1);
+    if (separator == name.npos || !IsVersion(word)) return word;
+    name = name.substr(0, separator);
+  }
+}
+
 // Whether `name`, or its last word, may be in front of a type: plugins keep working when they are
 // registered as "my-kv", or when their program is called "vault-plugin-secrets-kv".
 bool MayBegin(std::string_view first, std::string_view name) {
-  const std::string_view last_word = name.substr(name.find_last_of("-_.") + 1);
+  const std::string_view last_word = LastWord(name);
   return (!name.empty() && BeginsWithName(first, name)) ||
          (!last_word.empty() && BeginsWithName(first, last_word));
 }

@@ -123,21 +123,33 @@ absl::Status TypeFrom(const std::string& name, const std::string& type,
 }
 
 TEST(AcceptEvent, ATypeBeginsWithThePluginsNameOrItsLastWord) {
-  const std::pair<const char*, const char*> allowed[] = {
-      {"kv", "kv"},         {"kv", "kv/write"},  {"kv", "kv-v1/write"},
-      {"kv", "kv-v2/d/w"},  {"my-kv", "kv/x"},   {"my-kv", "my-kv-v2/x"},
-      {"my-kv", "kv-v2/x"}, {"a_kv", "kv/x"},    {"vault-plugin-secrets-kv", "kv-v1/write"},
-      {"x.kv", "kv/x"},     {"links", "links/"}, {"sys-info", "sys-info/x"}};
+  const std::pair<const char*, const char*> allowed[] = {{"kv", "kv"},
+                                                         {"kv", "kv/write"},
+                                                         {"kv", "kv-v1/write"},
+                                                         {"kv", "kv-v2/d/w"},
+                                                         {"my-kv", "kv/x"},
+                                                         {"my-kv", "my-kv-v2/x"},
+                                                         {"my-kv", "kv-v2/x"},
+                                                         {"a_kv", "kv/x"},
+                                                         {"vault-plugin-secrets-kv", "kv-v1/write"},
+                                                         {"x.kv", "kv/x"},
+                                                         {"links", "links/"},
+                                                         {"sys-info", "sys-info/x"},
+                                                         {"go-kv-v0.26.2", "kv-v2/x"},
+                                                         {"secrets-kv_1.0.0", "kv/x"},
+                                                         {"kv-v2", "kv/x"},
+                                                         {"v2", "v2/x"}};
   for (const auto& [name, type] : allowed) {
     EXPECT_EQ(TypeFrom(name, type), absl::OkStatus()) << name << " " << type;
     EXPECT_EQ(TypeFrom("other", type, name), absl::OkStatus()) << name << " " << type;
   }
   const std::pair<const char*, const char*> refused[] = {
-      {"kv", "notes/write"}, {"kv", "k/x"},    {"kv", "kvx/x"},   {"kv", "KV/x"},
-      {"kv", "/kv/x"},       {"kv", "x-kv/x"}, {"kv", "kv.v2/x"}, {"my-kv", "my/x"},
-      {"my-kv", "-kv/x"},    {"my-kv", "-/x"}, {"gokv", "kv/x"},  {"kv-", "-/x"},
-      {"notes", "kv-v2/x"},  {"", "kv/x"},     {"", "-/x"},       {"", "/x"},
-      {"kv", "%6bv/x"},      {"kv", "./kv/x"}, {"kv", "../kv/x"}, {"kv-helper", "kv/x"}};
+      {"kv", "notes/write"},     {"kv", "k/x"},      {"kv", "kvx/x"},   {"kv", "KV/x"},
+      {"kv", "/kv/x"},           {"kv", "x-kv/x"},   {"kv", "kv.v2/x"}, {"my-kv", "my/x"},
+      {"my-kv", "-kv/x"},        {"my-kv", "-/x"},   {"gokv", "kv/x"},  {"kv-", "-/x"},
+      {"notes", "kv-v2/x"},      {"", "kv/x"},       {"", "-/x"},       {"", "/x"},
+      {"kv", "%6bv/x"},          {"kv", "./kv/x"},   {"kv", "../kv/x"}, {"kv-helper", "kv/x"},
+      {"go-kv-v0.26.2", "go/x"}, {"kv-v2x", "kv/x"}, {"kv-v", "kv/x"}};
   for (const auto& [name, type] : refused) {
     for (const absl::Status& status : {TypeFrom(name, type), TypeFrom("other", type, name)})
       EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << name << " " << type;

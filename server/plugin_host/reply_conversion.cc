@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "server/base/http_status.h"
+
 namespace belfry::plugin_host {
 namespace {
 
@@ -87,7 +89,7 @@ mounts::EngineError FromProto(const pb::ProtoError& error) {
   switch (error.err_type()) {
     case kCoded:
       // An error must not look like success, nor like no HTTP answer at all.
-      if (error.err_code() < 400 || error.err_code() > 599) return {500, error.err_msg()};
+      if (!IsErrorStatus(error.err_code())) return {500, error.err_msg()};
       return {static_cast<int>(error.err_code()), error.err_msg()};
     case kBadRequest:
       return {400, error.err_msg()};

@@ -415,10 +415,10 @@ def test_B16_a_mount_moves_from_one_release_to_the_next(start_server, tmp_path):
         shutil.copy(built_kv(version) / "go-kv", tmp_path / f"go-kv-{version}")
     host = start_server(plugin_dir=tmp_path)
     for version in VERSIONS:
-        ask(host, "PUT", "sys/plugins/catalog/secret/their-kv",
+        ask(host, "PUT", "sys/plugins/catalog/secret/theirs",
             {"command": f"go-kv-{version}", "sha256": sha256(tmp_path / f"go-kv-{version}"), "version": version})
     old, new = VERSIONS
-    ask(host, "POST", "sys/mounts/go", {"type": "their-kv", "plugin_version": old, "options": {"version": "2"}})
+    ask(host, "POST", "sys/mounts/go", {"type": "theirs", "plugin_version": old, "options": {"version": "2"}})
     ask(host, "PUT", "go/data/a", {"data": {"n": 1}})
     assert ask(host, "GET", "sys/mounts/go").data["running_sha256"] == sha256(tmp_path / f"go-kv-{old}")
     ask(host, "POST", "sys/mounts/go/tune", {"plugin_version": new})
@@ -428,4 +428,4 @@ def test_B16_a_mount_moves_from_one_release_to_the_next(start_server, tmp_path):
     with host.subscribe("kv-v2*") as subscriber:
         ask(host, "PUT", "go/data/a", {"data": {"n": 2}})
         info = json.loads(subscriber.recv(timeout=PATIENCE))["data"]["plugin_info"]
-    assert (info["plugin"], info["plugin_version"]) == ("their-kv", new)
+    assert (info["plugin"], info["plugin_version"]) == ("theirs", new)
