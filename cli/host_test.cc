@@ -69,7 +69,7 @@ TEST(HostTest, ItsEndIsToldToSubscribersAs1001) {
   ASSERT_TRUE(host.ok()) << host.status();
   const auto events = Subscribe(To(**host));
   ASSERT_NE(events, nullptr);
-  // The server waits for the subscriber's farewell, and so must not be waited for by the
+  // The server waits for the subscriber's token_end, and so must not be waited for by the
   // subscriber.
   std::thread ending([&host] { host->reset(); });
   const auto end = events->Next(/*stop_when_closed=*/-1);

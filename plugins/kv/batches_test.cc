@@ -77,7 +77,7 @@ TEST_F(KvBatchesTest, TheKeyOfTheNamesIsReadAnewWhenAnotherNodeChangedIt) {
 
 TEST_F(KvBatchesTest, AStoredKeyOfNamesThatIsNoneIsAnErrorAndStays) {
   ASSERT_EQ(host_->storage().Put("fake-host/names", "\x01\"abc\""), absl::OkStatus());
-  EXPECT_THAT(Write("a", 1), FailsWith(absl::StatusCode::kDataLoss, "names"));
+  EXPECT_THAT(Write("a", 1), FailsWith(absl::StatusCode::kDataLoss, "name key"));
   EXPECT_EQ(**host_->storage().Get("fake-host/names"), "\x01\"abc\"");
 }
 
@@ -123,7 +123,7 @@ TEST_F(KvBatchesTest, OfAWriteThatFailsNoHalfIsSeen) {
   EXPECT_EQ(Data("a", 2), R"({"v":3})");
 }
 
-// A batch that was stored, though the plugin heard otherwise, after it has read anew.
+// A batch that was stored, though the plugin heard otherwise, after it has read again.
 TEST_F(KvBatchesTest, AChangeThatMayYetBeDoneIsSeenWhenItIs) {
   ASSERT_TRUE(Write("a", 1).ok());
   const std::string place = Stored("fake-host/v2/metadata/")[0];

@@ -37,7 +37,7 @@ absl::Status ConfigStore::Change(Storage& storage, absl::FunctionRef<void(MountC
   change(config);
   StorageBatch batch;
   batch.Put(path_, EncodeValue(config.ToJson()));
-  batch.Tell(std::move(told.type), std::move(told.metadata));
+  batch.AddEvent(std::move(told.type), std::move(told.metadata));
   const absl::Status status = storage.Apply(batch);
   if (status.ok()) kept_ = config;
   if (status.ok() || MayYetBeDone(status)) doubtful_ = !status.ok();

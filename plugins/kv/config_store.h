@@ -24,7 +24,7 @@ class ConfigStore {
   absl::StatusOr<MountConfig> Load(Storage& storage);
   // Stores what `change` makes of it, and tells of that.
   absl::Status Change(Storage& storage, absl::FunctionRef<void(MountConfig&)> change, Event told);
-  // Where it is stored, it is read anew.
+  // Where it is stored, it is read again.
   void Invalidate(std::string_view key);
 
  private:

@@ -17,7 +17,8 @@
 #include "plugins/kv/merge_patch.h"
 
 // What must hold whatever the order in which several writers' requests get their turn: each does
-// its own random operations on a few shared keys, and what all of them saw is judged afterwards.
+// its own random operations on a few shared keys, and what all of them saw is authorized
+// afterwards.
 
 namespace belfry::kv {
 namespace {

@@ -32,7 +32,7 @@ absl::StatusOr<std::string> KeyNames::LoadOrMakeKey(Storage& storage) const {
   }
   const std::string* text = stored->if_string();
   if (text == nullptr || !absl::Base64Unescape(*text, &key) || key.size() != NameCipher::kKeyBytes)
-    return absl::DataLossError("what is stored as the key of this mount's names is none");
+    return absl::DataLossError("the stored name key of this mount is invalid");
   return key;
 }
 

@@ -27,7 +27,7 @@ class KeyNames {
   // names, in lexical order.
   absl::StatusOr<std::vector<std::string>> List(Storage& storage, std::string_view prefix,
                                                 std::string_view folder);
-  // Where the key is stored, it is read anew.
+  // Where the key is stored, it is read again.
   void Invalidate(std::string_view key);
 
  private:

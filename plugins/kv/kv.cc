@@ -7,7 +7,7 @@
 
 namespace belfry::kv {
 
-void DefineKv(SecretsEngine& engine) {
+void DefineKv(Engine& engine) {
   const std::string version(engine.MountOption("version"));
   if (version.empty() || version == "1") {
     engine.Keep<KvV1>();

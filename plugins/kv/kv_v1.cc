@@ -10,13 +10,13 @@
 
 namespace belfry::kv {
 
-KvV1::KvV1(SecretsEngine& engine)
+KvV1::KvV1(Engine& engine)
     : names_(engine.backend_uuid()),
       store_(engine.backend_uuid(), &names_),
       leases_(engine.MountOption("leased_passthrough") == "true"),
       kind_(engine.Secret("kv")) {
-  kind_.OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
-  kind_.OnRenew([this](Request& request, const LentSecret&) -> absl::StatusOr<Lease> {
+  kind_.OnRevoke([](Request&, const LeasedSecret&) { return absl::OkStatus(); });
+  kind_.OnRenew([this](Request& request, const LeasedSecret&) -> absl::StatusOr<Lease> {
     BELFRY_ASSIGN_OR_RETURN(const auto secret, Load(request));
     if (!secret) return absl::NotFoundError("the secret is gone");
     return LeaseOf(*secret);
@@ -73,7 +73,7 @@ Result KvV1::Write(Request& request, const std::string& path) {
   BELFRY_ASSIGN_OR_RETURN(std::string place, store_.PlaceOf(request.storage(), path));
   StorageBatch batch;
   batch.Put(std::move(place), EncodeValue(request.data()));
-  batch.Tell("kv-v1/write", {.path = path, .data_path = path, .modified = true});
+  batch.AddEvent("kv-v1/write", {.path = path, .data_path = path, .modified = true});
   const std::unique_lock lock(locks_.For(path));
   BELFRY_RETURN_IF_ERROR(request.storage().Apply(batch));
   return Response::NoContent();
@@ -84,7 +84,7 @@ Result KvV1::Delete(Request& request, const std::string& path) {
   BELFRY_ASSIGN_OR_RETURN(std::string place, store_.PlaceOf(request.storage(), path));
   StorageBatch batch;
   batch.Delete(std::move(place));
-  batch.Tell("kv-v1/delete", {.path = path, .modified = true});
+  batch.AddEvent("kv-v1/delete", {.path = path, .modified = true});
   const std::unique_lock lock(locks_.For(path));
   BELFRY_RETURN_IF_ERROR(request.storage().Apply(batch));
   return Response::NoContent();

@@ -14,7 +14,7 @@ namespace belfry::kv {
 // Events: kv-v1/write, kv-v1/delete; those of one path leave in the order of its writes.
 class KvV1 {
  public:
-  explicit KvV1(SecretsEngine& engine);
+  explicit KvV1(Engine& engine);
 
  private:
   // What a secret says of itself under "ttl" or "lease", else the mount's default.

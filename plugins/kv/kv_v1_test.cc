@@ -72,13 +72,13 @@ TEST_F(KvV1Test, ASecretCanSayForHowLongItIsGood) {
 TEST_F(KvV1Test, WithLeasesWhatSaysForHowLongItIsGoodCanBeRenewed) {
   const auto host = belfry::testing::NewFakeHost(DefineKv, {{"leased_passthrough", "true"}});
   ASSERT_THAT(host->Write("a", {{"ttl", "1h"}}), IsNoContent());
-  const Result lent = host->Read("a");
-  EXPECT_TRUE(lent->lease()->renewable);
+  const Result leased = host->Read("a");
+  EXPECT_TRUE(leased->lease()->renewable);
   ASSERT_THAT(host->Write("a", {{"ttl", "2h"}}), IsNoContent());
-  EXPECT_EQ(host->Renew("a", *lent)->lease()->ttl, absl::Hours(2));
-  EXPECT_TRUE(host->Revoke("a", *lent).ok());
+  EXPECT_EQ(host->Renew("a", *leased)->lease()->ttl, absl::Hours(2));
+  EXPECT_TRUE(host->Revoke("a", *leased).ok());
   ASSERT_THAT(host->Delete("a"), IsNoContent());
-  EXPECT_EQ(host->Renew("a", *lent).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(host->Renew("a", *leased).status().code(), absl::StatusCode::kNotFound);
   ASSERT_THAT(host->Write("a", {{"x", 1}}), IsNoContent());
   EXPECT_FALSE(host->Read("a")->lease()->renewable);
 }

@@ -131,7 +131,7 @@ constexpr KvV2::VersionsEvent KvV2::kUndeleteEvent = {"undelete", "undeleted_ver
 constexpr KvV2::VersionsEvent KvV2::kDestroyEvent = {"destroy", "destroyed_versions", nullptr,
                                                      false};
 
-KvV2::KvV2(SecretsEngine& engine)
+KvV2::KvV2(Engine& engine)
     : names_(engine.backend_uuid()),
       config_(engine.backend_uuid()),
       store_(engine.backend_uuid(), &names_),
@@ -144,8 +144,8 @@ KvV2::KvV2(SecretsEngine& engine)
   DescribeMetadata(engine);
   DescribeWrongPaths(engine);
   engine.SealWrapped({store_.root(), names_.path()});
-  // What version 1 lent ends by itself.
-  engine.Secret("kv").OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
+  // What version 1 leased ends by itself.
+  engine.Secret("kv").OnRevoke([](Request&, const LeasedSecret&) { return absl::OkStatus(); });
   engine.OnInitialize([this](HookContext& context) { return upgrade_.Prepare(context.storage); });
   engine.InBackground([this](HookContext& context) { return upgrade_.Run(context); });
   engine.BeforeEach([this](Request&) { return upgrade_.Refusal(); });
@@ -241,8 +241,8 @@ Result KvV2::AddVersion(Request& request, const std::string& key, const KeyPlace
   StorageBatch batch;
   VersionedStore::PutData(place, number, data, batch);
   const std::string path = "data/" + key;
-  batch.Tell(event,
-             {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
+  batch.AddEvent(
+      event, {.path = path, .data_path = path, .modified = true, .extra = VersionFields(metadata)});
   Response response = Response::Data(metadata.ShownVersion(number));
   const absl::Status status =
       store_.Apply(request.storage(), place, &metadata, std::move(batch), NumbersOf(dropped));
@@ -261,8 +261,8 @@ Result KvV2::DeleteLatest(Request& request, const std::string& key) {
   latest->deleted_by = By(request, "delete");
   metadata->last_updated_by = latest->deleted_by;
   StorageBatch batch;
-  batch.Tell("kv-v2/data-delete",
-             {.path = "data/" + key, .modified = true, .extra = VersionFields(*metadata)});
+  batch.AddEvent("kv-v2/data-delete",
+                 {.path = "data/" + key, .modified = true, .extra = VersionFields(*metadata)});
   BELFRY_RETURN_IF_ERROR(store_.Apply(request.storage(), place, &*metadata, batch));
   return Response::NoContent();
 }
@@ -289,7 +289,7 @@ Result KvV2::ChangeVersions(Request& request, const std::string& key, const Vers
   if (event.restores_data) told.data_path = "data/" + key;
   told.extra[event.versions_field] = ListText(versions);
   StorageBatch batch;
-  batch.Tell("kv-v2/" + operation, std::move(told));
+  batch.AddEvent("kv-v2/" + operation, std::move(told));
   const absl::Status status =
       store_.Apply(request.storage(), place, &*metadata, std::move(batch), destroyed);
   // What was to be destroyed is still there: that must not look as if it had gone well.
@@ -337,7 +337,7 @@ absl::Status KvV2::StoreMetadata(Request& request, const std::string& key, const
                                  const KeyMetadata& metadata, const char* event) {
   const std::string path = "metadata/" + key;
   StorageBatch batch;
-  batch.Tell(event, {.path = path, .data_path = path, .modified = true});
+  batch.AddEvent(event, {.path = path, .data_path = path, .modified = true});
   return store_.Apply(request.storage(), place, &metadata, batch);
 }
 
@@ -396,7 +396,7 @@ Result KvV2::DeleteMetadata(Request& request, const std::string& key) {
                           store_.LoadMetadata(request.storage(), place));
   if (!metadata) return Response::NoContent();
   StorageBatch batch;
-  batch.Tell("kv-v2/metadata-delete", {.path = "metadata/" + key, .modified = true});
+  batch.AddEvent("kv-v2/metadata-delete", {.path = "metadata/" + key, .modified = true});
   Response response = Response::NoContent();
   const absl::Status status = store_.Apply(request.storage(), place, nullptr, std::move(batch),
                                            NumbersOf(metadata->versions));

@@ -23,7 +23,7 @@ namespace belfry::kv {
 // that caused it.
 class KvV2 {
  public:
-  explicit KvV2(SecretsEngine& engine);
+  explicit KvV2(Engine& engine);
 
  private:
   using Versions = std::vector<std::int64_t>;
@@ -32,12 +32,12 @@ class KvV2 {
   static const VersionsEvent kUndeleteEvent;
   static const VersionsEvent kDestroyEvent;
 
-  void DescribeConfig(SecretsEngine& engine);
-  void DescribeData(SecretsEngine& engine);
-  void DescribeSubkeys(SecretsEngine& engine);
-  void DescribeVersions(SecretsEngine& engine);
-  void DescribeMetadata(SecretsEngine& engine);
-  void DescribeWrongPaths(SecretsEngine& engine);
+  void DescribeConfig(Engine& engine);
+  void DescribeData(Engine& engine);
+  void DescribeSubkeys(Engine& engine);
+  void DescribeVersions(Engine& engine);
+  void DescribeMetadata(Engine& engine);
+  void DescribeWrongPaths(Engine& engine);
 
   absl::StatusOr<bool> Exists(Request& request, std::string_view key) const;
   Result ReadData(Request& request, std::string_view key, std::int64_t version) const;

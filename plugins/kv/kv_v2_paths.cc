@@ -52,7 +52,7 @@ bool IsFolder(const std::string& key) {
 
 }  // namespace
 
-void KvV2::DescribeConfig(SecretsEngine& engine) {
+void KvV2::DescribeConfig(Engine& engine) {
   Route& route = engine.Path("config", "What holds for all keys of this mount.");
   const MountFields fields(route);
   route.OnlyUpdates();
@@ -72,7 +72,7 @@ void KvV2::DescribeConfig(SecretsEngine& engine) {
   });
 }
 
-void KvV2::DescribeData(SecretsEngine& engine) {
+void KvV2::DescribeData(Engine& engine) {
   Route& route = engine.PathRegex("data/(?P<path>.*[^/])",
                                   "The current version of a key, or the one that `version` names.");
   const auto key = route.Param("path");
@@ -91,7 +91,7 @@ void KvV2::DescribeData(SecretsEngine& engine) {
   route.ExistsIf([this, key](Request& request) { return Exists(request, request[key]); });
 }
 
-void KvV2::DescribeSubkeys(SecretsEngine& engine) {
+void KvV2::DescribeSubkeys(Engine& engine) {
   Route& route =
       engine.Path("subkeys/{path...}", "The names within a version, without the values.");
   const auto key = route.Param("path");
@@ -102,7 +102,7 @@ void KvV2::DescribeSubkeys(SecretsEngine& engine) {
   });
 }
 
-void KvV2::DescribeVersions(SecretsEngine& engine) {
+void KvV2::DescribeVersions(Engine& engine) {
   using Handle = Result (KvV2::*)(Request&, const std::string&, const Versions&);
   const auto describe = [this, &engine](std::string_view pattern, std::string_view help,
                                         const char* none, Handle handle) {
@@ -123,7 +123,7 @@ void KvV2::DescribeVersions(SecretsEngine& engine) {
            "no version number provided", &KvV2::DestroyVersions);
 }
 
-void KvV2::DescribeMetadata(SecretsEngine& engine) {
+void KvV2::DescribeMetadata(Engine& engine) {
   Route& route =
       engine.Path("metadata/{path...}", "What is known of a key, and the keys there are.");
   const auto key = route.Param("path");
@@ -156,7 +156,7 @@ void KvV2::DescribeMetadata(SecretsEngine& engine) {
   route.ExistsIf([this, key](Request& request) { return Exists(request, request[key]); });
 }
 
-void KvV2::DescribeWrongPaths(SecretsEngine& engine) {
+void KvV2::DescribeWrongPaths(Engine& engine) {
   Route& route = engine.Path("{path...}", "Everything else is answered with a hint.");
   route.OnRead(ExplainPath).OnWrite(ExplainPath).OnPatch(ExplainPath);
   route.OnDelete(ExplainPath).OnList(ExplainPath).OnlyUpdates();

@@ -36,13 +36,13 @@ void MetadataCache::Keep(const std::string& place, const KeyMetadata& metadata,
   }
 }
 
-void MetadataCache::Doubt(const std::string& place) {
+void MetadataCache::MarkUncertain(const std::string& place) {
   Forget(place);
   const std::lock_guard lock(mutex_);
   if (doubtful_.size() < most_) doubtful_.insert(place);
 }
 
-void MetadataCache::Settle(const std::string& place) {
+void MetadataCache::MarkCertain(const std::string& place) {
   const std::lock_guard lock(mutex_);
   doubtful_.erase(place);
 }

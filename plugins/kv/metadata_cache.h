@@ -33,9 +33,9 @@ class MetadataCache {
   void Keep(const std::string& place, const KeyMetadata& metadata, std::uint64_t since);
   void Forget(const std::string& place);
   // A change of it failed in a way that leaves open whether it has been done, or is yet to be.
-  // Until a change of it has succeeded (Settle), what storage holds there is not kept.
-  void Doubt(const std::string& place);
-  void Settle(const std::string& place);
+  // Until a change of it has succeeded (MarkCertain), what storage holds there is not kept.
+  void MarkUncertain(const std::string& place);
+  void MarkCertain(const std::string& place);
   // Another node has changed what is stored there.
   void Invalidate(std::string_view place);
 

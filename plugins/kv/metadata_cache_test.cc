@@ -57,21 +57,21 @@ TEST_F(MetadataCacheTest, WhatWasReadBeforeAnInvalidationIsNotKept) {
   EXPECT_EQ(Find("b"), -1);
 }
 
-TEST_F(MetadataCacheTest, WhatIsInDoubtIsNotKeptUntilItIsSettled) {
+TEST_F(MetadataCacheTest, WhatIsUncertainIsNotKeptUntilItIsCertain) {
   Keep("a", 1);
-  cache_.Doubt("a");
+  cache_.MarkUncertain("a");
   EXPECT_EQ(Find("a"), -1);
   Keep("a", 1);
   EXPECT_EQ(Find("a"), -1);
   Keep("b", 1);
   EXPECT_EQ(Find("b"), 1);
-  cache_.Settle("a");
+  cache_.MarkCertain("a");
   Keep("a", 2);
   EXPECT_EQ(Find("a"), 2);
 }
 
-TEST_F(MetadataCacheTest, WhileMuchIsInDoubtNothingIsKept) {
-  for (const char* place : {"a", "b", "c"}) cache_.Doubt(place);
+TEST_F(MetadataCacheTest, WhileMuchIsUncertainNothingIsKept) {
+  for (const char* place : {"a", "b", "c"}) cache_.MarkUncertain(place);
   for (const char* place : {"a", "c", "d"}) {
     Keep(place, 1);
     EXPECT_EQ(Find(place), -1) << place;

@@ -40,7 +40,7 @@ absl::Status Upgrade::UpgradeFolder(HookContext& context, const std::string& fol
 }
 
 // A key that is there already was upgraded before a crash, by a host that does batches one by one,
-// or written anew before the host told this plugin to initialize.
+// or written again before the host told this plugin to initialize.
 absl::Status Upgrade::UpgradeKey(Storage& storage, const std::string& name) const {
   const KeyPlace place = to_->PlaceOfName(name);
   BELFRY_ASSIGN_OR_RETURN(std::optional<std::string> value, storage.Get(from_ + name));

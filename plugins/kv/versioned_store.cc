@@ -51,11 +51,11 @@ absl::Status VersionedStore::Apply(Storage& storage, const KeyPlace& place,
   const std::uint64_t before = known_.now();
   absl::Status status = storage.Apply(batch);
   if (MayYetBeDone(status)) {
-    known_.Doubt(place.metadata);
+    known_.MarkUncertain(place.metadata);
   } else {
     known_.Forget(place.metadata);
   }
-  if (status.ok()) known_.Settle(place.metadata);
+  if (status.ok()) known_.MarkCertain(place.metadata);
   if (status.ok() && metadata != nullptr) known_.Keep(place.metadata, *metadata, before);
   while ((status.ok() || absl::IsAborted(status)) && next < gone.size()) {
     StorageBatch rest;

@@ -56,7 +56,7 @@ class VersionedStore {
   // where that is more than a host takes at once. Aborted: some of that is still there.
   absl::Status Apply(Storage& storage, const KeyPlace& place, const KeyMetadata* metadata,
                      StorageBatch batch, const std::vector<std::int64_t>& gone = {});
-  // Where metadata is stored, it is read anew.
+  // Where metadata is stored, it is read again.
   void Invalidate(std::string_view storage_key) { known_.Invalidate(storage_key); }
 
   static void PutMetadata(const KeyPlace& place, const KeyMetadata& metadata, StorageBatch& batch);

@@ -1,7 +1,7 @@
 #include "plugins/notes/notes.h"
 
 // Keeps a text under each name, and tells subscribers when one changes.
-void DefineNotes(belfry::SecretsEngine& engine) {
+void DefineNotes(belfry::Engine& engine) {
   engine.Describe("Keeps a text under each name, and tells subscribers when one changes.");
 
   belfry::Route& note = engine.Path("notes/{name}", "One note.");

@@ -1,3 +1,3 @@
 #pragma once
 #include "belfry/plugin.h"
-void DefineNotes(belfry::SecretsEngine& engine);
+void DefineNotes(belfry::Engine& engine);

@@ -2,10 +2,10 @@
 
 #include <utility>
 
+#include "base/text.h"
 #include "sdk/src/grpc_status.h"
 #include "sdk/src/translation.h"
 #include "sdk/wire/handshake.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

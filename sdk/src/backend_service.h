@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/mutex.h"
 #include "belfry/log.h"
 #include "belfry/serve.h"
 #include "grpcpp/server_context.h"
@@ -15,7 +16,6 @@
 #include "sdk/src/broker.h"
 #include "sdk/src/mount_instance.h"
 #include "sdk/wire/credentials.h"
-#include "server/base/mutex.h"
 
 namespace belfry::internal {
 

@@ -18,10 +18,10 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// What the engine does, for each test anew.
+// What the engine does, for each test.
 std::function<absl::Status(HookContext&)> work;
 
-void Define(SecretsEngine& engine) {
+void Define(Engine& engine) {
   engine.InBackground([](HookContext& context) { return work(context); });
 }
 
@@ -31,7 +31,7 @@ class BackgroundThreadTest : public ::testing::Test {
     work = nullptr;
     for (const int end : pipe_) ::close(end);
   }
-  std::unique_ptr<EngineInstance> NewEngine(void (*define)(SecretsEngine&)) {
+  std::unique_ptr<EngineInstance> NewEngine(void (*define)(Engine&)) {
     return *EngineInstance::Create(define, {.storage = &storage_, .events = &events_});
   }
   std::string NextLogLine() {
@@ -97,7 +97,7 @@ TEST_F(BackgroundThreadTest, StoppingDoesNotWaitForAPauseToEnd) {
 }
 
 TEST_F(BackgroundThreadTest, AnEngineWithoutSuchWorkHasNoThread) {
-  const auto engine = NewEngine([](SecretsEngine&) {});
+  const auto engine = NewEngine([](Engine&) {});
   EXPECT_FALSE(engine->has_background());
   BackgroundThread thread(engine.get(), &log_);
   thread.Start();

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 
 namespace belfry::internal {
 

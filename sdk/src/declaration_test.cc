@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "belfry/plugin.h"
 #include "sdk/src/engine_instance.h"
 
@@ -18,7 +19,7 @@ absl::Status Done(HookContext&) {
   return absl::OkStatus();
 }
 
-using Define = void (*)(SecretsEngine&);
+using Define = void (*)(Engine&);
 
 // The sentences about it; empty when there are none.
 std::string Mistakes(Define define) {
@@ -26,6 +27,22 @@ std::string Mistakes(Define define) {
       internal::CheckDefinition({.name = "p", .version = "", .define = define});
   EXPECT_TRUE(status.ok() || status.code() == absl::StatusCode::kInvalidArgument);
   return {status.message().data(), status.message().size()};
+}
+
+TEST(PluginTest, WhatHasNoNameNoDefinitionOrNoSemanticVersionIsRefusedInASentence) {
+  const Define define = [](Engine& e) { e.Path("a", "").OnRead(Nothing); };
+  const auto said = [](const Plugin& plugin) {
+    return std::string(ToStd(internal::CheckDefinition(plugin).message()));
+  };
+  EXPECT_EQ(said({.name = "", .define = define}), "it has no .name");
+  EXPECT_EQ(said({.name = "p"}), "it has no .define");
+  for (const char* version : {"", "v0.1.0", "v1.20.3-rc.1+build.5"}) {
+    EXPECT_EQ(said({.name = "p", .version = version, .define = define}), "") << version;
+  }
+  for (const char* version : {"1.0", "v1", "v1.2", "1.2.3", "v01.2.3", "v1.2.3 ", "v1.2.3-"}) {
+    EXPECT_EQ(said({.name = "p", .version = version, .define = define}),
+              std::string("its .version \"") + version + "\" is not like \"v1.2.3\"");
+  }
 }
 
 struct Case {
@@ -36,287 +53,274 @@ struct Case {
 
 const Case kCases[] = {
     {"AParameterThatThePatternLacks", "has no parameter {c}",
-     [](SecretsEngine& e) { e.Path("a/{b}", "").OnRead(Nothing).Param("c"); },
-     [](SecretsEngine& e) { e.Path("a/{b}", "").OnRead(Nothing).Param("b"); }},
+     [](Engine& e) { e.Path("a/{b}", "").OnRead(Nothing).Param("c"); },
+     [](Engine& e) { e.Path("a/{b}", "").OnRead(Nothing).Param("b"); }},
     {"APatternThatDoesNotParse", "'{' without '}'",
-     [](SecretsEngine& e) { e.Path("a/{b", "").OnRead(Nothing); },
-     [](SecretsEngine& e) { e.Path("a/{b}", "").OnRead(Nothing); }},
+     [](Engine& e) { e.Path("a/{b", "").OnRead(Nothing); },
+     [](Engine& e) { e.Path("a/{b}", "").OnRead(Nothing); }},
     {"AnExpressionThatDoesNotParse", "does not parse",
-     [](SecretsEngine& e) { e.PathRegex("a(", "").OnRead(Nothing); },
-     [](SecretsEngine& e) { e.PathRegex("a()", "").OnRead(Nothing); }},
+     [](Engine& e) { e.PathRegex("a(", "").OnRead(Nothing); },
+     [](Engine& e) { e.PathRegex("a()", "").OnRead(Nothing); }},
     {"ALeadingSlash", "must not begin with '/'",
-     [](SecretsEngine& e) { e.Path("/a", "").OnRead(Nothing); },
-     [](SecretsEngine& e) { e.Path("a", "").OnRead(Nothing); }},
+     [](Engine& e) { e.Path("/a", "").OnRead(Nothing); },
+     [](Engine& e) { e.Path("a", "").OnRead(Nothing); }},
     {"AnEmptySegment", "has an empty segment",
-     [](SecretsEngine& e) { e.Path("a//b", "").OnRead(Nothing); },
-     [](SecretsEngine& e) { e.Path("a/b", "").OnRead(Nothing); }},
+     [](Engine& e) { e.Path("a//b", "").OnRead(Nothing); },
+     [](Engine& e) { e.Path("a/b", "").OnRead(Nothing); }},
     {"APathTwice", "is described already by path \"a\" (declaration_test.cc:",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a", "").OnRead(Nothing);
        e.Path("a", "").OnList(Nothing);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a", "").OnRead(Nothing);
        e.Path("a/", "").OnList(Nothing);
      }},
     {"APathWithOtherNamesForTheSame", "is never reached: path \"a/{b}\" (declaration_test.cc:",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a/{b}", "").OnRead(Nothing);
        e.Path("a/{c}", "").OnList(Nothing);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a/{b}", "").OnRead(Nothing);
        e.Path("a/{c}/", "").OnList(Nothing);
      }},
     {"APathBehindTheRest", "is never reached: path \"a/{rest...}\" (declaration_test.cc:",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a/{rest...}", "").OnRead(Nothing);
        e.Path("a/b/{c}", "").OnRead(Nothing);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a/b/{c}", "").OnRead(Nothing);
        e.Path("a/{rest...}", "").OnRead(Nothing);
      }},
     {"APathBehindASegment", "is never reached: path \"a/{b}\" (declaration_test.cc:",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a/{b}", "").OnRead(Nothing);
        e.Path("a/config", "").OnRead(Nothing);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a/config", "").OnRead(Nothing);
        e.Path("a/{b}", "").OnRead(Nothing);
      }},
     {"AnExpressionBehindTheRest", "is never reached: path \"data/{rest...}\"",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("data/{rest...}", "").OnRead(Nothing);
        e.PathRegex("data/(?P<path>.*[^/])", "").OnRead(Nothing);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.PathRegex("data/(?P<path>.*[^/])", "").OnRead(Nothing);
        e.Path("data/{rest...}", "").OnRead(Nothing);
      }},
     {"AFieldTwice", "declares \"f\" twice",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnRead(Nothing);
        route.Field<bool>("f", "");
        route.Field<bool>("f", "");
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnRead(Nothing);
        route.Field<bool>("f", "");
        route.Field<bool>("g", "");
      }},
     {"AParameterTwice", "declares \"b\" twice",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a/{b}", "").OnRead(Nothing);
        route.Param("b");
        route.Param("b");
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a/{b}/{c}", "").OnRead(Nothing);
        route.Param("b");
        route.Param("c");
      }},
     {"AFieldNamedLikeAParameter", "declares the field \"b\", which is the name of its parameter",
-     [](SecretsEngine& e) { e.Path("a/{b}", "").OnRead(Nothing).Field<bool>("b", ""); },
-     [](SecretsEngine& e) { e.Path("a/{b}", "").OnRead(Nothing).Field<bool>("c", ""); }},
+     [](Engine& e) { e.Path("a/{b}", "").OnRead(Nothing).Field<bool>("b", ""); },
+     [](Engine& e) { e.Path("a/{b}", "").OnRead(Nothing).Field<bool>("c", ""); }},
     {"AFieldWithoutAName", "has a field without a name",
-     [](SecretsEngine& e) { e.Path("a", "").OnRead(Nothing).Field<bool>("", ""); },
-     [](SecretsEngine& e) { e.Path("a", "").OnRead(Nothing).Field<bool>("f", ""); }},
+     [](Engine& e) { e.Path("a", "").OnRead(Nothing).Field<bool>("", ""); },
+     [](Engine& e) { e.Path("a", "").OnRead(Nothing).Field<bool>("f", ""); }},
     {"ARequiredFieldWithADefault", "has Require and Default for the field \"f\"",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnWrite(Nothing);
        const auto field = route.Field<bool>("f", "");
        route.Require(field).Default(field, true);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnWrite(Nothing);
        route.Default(route.Field<bool>("f", ""), true).Require(route.Field<bool>("g", ""));
      }},
     {"ADefaultTwice", "calls Default for the field \"f\" twice",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnWrite(Nothing);
        const auto field = route.Field<bool>("f", "");
        route.Default(field, true).Default(field, false);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnWrite(Nothing);
        route.Default(route.Field<bool>("f", ""), true);
      }},
     {"ARequiredParameter", "calls Require for its parameter {b}",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a/{b}", "").OnWrite(Nothing);
        route.Require(route.Param("b"));
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a/{b}", "").OnWrite(Nothing);
        route.Sensitive(route.Param("b"));
      }},
     {"ADefaultOfAParameter", "calls Default for its parameter {b}",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a/{b}", "").OnWrite(Nothing);
        route.Default(route.Param("b"), "x");
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a/{b}", "").OnWrite(Nothing);
        route.AllowedValues(route.Param("b"), {"x", "y"});
      }},
     {"AParameterForAnOperation", "calls For for its parameter {b}",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a/{b}", "").OnWrite(Nothing).OnRead(Nothing);
        route.For(route.Param("b"), {Operation::kRead});
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a/{b}", "").OnWrite(Nothing).OnRead(Nothing);
        route.For(route.Field<bool>("f", ""), {Operation::kRead});
      }},
     {"AFieldForNoHandler", "has the field \"f\" For list, which has no handler",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnRead(Nothing);
        route.For(route.Field<bool>("f", ""), {Operation::kList});
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnRead(Nothing).OnList(Nothing);
        route.For(route.Field<bool>("f", ""), {Operation::kList});
      }},
     {"AFieldForNothing", "calls For without any operation",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnRead(Nothing);
        route.For(route.Field<bool>("f", ""), {});
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnRead(Nothing);
        route.For(route.Field<bool>("f", ""), {Operation::kRead});
      }},
     {"AFieldRequiredByPatchesAlone", "belongs to no operation that could be refused",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnPatch(Nothing);
        route.Require(route.Field<bool>("f", ""));
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnPatch(Nothing).OnWrite(Nothing);
        route.Require(route.Field<bool>("f", ""));
      }},
     {"NoAllowedValue", "calls AllowedValues for \"f\" without any value",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnWrite(Nothing);
        route.AllowedValues(route.Field<std::string>("f", ""), {});
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnWrite(Nothing);
        route.AllowedValues(route.Field<std::string>("f", ""), {""});
      }},
     {"ADefaultThatIsNotAllowed", "has a default for the field \"f\" that is none of",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnWrite(Nothing);
        const auto field = route.Field<std::int64_t>("f", "");
        route.AllowedValues(field, {6, 8}).Default(field, 7);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("a", "").OnWrite(Nothing);
        const auto field = route.Field<std::int64_t>("f", "");
        route.AllowedValues(field, {6, 8}).Default(field, 8);
      }},
     {"AFieldOfAnotherPath", "calls Require for the field \"f\" of path \"a\" (declaration_test.cc:",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        const auto field = e.Path("a", "").OnWrite(Nothing).Field<bool>("f", "");
        e.Path("b", "").OnWrite(Nothing).Require(field);
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        Route& route = e.Path("b", "").OnWrite(Nothing);
        route.Require(route.Field<bool>("f", ""));
      }},
     {"AHandlerTwice", "calls OnRead twice",
-     [](SecretsEngine& e) { e.Path("a", "").OnRead(Nothing).OnRead(Nothing); },
-     [](SecretsEngine& e) { e.Path("a", "").OnRead(Nothing).OnList(Nothing); }},
+     [](Engine& e) { e.Path("a", "").OnRead(Nothing).OnRead(Nothing); },
+     [](Engine& e) { e.Path("a", "").OnRead(Nothing).OnList(Nothing); }},
     {"WriteAndCreate", "has OnWrite and OnCreate",
-     [](SecretsEngine& e) { e.Path("a", "").OnWrite(Nothing).OnCreate(Nothing); },
-     [](SecretsEngine& e) { e.Path("a", "").OnUpdate(Nothing).OnCreate(Nothing); }},
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing).OnCreate(Nothing); },
+     [](Engine& e) { e.Path("a", "").OnUpdate(Nothing).OnCreate(Nothing); }},
     {"UpdateAndWrite", "has OnWrite and OnUpdate",
-     [](SecretsEngine& e) { e.Path("a", "").OnUpdate(Nothing).OnWrite(Nothing); },
-     [](SecretsEngine& e) { e.Path("a", "").OnWrite(Nothing).OnPatch(Nothing); }},
+     [](Engine& e) { e.Path("a", "").OnUpdate(Nothing).OnWrite(Nothing); },
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing).OnPatch(Nothing); }},
     {"OnlyUpdatesThatUpsert", "has OnlyUpdates and Upserts",
-     [](SecretsEngine& e) { e.Path("a", "").OnWrite(Nothing).OnlyUpdates().Upserts(); },
-     [](SecretsEngine& e) { e.Path("a", "").OnWrite(Nothing).Upserts(); }},
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing).OnlyUpdates().Upserts(); },
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing).Upserts(); }},
     {"OnlyUpdatesThatCreate", "has OnlyUpdates and OnCreate",
-     [](SecretsEngine& e) { e.Path("a", "").OnUpdate(Nothing).OnCreate(Nothing).OnlyUpdates(); },
-     [](SecretsEngine& e) { e.Path("a", "").OnUpdate(Nothing).OnlyUpdates(); }},
+     [](Engine& e) { e.Path("a", "").OnUpdate(Nothing).OnCreate(Nothing).OnlyUpdates(); },
+     [](Engine& e) { e.Path("a", "").OnUpdate(Nothing).OnlyUpdates(); }},
     {"OnlyUpdatesOfWhatMayExist", "has OnlyUpdates and ExistsIf",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        e.Path("a", "").OnWrite(Nothing).OnlyUpdates().ExistsIf([](Request&) { return true; });
      },
-     [](SecretsEngine& e) {
-       e.Path("a", "").OnWrite(Nothing).ExistsIf([](Request&) { return true; });
-     }},
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing).ExistsIf([](Request&) { return true; }); }},
     {"UpsertsWithTwoHandlers", "has Upserts, which needs OnWrite",
-     [](SecretsEngine& e) { e.Path("a", "").OnUpdate(Nothing).OnCreate(Nothing).Upserts(); },
-     [](SecretsEngine& e) { e.Path("a", "").OnWrite(Nothing).Upserts(); }},
+     [](Engine& e) { e.Path("a", "").OnUpdate(Nothing).OnCreate(Nothing).Upserts(); },
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing).Upserts(); }},
     {"OnlyUpdatesWithoutAny", "has OnlyUpdates, but no handler for updates",
-     [](SecretsEngine& e) { e.Path("a", "").OnRead(Nothing).OnlyUpdates(); },
-     [](SecretsEngine& e) { e.Path("a", "").OnWrite(Nothing).OnlyUpdates(); }},
+     [](Engine& e) { e.Path("a", "").OnRead(Nothing).OnlyUpdates(); },
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing).OnlyUpdates(); }},
     {"ExistsIfNothingIsWritten", "has ExistsIf, but no handler for creates or updates",
-     [](SecretsEngine& e) {
-       e.Path("a", "").OnRead(Nothing).ExistsIf([](Request&) { return true; });
-     },
-     [](SecretsEngine& e) {
-       e.Path("a", "").OnCreate(Nothing).ExistsIf([](Request&) { return true; });
-     }},
-    {"APathWithoutHandlers", "has no handler", [](SecretsEngine& e) { e.Path("a", ""); },
-     [](SecretsEngine& e) { e.Path("a", "").OnDelete(Nothing); }},
-    {"ANullHandler", "calls OnRead with null",
-     [](SecretsEngine& e) { e.Path("a", "").OnRead(nullptr); },
-     [](SecretsEngine& e) { e.Path("a", "").OnRead(&Nothing); }},
+     [](Engine& e) { e.Path("a", "").OnRead(Nothing).ExistsIf([](Request&) { return true; }); },
+     [](Engine& e) { e.Path("a", "").OnCreate(Nothing).ExistsIf([](Request&) { return true; }); }},
+    {"APathWithoutHandlers", "has no handler", [](Engine& e) { e.Path("a", ""); },
+     [](Engine& e) { e.Path("a", "").OnDelete(Nothing); }},
+    {"ANullHandler", "calls OnRead with null", [](Engine& e) { e.Path("a", "").OnRead(nullptr); },
+     [](Engine& e) { e.Path("a", "").OnRead(&Nothing); }},
     {"ANullCheck", "calls ExistsIf with null",
-     [](SecretsEngine& e) { e.Path("a", "").OnWrite(Nothing).ExistsIf(nullptr); },
-     [](SecretsEngine& e) { e.Path("a", "").OnWrite(Nothing); }},
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing).ExistsIf(nullptr); },
+     [](Engine& e) { e.Path("a", "").OnWrite(Nothing); }},
     {"NoPeriod", "Every is called with the period 0;",
-     [](SecretsEngine& e) { e.Every(absl::ZeroDuration(), Done); },
-     [](SecretsEngine& e) { e.Every(absl::Nanoseconds(1), Done); }},
+     [](Engine& e) { e.Every(absl::ZeroDuration(), Done); },
+     [](Engine& e) { e.Every(absl::Nanoseconds(1), Done); }},
     {"ANegativePeriod", "Every is called with the period -1m;",
-     [](SecretsEngine& e) { e.Every(-absl::Minutes(1), Done); },
-     [](SecretsEngine& e) { e.Every(absl::Minutes(1), Done); }},
+     [](Engine& e) { e.Every(-absl::Minutes(1), Done); },
+     [](Engine& e) { e.Every(absl::Minutes(1), Done); }},
     {"APeriodWithoutEnd", "Every is called with the period inf;",
-     [](SecretsEngine& e) { e.Every(absl::InfiniteDuration(), Done); },
-     [](SecretsEngine& e) { e.Every(absl::Hours(24 * 365), Done); }},
+     [](Engine& e) { e.Every(absl::InfiniteDuration(), Done); },
+     [](Engine& e) { e.Every(absl::Hours(24 * 365), Done); }},
     {"ANullHook", "Every is called with null",
-     [](SecretsEngine& e) { e.Every(absl::Minutes(1), nullptr); },
-     [](SecretsEngine& e) { e.Every(absl::Minutes(1), Done); }},
+     [](Engine& e) { e.Every(absl::Minutes(1), nullptr); },
+     [](Engine& e) { e.Every(absl::Minutes(1), Done); }},
     {"AHookTwice", "OnInitialize is called twice",
-     [](SecretsEngine& e) { e.OnInitialize(Done).OnInitialize(Done); },
-     [](SecretsEngine& e) { e.OnInitialize(Done).InBackground(Done).InBackground(Done); }},
+     [](Engine& e) { e.OnInitialize(Done).OnInitialize(Done); },
+     [](Engine& e) { e.OnInitialize(Done).InBackground(Done).InBackground(Done); }},
     {"ANullBackground", "InBackground is called with null",
-     [](SecretsEngine& e) { e.InBackground(nullptr); },
-     [](SecretsEngine& e) { e.OnCleanup(Done); }},
+     [](Engine& e) { e.InBackground(nullptr); }, [](Engine& e) { e.OnCleanup(Done); }},
     {"ADescriptionTwice", "Describe is called twice",
-     [](SecretsEngine& e) { e.Describe("a").Describe("b"); },
-     [](SecretsEngine& e) { e.Describe("a"); }},
+     [](Engine& e) { e.Describe("a").Describe("b"); }, [](Engine& e) { e.Describe("a"); }},
     {"ASecretTwice", "secret \"s\" is described twice",
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        for (int i = 0; i < 2; ++i)
-         e.Secret("s").OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
+         e.Secret("s").OnRevoke([](Request&, const LeasedSecret&) { return absl::OkStatus(); });
      },
-     [](SecretsEngine& e) {
+     [](Engine& e) {
        for (const char* name : {"s", "t"})
-         e.Secret(name).OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
+         e.Secret(name).OnRevoke([](Request&, const LeasedSecret&) { return absl::OkStatus(); });
      }},
     {"ASecretThatCannotBeRevoked", "secret \"s\" cannot be revoked",
-     [](SecretsEngine& e) { e.Secret("s"); },
-     [](SecretsEngine& e) {
-       e.Secret("s").OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
+     [](Engine& e) { e.Secret("s"); },
+     [](Engine& e) {
+       e.Secret("s").OnRevoke([](Request&, const LeasedSecret&) { return absl::OkStatus(); });
      }},
     {"AMisspeltRootPath", "RootOnly names \"acounts\", which no path of this engine matches",
-     [](SecretsEngine& e) { e.RootOnly({"acounts"}).Path("accounts", "").OnList(Nothing); },
-     [](SecretsEngine& e) { e.RootOnly({"accounts/"}).Path("accounts", "").OnList(Nothing); }},
+     [](Engine& e) { e.RootOnly({"acounts"}).Path("accounts", "").OnList(Nothing); },
+     [](Engine& e) { e.RootOnly({"accounts/"}).Path("accounts", "").OnList(Nothing); }},
     {"AMisspeltOpenPath", "Unauthenticated names \"lgin/*\", which no path",
-     [](SecretsEngine& e) { e.Unauthenticated({"lgin/*"}).Path("login/{a}", "").OnRead(Nothing); },
-     [](SecretsEngine& e) {
-       e.Unauthenticated({"login/*"}).Path("login/{a}", "").OnRead(Nothing);
-     }},
+     [](Engine& e) { e.Unauthenticated({"lgin/*"}).Path("login/{a}", "").OnRead(Nothing); },
+     [](Engine& e) { e.Unauthenticated({"login/*"}).Path("login/{a}", "").OnRead(Nothing); }},
     {"AnOpenPathForRoot", "RootOnly and Unauthenticated both name \"a\"",
-     [](SecretsEngine& e) {
-       e.RootOnly({"a"}).Unauthenticated({"a"}).Path("a", "").OnRead(Nothing);
-     },
-     [](SecretsEngine& e) { e.RootOnly({"a"}).Path("a", "").OnRead(Nothing); }},
+     [](Engine& e) { e.RootOnly({"a"}).Unauthenticated({"a"}).Path("a", "").OnRead(Nothing); },
+     [](Engine& e) { e.RootOnly({"a"}).Path("a", "").OnRead(Nothing); }},
 };
 
 class Declaration : public ::testing::TestWithParam<Case> {};
@@ -334,7 +338,7 @@ INSTANTIATE_TEST_SUITE_P(Of, Declaration, ::testing::ValuesIn(kCases),
 
 TEST(Declaration, EachMistakeHasItsSentence) {
   EXPECT_THAT(
-      Mistakes([](SecretsEngine& e) {
+      Mistakes([](Engine& e) {
         e.Path("a", "").OnRead(Nothing).OnRead(Nothing);
         e.Path("b", "");
         e.Every(absl::ZeroDuration(), nullptr);
@@ -349,7 +353,7 @@ TEST(Declaration, EachMistakeHasItsSentence) {
 
 TEST(Declaration, BothPlacesOfAPathThatIsDescribedTwiceAreNamed) {
   const int line = __LINE__;
-  const std::string said = Mistakes([](SecretsEngine& e) {
+  const std::string said = Mistakes([](Engine& e) {
     e.Path("a", "").OnRead(Nothing);
     e.Path("a", "").OnRead(Nothing);
   });

@@ -5,18 +5,19 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "base/paths.h"
+#include "base/text.h"
+#include "re2/re2.h"
 #include "sdk/src/failure.h"
 #include "sdk/src/guard.h"
 #include "sdk/src/help.h"
-#include "sdk/src/lending.h"
+#include "sdk/src/leasing.h"
 #include "sdk/src/openapi.h"
 #include "sdk/src/path_pattern.h"
 #include "sdk/src/periodic_hooks.h"
 #include "sdk/src/request_impl.h"
 #include "sdk/src/route.h"
 #include "sdk/src/route_checks.h"
-#include "server/base/paths.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {
@@ -56,7 +57,7 @@ absl::Status CheckPath(std::string_view path) {
 }
 
 // What `define` describes, and the engine that then answers.
-class EngineImpl final : public SecretsEngine, public EngineInstance {
+class EngineImpl final : public Engine, public EngineInstance {
  public:
   explicit EngineImpl(MountContext context) : context_(std::move(context)) {}
 
@@ -64,7 +65,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   ~EngineImpl() override {
     routes_.clear();
     unparsed_.clear();
-    lending_ = nullptr;
+    leasing_ = nullptr;
     periodic_ = nullptr;
     before_each_ = nullptr;
     background_.clear();
@@ -76,35 +77,33 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   // InvalidArgument with a sentence for each mistake.
   absl::Status EndDescription() {
     for (const auto& route : routes_) AddMistakes(route->EndDescription());
-    AddMistakes(lending_->EndDescription());
+    AddMistakes(leasing_->EndDescription());
     AddMistakes(MistakesAmong(routes_));
     AddMistakes(MistakesOf(special_paths_, routes_));
     if (mistakes_.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrJoin(mistakes_, "; "));
   }
 
-  // SecretsEngine
-  SecretsEngine& Describe(std::string_view help) override {
+  // Engine
+  Engine& Describe(std::string_view help) override {
     if (!description_.empty()) mistakes_.emplace_back("Describe is called twice");
     description_ = help;
     return *this;
   }
-  SecretsEngine& OnInitialize(Hook hook) override {
+  Engine& OnInitialize(Hook hook) override {
     return Set(initialize_, std::move(hook), "OnInitialize");
   }
-  SecretsEngine& InBackground(Hook hook) override {
+  Engine& InBackground(Hook hook) override {
     return Set(background_.emplace_back(), std::move(hook), "InBackground");
   }
-  SecretsEngine& BeforeEach(RequestHook hook) override {
+  Engine& BeforeEach(RequestHook hook) override {
     return Set(before_each_, std::move(hook), "BeforeEach");
   }
-  SecretsEngine& OnCleanup(Hook hook) override {
-    return Set(cleanup_, std::move(hook), "OnCleanup");
-  }
-  SecretsEngine& OnInvalidate(KeyHook hook) override {
+  Engine& OnCleanup(Hook hook) override { return Set(cleanup_, std::move(hook), "OnCleanup"); }
+  Engine& OnInvalidate(KeyHook hook) override {
     return Set(invalidate_, std::move(hook), "OnInvalidate");
   }
-  SecretsEngine& Every(absl::Duration period, Hook hook) override {
+  Engine& Every(absl::Duration period, Hook hook) override {
     if (period <= absl::ZeroDuration() || period == absl::InfiniteDuration()) {
       mistakes_.push_back(
           Concat({"Every is called with the period ", ToStd(absl::FormatDuration(period)),
@@ -114,21 +113,21 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     periodic_->Add(period, std::move(hook));
     return *this;
   }
-  SecretKind& Secret(std::string_view name) override { return lending_->Add(name); }
-  SecretsEngine& OnRenewLogin(GrantRenewHandler handler) override {
-    lending_->RenewLoginsWith(std::move(handler));
+  SecretKind& Secret(std::string_view name) override { return leasing_->Add(name); }
+  Engine& OnRenewLogin(GrantRenewHandler handler) override {
+    leasing_->RenewLoginsWith(std::move(handler));
     return *this;
   }
-  SecretsEngine& Mark(SpecialPath kind, std::vector<std::string> paths) override {
+  Engine& Mark(SpecialPath kind, std::vector<std::string> paths) override {
     return Extend(special_paths_.others[kind], std::move(paths));
   }
-  SecretsEngine& SealWrapped(std::vector<std::string> prefixes) override {
+  Engine& SealWrapped(std::vector<std::string> prefixes) override {
     return Extend(special_paths_.seal_wrap, std::move(prefixes));
   }
-  SecretsEngine& Unauthenticated(std::vector<std::string> paths) override {
+  Engine& Unauthenticated(std::vector<std::string> paths) override {
     return Extend(special_paths_.unauthenticated, std::move(paths));
   }
-  SecretsEngine& RootOnly(std::vector<std::string> paths) override {
+  Engine& RootOnly(std::vector<std::string> paths) override {
     return Extend(special_paths_.root, std::move(paths));
   }
   std::string_view MountOption(std::string_view name) const override {
@@ -144,7 +143,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   OutgoingReply Handle(IncomingRequest request) override {
     if (request.operation == "help") return Help(request);
     if (request.operation == "rollback") return Rollback(request);
-    if (Lending::Concerns(request.operation)) return lending_->Handle(request, context_);
+    if (Leasing::Concerns(request.operation)) return leasing_->Handle(request, context_);
     if (absl::Status bad = CheckPath(request.path); !bad.ok()) return Fail(bad);
     const auto [route, captures] = FindRoute(request);
     if (route == nullptr) return UnsupportedPath(request);
@@ -223,7 +222,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
     return *routes_.back();
   }
   template <typename Function>
-  SecretsEngine& Set(Function& place, Function given, std::string_view call) {
+  Engine& Set(Function& place, Function given, std::string_view call) {
     if (!given) mistakes_.push_back(Concat({call, " is called with null"}));
     if (place) mistakes_.push_back(Concat({call, " is called twice"}));
     place = std::move(given);
@@ -238,7 +237,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
       context_.log->Debug("no path matches", {{"path", request.path}, {"nearest", nearest}});
     return Fail(OutgoingError{ErrorType::kUnsupportedPath, kUnsupportedPathText});
   }
-  SecretsEngine& Extend(std::vector<std::string>& list, std::vector<std::string> more) {
+  Engine& Extend(std::vector<std::string>& list, std::vector<std::string> more) {
     list.insert(list.end(), more.begin(), more.end());
     return *this;
   }
@@ -303,7 +302,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
       if (!refused.ok()) result = std::move(refused);
     }
     if (!result.ok()) return Fail(Reported(result.status(), request, *context_.log));
-    lending_->Correct(*result);
+    leasing_->Correct(*result);
     // An answer with a status of its own is final, and where there is none nothing is added.
     const bool answers = result->kind() == Response::Kind::kData ||
                          result->kind() == Response::Kind::kList || !result->warnings().empty();
@@ -361,7 +360,7 @@ class EngineImpl final : public SecretsEngine, public EngineInstance {
   std::vector<std::string> mistakes_;
   std::vector<std::shared_ptr<void>> kept_;  // Shared: as KeepAlive says.
   Routes routes_, unparsed_;
-  std::unique_ptr<Lending> lending_ = std::make_unique<Lending>();
+  std::unique_ptr<Leasing> leasing_ = std::make_unique<Leasing>();
   std::unique_ptr<PeriodicHooks> periodic_ = std::make_unique<PeriodicHooks>();
   RequestHook before_each_;
   std::vector<Hook> background_;
@@ -379,9 +378,24 @@ class NoEvents final : public EventSender {
   void LogFailure(std::string_view, const absl::Status&) override {}
 };
 
+// What a Plugin lacks or has wrong before `define` is looked at. (semver.org 2.0.0)
+absl::Status CheckFields(const Plugin& plugin) {
+  if (plugin.name.empty()) return absl::InvalidArgumentError("it has no .name");
+  if (plugin.define == nullptr) return absl::InvalidArgumentError("it has no .define");
+  static const RE2 kVersion(
+      R"(v(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z.-]+)?)");
+  const re2::StringPiece version(plugin.version.data(), plugin.version.size());
+  if (!version.empty() && !RE2::FullMatch(version, kVersion)) {
+    return absl::InvalidArgumentError(
+        Concat({"its .version \"", plugin.version, "\" is not like \"v1.2.3\""}));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckDefinition(const Plugin& plugin) {
+  if (absl::Status status = CheckFields(plugin); !status.ok()) return status;
   NoEvents events;
   return EngineInstance::Create(
              plugin.define,
@@ -399,8 +413,8 @@ absl::StatusOr<LeaseTtls> TtlsOf(const MountContext& mount) {
   return mount.ttls();
 }
 
-absl::StatusOr<std::unique_ptr<EngineInstance>> EngineInstance::Create(
-    void (*define)(SecretsEngine&), MountContext context) {
+absl::StatusOr<std::unique_ptr<EngineInstance>> EngineInstance::Create(void (*define)(Engine&),
+                                                                       MountContext context) {
   auto engine = std::make_unique<EngineImpl>(std::move(context));
   const absl::Status thrown = Guarded("the plugin's `define`", [&] {
     define(*engine);

@@ -36,10 +36,10 @@ struct MountContext {
 
 absl::StatusOr<LeaseTtls> TtlsOf(const MountContext& mount);
 
-// A secret that was lent, and the name of its kind.
+// A secret that was leased, and the name of its kind.
 struct IncomingSecret {
   std::string kind;
-  LentSecret secret;
+  LeasedSecret secret;
 };
 
 // A request as it came over the wire or from a test, with nothing of the transport left.
@@ -80,7 +80,7 @@ class EngineInstance {
  public:
   // Runs `define`. InvalidArgument when what it describes is mistaken, with a sentence for each
   // mistake.
-  static absl::StatusOr<std::unique_ptr<EngineInstance>> Create(void (*define)(SecretsEngine&),
+  static absl::StatusOr<std::unique_ptr<EngineInstance>> Create(void (*define)(Engine&),
                                                                 MountContext context);
   virtual ~EngineInstance() = default;
 

@@ -18,7 +18,7 @@ std::string Message(const absl::Status& status) {
   return {status.message().data(), status.message().size()};
 }
 
-void DefineBook(SecretsEngine& engine) {
+void DefineBook(Engine& engine) {
   Route& page = engine.Path("pages/{number}", "One page.");
   const auto number = page.Param("number");
   const auto text = page.Field<std::string>("text", "What it says.");
@@ -86,7 +86,7 @@ TEST_P(EngineTest, AFieldThatDoesNotConvertIsInvalid) {
 
 // Only a route that says when things exist is asked with its fields.
 TEST_P(EngineTest, AFieldThatDoesNotConvertIsInvalidBeforeAnybodyLooks) {
-  const auto host = NewHost([](SecretsEngine& engine) {
+  const auto host = NewHost([](Engine& engine) {
     Route& route = engine.Path("a", "");
     route.Field<bool>("b", "");
     route.OnWrite([](Request&) -> Result { return Response::NoContent(); });
@@ -98,7 +98,7 @@ TEST_P(EngineTest, AFieldThatDoesNotConvertIsInvalidBeforeAnybodyLooks) {
 }
 
 TEST_P(EngineTest, WithoutAnythingToCreateEveryWriteIsAnUpdate) {
-  const auto host = NewHost([](SecretsEngine& engine) {
+  const auto host = NewHost([](Engine& engine) {
     Route& route = engine.Path("a", "");
     route.OnlyUpdates();
     route.OnUpdate([](Request&) -> Result { return Response::NoContent(); });
@@ -118,7 +118,7 @@ TEST_P(EngineTest, UnknownAndShadowedFieldsAreWarnedAbout) {
 }
 
 TEST_P(EngineTest, AnAnswerWithAStatusOfItsOwnIsFinal) {
-  const auto host = NewHost([](SecretsEngine& engine) {
+  const auto host = NewHost([](Engine& engine) {
     engine.Path("a", "").OnRead([](Request&) -> Result { return Response::WithStatus(404, {}); });
   });
   EXPECT_THAT(host->Read("a", {{"unknown", "x"}})->warnings(), ElementsAre());
@@ -167,7 +167,7 @@ TEST_P(EngineTest, AnErrorOfTheExistenceCheckIsNotTakenForAbsence) {
 }
 
 TEST(SecretsEngineDeathTest, AFieldOfAnotherRouteStopsTheProgramByName) {
-  const auto define = [](SecretsEngine& engine) {
+  const auto define = [](Engine& engine) {
     const auto nothing = [](Request&) -> Result { return Response::NoContent(); };
     const auto foreign = engine.Path("one", "").OnRead(nothing).Field<std::string>("text", "");
     engine.Path("two", "").OnRead([foreign](Request& r) -> Result {
@@ -179,7 +179,7 @@ TEST(SecretsEngineDeathTest, AFieldOfAnotherRouteStopsTheProgramByName) {
 }
 
 // Writes down which hook ran, and for what.
-void DefineHooks(SecretsEngine& engine) {
+void DefineHooks(Engine& engine) {
   const auto note = [](const char* key) {
     return [key](HookContext& context) { return context.storage.Put(key, "ran"); };
   };
@@ -221,7 +221,7 @@ TEST(HooksOnBothHosts, CleanupRunsOnceWhenTheMountGoes) {
   for (const auto new_host : {&testing::NewFakeHost, &testing::NewWireHost}) {
     cleanups = 0;
     new_host(
-        [](SecretsEngine& engine) {
+        [](Engine& engine) {
           engine.OnCleanup([](HookContext&) {
             ++cleanups;
             return absl::OkStatus();
@@ -233,7 +233,7 @@ TEST(HooksOnBothHosts, CleanupRunsOnceWhenTheMountGoes) {
 }
 
 TEST(HooksOnFakeHost, WorkInTheBackgroundIsDoneInItsOrderAndWhatFailedAgain) {
-  const auto host = testing::NewFakeHost([](SecretsEngine& engine) {
+  const auto host = testing::NewFakeHost([](Engine& engine) {
     for (const char* key : {"a", "b"}) {
       engine.InBackground([key](HookContext& context) {
         const auto before = *context.storage.Get("log");
@@ -251,7 +251,7 @@ TEST(HooksOnFakeHost, WorkInTheBackgroundIsDoneInItsOrderAndWhatFailedAgain) {
 
 TEST(HooksOnWireHost, AMountDoesItsWorkInTheBackgroundByItself) {
   const auto host = testing::NewWireHost(
-      [](SecretsEngine& engine) {
+      [](Engine& engine) {
         engine.InBackground([](HookContext& context) { return context.storage.Put("a", "done"); });
       },
       {});
@@ -260,7 +260,7 @@ TEST(HooksOnWireHost, AMountDoesItsWorkInTheBackgroundByItself) {
 }
 
 // Open where the option says so.
-void DefineShop(SecretsEngine& engine) {
+void DefineShop(Engine& engine) {
   const bool open = engine.MountOption("open") == "true";
   engine.BeforeEach([open](Request& request) {
     return open ? absl::OkStatus()
@@ -297,7 +297,7 @@ TEST_P(ShopTest, ARestartBringsOtherOptionsAndTheSameStorage) {
 }
 
 // Takes what it is given, and says what of it its field holds.
-void DefineBag(SecretsEngine& engine) {
+void DefineBag(Engine& engine) {
   Route& bag = engine.Path("bag", "Takes anything.");
   const auto weights = bag.Field<std::map<std::string, std::string>>("weights", "");
   bag.AcceptAnyField();
@@ -343,7 +343,7 @@ TEST_P(EngineTest, WithoutSuchHooksATickIsUnsupported) {
 }
 
 struct Counter {
-  explicit Counter(SecretsEngine& engine) {
+  explicit Counter(Engine& engine) {
     engine.Path("count", "").OnRead([this](Request&) -> Result {
       return Response::Data({{"reads", ++reads}});
     });
@@ -351,8 +351,8 @@ struct Counter {
   int reads = 0;
 };
 
-TEST(SecretsEngine, WhatIsKeptLivesAsLongAsTheEngine) {
-  const auto host = testing::NewFakeHost([](SecretsEngine& engine) { engine.Keep<Counter>(); });
+TEST(Engine, WhatIsKeptLivesAsLongAsTheEngine) {
+  const auto host = testing::NewFakeHost([](Engine& engine) { engine.Keep<Counter>(); });
   (void)host->Read("count");
   EXPECT_EQ(Json(host->Read("count")->data()).Dump(), R"({"reads":2})");
 }

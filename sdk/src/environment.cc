@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "sdk/wire/handshake.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "sdk/src/utf8.h"
-#include "sdk/src/valid_utf8.h"
+#include "base/utf8.h"
 
 namespace belfry::internal {
 namespace {
@@ -53,26 +52,24 @@ std::size_t EntrySize(std::string_view key, std::string_view value) {
   return FieldSize(key.size()) + FieldSize(FieldSize(value.size()));
 }
 
-bool IsUtf8(const EventFields& fields) {
-  return std::all_of(fields.begin(), fields.end(), [](const auto& field) {
-    return internal::IsUtf8(field.first) && internal::IsUtf8(field.second);
-  });
+bool AreUtf8(const EventFields& fields) {
+  return std::all_of(fields.begin(), fields.end(),
+                     [](const auto& field) { return IsUtf8(field.first) && IsUtf8(field.second); });
 }
 
 // For what a plugin should not send: no need to be quick.
 void AppendValid(std::string_view type, std::string_view id, const EventFields& fields,
                  std::string* wire) {
   std::map<std::string, std::string> valid;
-  for (const auto& [key, value] : fields)
-    valid[internal::ValidUtf8(key)] = internal::ValidUtf8(value);
-  AppendEvent(internal::ValidUtf8(type), id, EventFields(valid.begin(), valid.end()), wire);
+  for (const auto& [key, value] : fields) valid[ValidUtf8(key)] = ValidUtf8(value);
+  AppendEvent(ValidUtf8(type), id, EventFields(valid.begin(), valid.end()), wire);
 }
 
 }  // namespace
 
 void AppendEvent(std::string_view type, std::string_view id, const EventFields& fields,
                  std::string* wire) {
-  if (!internal::IsUtf8(type) || !IsUtf8(fields)) return AppendValid(type, id, fields, wire);
+  if (!IsUtf8(type) || !AreUtf8(fields)) return AppendValid(type, id, fields, wire);
   std::size_t metadata = 0;
   for (const auto& [key, value] : fields) metadata += FieldSize(EntrySize(key, value));
   const std::size_t data = FieldSize(id.size()) + FieldSize(metadata);
@@ -96,11 +93,11 @@ void AppendBatchNumber(std::uint64_t number, std::string* wire) {
 
 void ToProto(std::string_view type, std::string_view id, const EventFields& fields,
              logical::EventReceived* event) {
-  event->set_event_type(internal::ValidUtf8(type));
+  event->set_event_type(ValidUtf8(type));
   event->mutable_event()->set_id(std::string(id));
   auto& metadata = *event->mutable_event()->mutable_metadata()->mutable_fields();
   for (const auto& [key, value] : fields)
-    metadata[internal::ValidUtf8(key)].set_string_value(internal::ValidUtf8(value));
+    metadata[ValidUtf8(key)].set_string_value(ValidUtf8(value));
 }
 
 absl::Status ToStatus(const v1::RejectedEvent& rejected) {

@@ -2,10 +2,10 @@
 
 #include <utility>
 
+#include "base/ids.h"
 #include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
 #include "sdk/wire/deadline.h"
-#include "server/base/ids.h"
 
 namespace belfry::internal {
 namespace {

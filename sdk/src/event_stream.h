@@ -8,12 +8,12 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "belfry/events.h"
 #include "grpcpp/channel.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/src/event_answers.h"
 #include "sdk/src/publish_call.h"
-#include "server/base/mutex.h"
 
 namespace belfry::internal {
 

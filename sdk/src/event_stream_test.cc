@@ -198,7 +198,7 @@ class RestlessProducer final : public v1::EventProducer::Service {
     v1::PublishReply reply;
     for (int batch = 0; stream->Read(&request); ++batch) {
       Take(request);
-      if (batch == 3) return {grpc::StatusCode::UNAVAILABLE, "the host starts anew"};
+      if (batch == 3) return {grpc::StatusCode::UNAVAILABLE, "the host restarts"};
       reply.set_batch(request.batch());
       stream->Write(reply);
     }

@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "sdk/src/utf8.h"
-#include "server/base/event_rules.h"
+#include "base/event_rules.h"
+#include "base/utf8.h"
 
 namespace belfry {
 namespace {
@@ -35,7 +35,7 @@ absl::Status CheckFields(const internal::EventFields& fields) {
     if (!IsPath(key)) continue;
     if (absl::Status status = CheckEventPath(key, value); !status.ok()) return status;
     // Elsewhere U+FFFD takes its place; a path must be the one that was asked for.
-    if (!internal::IsUtf8(value)) {
+    if (!IsUtf8(value)) {
       return absl::InvalidArgumentError(
           absl::StrCat("the event's ", std::string(key), " is not UTF-8"));
     }

@@ -2,11 +2,11 @@
 
 #include <string>
 
+#include "base/http_status.h"
+#include "base/text.h"
 #include "sdk/src/engine_instance.h"
 #include "sdk/src/guard.h"
 #include "sdk/src/outgoing_error.h"
-#include "server/base/http_status.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

@@ -28,7 +28,7 @@ using ::testing::SizeIs;
 }
 
 // Fails in each way, each at a path of its own.
-void DefineFailures(SecretsEngine& engine) {
+void DefineFailures(Engine& engine) {
   const auto read = [&engine](const char* path, auto answer) {
     engine.Path(path, "").OnRead([answer](Request&) -> Result { return answer(); });
   };
@@ -62,8 +62,8 @@ void DefineFailures(SecretsEngine& engine) {
   const auto answer = [](Request&) -> Result { return Response::NotFound(); };
   gone.OnUpdate(answer).OnDelete(answer).OnPatch(answer);
   SecretKind& kind = engine.Secret("kind");
-  kind.OnRenew([](Request&, const LentSecret&) -> absl::StatusOr<Lease> { Boom(); });
-  kind.OnRevoke([](Request&, const LentSecret&) -> absl::Status { Boom(); });
+  kind.OnRenew([](Request&, const LeasedSecret&) -> absl::StatusOr<Lease> { Boom(); });
+  kind.OnRevoke([](Request&, const LeasedSecret&) -> absl::Status { Boom(); });
   engine.Path("secret", "").OnRead([&kind](Request&) -> Result {
     return Response::Secret(kind, {}, {.ttl = absl::Hours(1)});
   });
@@ -181,7 +181,7 @@ TEST_P(FailureTest, NoSuchThingIsAnAnswerToEveryOperation) {
 }
 
 // What a plugin learns of its host, and says to it.
-void DefineTalk(SecretsEngine& engine) {
+void DefineTalk(Engine& engine) {
   engine.log().Info("defined");
   engine.OnInitialize([](HookContext& host) {
     host.log.Warn("initialized", {{"at", absl::FormatTime(host.Now(), absl::UTCTimeZone())}});
@@ -264,18 +264,17 @@ TEST_P(TalkTest, ADailyHookRunsOnceADayHoweverOftenThePluginIsStarted) {
 }
 
 TEST(FailureDeathTest, WhatKeepsAMountFromStartingStopsATestByItsReason) {
-  EXPECT_DEATH((void)testing::NewFakeHost([](SecretsEngine&) { Boom(); }),
+  EXPECT_DEATH((void)testing::NewFakeHost([](Engine&) { Boom(); }),
                "`define` threw an exception: boom");
-  EXPECT_DEATH((void)testing::NewFakeHost([](SecretsEngine& engine) {
+  EXPECT_DEATH((void)testing::NewFakeHost([](Engine& engine) {
                  engine.OnInitialize([](HookContext&) -> absl::Status { Boom(); });
                }),
                "OnInitialize threw an exception: boom");
 }
 
 TEST(FailureOnFakeHost, AnExceptionInTheBackgroundIsItsFailure) {
-  const auto host = testing::NewFakeHost([](SecretsEngine& engine) {
-    engine.InBackground([](HookContext&) -> absl::Status { Boom(); });
-  });
+  const auto host = testing::NewFakeHost(
+      [](Engine& engine) { engine.InBackground([](HookContext&) -> absl::Status { Boom(); }); });
   EXPECT_THAT(std::string(host->RunBackground().message()),
               HasSubstr("a hook of InBackground threw an exception: boom"));
 }

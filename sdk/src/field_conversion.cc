@@ -13,9 +13,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "base/duration.h"
+#include "base/text.h"
 #include "belfry/request.h"
-#include "server/base/duration.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

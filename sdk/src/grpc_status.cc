@@ -1,7 +1,7 @@
 #include "sdk/src/grpc_status.h"
 
-#include "sdk/src/valid_utf8.h"
-#include "server/base/text.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 namespace belfry::internal {
 

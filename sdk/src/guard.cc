@@ -1,7 +1,7 @@
 #include "sdk/src/guard.h"
 
 #include "absl/strings/cord.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::internal {
 namespace {

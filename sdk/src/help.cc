@@ -1,7 +1,7 @@
 #include "sdk/src/help.h"
 
 #include "absl/strings/str_join.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::internal {
 namespace {

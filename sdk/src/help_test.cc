@@ -12,7 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-void DefineLibrary(SecretsEngine& engine) {
+void DefineLibrary(Engine& engine) {
   engine.Describe("Lends books.").RootOnly({"shelves/*"}).Unauthenticated({"opening-hours"});
   const auto nothing = [](Request&) -> Result { return Response::NoContent(); };
   Route& book =
@@ -128,7 +128,7 @@ TEST_P(HelpTest, OpenApiHasTheBodyOfAWrite) {
 }
 
 // Every operation has the fields that belong to it, and no others.
-void DefineTickets(SecretsEngine& engine) {
+void DefineTickets(Engine& engine) {
   const auto nothing = [](Request&) -> Result { return Response::NoContent(); };
   Route& ticket = engine.Path("ticket", "One ticket.");
   const auto seat = ticket.Field<std::string>("seat", "");

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "sdk/src/utf8.h"
+#include "base/utf8.h"
 
 namespace belfry {
 namespace {
@@ -102,9 +102,9 @@ void DumpString(std::string_view text, std::string* out) {
   constexpr char kHex[] = "0123456789abcdef";
   *out += '"';
   while (!text.empty()) {
-    const std::size_t length = internal::Utf8CharacterLength(text);
+    const Utf8Character first = FirstCharacter(text);
     const char c = text[0];
-    if (length == 0) {
+    if (!first.valid) {
       *out += "\uFFFD";
     } else if (c == '"' || c == '\\') {
       *out += {'\\', c};
@@ -117,9 +117,9 @@ void DumpString(std::string_view text, std::string* out) {
     } else if (static_cast<unsigned char>(c) < 0x20) {
       *out += {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 15]};
     } else {
-      out->append(text.substr(0, length));
+      out->append(text.substr(0, first.size));
     }
-    text.remove_prefix(length == 0 ? 1 : length);
+    text.remove_prefix(first.size);
   }
   *out += '"';
 }

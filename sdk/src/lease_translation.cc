@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "sdk/src/valid_utf8.h"
+#include "base/utf8.h"
 
 namespace belfry::internal {
 namespace {

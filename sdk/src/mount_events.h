@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "belfry/events.h"
 #include "belfry/log.h"
 #include "sdk/src/event_stream.h"
-#include "server/base/mutex.h"
 
 namespace belfry::internal {
 

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "base/text.h"
 #include "sdk/src/translation.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

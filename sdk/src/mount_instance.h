@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/mutex.h"
 #include "belfry/log.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/server_context.h"
@@ -17,7 +18,6 @@
 #include "sdk/src/mount_events.h"
 #include "sdk/src/storage_client.h"
 #include "sdk/src/system_view_client.h"
-#include "server/base/mutex.h"
 
 namespace belfry::internal {
 
@@ -31,7 +31,7 @@ class MountInstance final {
 
   // What all mounts of a plugin have in common. `log` must outlive them.
   struct Engine {
-    void (*define)(SecretsEngine&) = nullptr;
+    void (*define)(belfry::Engine&) = nullptr;
     EngineKind kind = EngineKind::kSecrets;
     const Log* log = nullptr;
     std::function<absl::Time()> now = absl::Now;

@@ -3,8 +3,8 @@
 #include <array>
 #include <optional>
 
+#include "base/text.h"
 #include "belfry/response.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

@@ -15,7 +15,7 @@ struct PatternPart {
   std::string text;  // The literal, or the parameter's name.
 };
 
-// A path pattern of SecretsEngine::Path as an RE2 expression and the names in it.
+// A path pattern of Engine::Path as an RE2 expression and the names in it.
 struct PathPattern {
   std::string regex;
   // Empty for a regular expression.

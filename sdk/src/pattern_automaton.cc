@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::internal {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "sdk/src/guard.h"
 #include "sdk/src/reserved_keys.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "belfry/engine.h"
-#include "server/base/mutex.h"
 
 namespace belfry::internal {
 
-// The hooks of SecretsEngine::Every. Described by one thread; afterwards thread-safe.
+// The hooks of Engine::Every. Described by one thread; afterwards thread-safe.
 //
 // When a hook with a period of more than a minute has run is kept in the mount's storage, so that a
 // start of the plugin neither repeats nor loses it: one JSON object under ".belfry/every", whose

@@ -5,8 +5,8 @@
 #include <array>
 
 #include "absl/time/clock.h"
+#include "base/utf8.h"
 #include "belfry/json.h"
-#include "sdk/src/valid_utf8.h"
 
 namespace belfry::internal {
 namespace {

@@ -5,7 +5,6 @@
 #include "absl/time/clock.h"
 #include "belfry/json.h"
 #include "gtest/gtest.h"
-#include "sdk/src/valid_utf8.h"
 
 namespace belfry::internal {
 namespace {
@@ -34,14 +33,6 @@ TEST(PluginLogTest, WritesALineAtOnce) {
   EXPECT_EQ(bytes[count - 1], '\n');
   ::close(ends[0]);
   ::close(ends[1]);
-}
-
-TEST(Utf8Test, OnlyWhatIsNotUtf8IsReplaced) {
-  EXPECT_EQ(ValidUtf8("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x99\x82"), "aä€🙂");
-  EXPECT_EQ(ValidUtf8("\xff"), "\xef\xbf\xbd");
-  EXPECT_EQ(ValidUtf8("x\xc3"), "x\xef\xbf\xbd");
-  EXPECT_EQ(ValidUtf8("\xc0\xaf"), "\xef\xbf\xbd\xef\xbf\xbd");                  // Overlong '/'.
-  EXPECT_EQ(ValidUtf8("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // A surrogate.
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 
 #include <utility>
 
+#include "base/text.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/server_builder.h"
 #include "sdk/wire/deadline.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

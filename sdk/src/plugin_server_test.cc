@@ -35,7 +35,7 @@ Handler Answering(const char* word) {
 }
 
 // What creates, updates, does either, or cannot tell.
-void DefineWrites(SecretsEngine& engine) {
+void DefineWrites(Engine& engine) {
   const auto old = [](Request& request) -> absl::StatusOr<bool> {
     return request.path().ends_with("old");
   };
@@ -64,7 +64,7 @@ std::atomic<bool> works_in_background = false;
 std::atomic<bool> was_cleaned_up_meanwhile = false;
 
 // Works until it is stopped.
-void DefineHooks(SecretsEngine& engine) {
+void DefineHooks(Engine& engine) {
   engine.InBackground([](HookContext& context) -> absl::Status {
     works_in_background = true;
     StopSignal stopped;
@@ -79,7 +79,7 @@ void DefineHooks(SecretsEngine& engine) {
   });
 }
 
-void Define(SecretsEngine& engine) {
+void Define(Engine& engine) {
   DefineWrites(engine);
   DefineHooks(engine);
   engine.Path("kept/{name}", "What storage holds.")

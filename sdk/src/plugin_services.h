@@ -3,6 +3,7 @@
 #include <functional>
 #include <set>
 
+#include "base/mutex.h"
 #include "grpcpp/server_context.h"
 #include "proto/vault/grpc_broker.grpc.pb.h"
 #include "proto/vault/grpc_controller.grpc.pb.h"
@@ -13,7 +14,6 @@
 #include "sdk/src/broker.h"
 #include "sdk/src/stdio_buffer.h"
 #include "sdk/src/stop_signal.h"
-#include "server/base/mutex.h"
 
 namespace belfry::internal {
 

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/mutex.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "proto/belfry/v1/event_producer.grpc.pb.h"  // With how gRPC reads the reply.
 #include "sdk/src/event_answers.h"
-#include "server/base/mutex.h"
 
 namespace belfry::internal {
 

@@ -2,9 +2,9 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
+#include "base/text.h"
 #include "belfry/engine.h"
 #include "sdk/src/response_access.h"
-#include "server/base/text.h"
 
 namespace belfry {
 namespace {

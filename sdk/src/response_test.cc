@@ -22,7 +22,7 @@ const std::string kBytes("\x00\xff|hello|", 9);
 constexpr std::size_t kLarge = 10 * 1024 * 1024;
 
 // Answers a read of each path in a way of its own.
-void DefineAnswers(SecretsEngine& engine) {
+void DefineAnswers(Engine& engine) {
   const auto answer = [&engine](const char* path, Result result) {
     engine.Path(path, "").OnRead([result](Request&) { return result; });
   };

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "sdk/src/engine_instance.h"
 #include "sdk/src/environment.h"
 #include "sdk/src/exit_watchdog.h"
@@ -21,7 +22,6 @@
 #include "sdk/wire/certificate.h"
 #include "sdk/wire/handshake.h"
 #include "sdk/wire/lock_checks.h"
-#include "server/base/text.h"
 
 namespace belfry {
 
@@ -35,26 +35,18 @@ constexpr std::chrono::milliseconds kStopLimit(1300);
 
 constexpr std::string_view kDescribedWrongly = "the plugin is described wrongly: ";
 
-void Tell(std::string_view text) {
+void Print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
-// OK, or what `define` contradicts itself in. Whatever else goes wrong in it may be different for a
-// mount, which then says so.
-absl::Status CheckDescription(const Plugin& plugin) {
-  const absl::Status status = CheckDefinition(plugin);
-  if (!absl::IsInvalidArgument(status)) return absl::OkStatus();
-  return absl::InvalidArgumentError(Concat({kDescribedWrongly, ToStd(status.message())}));
-}
-
 int ExplainToHuman(const Plugin& plugin) {
-  if (const absl::Status mistakes = CheckDescription(plugin); !mistakes.ok())
-    Tell(Concat({ToStd(mistakes.message()), "\n"}));
-  Tell(Concat({"This is a plugin, \"", plugin.name,
-               "\": a secrets engine that Belfry or Vault starts by itself.\nIt does nothing "
-               "when run by hand. Put it into the host's plugin directory, register it, and "
-               "enable it with `belfry secrets enable ",
-               plugin.name, "`.\n"}));
+  if (const absl::Status mistakes = CheckDefinition(plugin); !mistakes.ok())
+    Print(Concat({kDescribedWrongly, ToStd(mistakes.message()), "\n"}));
+  Print(Concat({"This is a plugin, \"", plugin.name,
+                "\": a secrets engine that Belfry or Vault starts by itself.\nIt does nothing "
+                "when run by hand. Put it into the host's plugin directory, register it, and "
+                "enable it with `belfry secrets enable ",
+                plugin.name, "`.\n"}));
   return EXIT_FAILURE;
 }
 
@@ -159,7 +151,7 @@ int Serve(const Plugin& plugin, int argc, char** argv) {
       internal::ReadEnvironment([](const char* name) { return std::getenv(name); });
   if (!environment.started_by_host) return internal::ExplainToHuman(plugin);
   if (const std::optional<std::string> usage = internal::CheckArguments(argc, argv)) {
-    internal::Tell(*usage);
+    internal::Print(*usage);
     return EXIT_FAILURE;
   }
   internal::SetSignals();

@@ -12,8 +12,8 @@
 #include <cstring>
 #include <optional>
 
-#include "server/base/ids.h"
-#include "server/base/text.h"
+#include "base/ids.h"
+#include "base/text.h"
 
 namespace belfry::internal {
 namespace {

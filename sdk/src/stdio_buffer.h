@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 
 namespace belfry::internal {
 

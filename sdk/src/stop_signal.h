@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 
 namespace belfry::internal {
 

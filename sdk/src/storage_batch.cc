@@ -19,7 +19,7 @@ StorageBatch& StorageBatch::Delete(std::string key) {
   return *this;
 }
 
-StorageBatch& StorageBatch::Tell(std::string type, EventMetadata metadata) {
+StorageBatch& StorageBatch::AddEvent(std::string type, EventMetadata metadata) {
   events_.push_back({std::move(type), std::move(metadata)});
   return *this;
 }

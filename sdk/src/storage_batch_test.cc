@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 using testing::IsNoContent;
 
 // Keeps a text under two keys, and tells of it with an event of the type that it is asked to use.
-void DefinePairs(SecretsEngine& engine) {
+void DefinePairs(Engine& engine) {
   Route& pair = engine.Path("pair", "A text, kept twice.");
   const auto text = pair.Field<std::string>("text", "What to keep.");
   const auto type = pair.Field<std::string>("type", "The type of the event.");
@@ -26,7 +26,7 @@ void DefinePairs(SecretsEngine& engine) {
   pair.OnWrite([text, type](Request& request) -> Result {
     StorageBatch batch;
     batch.Put("left", request[text]).Put("right", request[text]).Delete("old");
-    batch.Tell(request[type], {.path = "pair", .modified = true});
+    batch.AddEvent(request[type], {.path = "pair", .modified = true});
     BELFRY_RETURN_IF_ERROR(request.storage().Apply(batch));
     return Response::NoContent();
   });
@@ -103,7 +103,7 @@ TEST_P(StorageBatchTest, OneByOneGoesOnAfterADeleteThatFails) {
 }
 
 // Keeps a JSON value, alone and in a batch.
-void DefineJson(SecretsEngine& engine) {
+void DefineJson(Engine& engine) {
   Route& json = engine.Path("json", "A value.");
   const auto value = json.Field<Json>("value", "What to keep.");
   json.OnWrite([value](Request& request) -> Result {

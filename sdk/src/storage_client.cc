@@ -1,11 +1,11 @@
 #include "sdk/src/storage_client.h"
 
+#include "base/ids.h"
 #include "sdk/src/event_encoding.h"
 #include "sdk/src/grpc_status.h"
 #include "sdk/src/reserved_keys.h"
 #include "sdk/wire/deadline.h"
 #include "sdk/wire/handshake.h"
-#include "server/base/ids.h"
 
 namespace belfry::internal {
 namespace {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/time/clock.h"
+#include "base/mutex.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 #include "sdk/src/grpc_status.h"
@@ -15,7 +16,6 @@
 #include "sdk/src/testing/host_server.h"
 #include "sdk/src/testing/scratch_directory.h"
 #include "sdk/wire/credentials.h"
-#include "server/base/mutex.h"
 
 namespace belfry::internal {
 namespace {
@@ -137,7 +137,7 @@ TEST_F(StorageAtVaultTest, ABatchIsDoneOneByOneAndThenTold) {
   ASSERT_EQ(storage_.Put("old", "o"), absl::OkStatus());
   for (const char* value : {"1", "2"}) {
     StorageBatch batch;
-    batch.Put("a", value).Delete("old").Tell("t/write", {.path = value});
+    batch.Put("a", value).Delete("old").AddEvent("t/write", {.path = value});
     EXPECT_EQ(client_.Apply(batch), absl::OkStatus());
     EXPECT_EQ(**storage_.Get("a"), value);
     EXPECT_EQ(*storage_.Get("old"), std::nullopt);
@@ -149,7 +149,7 @@ TEST_F(StorageAtVaultTest, ABatchIsDoneOneByOneAndThenTold) {
 TEST_F(StorageAtVaultTest, ADeleteThatFailsHoldsUpNothingAndIsSaid) {
   ASSERT_EQ(storage_.Put("old", "o"), absl::OkStatus());
   StorageBatch batch;
-  batch.Put("a", "1").Delete("old").Put("b", "2").Tell("t/write", {.path = "p"});
+  batch.Put("a", "1").Delete("old").Put("b", "2").AddEvent("t/write", {.path = "p"});
   storage_.FailAfter(1, absl::UnavailableError("down"));
   EXPECT_EQ(client_.Apply(batch), absl::AbortedError("down"));
   EXPECT_EQ(**storage_.Get("b"), "2");
@@ -159,7 +159,7 @@ TEST_F(StorageAtVaultTest, ADeleteThatFailsHoldsUpNothingAndIsSaid) {
 
 TEST_F(StorageAtVaultTest, APutThatFailsEndsItAndNobodyIsTold) {
   StorageBatch batch;
-  batch.Put("a", "1").Put("b", "2").Tell("t/write", {.path = "p"});
+  batch.Put("a", "1").Put("b", "2").AddEvent("t/write", {.path = "p"});
   storage_.FailAfter(1, absl::UnavailableError("down"));
   EXPECT_EQ(client_.Apply(batch), absl::UnavailableError("down"));
   EXPECT_EQ(*storage_.Get("b"), std::nullopt);

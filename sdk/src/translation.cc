@@ -3,9 +3,9 @@
 #include <optional>
 
 #include "absl/strings/escaping.h"
+#include "base/text.h"
+#include "base/utf8.h"
 #include "sdk/src/lease_translation.h"
-#include "sdk/src/valid_utf8.h"
-#include "server/base/text.h"
 
 namespace belfry::internal {
 namespace {

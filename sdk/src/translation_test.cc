@@ -166,12 +166,12 @@ TEST(TranslationTest, ARevocationBringsTheSecretBack) {
   ASSERT_EQ(incoming.status(), absl::OkStatus());
   ASSERT_TRUE(incoming->secret.has_value());
   EXPECT_EQ(incoming->secret->kind, "t");
-  const LentSecret& lent = incoming->secret->secret;
-  EXPECT_EQ(Json(lent.lease.internal).Dump(), R"({"x":[1.50]})");
-  EXPECT_EQ(lent.lease.ttl, absl::Minutes(1));
-  EXPECT_EQ(lent.increment, absl::Nanoseconds(5));
-  EXPECT_EQ(lent.issued, absl::FromUnixSeconds(1'795'413'984) + absl::Nanoseconds(836'856'394));
-  EXPECT_EQ(lent.lease_id, "c2/secret/BSU6gXwXiUo34ADRRHwOOlCO");
+  const LeasedSecret& leased = incoming->secret->secret;
+  EXPECT_EQ(Json(leased.lease.internal).Dump(), R"({"x":[1.50]})");
+  EXPECT_EQ(leased.lease.ttl, absl::Minutes(1));
+  EXPECT_EQ(leased.increment, absl::Nanoseconds(5));
+  EXPECT_EQ(leased.issued, absl::FromUnixSeconds(1'795'413'984) + absl::Nanoseconds(836'856'394));
+  EXPECT_EQ(leased.lease_id, "c2/secret/BSU6gXwXiUo34ADRRHwOOlCO");
   secret.set_internal_data("{");
   EXPECT_EQ(ToIncoming(request).status().code(), absl::StatusCode::kInvalidArgument);
 }

@@ -13,7 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::wire {
 namespace {

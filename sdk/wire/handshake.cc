@@ -6,8 +6,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "base/text.h"
 #include "sdk/wire/certificate.h"
-#include "server/base/text.h"
 
 namespace belfry::wire {
 namespace {

@@ -4,9 +4,9 @@
 #include <tuple>
 #include <utility>
 
+#include "base/glob.h"
+#include "base/text.h"
 #include "server/access/parameters.h"
-#include "server/base/glob.h"
-#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {

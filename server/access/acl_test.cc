@@ -8,7 +8,7 @@
 #include <random>
 #include <sstream>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::access {
 namespace {

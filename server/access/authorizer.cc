@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::access {
 namespace {
@@ -12,9 +12,9 @@ absl::Status InvalidToken() {
 }
 
 // Asks the authorizer each time.
-class PlainJudge final : public EventJudge {
+class PlainEventAuthorizer final : public EventAuthorizer {
  public:
-  PlainJudge(const Authorizer* authorizer, Identity identity)
+  PlainEventAuthorizer(const Authorizer* authorizer, Identity identity)
       : authorizer_(authorizer), identity_(std::move(identity)) {}
   // It cannot know whether anything changed.
   std::uint64_t Refresh() override { return ++version_; }
@@ -28,9 +28,9 @@ class PlainJudge final : public EventJudge {
   std::uint64_t version_ = 0;
 };
 
-class PolicyJudge final : public EventJudge {
+class PolicyEventAuthorizer final : public EventAuthorizer {
  public:
-  PolicyJudge(const PolicyStore* policies, const Clock* clock, Identity identity)
+  PolicyEventAuthorizer(const PolicyStore* policies, const Clock* clock, Identity identity)
       : policies_(policies), clock_(clock), identity_(std::move(identity)) {
     Refresh();
   }
@@ -115,8 +115,8 @@ class StoreAuthorizer final : public Authorizer {
     return identity.root || RulesOf(identity)->AllowsEvent(path, type);
   }
 
-  std::unique_ptr<EventJudge> JudgeOf(Identity identity) const override {
-    return std::make_unique<PolicyJudge>(policies_, clock_, std::move(identity));
+  std::unique_ptr<EventAuthorizer> EventAuthorizerOf(Identity identity) const override {
+    return std::make_unique<PolicyEventAuthorizer>(policies_, clock_, std::move(identity));
   }
 
   bool Ready(const Identity& identity) const override {
@@ -170,8 +170,8 @@ absl::StatusOr<Identity> Authorizer::AuthenticateRequest(std::string_view token)
   return Authenticate(token);
 }
 
-std::unique_ptr<EventJudge> Authorizer::JudgeOf(Identity identity) const {
-  return std::make_unique<PlainJudge>(this, std::move(identity));
+std::unique_ptr<EventAuthorizer> Authorizer::EventAuthorizerOf(Identity identity) const {
+  return std::make_unique<PlainEventAuthorizer>(this, std::move(identity));
 }
 
 // NOLINTBEGIN(performance-unnecessary-value-param): others keep the function.

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "server/access/acl.h"
 #include "server/access/capability.h"
 #include "server/access/policy_store.h"
 #include "server/access/token.h"
 #include "server/access/token_store.h"
-#include "server/base/clock.h"
 
 namespace belfry::access {
 
@@ -29,15 +29,15 @@ struct Identity {
   std::string token_id;   // As in TokenStore.
   // Shared: whoever holds the identity may ask whether the token still is one. nullptr: it is for
   // ever.
-  std::shared_ptr<const TokenLife> life;
+  std::shared_ptr<const TokenValidity> life;
 };
 
 Identity IdentityOf(std::shared_ptr<const LiveToken> token);
 
 // Decides about the events of one subscription. One call at a time; the Authorizer must outlive it.
-class EventJudge {
+class EventAuthorizer {
  public:
-  virtual ~EventJudge() = default;
+  virtual ~EventAuthorizer() = default;
   // Has it decide by the policies and the token as they are now. What it allowed counts as long as
   // this returns the same number.
   virtual std::uint64_t Refresh() = 0;
@@ -86,7 +86,7 @@ class Authorizer {
   virtual bool AllowsEvent(const Identity& identity, std::string_view path,
                            std::string_view type) const = 0;
   // The same question for many events.
-  virtual std::unique_ptr<EventJudge> JudgeOf(Identity identity) const;
+  virtual std::unique_ptr<EventAuthorizer> EventAuthorizerOf(Identity identity) const;
 
   // What all these answers come from, for whoever has to explain them.
   virtual std::shared_ptr<const Acl> RulesOf(const Identity& identity) const = 0;

@@ -48,7 +48,7 @@ TEST_F(AuthorizerTest, TheRootTokenMayDoEverything) {
   EXPECT_THAT(root->policies, ElementsAre("root"));
   EXPECT_TRUE(authorizer_->Allows(*root, Capability::kDelete, "secret/data/a"));
   EXPECT_TRUE(authorizer_->AllowsEvent(*root, "", "kv-v2/data-write"));
-  EXPECT_TRUE(authorizer_->JudgeOf(*root)->Allows("", "kv-v2/data-write"));
+  EXPECT_TRUE(authorizer_->EventAuthorizerOf(*root)->Allows("", "kv-v2/data-write"));
 }
 
 TEST_F(AuthorizerTest, NoTokenIsDeniedAndAnotherIsInvalid) {
@@ -74,58 +74,58 @@ TEST_F(AuthorizerTest, APolicyDecidesAboutRequestsAndEvents) {
 }
 
 TEST_F(AuthorizerTest, APolicyChangeHoldsFromTheNextRefreshOn) {
-  const auto judge = authorizer_->JudgeOf(Create());
-  const std::uint64_t first = judge->Refresh();
-  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
-  EXPECT_EQ(judge->Refresh(), first);
-  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  const auto event_authorizer = authorizer_->EventAuthorizerOf(Create());
+  const std::uint64_t first = event_authorizer->Refresh();
+  EXPECT_TRUE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_EQ(event_authorizer->Refresh(), first);
+  EXPECT_TRUE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   Write("app", "path \"secret/data/a\" { capabilities = [\"deny\"] }");
-  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
-  const std::uint64_t second = judge->Refresh();
+  EXPECT_TRUE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
+  const std::uint64_t second = event_authorizer->Refresh();
   EXPECT_NE(second, first);
-  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_FALSE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   Write(
       "app",
       "path \"secret/data/a\" { capabilities = [\"subscribe\"] subscribe_event_types = [\"*\"] }");
-  EXPECT_NE(judge->Refresh(), second);
-  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_NE(event_authorizer->Refresh(), second);
+  EXPECT_TRUE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   ASSERT_EQ(policies_->Delete("app"), absl::OkStatus());
-  judge->Refresh();
-  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  event_authorizer->Refresh();
+  EXPECT_FALSE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
 }
 
 TEST_F(AuthorizerTest, NoPolicyChangesWhatRootMaySee) {
-  const auto judge = authorizer_->JudgeOf(*authorizer_->Authenticate("root"));
-  const std::uint64_t first = judge->Refresh();
+  const auto event_authorizer = authorizer_->EventAuthorizerOf(*authorizer_->Authenticate("root"));
+  const std::uint64_t first = event_authorizer->Refresh();
   Write("app", "path \"secret/data/a\" { capabilities = [\"deny\"] }");
-  EXPECT_EQ(judge->Refresh(), first);
-  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_EQ(event_authorizer->Refresh(), first);
+  EXPECT_TRUE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   ASSERT_EQ(tokens_->Revoke(tokens_->Find("root")->entry.id), absl::OkStatus());
-  EXPECT_NE(judge->Refresh(), first);
-  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_NE(event_authorizer->Refresh(), first);
+  EXPECT_FALSE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
 }
 
 TEST_F(AuthorizerTest, AnEndedTokenSeesNothingAndItsWatcherHearsWhy) {
   std::vector<std::string> reasons;
   const auto hear = [&reasons](std::string_view reason) { reasons.emplace_back(reason); };
   const Identity revoked = Create();
-  const auto judge = authorizer_->JudgeOf(revoked);
+  const auto event_authorizer = authorizer_->EventAuthorizerOf(revoked);
   const auto watch = authorizer_->Watch(revoked, hear);
   ASSERT_EQ(tokens_->Revoke(revoked.token_id), absl::OkStatus());
   EXPECT_THAT(reasons, ElementsAre("token revoked"));
-  judge->Refresh();
-  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  event_authorizer->Refresh();
+  EXPECT_FALSE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   EXPECT_FALSE(authorizer_->AllowsEvent(revoked, "secret/data/a", "kv-v2/data-write"));
   EXPECT_EQ(authorizer_->Watch(revoked, hear), nullptr);
 }
 
 TEST_F(AuthorizerTest, AnExpiredTokenSeesNothingThoughNobodyHasLookedYet) {
   const Identity app = Create({.ttl = absl::Minutes(1)});
-  const auto judge = authorizer_->JudgeOf(app);
-  EXPECT_TRUE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  const auto event_authorizer = authorizer_->EventAuthorizerOf(app);
+  EXPECT_TRUE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   clock_.Advance(absl::Minutes(1));
-  judge->Refresh();
-  EXPECT_FALSE(judge->Allows("secret/data/a", "kv-v2/data-write"));
+  event_authorizer->Refresh();
+  EXPECT_FALSE(event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   EXPECT_FALSE(authorizer_->AllowsEvent(app, "secret/data/a", "kv-v2/data-write"));
 }
 

@@ -1,6 +1,6 @@
 #include "server/access/cubbyholes.h"
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::access {
 namespace {

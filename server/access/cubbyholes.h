@@ -8,9 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/mutex.h"
 #include "server/access/token.h"
-#include "server/base/clock.h"
-#include "server/base/mutex.h"
 #include "server/storage/storage.h"
 
 namespace belfry::access {

@@ -12,17 +12,17 @@ using ::testing::Optional;
 
 class CubbyholesTest : public ::testing::Test {
  protected:
-  static LiveToken Token(std::string id, const std::shared_ptr<TokenLife>& life) {
+  static LiveToken Token(std::string id, const std::shared_ptr<TokenValidity>& life) {
     return {.entry = {.id = std::move(id)}, .life = life};
   }
 
   FakeClock clock_{absl::FromUnixSeconds(1'795'413'461)};
   const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
   Cubbyholes cubbyholes_{storage_.get(), &clock_};
-  const std::shared_ptr<TokenLife> life_ =
-      std::make_shared<TokenLife>(clock_.Now() + absl::Hours(1));
+  const std::shared_ptr<TokenValidity> life_ =
+      std::make_shared<TokenValidity>(clock_.Now() + absl::Hours(1));
   const LiveToken mine_ = Token("mine", life_);
-  const LiveToken other_ = Token("other", std::make_shared<TokenLife>(absl::InfiniteFuture()));
+  const LiveToken other_ = Token("other", std::make_shared<TokenValidity>(absl::InfiniteFuture()));
 };
 
 TEST_F(CubbyholesTest, EachTokenSeesOnlyItsOwn) {

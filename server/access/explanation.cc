@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::access {
 namespace {

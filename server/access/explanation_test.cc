@@ -5,10 +5,10 @@
 
 #include <random>
 
+#include "base/glob.h"
+#include "base/text.h"
 #include "server/access/authorizer.h"
 #include "server/access/testing.h"
-#include "server/base/glob.h"
-#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {
@@ -262,8 +262,8 @@ class RandomPolicies : public ::testing::Test {
   RandomCases cases_{20261127};
 };
 
-// What the token gets is what the judge of its subscription says.
-TEST_F(RandomPolicies, AnExplanationSaysWhatTheJudgeOfEventsDoes) {
+// What the token gets is what the authorizer of its subscription says.
+TEST_F(RandomPolicies, AnExplanationSaysWhatTheEventAuthorizerDoes) {
   FakeClock clock(absl::FromUnixSeconds(1'795'413'461));
   MemoryPolicies policies;
   MemoryTokens tokens(&clock);
@@ -271,18 +271,18 @@ TEST_F(RandomPolicies, AnExplanationSaysWhatTheJudgeOfEventsDoes) {
   auto planned = PlanToken(tokens.root->entry, CreatorRights::kSudo, {.policies = {"a", "b"}});
   ASSERT_TRUE(planned.ok() && tokens.store->Create(&*planned).ok());
   const Identity identity = *authorizer->Authenticate(planned->secret);
-  const auto judge = authorizer->JudgeOf(identity);
+  const auto event_authorizer = authorizer->EventAuthorizerOf(identity);
   int granted = 0;
   int denied = 0;
   for (int round = 0; round < 300; ++round) {
     ASSERT_EQ(policies.store->Put("a", cases_.PolicyText()), absl::OkStatus());
     ASSERT_EQ(policies.store->Put("b", cases_.PolicyText()), absl::OkStatus());
-    judge->Refresh();
+    event_authorizer->Refresh();
     const auto acl = authorizer->RulesOf(identity);
     for (const std::string& path : Paths()) {
       const std::string type = cases_.Type();
       const bool allowed = ExplainEvent(*acl, path, type).decision.allowed();
-      ASSERT_EQ(allowed, judge->Allows(path, type)) << path << " " << type;
+      ASSERT_EQ(allowed, event_authorizer->Allows(path, type)) << path << " " << type;
       ++(allowed ? granted : denied);
     }
   }

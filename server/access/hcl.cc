@@ -3,9 +3,9 @@
 #include <set>
 #include <utility>
 
+#include "base/text.h"
 #include "server/access/hcl_json.h"
 #include "server/access/hcl_lexer.h"
-#include "server/base/text.h"
 
 namespace belfry::access::hcl {
 namespace {

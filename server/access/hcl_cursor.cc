@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "server/base/text.h"
-#include "server/base/utf8.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 namespace belfry::access::hcl {
 

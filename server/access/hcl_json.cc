@@ -4,9 +4,9 @@
 #include <string>
 #include <utility>
 
+#include "base/text.h"
+#include "base/utf8.h"
 #include "server/access/hcl_cursor.h"
-#include "server/base/text.h"
-#include "server/base/utf8.h"
 
 namespace belfry::access::hcl {
 namespace {

@@ -1,6 +1,6 @@
 #include "server/access/hcl_lexer.h"
 
-#include "server/base/utf8.h"
+#include "base/utf8.h"
 
 namespace belfry::access::hcl {
 namespace {

@@ -4,7 +4,7 @@
 #include <boost/json/array.hpp>
 
 #include "absl/strings/ascii.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::access {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "server/access/policy_attributes.h"
-#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
-#include "server/base/duration.h"
-#include "server/base/text.h"
+#include "base/duration.h"
+#include "base/text.h"
 
 namespace belfry::access {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::access {
 namespace {
@@ -22,7 +22,7 @@ path "sys/capabilities-self" { capabilities = ["update"] }
 path "sys/internal/ui/resultant-acl" { capabilities = ["read"] }
 path "sys/events/explain/*" { capabilities = ["read"] }
 
-# What it was lent.
+# What it was leased.
 path "sys/renew" { capabilities = ["update"] }
 path "sys/leases/renew" { capabilities = ["update"] }
 path "sys/leases/lookup" { capabilities = ["update"] }
@@ -140,15 +140,49 @@ absl::Status PolicyStore::Store(Policy policy) {
   // In hex: a name may hold what a storage key must not.
   absl::Status status = storage_->Put(absl::BytesToHexString(policy.name), policy.text);
   if (!status.ok()) return status;
+  const std::string name = policy.name;
+  Replace(name, std::make_shared<const Policy>(std::move(policy)));
+  return absl::OkStatus();
+}
+
+void PolicyStore::Replace(const std::string& name, std::shared_ptr<const Policy> policy) {
+  std::vector<CachedAcl> replacements = RulesWith(name, policy);
+  // Destroyed after the lock.
+  std::vector<CachedAcl> outdated;
+  std::shared_ptr<const Policy> old;
   {
     MutexLock lock(&mutex_);
-    const std::string name = policy.name;
-    policies_[name] = std::make_shared<const Policy>(std::move(policy));
-    acls_.Clear();
+    outdated = acls_.TakeIf([&name](const CachedAcl& cached) {
+      return std::find(cached.names.begin(), cached.names.end(), name) != cached.names.end();
+    });
+    old = std::exchange(policies_[name], policy);
+    if (policy == nullptr) policies_.erase(name);
+    for (CachedAcl& replacement : replacements) Keep(std::move(replacement));
     version_.fetch_add(1, std::memory_order_release);
   }
-  TellWatchers();
-  return absl::OkStatus();
+  NotifyWatchers();
+}
+
+// Of what is kept, what `name` is part of, put together with the new policy. Nobody waits for this
+// but who changes the policy.
+std::vector<PolicyStore::CachedAcl> PolicyStore::RulesWith(
+    const std::string& name, const std::shared_ptr<const Policy>& policy) const {
+  std::vector<CachedAcl> concerned;
+  Policies policies;
+  {
+    MutexLock lock(&mutex_);
+    policies = policies_;
+    acls_.ForEach([&](const CachedAcl& cached) {
+      if (std::find(cached.names.begin(), cached.names.end(), name) != cached.names.end())
+        concerned.push_back({.names = cached.names, .token_id = cached.token_id});
+    });
+  }
+  policies[name] = policy;
+  if (policy == nullptr) policies.erase(name);
+  for (CachedAcl& rules : concerned) {
+    rules.acl = std::make_shared<const Acl>(Found(policies, rules.names));
+  }
+  return concerned;
 }
 
 absl::Status PolicyStore::Delete(std::string_view name) {
@@ -159,13 +193,7 @@ absl::Status PolicyStore::Delete(std::string_view name) {
   if (absl::Status status = storage_->Delete(absl::BytesToHexString(key)); !status.ok()) {
     return status;
   }
-  {
-    MutexLock lock(&mutex_);
-    policies_.erase(key);
-    acls_.Clear();
-    version_.fetch_add(1, std::memory_order_release);
-  }
-  TellWatchers();
+  Replace(key, nullptr);
   return absl::OkStatus();
 }
 
@@ -174,7 +202,7 @@ std::string PolicyStore::KeyOf(const std::vector<std::string>& names) const {
   for (const std::string& name : names) {
     const auto it = policies_.find(name);
     if (it == policies_.end()) continue;
-    // A policy keeps its place until it changes, and then no key is used any more.
+    // A policy keeps its place until it changes, and then no key that has it is used any more.
     const Policy* const policy = it->second.get();
     key.append(reinterpret_cast<const char*>(&policy), sizeof policy);
   }
@@ -185,7 +213,6 @@ std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& na
                                               std::string_view token_id) const {
   std::vector<std::shared_ptr<const Policy>> policies;
   std::string key;
-  std::uint64_t version = 0;
   {
     MutexLock lock(&mutex_);
     key = KeyOf(names);
@@ -193,19 +220,31 @@ std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& na
       if (cached->token_id != token_id) cached->token_id = token_id;
       return cached->acl;
     }
-    for (const std::string& name : names) {
-      const auto it = policies_.find(name);
-      if (it != policies_.end()) policies.push_back(it->second);
-    }
-    version = version_.load(std::memory_order_relaxed);
+    policies = Found(policies_, names);
   }
   // Nobody who finds what he asks for waits for this.
   auto acl = std::make_shared<const Acl>(policies);
   MutexLock lock(&mutex_);
-  if (version == version_.load(std::memory_order_relaxed)) {
-    acls_.Put(key, {.acl = acl, .token_id = std::string(token_id)}, acl->bytes() + token_id.size());
-  }
+  // The same policies are there, since they are held here: no other has taken the place of one.
+  if (key == KeyOf(names)) Keep({.names = names, .acl = acl, .token_id = std::string(token_id)});
   return acl;
+}
+
+std::vector<std::shared_ptr<const Policy>> PolicyStore::Found(
+    const Policies& policies, const std::vector<std::string>& names) {
+  std::vector<std::shared_ptr<const Policy>> found;
+  for (const std::string& name : names) {
+    const auto it = policies.find(name);
+    if (it != policies.end()) found.push_back(it->second);
+  }
+  return found;
+}
+
+void PolicyStore::Keep(CachedAcl cached) const {
+  std::size_t bytes = cached.acl->bytes() + cached.token_id.size();
+  for (const std::string& name : cached.names) bytes += sizeof name + name.size();
+  const std::string key = KeyOf(cached.names);
+  acls_.Put(key, std::move(cached), bytes);
 }
 
 bool PolicyStore::HasAclOf(const std::vector<std::string>& names) const {
@@ -236,7 +275,7 @@ std::shared_ptr<const void> PolicyStore::Watch(std::function<void()> changed) {
   return watcher;
 }
 
-void PolicyStore::TellWatchers() {
+void PolicyStore::NotifyWatchers() {
   // Not told under the lock: whoever begins to watch meanwhile need not wait.
   std::vector<std::shared_ptr<std::function<void()>>> watchers;
   {

@@ -12,11 +12,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/limits.h"
+#include "base/lru_cache.h"
+#include "base/mutex.h"
 #include "server/access/acl.h"
 #include "server/access/policy.h"
-#include "server/base/limits.h"
-#include "server/base/lru_cache.h"
-#include "server/base/mutex.h"
 #include "server/storage/storage.h"
 
 namespace belfry::access {
@@ -51,8 +51,9 @@ class PolicyStore {
   absl::Status Delete(std::string_view name);
 
   // What these policies say together; names without a policy say nothing. To put that together
-  // takes as long as they have rules; it is kept until a policy changes, within
-  // max_rule_cache_bytes, and until the token ends that used it last. `token_id` as in TokenStore.
+  // takes as long as they have rules; it is kept until the token ends that used it last, within
+  // max_rule_cache_bytes, and where one of the policies changes, what comes instead is put together
+  // before the change is seen, so that no publisher of events does it. `token_id` as in TokenStore.
   std::shared_ptr<const Acl> AclOf(const std::vector<std::string>& names,
                                    std::string_view token_id = "") const;
   // Whether it is there, so that AclOf costs little.
@@ -74,17 +75,28 @@ class PolicyStore {
  private:
   // Rules that were put together, and the token that used them last.
   struct CachedAcl {
+    std::vector<std::string> names;  // As asked for, of policies that there are or are not.
     std::shared_ptr<const Acl> acl;
     std::string token_id;
   };
+  using Policies = std::map<std::string, std::shared_ptr<const Policy>, std::less<>>;
 
   PolicyStore(storage::Storage* storage, const Limits& limits);
   // Names what policies of these names there are.
   std::string KeyOf(const std::vector<std::string>& names) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static std::vector<std::shared_ptr<const Policy>> Found(const Policies& policies,
+                                                          const std::vector<std::string>& names);
+  void Keep(CachedAcl cached) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Load();
   absl::Status Store(Policy policy);
-  void TellWatchers();
+  // Has everybody decide by this policy, or without it when it is null.
+  void Replace(const std::string& name, std::shared_ptr<const Policy> policy)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  std::vector<CachedAcl> RulesWith(const std::string& name,
+                                   const std::shared_ptr<const Policy>& policy) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  void NotifyWatchers();
 
   storage::Storage* const storage_;
   std::atomic<std::uint64_t> version_ = 1;
@@ -95,8 +107,8 @@ class PolicyStore {
   // Of those that have gone some may still be listed: they are taken out when so many are reached.
   std::size_t tidy_at_ ABSL_GUARDED_BY(watchers_mutex_) = 16;
   mutable Mutex mutex_;
-  std::map<std::string, std::shared_ptr<const Policy>, std::less<>> policies_
-      ABSL_GUARDED_BY(mutex_);
+  Policies policies_ ABSL_GUARDED_BY(mutex_);
+  // By the policies that there are of each.
   mutable LruCache<CachedAcl> acls_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -83,11 +83,36 @@ TEST_F(PolicyStoreTest, WatchersMayAskAndComeAndGo) {
   EXPECT_EQ(asked, 25);
 }
 
-TEST_F(PolicyStoreTest, AnAclStaysTheSameAsLongAsNothingChanges) {
-  const auto first = store_->AclOf({"default"});
-  EXPECT_EQ(store_->AclOf({"default"}), first);
-  ASSERT_EQ(store_->Put("a", "path \"a\" {}"), absl::OkStatus());
-  EXPECT_NE(store_->AclOf({"default"}), first);
+TEST_F(PolicyStoreTest, AnAclStaysTheSameUntilOneOfItsPoliciesChanges) {
+  ASSERT_EQ(store_->Put("a", "path \"a\" { policy = \"read\" }"), absl::OkStatus());
+  const auto first = store_->AclOf({"a", "default"});
+  ASSERT_EQ(store_->Put("b", "path \"b\" {}"), absl::OkStatus());
+  ASSERT_EQ(store_->Delete("b"), absl::OkStatus());
+  EXPECT_EQ(store_->AclOf({"a", "default"}), first);
+  ASSERT_EQ(store_->Put("a", "path \"a\" { policy = \"deny\" }"), absl::OkStatus());
+  EXPECT_NE(store_->AclOf({"a", "default"}), first);
+  EXPECT_FALSE(MayRead({"a", "default"}, "a"));
+}
+
+// Or publishers of events would do it, one after the other.
+TEST_F(PolicyStoreTest, TheRulesAfterAChangeAreThereBeforeAnyoneAsks) {
+  ASSERT_EQ(store_->Put("a", "path \"a\" { policy = \"read\" }"), absl::OkStatus());
+  const std::vector<std::vector<std::string>> sets = {{"a"}, {"a", "default"}, {"a", "new"}};
+  for (const std::vector<std::string>& names : sets) (void)store_->AclOf(names);
+  ASSERT_EQ(store_->Put("a", "path \"b\" { policy = \"read\" }"), absl::OkStatus());
+  for (const std::vector<std::string>& names : sets) {
+    EXPECT_TRUE(store_->HasAclOf(names));
+    EXPECT_TRUE(MayRead(names, "b"));
+    EXPECT_FALSE(MayRead(names, "a"));
+  }
+  (void)store_->AclOf({"a", "new"});
+  ASSERT_EQ(store_->Put("new", "path \"c\" { policy = \"read\" }"), absl::OkStatus());
+  EXPECT_TRUE(MayRead({"a", "new"}, "c"));
+  EXPECT_FALSE(MayRead({"a"}, "c"));
+  (void)store_->AclOf({"a", "new"});
+  ASSERT_EQ(store_->Delete("new"), absl::OkStatus());
+  EXPECT_FALSE(MayRead({"a", "new"}, "c"));
+  EXPECT_TRUE(MayRead({"a", "new"}, "b"));
 }
 
 // A policy of so many rules.

@@ -5,7 +5,7 @@
 
 #include <boost/json/serialize.hpp>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::access {
 namespace {

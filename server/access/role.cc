@@ -8,8 +8,8 @@
 #include <exception>
 
 #include "absl/strings/ascii.h"
+#include "base/text.h"
 #include "server/access/policy_store.h"
-#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {

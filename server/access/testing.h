@@ -9,11 +9,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "server/access/cubbyholes.h"
 #include "server/access/policy_store.h"
 #include "server/access/role_store.h"
 #include "server/access/token_store.h"
-#include "server/base/clock.h"
 #include "server/storage/storage.h"
 
 namespace belfry::access {

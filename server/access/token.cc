@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "base/duration.h"
+#include "base/glob.h"
+#include "base/text.h"
 #include "server/access/policy_store.h"
 #include "server/access/role.h"
-#include "server/base/duration.h"
-#include "server/base/glob.h"
-#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {

@@ -43,9 +43,9 @@ struct TokenEntry {
 };
 
 // Whether a token still is one, for whoever asks often. Thread-safe, without a lock.
-class TokenLife {
+class TokenValidity {
  public:
-  explicit TokenLife(absl::Time expires) { SetExpiry(expires); }
+  explicit TokenValidity(absl::Time expires) { SetExpiry(expires); }
   bool Lasts(absl::Time now) const {
     return !ended_.load(std::memory_order_acquire) &&
            absl::ToUnixNanos(now) < expires_.load(std::memory_order_acquire);
@@ -64,7 +64,7 @@ class TokenLife {
 // who look it up.
 struct LiveToken {
   TokenEntry entry;
-  std::shared_ptr<const TokenLife> life;
+  std::shared_ptr<const TokenValidity> life;
 };
 
 // What somebody asks for who creates a token.

@@ -28,7 +28,7 @@ TokenExpirer::~TokenExpirer() {
   }
   timer.reset();
   retry_timer.reset();
-  work_.WaitUntilEmpty();
+  work_.Wait();
 }
 
 void TokenExpirer::WakeBy(absl::Time time) {
@@ -40,10 +40,10 @@ void TokenExpirer::WakeBy(absl::Time time) {
 }
 
 void TokenExpirer::Post() {
-  work_.Enter();
+  work_.Add();
   executor_->PostAlways([this] {
     Expire();
-    work_.Leave();
+    work_.Done();
   });
 }
 

@@ -3,12 +3,12 @@
 #include <memory>
 
 #include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/mutex.h"
+#include "base/scheduler.h"
+#include "base/wait_group.h"
 #include "server/access/token_store.h"
-#include "server/base/clock.h"
-#include "server/base/executor.h"
-#include "server/base/gate.h"
-#include "server/base/mutex.h"
-#include "server/base/scheduler.h"
 
 namespace belfry::access {
 
@@ -30,7 +30,7 @@ class TokenExpirer {
   const Clock* const clock_;
   Scheduler* const scheduler_;
   Executor* const executor_;
-  Gate work_;  // What runs on the executor.
+  WaitGroup work_;  // What runs on the executor.
   Mutex mutex_;
   std::unique_ptr<Timer> timer_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Timer> retry_timer_ ABSL_GUARDED_BY(mutex_);

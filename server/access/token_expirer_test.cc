@@ -6,8 +6,8 @@
 #include <atomic>
 #include <future>
 
+#include "base/testing.h"
 #include "server/access/testing.h"
-#include "server/base/testing.h"
 
 namespace belfry::access {
 namespace {

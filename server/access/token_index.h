@@ -8,8 +8,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/mutex.h"
 #include "server/access/token.h"
-#include "server/base/mutex.h"
 
 namespace belfry::access {
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/ids.h"
+#include "base/text.h"
 #include "server/access/token_record.h"
-#include "server/base/ids.h"
-#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {
@@ -56,7 +56,7 @@ absl::Status TokenStore::LoadKey() {
 absl::Status TokenStore::Load() {
   const absl::StatusOr<std::vector<std::string>> ids = storage_->List(kIds);
   if (!ids.ok()) return ids.status();
-  Farewells farewells;
+  EndedTokens ended;
   {
     MutexLock lock(&mutex_);
     for (const std::string& id : *ids) {
@@ -67,15 +67,15 @@ absl::Status TokenStore::Load() {
       if (!entry.ok()) return entry.status();
       Insert(*std::move(entry));
     }
-    DropStrays(&farewells);
+    DropStrays(&ended);
   }
-  TellListener(farewells);
+  NotifyListener(ended);
   return absl::OkStatus();
 }
 
 // A revocation deletes the parent first: whoever lost one went with it, though the process may have
 // ended before it was deleted too. The same goes for a token whose last use was under way.
-void TokenStore::DropStrays(Farewells* farewells) {
+void TokenStore::DropStrays(EndedTokens* ended) {
   std::vector<std::string> strays;
   for (auto& [id, record] : records_) {
     const TokenEntry& entry = record.token->entry;
@@ -91,7 +91,7 @@ void TokenStore::DropStrays(Farewells* farewells) {
     if (stray == records_.end()) continue;  // It went with its parent.
     // If it cannot be deleted now, it is a stray again the next time.
     storage_->Delete(StorageKey(id)).IgnoreError();
-    Drop(stray, TokenEnd::kParentRevoked, farewells);
+    Drop(stray, TokenEnd::kParentRevoked, ended);
   }
 }
 
@@ -113,18 +113,18 @@ TokenStore::TokenPtr TokenStore::IfLasting(TokenPtr token) const {
 TokenStore::Record& TokenStore::Insert(TokenEntry entry) {
   if (entry.expires != absl::InfiniteFuture()) expiries_.emplace(entry.expires, entry.id);
   Record& record = records_[entry.id];
-  record.life = std::make_shared<TokenLife>(entry.expires);
-  Show(std::move(entry), &record);
+  record.life = std::make_shared<TokenValidity>(entry.expires);
+  PublishSnapshot(std::move(entry), &record);
   return record;
 }
 
 absl::Status TokenStore::Change(TokenEntry entry, Record* record) {
   if (absl::Status status = Write(entry); !status.ok()) return status;
-  Show(std::move(entry), record);
+  PublishSnapshot(std::move(entry), record);
   return absl::OkStatus();
 }
 
-void TokenStore::Show(TokenEntry entry, Record* record) {
+void TokenStore::PublishSnapshot(TokenEntry entry, Record* record) {
   record->token = std::make_shared<const LiveToken>(LiveToken{std::move(entry), record->life});
   by_id_.Put(record->token->entry.id, record->token);
   by_accessor_.Put(record->token->entry.accessor, record->token);
@@ -260,19 +260,19 @@ absl::Status TokenStore::Revoke(const std::string& id) {
 }
 
 absl::Status TokenStore::EndAndSay(const std::string& id, TokenEnd end) {
-  Farewells farewells;
+  EndedTokens ended;
   absl::Status status;
   {
     MutexLock lock(&mutex_);
-    status = End(id, end, &farewells);
-    TellWatchers(farewells);
+    status = End(id, end, &ended);
+    NotifyWatchers(ended);
   }
-  TellListener(farewells);
+  NotifyListener(ended);
   return status;
 }
 
 absl::Status TokenStore::RevokeOrphan(const std::string& id) {
-  Farewells farewells;
+  EndedTokens ended;
   {
     MutexLock lock(&mutex_);
     const auto it = records_.find(id);
@@ -286,61 +286,61 @@ absl::Status TokenStore::RevokeOrphan(const std::string& id) {
       it->second.children.erase(child_id);
       SetLifetimes(child);
     }
-    absl::Status status = End(id, TokenEnd::kRevoked, &farewells);
+    absl::Status status = End(id, TokenEnd::kRevoked, &ended);
     if (!status.ok()) return status;
-    TellWatchers(farewells);
+    NotifyWatchers(ended);
   }
-  TellListener(farewells);
+  NotifyListener(ended);
   return absl::OkStatus();
 }
 
-absl::Status TokenStore::End(const std::string& id, TokenEnd end, Farewells* farewells) {
+absl::Status TokenStore::End(const std::string& id, TokenEnd end, EndedTokens* ended) {
   const auto top = records_.find(id);
   if (top == records_.end()) return absl::OkStatus();
   if (absl::Status status = storage_->Delete(StorageKey(id)); !status.ok()) return status;
-  Drop(top, end, farewells);
+  Drop(top, end, ended);
   return absl::OkStatus();
 }
 
-void TokenStore::Drop(Records::iterator top, TokenEnd end, Farewells* farewells) {
+void TokenStore::Drop(Records::iterator top, TokenEnd end, EndedTokens* ended) {
   const auto parent = records_.find(top->second.token->entry.parent);
   if (parent != records_.end()) parent->second.children.erase(top->first);
   std::vector<std::string> waiting(top->second.children.begin(), top->second.children.end());
-  Forget(top, end, farewells);
+  Forget(top, end, ended);
   while (!waiting.empty()) {
     const auto it = records_.find(waiting.back());
     waiting.pop_back();
     waiting.insert(waiting.end(), it->second.children.begin(), it->second.children.end());
     // One that stays on storage is a stray: the next start drops it.
     storage_->Delete(StorageKey(it->first)).IgnoreError();
-    Forget(it, TokenEnd::kParentRevoked, farewells);
+    Forget(it, TokenEnd::kParentRevoked, ended);
   }
 }
 
-void TokenStore::Forget(Records::iterator it, TokenEnd end, Farewells* farewells) {
+void TokenStore::Forget(Records::iterator it, TokenEnd end, EndedTokens* ended) {
   Record& record = it->second;
   record.life->End();
   const TokenEntry& entry = record.token->entry;
   by_id_.Erase(entry.id);
   by_accessor_.Erase(entry.accessor);
   expiries_.erase({entry.expires, entry.id});
-  farewells->push_back(
+  ended->push_back(
       {.token = std::move(record.token), .end = end, .watchers = std::move(record.watchers)});
   records_.erase(it);
 }
 
 // With the lock: whoever revokes a token that another is just revoking waits here, so that its
 // answer is true as well.
-void TokenStore::TellWatchers(const Farewells& farewells) {
-  for (const Farewell& farewell : farewells) {
-    for (const std::weak_ptr<Ended>& weak : farewell.watchers) {
-      if (const std::shared_ptr<Ended> ended = weak.lock()) (*ended)(farewell.end);
+void TokenStore::NotifyWatchers(const EndedTokens& ended) {
+  for (const EndedToken& token_end : ended) {
+    for (const std::weak_ptr<Ended>& weak : token_end.watchers) {
+      if (const std::shared_ptr<Ended> ended = weak.lock()) (*ended)(token_end.end);
     }
   }
 }
 
-void TokenStore::TellListener(const Farewells& farewells) const {
-  for (const Farewell& farewell : farewells) on_end_(farewell.token->entry);
+void TokenStore::NotifyListener(const EndedTokens& ended) const {
+  for (const EndedToken& token_end : ended) on_end_(token_end.token->entry);
 }
 
 bool TokenStore::IsNext(const TokenEntry& entry) const {
@@ -352,24 +352,24 @@ void TokenStore::OnEarlierExpiry(std::function<void(absl::Time)> listener) {
 }
 
 absl::Time TokenStore::ExpireDue() {
-  Farewells farewells;
+  EndedTokens ended;
   absl::Time next = absl::InfiniteFuture();
   {
     MutexLock lock(&mutex_);
-    Expire(&farewells);
-    TellWatchers(farewells);
+    Expire(&ended);
+    NotifyWatchers(ended);
     if (!expiries_.empty()) next = expiries_.begin()->first;
   }
-  TellListener(farewells);
+  NotifyListener(ended);
   return next;
 }
 
-void TokenStore::Expire(Farewells* farewells) {
+void TokenStore::Expire(EndedTokens* ended) {
   const absl::Time now = clock_->Now();
   while (!expiries_.empty() && expiries_.begin()->first <= now) {
     const std::string id = expiries_.begin()->second;
     // What storage does not let go of now is tried again; by its life it has ended in any case.
-    if (!End(id, TokenEnd::kExpired, farewells).ok()) return;
+    if (!End(id, TokenEnd::kExpired, ended).ok()) return;
   }
 }
 

@@ -13,11 +13,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/mutex.h"
 #include "server/access/keyed_hash.h"
 #include "server/access/token.h"
 #include "server/access/token_index.h"
-#include "server/base/clock.h"
-#include "server/base/mutex.h"
 #include "server/storage/storage.h"
 
 namespace belfry::access {
@@ -27,7 +27,7 @@ enum class TokenEnd { kRevoked, kParentRevoked, kExpired, kUsedUp };
 std::string_view ReasonOf(TokenEnd end);
 
 // The tokens of the server. On storage a token is a keyed hash of its secret and what it may do:
-// who reads the storage cannot act as anybody. A token whose time is over is none any more; to end
+// who reads the storage cannot act as anybody. An expired token is invalid; to end
 // it, with all that hangs on it, is for whoever calls ExpireDue. Thread-safe; look-ups never wait
 // for storage, the others may.
 class TokenStore {
@@ -89,47 +89,47 @@ class TokenStore {
  private:
   struct Record {
     TokenPtr token;
-    std::shared_ptr<TokenLife> life;
+    std::shared_ptr<TokenValidity> life;
     std::set<std::string> children;
     std::vector<std::weak_ptr<Ended>> watchers;
   };
   using Records = std::map<std::string, Record, std::less<>>;
   // A token that has ended, and who is to be told.
-  struct Farewell {
+  struct EndedToken {
     TokenPtr token;
     TokenEnd end;
     std::vector<std::weak_ptr<Ended>> watchers;
   };
-  using Farewells = std::vector<Farewell>;
+  using EndedTokens = std::vector<EndedToken>;
 
   TokenStore(storage::Storage* storage, const Clock* clock, OnEnd on_end)
       : storage_(storage), clock_(clock), on_end_(std::move(on_end)) {}
 
   absl::Status Load();
   absl::Status LoadKey();
-  void DropStrays(Farewells* farewells) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropStrays(EndedTokens* ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string IdOf(std::string_view secret) const;
   absl::Status Write(const TokenEntry& entry);
-  // Itself, or nullptr when it is none any more.
+  // Itself, or nullptr when it has expired.
   TokenPtr IfLasting(TokenPtr token) const;
   Record& Insert(TokenEntry entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Stores the entry in place of the record's.
   absl::Status Change(TokenEntry entry, Record* record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Show(TokenEntry entry, Record* record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PublishSnapshot(TokenEntry entry, Record* record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The record of a token that lasts, or nullptr.
   Record* Lasting(std::string_view id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetLifetimes(Record& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status End(const std::string& id, TokenEnd end, Farewells* farewells)
+  absl::Status End(const std::string& id, TokenEnd end, EndedTokens* ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Forgets a token that has gone from storage, and all that descend from it.
-  void Drop(Records::iterator top, TokenEnd end, Farewells* farewells)
+  void Drop(Records::iterator top, TokenEnd end, EndedTokens* ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Forget(Records::iterator it, TokenEnd end, Farewells* farewells)
+  void Forget(Records::iterator it, TokenEnd end, EndedTokens* ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Expire(Farewells* farewells) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Expire(EndedTokens* ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status EndAndSay(const std::string& id, TokenEnd end);
-  static void TellWatchers(const Farewells& farewells);
-  void TellListener(const Farewells& farewells) const;
+  static void NotifyWatchers(const EndedTokens& ended);
+  void NotifyListener(const EndedTokens& ended) const;
   // Whether this token's expiry is the next of all; then the listener is to be told.
   bool IsNext(const TokenEntry& entry) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -5,9 +5,9 @@
 
 #include <thread>
 
+#include "base/mutex.h"
 #include "server/access/testing.h"
 #include "server/access/token_record.h"
-#include "server/base/mutex.h"
 
 namespace belfry::access {
 namespace {

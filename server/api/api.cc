@@ -2,17 +2,17 @@
 
 #include <utility>
 
+#include "base/ids.h"
+#include "base/text.h"
 #include "server/api/authentication.h"
 #include "server/api/call.h"
 #include "server/api/canonical_path.h"
 #include "server/api/cubbyhole_endpoints.h"
-#include "server/api/mount_endpoint.h"
+#include "server/api/engine_requests.h"
 #include "server/api/request_parsing.h"
 #include "server/api/responses.h"
 #include "server/api/subscribe.h"
 #include "server/api/system_endpoints.h"
-#include "server/base/ids.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {
@@ -31,6 +31,16 @@ HttpResponse BodyTooLarge() {
                                   std::to_string(kMaxComparedBodyBytes), " bytes"}));
 }
 
+HttpResponse AnonymousBodyTooLarge() {
+  return ErrorAnswer(413, Concat({"request body too large: without a valid token it may have ",
+                                  std::to_string(kMaxUnaskedBodyBytes), " bytes"}));
+}
+
+// The client learns which namespace its answer is about.
+void NameNamespace(std::string space, HttpResponse* response) {
+  response->headers.emplace_back("X-Vault-Namespace", std::move(space));
+}
+
 class ApiImpl final : public Api {
  public:
   explicit ApiImpl(Dependencies dependencies)
@@ -38,21 +48,30 @@ class ApiImpl final : public Api {
 
   void Handle(HttpRequest request, Respond respond) override {
     if (std::string space(request.Header("X-Vault-Namespace")); !space.empty()) {
-      // The client learns which namespace its answer is about.
       respond = [space = std::move(space),
                  respond = std::move(respond)](HttpResponse response) mutable {
-        response.headers.emplace_back("X-Vault-Namespace", std::move(space));
+        NameNamespace(std::move(space), &response);
         respond(std::move(response));
       };
     }
-    std::variant<Call, HttpResponse> call = Understand(request, &respond);
-    if (auto* answer = std::get_if<HttpResponse>(&call)) {
-      respond(std::move(*answer));
-    } else if (TakesLong(request, std::get<Call>(call))) {
-      GoOnElsewhere(std::move(request), std::move(std::get<Call>(call)), std::move(respond));
+    std::variant<Call, HttpResponse> understood = Understand(request);
+    if (auto* answer = std::get_if<HttpResponse>(&understood)) return respond(std::move(*answer));
+    Call& call = std::get<Call>(understood);
+    if (std::optional<HttpResponse> refusal = Identify(request, &call, &respond)) {
+      respond(*std::move(refusal));
+    } else if (TakesLong(request, call)) {
+      GoOnElsewhere(std::move(request), std::move(call), std::move(respond));
     } else {
-      GoOn(request, std::move(std::get<Call>(call)), std::move(respond));
+      GoOn(request, std::move(call), std::move(respond));
     }
+  }
+
+  std::optional<HttpResponse> RefuseEarly(const HttpRequest& head,
+                                          std::uint64_t body_bytes) const override {
+    std::optional<HttpResponse> answer = AnswerWithoutBody(head, body_bytes);
+    std::string space(head.Header("X-Vault-Namespace"));
+    if (answer && !space.empty()) NameNamespace(std::move(space), &*answer);
+    return answer;
   }
 
   bool IsSubscribe(const HttpRequest& request) const override {
@@ -71,8 +90,8 @@ class ApiImpl final : public Api {
   }
 
  private:
-  // Who asks for what, its data apart; or the answer, where it needs no more than the request.
-  std::variant<Call, HttpResponse> Understand(HttpRequest& request, Respond* respond) const {
+  // What is asked for, its data apart; or the answer, where it is the same whoever asks.
+  std::variant<Call, HttpResponse> Understand(const HttpRequest& request) const {
     if (std::optional<HttpResponse> refusal = RefuseTarget(request, dependencies_.limits)) {
       return *std::move(refusal);
     }
@@ -91,21 +110,52 @@ class ApiImpl final : public Api {
     call.path = *std::move(canonical);
     call.written_path = std::string(path);
     if (std::optional<HttpResponse> refusal = RefuseWrapping(request)) return *std::move(refusal);
+    return call;
+  }
+
+  // Who asks, which spends a use of the token; or the answer to whom nobody knows.
+  std::optional<HttpResponse> Identify(HttpRequest& request, Call* call, Respond* respond) const {
     std::variant<Authenticated, HttpResponse> caller =
         AuthenticateRequest(*dependencies_.authorizer, TokenOf(request));
     if (auto* refusal = std::get_if<HttpResponse>(&caller)) {
-      if (!IsOpenToEverybody(call.path)) return std::move(*refusal);
-      call.authenticated = false;
+      if (!IsOpenToEverybody(call->path)) return std::move(*refusal);
+      call->authenticated = false;
       caller = Authenticated();
     }
     if (const auto& identity = std::get<Authenticated>(caller).identity; identity.last_use) {
       EndTokenFirst(identity, respond);
     }
-    call.id = NewUuid();
-    call.token = std::move(std::get<Authenticated>(caller).token);
+    call->id = NewUuid();
+    call->token = std::move(std::get<Authenticated>(caller).token);
+    call->identity = std::move(std::get<Authenticated>(caller).identity);
+    call->remote_address = std::move(request.remote_address);
+    return std::nullopt;
+  }
+
+  // As RefuseEarly. Runs on a thread that serves many connections: rules that are not put together
+  // yet are left to Handle.
+  std::optional<HttpResponse> AnswerWithoutBody(const HttpRequest& head,
+                                                std::uint64_t body_bytes) const {
+    std::variant<Call, HttpResponse> understood = Understand(head);
+    if (auto* answer = std::get_if<HttpResponse>(&understood)) return std::move(*answer);
+    Call& call = std::get<Call>(understood);
+    std::variant<Authenticated, HttpResponse> caller =
+        Authenticate(*dependencies_.authorizer, TokenOf(head));
+    if (auto* refusal = std::get_if<HttpResponse>(&caller)) {
+      if (!IsOpenToEverybody(call.path)) return std::move(*refusal);
+      call.authenticated = false;
+      return RefuseBody(call, body_bytes);
+    }
     call.identity = std::move(std::get<Authenticated>(caller).identity);
-    call.remote_address = std::move(request.remote_address);
-    return call;
+    const bool is_own = system_.Owns(call.path);
+    if (is_own && body_bytes > kMaxComparedBodyBytes) return BodyTooLarge();
+    if (!dependencies_.authorizer->Ready(call.identity)) return std::nullopt;
+    if (!is_own) return RefuseBody(call, body_bytes);
+    // Every endpoint of the host that reads a body asks the policies by the path.
+    const bool reads =
+        call.operation == mounts::Operation::kUpdate || call.operation == mounts::Operation::kPatch;
+    if (!reads || BoundsParameters(call) || MayWrite(call)) return std::nullopt;
+    return Denied();
   }
 
   // Whether others would have to wait for it, as the thread serves many connections.
@@ -125,8 +175,9 @@ class ApiImpl final : public Api {
   }
 
   void GoOn(HttpRequest& request, Call call, Respond respond) const {
-    if (std::optional<HttpResponse> refusal = RefuseBody(request, call)) {
-      return respond(*std::move(refusal));
+    if (!request.body.empty()) {
+      std::optional<HttpResponse> refusal = RefuseBody(call, request.body.size());
+      if (refusal) return respond(*std::move(refusal));
     }
     std::variant<std::string, HttpResponse> data = DataOf(request, call.operation);
     if (auto* refusal = std::get_if<HttpResponse>(&data)) return respond(std::move(*refusal));
@@ -136,11 +187,13 @@ class ApiImpl final : public Api {
 
   // What need not be read to be refused. Of the host's own endpoints each knows by what name it
   // asks the policies.
-  std::optional<HttpResponse> RefuseBody(const HttpRequest& request, const Call& call) const {
-    if (request.body.empty()) return std::nullopt;
-    const bool is_large = request.body.size() > kMaxComparedBodyBytes;
+  std::optional<HttpResponse> RefuseBody(const Call& call, std::uint64_t bytes) const {
+    const bool is_large = bytes > kMaxComparedBodyBytes;
     if (system_.Owns(call.path)) return is_large ? std::optional(BodyTooLarge()) : std::nullopt;
-    if (!call.authenticated || IsOpenToEverybody(call.path)) return std::nullopt;
+    if (!call.authenticated) {
+      return bytes > kMaxUnaskedBodyBytes ? std::optional(AnonymousBodyTooLarge()) : std::nullopt;
+    }
+    if (IsOpenToEverybody(call.path)) return std::nullopt;
     if (BoundsParameters(call)) return is_large ? std::optional(BodyTooLarge()) : std::nullopt;
     return MayWrite(call) ? std::nullopt : std::optional(Denied());
   }

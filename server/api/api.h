@@ -1,22 +1,24 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "absl/functional/any_invocable.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/metrics.h"
 #include "server/access/authorizer.h"
 #include "server/access/cubbyholes.h"
 #include "server/access/policy_store.h"
 #include "server/access/role_store.h"
 #include "server/access/token_store.h"
 #include "server/api/http_message.h"
-#include "server/base/clock.h"
-#include "server/base/executor.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/metrics.h"
 #include "server/bus/bus.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_table.h"
@@ -44,6 +46,9 @@ struct Dependencies {
   // For what may wait for a plugin to start, answer or stop: mounts, registrations, reloads. Where
   // it takes no more, the answer is 503.
   Executor* plugin_executor = nullptr;
+  // For what takes long by itself, policies explained rule by rule: others wait only for others of
+  // that. Where it takes no more, the answer is 503.
+  Executor* explain_executor = nullptr;
   Metrics* metrics = nullptr;
   Limits limits;
   std::string version;  // As in sys/health.
@@ -57,7 +62,7 @@ class Subscriber : public bus::Sink {
   // Once it has returned no frame begins to leave. Waits for one system call at most.
   virtual void End(std::string_view reason) = 0;
   // Returns when what is leaving at this moment has left: every frame after that leaves only if
-  // the judge, refreshed after this was called, allows it. Waits for one system call at most.
+  // the authorizer, refreshed after this was called, allows it. Waits for one system call at most.
   virtual void AwaitSending() = 0;
 };
 
@@ -66,13 +71,16 @@ class Subscriber : public bus::Sink {
 struct OpenedSubscription {
   std::unique_ptr<bus::Subscription> subscription;
   bus::Format format = bus::Format::kProtobuf;
-  // For whoever sends: what was offered may have to be judged again when its turn comes. Kept as
-  // long as anything may be sent, it also ends the subscriber, see Api::Subscribe.
-  std::unique_ptr<bus::Judge> judge;
+  // For whoever sends: what was offered may have to be authorized again when its turn comes. Kept
+  // as long as anything may be sent, it also ends the subscriber, see Api::Subscribe.
+  std::unique_ptr<bus::EventAuthorizer> event_authorizer;
 };
 
 // What came of an upgrade: a subscription, or the answer instead.
 using SubscribeResult = std::variant<OpenedSubscription, HttpResponse>;
+
+// What is kept of a request's body before Api::RefuseEarly has been asked.
+inline constexpr std::uint64_t kMaxUnaskedBodyBytes = 64 * 1024;
 
 // The /v1 handlers: requests in, responses out. Thread-safe; knows no socket.
 class Api {
@@ -82,6 +90,14 @@ class Api {
 
   // Answers a request. `respond` runs exactly once, on any thread, possibly before Handle returns.
   virtual void Handle(HttpRequest request, absl::AnyInvocable<void(HttpResponse)> respond) = 0;
+
+  // What answers a request whatever its body says, so that the body need not be read: its sender
+  // has no valid token or may not write there, or a body of so many bytes is too large for the
+  // path. nullopt: Handle must see all of it. `head` may lack the body; `body_bytes` is what is
+  // known of its length, which may turn out to be more. Waits for nothing, and spends no use of the
+  // token.
+  virtual std::optional<HttpResponse> RefuseEarly(const HttpRequest& head,
+                                                  std::uint64_t body_bytes) const = 0;
 
   // Whether the path is the subscribe endpoint; then Subscribe answers it, whatever the method.
   virtual bool IsSubscribe(const HttpRequest& request) const = 0;

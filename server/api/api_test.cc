@@ -6,8 +6,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/api/engine_requests.h"
 #include "server/api/fakes.h"
-#include "server/api/mount_endpoint.h"
 #include "server/mounts/salted_token.h"
 
 namespace belfry::api {

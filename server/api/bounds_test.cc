@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +17,14 @@
 namespace belfry::api {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Pair;
+
+int StatusOfEarly(const Api& api, const HttpRequest& head, std::uint64_t body_bytes) {
+  const std::optional<HttpResponse> answer = api.RefuseEarly(head, body_bytes);
+  return answer ? answer->status : 0;
+}
 
 class BoundsTest : public ::testing::Test {
  protected:
@@ -33,6 +43,11 @@ class BoundsTest : public ::testing::Test {
     std::string list;
     for (const std::string& path : paths) list += (list.empty() ? "\"" : ",\"") + path + "\"";
     return fixture_.Send(AsRoot("POST", "/v1/sys/capabilities-self", "{\"paths\":[" + list + "]}"));
+  }
+
+  // The status of the answer that needs no body; 0: there is none.
+  int Early(const HttpRequest& head, std::uint64_t body_bytes) const {
+    return StatusOfEarly(*fixture_.api, head, body_bytes);
   }
 
   ApiFixture fixture_;
@@ -61,7 +76,6 @@ TEST_F(BoundsTest, WhatTakesLongIsDoneOnTheExecutor) {
   const std::vector<HttpRequest> slow = {
       AsRoot("PUT", "/v1/secret/data/a", large),
       AsRoot("POST", "/v1/sys/capabilities-self", R"({"paths":["a"]})"),
-      AsRoot("GET", "/v1/sys/events/explain/kv*"),
       AsRoot("PUT", "/v1/sys/policies/acl/a", R"({"policy":"path \"a\" {}"})"),
       AsRoot("GET", "/v1/sys/metrics"),
       AsRoot("GET", "/v1/sys/mounts"),
@@ -74,6 +88,18 @@ TEST_F(BoundsTest, WhatTakesLongIsDoneOnTheExecutor) {
   for (const HttpRequest& request : slow) {
     EXPECT_LT(fixture_.Send(request).status, 300) << request.path;
   }
+}
+
+// One explanation may take seconds.
+TEST_F(BoundsTest, ExplanationsWaitOnlyForEachOther) {
+  fixture_.explain_executor.full = true;
+  EXPECT_EQ(fixture_.Send(AsRoot("GET", "/v1/sys/events/explain/kv*")).status, 503);
+  const HttpRequest question = AsRoot("POST", "/v1/sys/capabilities-self", R"({"paths":["a"]})");
+  EXPECT_EQ(fixture_.Send(question).status, 200);
+  fixture_.explain_executor.full = false;
+  fixture_.executor.full = true;
+  EXPECT_EQ(fixture_.Send(AsRoot("GET", "/v1/sys/events/explain/kv*")).status, 200);
+  EXPECT_EQ(fixture_.Send(question).status, 503);
 }
 
 TEST_F(BoundsTest, ASubscriptionIsOpenedOnTheExecutor) {
@@ -110,6 +136,97 @@ TEST_F(BoundsTest, ABodyThatIsRefusedAnywayIsNotRead) {
   }
   fixture_.authorizer.allowed = [](access::Capability, std::string_view) { return true; };
   EXPECT_EQ(fixture_.Send(AsReader("PUT", "/v1/secret/data/a", "{no JSON")).status, 400);
+}
+
+TEST_F(BoundsTest, ABodyIsNotReadForATokenThatMayNotWrite) {
+  for (const char* path : {"/v1/secret/data/a", "/v1/nowhere/a", "/v1/cubbyhole/a",
+                           "/v1/sys/policies/acl/a", "/v1/auth/token/create"}) {
+    EXPECT_EQ(Early(AsReader("PUT", path), 70'000), 403) << path;
+    EXPECT_EQ(Early(AsRoot("PUT", path), 70'000), 0) << path;
+  }
+  fixture_.authorizer.allowed = [](access::Capability capability, std::string_view path) {
+    return capability == access::Capability::kCreate && path == "secret/data/a";
+  };
+  EXPECT_EQ(Early(AsReader("PUT", "/v1/secret/data/a"), 70'000), 0);
+  EXPECT_EQ(Early(AsReader("PUT", "/v1/secret/data/b"), 70'000), 403);
+}
+
+TEST_F(BoundsTest, ABodyIsNotReadForNobody) {
+  HttpRequest request = AsRoot("PUT", "/v1/secret/data/a");
+  for (const char* token : {"", "wrong"}) {
+    request.headers.back().second = token;
+    const std::optional<HttpResponse> answer = fixture_.api->RefuseEarly(request, 70'000);
+    ASSERT_TRUE(answer.has_value()) << token;
+    EXPECT_EQ(answer->status, 403) << token;
+    EXPECT_THAT(answer->body, HasSubstr("permission denied")) << token;
+    EXPECT_EQ(answer->body, fixture_.Send(request).body) << token;
+  }
+}
+
+TEST_F(BoundsTest, WhatIsAnsweredWhoeverAsksIsAnsweredWithoutTheBody) {
+  EXPECT_EQ(Early(AsRoot("GET", "/v1/sys/health"), 70'000), 200);
+  EXPECT_EQ(Early(AsRoot("PUT", "/nowhere"), 70'000), 404);
+  EXPECT_EQ(Early(AsRoot("TRACE", "/v1/secret/data/a"), 70'000), 405);
+  HttpRequest elsewhere = AsRoot("PUT", "/v1/secret/data/a");
+  elsewhere.headers.emplace_back("X-Vault-Namespace", "other");
+  const std::optional<HttpResponse> answer = fixture_.api->RefuseEarly(elsewhere, 70'000);
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 400);
+  EXPECT_THAT(answer->headers, Contains(Pair("X-Vault-Namespace", "other")));
+}
+
+TEST_F(BoundsTest, AnOpenPathTakesASmallBodyFromNobody) {
+  fixture_.engine->special = std::make_shared<mounts::SpecialPaths>(
+      mounts::SpecialPaths{.root = {}, .unauthenticated = mounts::PathSet({"login"})});
+  HttpRequest request = AsRoot("PUT", "/v1/secret/login");
+  EXPECT_EQ(Early(request, 70'000), 0);
+  request.headers.back().second = "";
+  EXPECT_EQ(Early(request, kMaxUnaskedBodyBytes), 0);
+  EXPECT_EQ(Early(request, kMaxUnaskedBodyBytes + 1), 413);
+  request.body.assign(kMaxUnaskedBodyBytes + 1, ' ');
+  EXPECT_EQ(fixture_.Send(request).status, 413);
+}
+
+TEST_F(BoundsTest, ABodyAboveTheBoundOfItsEndpointIsNotRead) {
+  constexpr std::uint64_t kBound = 4 * 1024 * 1024;
+  EXPECT_EQ(Early(AsRoot("PUT", "/v1/sys/policies/acl/a"), kBound), 0);
+  EXPECT_EQ(Early(AsRoot("PUT", "/v1/sys/policies/acl/a"), kBound + 1), 413);
+  EXPECT_EQ(Early(AsRoot("PUT", "/v1/secret/data/a"), kBound + 1), 0);
+  fixture_.authorizer.allowed = [](access::Capability, std::string_view) { return true; };
+  fixture_.authorizer.denied_parameter = "secret";
+  EXPECT_EQ(Early(AsReader("PUT", "/v1/secret/data/a"), kBound), 0);
+  EXPECT_EQ(Early(AsReader("PUT", "/v1/secret/data/a"), kBound + 1), 413);
+}
+
+// A token with the policy "p", on the real policies and tokens.
+HttpRequest AsLimited(ApiFixture& fixture, std::string_view policy, std::int64_t uses) {
+  EXPECT_TRUE(fixture.policies.store->Put("p", policy).ok());
+  access::PlannedToken planned{
+      .secret = "limited",
+      .entry = {.policies = {"p"}, .path = "auth/token/create", .num_uses = uses}};
+  EXPECT_TRUE(fixture.tokens.store->Create(&planned).ok());
+  HttpRequest request = AsRoot("PUT", "/v1/secret/data/a");
+  request.headers.back().second = "limited";
+  return request;
+}
+
+TEST(Bounds, AskingBeforeTheBodySpendsNoUse) {
+  ApiFixture fixture(Access::kReal);
+  const HttpRequest request =
+      AsLimited(fixture, R"(path "secret/*" { capabilities = ["create", "update"] })", 1);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(StatusOfEarly(*fixture.api, request, 70'000), 0);
+  EXPECT_LT(fixture.Send(request).status, 300);
+  EXPECT_EQ(StatusOfEarly(*fixture.api, request, 70'000), 403);
+}
+
+TEST(Bounds, RulesAreNotPutTogetherBeforeTheBody) {
+  ApiFixture fixture(Access::kReal);
+  const HttpRequest request =
+      AsLimited(fixture, R"(path "secret/*" { capabilities = ["read"] })", 0);
+  EXPECT_EQ(StatusOfEarly(*fixture.api, request, 70'000), 0);
+  EXPECT_EQ(fixture.Send(request).status, 403);
+  // From now on they are known.
+  EXPECT_EQ(StatusOfEarly(*fixture.api, request, 70'000), 403);
 }
 
 TEST_F(BoundsTest, WhereParametersMatterTheyAreRead) {

@@ -87,6 +87,14 @@ void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respo
       [&dependencies, call = std::move(call), answer] { return answer(dependencies, call); });
 }
 
+void AnswerOnExplainExecutor(const Dependencies& dependencies, Call call, Respond respond,
+                             HttpResponse (*answer)(const Dependencies&, const Call&)) {
+  PostTo(
+      dependencies.explain_executor, std::move(respond),
+      [&dependencies, call = std::move(call), answer] { return answer(dependencies, call); },
+      "too many explanations are being worked out at this moment; try again");
+}
+
 void AnswerOnPluginExecutor(const Dependencies& dependencies, Call call, Respond respond,
                             HttpResponse (*answer)(const Dependencies&, const Call&)) {
   PostTo(

@@ -27,7 +27,7 @@ struct Call {
       fields;  // Of `data`, as the endpoint declares them; once the caller is known to be allowed.
   std::string token;
   access::Identity identity;
-  bool authenticated = true;  // Else the identity is nobody's.
+  bool authenticated = true;  // Else there is no identity.
   std::string remote_address;
 };
 
@@ -50,6 +50,10 @@ void RespondOnExecutor(const Dependencies& dependencies, Respond respond,
 // The same for an endpoint.
 void AnswerOnExecutor(const Dependencies& dependencies, Call call, Respond respond,
                       HttpResponse (*answer)(const Dependencies&, const Call&));
+
+// The same for what takes long by itself.
+void AnswerOnExplainExecutor(const Dependencies& dependencies, Call call, Respond respond,
+                             HttpResponse (*answer)(const Dependencies&, const Call&));
 
 // The same where it may wait for a plugin to start or to stop.
 void AnswerOnPluginExecutor(const Dependencies& dependencies, Call call, Respond respond,

@@ -4,12 +4,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/paths.h"
+#include "base/text.h"
+#include "base/utf8.h"
 #include "server/access/policy_store.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
-#include "server/base/paths.h"
-#include "server/base/text.h"
-#include "server/base/utf8.h"
 
 namespace belfry::api {
 namespace {

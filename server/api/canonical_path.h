@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/limits.h"
 #include "server/api/http_message.h"
-#include "server/base/limits.h"
 #include "server/mounts/engine.h"
 
 namespace belfry::api {

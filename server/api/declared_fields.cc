@@ -1,5 +1,5 @@
+#include "base/glob.h"
 #include "server/api/fields.h"
-#include "server/base/glob.h"
 
 namespace belfry::api {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::api {
 namespace {

@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "base/glob.h"
+#include "base/text.h"
 #include "server/access/explanation.h"
 #include "server/access/token_store.h"
 #include "server/api/canonical_path.h"
@@ -17,8 +19,6 @@
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/api/subscribe.h"
-#include "server/base/glob.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {
@@ -239,7 +239,7 @@ bool IsExplainPath(std::string_view path) {
 
 void AnswerExplain(const Dependencies& dependencies, Call call, Respond respond) {
   if (call.operation != Operation::kRead) return respond(UnsupportedOperation());
-  AnswerOnExecutor(dependencies, std::move(call), std::move(respond), &Explain);
+  AnswerOnExplainExecutor(dependencies, std::move(call), std::move(respond), &Explain);
 }
 
 }  // namespace belfry::api

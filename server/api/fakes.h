@@ -9,12 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/metrics.h"
 #include "server/access/authorizer.h"
 #include "server/access/testing.h"
 #include "server/api/api.h"
-#include "server/base/clock.h"
-#include "server/base/executor.h"
-#include "server/base/metrics.h"
 #include "server/bus/bus.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/lease_manager.h"
@@ -82,7 +82,7 @@ class FakeAuthorizer final : public access::Authorizer {
     entry.id = entry.accessor;
     entry.path = "auth/token/create";
     entry.created = absl::FromUnixSeconds(1795413511);
-    auto life = std::make_shared<const access::TokenLife>(entry.expires);
+    auto life = std::make_shared<const access::TokenValidity>(entry.expires);
     return access::IdentityOf(std::make_shared<const access::LiveToken>(
         access::LiveToken{std::move(entry), std::move(life)}));
   }
@@ -264,7 +264,7 @@ class FakeLeases final : public mounts::LeaseManager {
     asked.push_back(std::string(how) + (scope.prefix ? " prefix " : " ") + scope.id_or_prefix);
     done(result);
   }
-  absl::Status Leave(const mounts::Mount&) override { return absl::OkStatus(); }
+  absl::Status RevokeAllOf(const mounts::Mount&) override { return absl::OkStatus(); }
 };
 
 class FakeBus final : public bus::Bus {
@@ -319,6 +319,7 @@ struct ApiFixture {
   access::MemoryCubbyholes cubbyholes{&clock};
   InlineExecutor executor;
   InlineExecutor plugin_executor;
+  InlineExecutor explain_executor;
   std::unique_ptr<Metrics> metrics = NewMetrics();
   FakeEngine* engine = nullptr;
   const std::unique_ptr<access::Authorizer> real_authorizer =
@@ -348,6 +349,7 @@ struct ApiFixture {
     dependencies.clock = &clock;
     dependencies.executor = &executor;
     dependencies.plugin_executor = &plugin_executor;
+    dependencies.explain_executor = &explain_executor;
     dependencies.metrics = metrics.get();
     dependencies.version = "1.21.0";
     api = Api::Create(std::move(dependencies));

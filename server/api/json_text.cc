@@ -4,8 +4,8 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
 
-#include "server/base/text.h"
-#include "server/base/utf8.h"
+#include "base/text.h"
+#include "base/utf8.h"
 #include "server/encode/encode.h"
 
 namespace belfry::api {

@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {
@@ -34,7 +34,7 @@ Asked Parse(std::string_view path) {
   return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
-// What the client can mend is 400.
+// What the client can fix is 400.
 HttpResponse Failure(const absl::Status& status) {
   const std::string_view text = ToStd(status.message());
   switch (status.code()) {

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "server/api/fakes.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {
@@ -35,7 +35,7 @@ class LeaseEndpointsTest : public ::testing::Test {
   FakeEngine* engine_ = nullptr;
 };
 
-TEST_F(LeaseEndpointsTest, ALentSecretIsAnsweredWithItsLease) {
+TEST_F(LeaseEndpointsTest, ALeasedSecretIsAnsweredWithItsLease) {
   mounts::Reply reply;
   reply.response.emplace().data = R"({"user":"u"})";
   reply.response->lease = mounts::Lease{.ttl = absl::Hours(1), .renewable = true};

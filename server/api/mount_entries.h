@@ -27,7 +27,7 @@ std::string TuningObject(const mounts::Mount& mount);
 // them.
 absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, const Fields& fields);
 
-// What a request to tune a mount asks for, and what it asks for in vain.
+// What a request to tune a mount asks for, and what in it is ignored.
 struct TuneRequest {
   mounts::MountTuning tuning;
   std::vector<std::string> warnings;

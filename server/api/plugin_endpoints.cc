@@ -3,10 +3,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {
@@ -28,7 +28,7 @@ HttpResponse Data(const Call& call, std::string_view data, std::vector<std::stri
                          .mount_type = "system"});
 }
 
-// What the operator can mend is 400, the rest is 500.
+// What the operator can fix is 400, the rest is 500.
 HttpResponse Failure(const absl::Status& status) {
   if (absl::IsResourceExhausted(status)) return BusyAnswer(ToStd(status.message()));
   if (status.code() == absl::StatusCode::kFailedPrecondition)

@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/duration.h"
+#include "base/text.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
-#include "server/base/duration.h"
-#include "server/base/text.h"
 #include "server/encode/encode.h"
 
 namespace belfry::api {

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <variant>
 
+#include "base/limits.h"
 #include "server/api/http_message.h"
-#include "server/base/limits.h"
 #include "server/mounts/engine.h"
 
 namespace belfry::api {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "base/text.h"
 #include "server/api/json_text.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {

@@ -37,7 +37,7 @@ HttpResponse UnsupportedOperation();
 
 // 403, as for a token that is valid but may not.
 HttpResponse Denied();
-// The accessor that a request names is nobody's.
+// No token has the accessor that a request names.
 HttpResponse UnknownAccessor();
 
 // 403, as for a token that there is not, or not any more. Clients log in again when they read it.

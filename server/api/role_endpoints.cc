@@ -4,13 +4,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "server/access/role_store.h"
 #include "server/api/fields.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/api/token_texts.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {

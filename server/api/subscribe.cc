@@ -9,13 +9,13 @@
 #include <variant>
 
 #include "absl/strings/escaping.h"
+#include "base/text.h"
 #include "server/api/authentication.h"
 #include "server/api/call.h"
 #include "server/api/canonical_path.h"
 #include "server/api/request_parsing.h"
 #include "server/api/responses.h"
 #include "server/api/strings.h"
-#include "server/base/text.h"
 #include "server/bus/filter.h"
 
 namespace belfry::api {
@@ -143,7 +143,7 @@ std::optional<HttpResponse> RefuseQuery(const QueryParameters& query, const Limi
       400, Concat({"the parameters of a subscription may have ", std::to_string(most), " bytes"}));
 }
 
-struct Wanted {
+struct SubscribeParams {
   std::string type_pattern;
   std::vector<std::string> namespace_patterns;
   bus::Format format = bus::Format::kProtobuf;
@@ -151,9 +151,10 @@ struct Wanted {
 };
 
 // `path` is the subscription's, canonical, without "/v1/".
-std::variant<Wanted, HttpResponse> ParseWanted(std::string_view path, const HttpRequest& request,
-                                               const Limits& limits) {
-  Wanted wanted;
+std::variant<SubscribeParams, HttpResponse> ParseSubscribeParams(std::string_view path,
+                                                                 const HttpRequest& request,
+                                                                 const Limits& limits) {
+  SubscribeParams wanted;
   const std::string_view rest = path.substr(kPath.size() - kRoot.size());
   wanted.type_pattern = WithoutPrefix(rest, "/");
   if (wanted.type_pattern.empty()) {
@@ -199,16 +200,17 @@ std::variant<Authenticated, HttpResponse> AuthenticateSubscriber(
 }
 
 // The token's verdict on events.
-class TokenJudge final : public bus::Judge {
+class TokenEventAuthorizer final : public bus::EventAuthorizer {
  public:
-  explicit TokenJudge(std::unique_ptr<access::EventJudge> judge) : judge_(std::move(judge)) {}
-  std::uint64_t Refresh() override { return judge_->Refresh(); }
+  explicit TokenEventAuthorizer(std::unique_ptr<access::EventAuthorizer> event_authorizer)
+      : event_authorizer_(std::move(event_authorizer)) {}
+  std::uint64_t Refresh() override { return event_authorizer_->Refresh(); }
   bool Allows(std::string_view path, std::string_view type) override {
-    return judge_->Allows(path, type);
+    return event_authorizer_->Allows(path, type);
   }
 
  private:
-  const std::unique_ptr<access::EventJudge> judge_;
+  const std::unique_ptr<access::EventAuthorizer> event_authorizer_;
 };
 
 // Who subscribes, and the right that it needs for that as long as it is subscribed.
@@ -223,41 +225,42 @@ struct Permission {
     return authorizer->Allows(identity,
                               {.capability = capability, .path = path, .parameters = &parameters});
   }
-  std::unique_ptr<bus::Judge> NewJudge() const {
-    return std::make_unique<TokenJudge>(authorizer->JudgeOf(identity));
+  std::unique_ptr<bus::EventAuthorizer> NewEventAuthorizer() const {
+    return std::make_unique<TokenEventAuthorizer>(authorizer->EventAuthorizerOf(identity));
   }
 };
 
 // For whoever sends. As long as it is kept, it ends the subscriber when the token ends or the right
 // to subscribe goes, and lets no policy change return while something that it forbids may still
 // leave.
-class WatchingJudge final : public bus::Judge {
+class WatchingAuthorizer final : public bus::EventAuthorizer {
  public:
   // nullptr when the token has ended already.
-  static std::unique_ptr<WatchingJudge> Of(const std::shared_ptr<const Permission>& permission,
-                                           const std::shared_ptr<Subscriber>& subscriber) {
-    auto judge = std::make_unique<WatchingJudge>(permission->NewJudge());
-    judge->token_ = permission->authorizer->Watch(
+  static std::unique_ptr<WatchingAuthorizer> Of(const std::shared_ptr<const Permission>& permission,
+                                                const std::shared_ptr<Subscriber>& subscriber) {
+    auto event_authorizer = std::make_unique<WatchingAuthorizer>(permission->NewEventAuthorizer());
+    event_authorizer->token_ = permission->authorizer->Watch(
         permission->identity, [subscriber](std::string_view reason) { subscriber->End(reason); });
-    if (judge->token_ == nullptr) return nullptr;
-    judge->policies_ = permission->authorizer->WatchPolicies([permission, subscriber] {
+    if (event_authorizer->token_ == nullptr) return nullptr;
+    event_authorizer->policies_ = permission->authorizer->WatchPolicies([permission, subscriber] {
       if (permission->Holds()) {
         subscriber->AwaitSending();
       } else {
         subscriber->End("permission to subscribe was taken away");
       }
     });
-    return judge;
+    return event_authorizer;
   }
 
-  explicit WatchingJudge(std::unique_ptr<bus::Judge> judge) : judge_(std::move(judge)) {}
-  std::uint64_t Refresh() override { return judge_->Refresh(); }
+  explicit WatchingAuthorizer(std::unique_ptr<bus::EventAuthorizer> event_authorizer)
+      : event_authorizer_(std::move(event_authorizer)) {}
+  std::uint64_t Refresh() override { return event_authorizer_->Refresh(); }
   bool Allows(std::string_view path, std::string_view type) override {
-    return judge_->Allows(path, type);
+    return event_authorizer_->Allows(path, type);
   }
 
  private:
-  const std::unique_ptr<bus::Judge> judge_;
+  const std::unique_ptr<bus::EventAuthorizer> event_authorizer_;
   // Shared with the stores, see Authorizer::Watch.
   std::shared_ptr<const void> token_;
   std::shared_ptr<const void> policies_;
@@ -359,24 +362,26 @@ SubscribeResult OpenSubscription(const Dependencies& dependencies, const HttpReq
                  .path = *path,
                  .parameters = SubscribeParameters(request.query)});
   if (!permission->Holds()) return Denied();
-  std::variant<Wanted, HttpResponse> parsed = ParseWanted(*path, request, dependencies.limits);
+  std::variant<SubscribeParams, HttpResponse> parsed =
+      ParseSubscribeParams(*path, request, dependencies.limits);
   if (auto* refusal = std::get_if<HttpResponse>(&parsed)) return std::move(*refusal);
   if (std::optional<HttpResponse> refusal = RefuseHandshake(request)) return *std::move(refusal);
 
-  std::unique_ptr<bus::Judge> judge = WatchingJudge::Of(permission, subscriber);
-  if (judge == nullptr) return InvalidToken();
+  std::unique_ptr<bus::EventAuthorizer> event_authorizer =
+      WatchingAuthorizer::Of(permission, subscriber);
+  if (event_authorizer == nullptr) return InvalidToken();
   // What changed before it was watched.
   if (!permission->Holds()) return Denied();
-  auto& wanted = std::get<Wanted>(parsed);
+  auto& wanted = std::get<SubscribeParams>(parsed);
   return OpenedSubscription{.subscription = dependencies.bus->Subscribe(
                                 {.type_pattern = std::move(wanted.type_pattern),
                                  .namespace_patterns = std::move(wanted.namespace_patterns),
                                  .filter = std::move(wanted.filter),
                                  .format = wanted.format,
-                                 .judge = permission->NewJudge(),
+                                 .event_authorizer = permission->NewEventAuthorizer(),
                                  .sink = std::move(subscriber)}),
                             .format = wanted.format,
-                            .judge = std::move(judge)};
+                            .event_authorizer = std::move(event_authorizer)};
 }
 
 }  // namespace belfry::api

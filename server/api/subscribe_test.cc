@@ -100,9 +100,9 @@ TEST_F(SubscribeTest, EventsAreShownToThoseWhoMaySeeThem) {
   HttpRequest request = Upgrade();
   SetHeader(request, "X-Vault-Token", "reader");
   ASSERT_EQ(Subscribe(request).status, 101);
-  bus::Judge& judge = *fixture_.bus.subscribed[0].judge;
-  EXPECT_TRUE(judge.Allows("secret/data/a", "kv-v2/data-write"));
-  EXPECT_FALSE(judge.Allows("secret/data/b", "kv-v2/data-write"));
+  bus::EventAuthorizer& event_authorizer = *fixture_.bus.subscribed[0].event_authorizer;
+  EXPECT_TRUE(event_authorizer.Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_FALSE(event_authorizer.Allows("secret/data/b", "kv-v2/data-write"));
 }
 
 TEST_F(SubscribeTest, TokenIsCheckedFirst) {
@@ -318,13 +318,13 @@ class WatchedSubscribeTest : public ::testing::Test {
 
 TEST_F(WatchedSubscribeTest, TheEndOfTheTokenEndsTheSubscriber) {
   ASSERT_EQ(Subscribe(), 101);
-  EXPECT_TRUE(opened_.judge->Allows("secret/data/a", "kv-v2/data-write"));
-  const std::uint64_t before = opened_.judge->Refresh();
+  EXPECT_TRUE(opened_.event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
+  const std::uint64_t before = opened_.event_authorizer->Refresh();
   EXPECT_EQ(subscriber_->end_reason, "");
   ASSERT_EQ(fixture_.tokens.store->Revoke(id_), absl::OkStatus());
   EXPECT_EQ(subscriber_->end_reason, "token revoked");
-  EXPECT_NE(opened_.judge->Refresh(), before);
-  EXPECT_FALSE(opened_.judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_NE(opened_.event_authorizer->Refresh(), before);
+  EXPECT_FALSE(opened_.event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   EXPECT_EQ(Subscribe(), 403);
 }
 
@@ -338,12 +338,12 @@ TEST_F(WatchedSubscribeTest, SubscribingSpendsNoUseAndTheLastUseEndsIt) {
 
 TEST_F(WatchedSubscribeTest, APolicyChangeReturnsWhenNothingThatItForbidsMayLeave) {
   ASSERT_EQ(Subscribe(), 101);
-  const std::uint64_t before = opened_.judge->Refresh();
+  const std::uint64_t before = opened_.event_authorizer->Refresh();
   Write(R"(path "sys/events/subscribe/*" { capabilities = ["read"] })");
   EXPECT_EQ(subscriber_->awaited, 1);
   EXPECT_EQ(subscriber_->end_reason, "");
-  EXPECT_NE(opened_.judge->Refresh(), before);
-  EXPECT_FALSE(opened_.judge->Allows("secret/data/a", "kv-v2/data-write"));
+  EXPECT_NE(opened_.event_authorizer->Refresh(), before);
+  EXPECT_FALSE(opened_.event_authorizer->Allows("secret/data/a", "kv-v2/data-write"));
   opened_ = {};
   Write("path \"a\" {}");
   EXPECT_EQ(subscriber_->awaited, 1);

@@ -4,22 +4,22 @@
 #include <utility>
 #include <vector>
 
+#include "base/http_status.h"
+#include "base/ids.h"
+#include "base/text.h"
 #include "server/api/authentication.h"
 #include "server/api/capability_endpoints.h"
 #include "server/api/explain_endpoints.h"
 #include "server/api/json_text.h"
 #include "server/api/lease_endpoints.h"
 #include "server/api/mount_entries.h"
-#include "server/api/mounts_endpoints.h"
 #include "server/api/plugin_endpoints.h"
 #include "server/api/policy_endpoints.h"
 #include "server/api/responses.h"
 #include "server/api/role_endpoints.h"
 #include "server/api/strings.h"
+#include "server/api/sys_mounts.h"
 #include "server/api/token_endpoints.h"
-#include "server/base/http_status.h"
-#include "server/base/ids.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {

@@ -6,6 +6,9 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/text.h"
 #include "server/access/cubbyholes.h"
 #include "server/access/role_store.h"
 #include "server/access/token_store.h"
@@ -13,7 +16,6 @@
 #include "server/api/responses.h"
 #include "server/api/strings.h"
 #include "server/api/token_texts.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {
@@ -83,6 +85,11 @@ HttpResponse CreateWith(const Dependencies& dependencies, const Call& call, cons
   if (!created.ok()) return TokenFailure(created.status());
   const TokenEntry& entry = (*created)->entry;
   WarnOfMissingPolicies(dependencies, entry, &planned->warnings);
+  // A mistyped "policies" must not pass for a wish to have the creator's.
+  if (const std::vector<std::string>& unknown = call.fields.unknown(); !unknown.empty()) {
+    planned->warnings.push_back(absl::StrCat("Endpoint ignored these unrecognized parameters: [",
+                                             absl::StrJoin(unknown, " "), "]"));
+  }
   return Auth(call, entry, planned->secret, entry.creation_ttl, std::move(planned->warnings));
 }
 

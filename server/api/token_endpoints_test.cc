@@ -104,6 +104,13 @@ TEST_F(TokenEndpointsTest, EachThingThatWasAskedForIsInTheLookUp) {
   EXPECT_THAT(body, HasSubstr(R"("mount_type":"token"})"));
 }
 
+TEST_F(TokenEndpointsTest, AMistypedFieldIsAnsweredWithAWarning) {
+  const json::value answer =
+      Json(Send("PUT", "auth/token/create", R"({"policy":["app"],"Ttl":"1h","ttl":"1h"})"));
+  EXPECT_THAT(json::serialize(answer.at("warnings")),
+              HasSubstr("Endpoint ignored these unrecognized parameters: [Ttl policy]"));
+}
+
 TEST_F(TokenEndpointsTest, APolicyThatDoesNotExistIsToldOf) {
   const json::value answer =
       Json(Send("PUT", "auth/token/create", R"({"policies":"nope","ttl":"1000h"})"));

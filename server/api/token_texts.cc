@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/duration.h"
+#include "base/text.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/base/duration.h"
-#include "server/base/text.h"
 
 namespace belfry::api {
 namespace {

@@ -20,7 +20,7 @@ namespace belfry::api {
 HttpResponse TokenData(const Call& call, std::string_view data,
                        std::vector<std::string> warnings = {});
 
-// 400 for what the client can mend, else 500.
+// 400 for what the client can fix, else 500.
 HttpResponse TokenFailure(const absl::Status& status);
 
 // What a request to create a token asks for.

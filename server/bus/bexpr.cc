@@ -9,9 +9,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "base/text.h"
+#include "base/utf8.h"
 #include "re2/re2.h"
-#include "server/base/text.h"
-#include "server/base/utf8.h"
 #include "server/bus/bexpr_quotes.h"
 #include "server/bus/bexpr_scanner.h"
 

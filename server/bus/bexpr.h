@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/base/limits.h"
+#include "base/limits.h"
 
 namespace belfry::bus::bexpr {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "absl/strings/ascii.h"
-#include "server/base/utf8.h"
+#include "base/utf8.h"
 
 namespace belfry::bus::bexpr {
 namespace {

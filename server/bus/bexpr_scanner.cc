@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "server/base/text.h"
+#include "base/text.h"
 #include "server/bus/bexpr.h"
 
 namespace belfry::bus::bexpr {

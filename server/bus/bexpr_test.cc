@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::bus::bexpr {
 namespace {
@@ -182,7 +182,8 @@ TEST(Bexpr, NestsAsDeepAsTheLimitAndNoDeeper) {
   EXPECT_EQ(Parse("((((a", limits).status().message(), "1:4 (3): nested too deeply");
 }
 
-// A parser that tries every alternative of the grammar anew takes twice the time for each of these.
+// A parser that tries every alternative of the grammar again takes twice the time for each of
+// these.
 TEST(Bexpr, TimeDoesNotDoubleWithEachLevel) {
   EXPECT_TRUE(Parse(Repeated("(", 100) + "a == 1" + Repeated(")", 100), Limits()).ok());
   EXPECT_THAT(Parsed(Repeated("(", 100) + "a == 1"), HasSubstr("Unmatched parentheses"));

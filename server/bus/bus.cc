@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "server/base/glob.h"
-#include "server/base/mutex.h"
+#include "base/glob.h"
+#include "base/mutex.h"
 #include "server/bus/lane.h"
 #include "server/bus/prepared.h"
 #include "server/bus/subjects.h"
@@ -24,6 +24,12 @@ namespace {
 
 // After so long the filter of a group lets those of others have their turn.
 constexpr std::chrono::milliseconds kFilterTurn{1};
+
+// A batch is published in turns of at most so many pairs of event and subscription, but no fewer
+// than so many events: between two turns other publishers have theirs. A pair that no decision is
+// kept of costs about a microsecond.
+constexpr std::size_t kMostPairsInATurn = 16384;
+constexpr std::size_t kFewestEventsInATurn = 32;
 
 std::string_view TrimSlashes(std::string_view text) {
   while (text.starts_with('/')) text.remove_prefix(1);
@@ -150,22 +156,23 @@ class BusImpl final : public Bus {
     return index_;
   }
 
+  void PublishTurn(std::span<const Event> events);
   Rest PublishInOrder(std::span<const Event> events);
   static std::vector<SubscriberPtr> OfferToGroup(const Group& group, Wanted wanted, Tally& tally);
   static bool MaySee(Subscriber& subscriber, Prepared& event);
   static bool OfferToSubscriber(Subscriber& subscriber, Wanted wanted, Tally& tally);
   // Of groups with a filter.
-  static std::vector<std::uint64_t> RefreshJudges(const Members& members);
+  static std::vector<std::uint64_t> RefreshAuthorizers(const Members& members);
   static std::vector<bool> WhoMaySee(const Members& members, Prepared& event, Tally& tally);
   static void AppendToLane(const PatternPtr& pattern, const Group& group, Wanted wanted,
                            Tally& tally, Rest& rest);
-  static void OnLaneFull(const PatternPtr& pattern, const Group& group, std::size_t not_judged,
+  static void OnLaneFull(const PatternPtr& pattern, const Group& group, std::size_t not_authorized,
                          Tally& tally, Rest& rest);
   void EmptyLater(Awoken awoken);
   void EmptyLane(Awoken awoken);
   static void AskFilter(const Filter& filter, const Lane::Item& item, Tally& tally,
                         std::vector<SubscriberPtr>& gone);
-  static bool OfferOne(Subscriber& subscriber, const Frame& frame, std::uint64_t judged_at,
+  static bool OfferOne(Subscriber& subscriber, const Frame& frame, std::uint64_t policy_version,
                        Tally& tally);
   void Count(const Tally& tally);
 
@@ -178,12 +185,15 @@ class BusImpl final : public Bus {
   Counter& abandoned_;
   Gauge& subscriptions_;
 
+  // Held by whoever waits for the publish lock next, so that one who has just released it does not
+  // take it again before those who waited.
+  Mutex turn_mutex_;
   // Gives events their order. Held while they are offered, so that each sink sees one call at a
   // time. No filter is asked with it.
   Mutex publish_mutex_;
   Subjects subjects_ ABSL_GUARDED_BY(publish_mutex_);
 
-  // Never held while a sink or a judge runs or is destroyed.
+  // Never held while a sink or a authorizer runs or is destroyed.
   mutable Mutex index_mutex_;
   std::shared_ptr<const Index> index_ ABSL_GUARDED_BY(index_mutex_) =
       std::make_shared<const Index>();
@@ -268,7 +278,17 @@ void BusImpl::Remove(const PatternPtr& pattern, std::span<const SubscriberPtr> g
 }
 
 void BusImpl::Publish(std::span<const Event> events) {
-  if (events.empty()) return;
+  const auto subscriptions =
+      static_cast<std::size_t>(std::max<std::int64_t>(subscriptions_.Value(), 1));
+  const std::size_t at_once = std::max(kMostPairsInATurn / subscriptions, kFewestEventsInATurn);
+  while (!events.empty()) {
+    const std::size_t count = std::min(events.size(), at_once);
+    PublishTurn(events.first(count));
+    events = events.subspan(count);
+  }
+}
+
+void BusImpl::PublishTurn(std::span<const Event> events) {
   Rest rest = PublishInOrder(events);
   for (const SubscriberPtr& subscriber : rest.overflowed) subscriber->sink->Overflow();
   for (Awoken& awoken : rest.awoken) EmptyLater(std::move(awoken));
@@ -282,7 +302,9 @@ BusImpl::Rest BusImpl::PublishInOrder(std::span<const Event> events) {
   Tally tally;
   std::shared_ptr<const Index> index;  // Destroyed after the lock.
   {
+    turn_mutex_.Lock();
     MutexLock lock(&publish_mutex_);
+    turn_mutex_.Unlock();
     index = CurrentIndex();
     if (index->empty()) return rest;
     prepared.reserve(events.size());
@@ -323,14 +345,14 @@ std::vector<SubscriberPtr> BusImpl::OfferToGroup(const Group& group, Wanted want
 bool BusImpl::MaySee(Subscriber& subscriber, Prepared& event) {
   const std::uint64_t subject = event.subject();
   if (const std::optional<bool> known = subscriber.decisions.About(subject)) return *known;
-  const bool allowed = subscriber.judge->Allows(event.path(), event.type());
+  const bool allowed = subscriber.event_authorizer->Allows(event.path(), event.type());
   subscriber.decisions.Keep(subject, allowed);
   return allowed;
 }
 
 bool BusImpl::OfferToSubscriber(Subscriber& subscriber, Wanted wanted, Tally& tally) {
-  const std::uint64_t judged_at = subscriber.judge->Refresh();
-  subscriber.decisions.Begin(judged_at);
+  const std::uint64_t policy_version = subscriber.event_authorizer->Refresh();
+  subscriber.decisions.Begin(policy_version);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     const std::size_t rest = wanted.size() - i;
     if (subscriber.ended) {
@@ -341,7 +363,7 @@ bool BusImpl::OfferToSubscriber(Subscriber& subscriber, Wanted wanted, Tally& ta
       ++tally.denied;
       continue;
     }
-    switch (subscriber.sink->Offer(wanted[i]->As(subscriber.format), judged_at)) {
+    switch (subscriber.sink->Offer(wanted[i]->As(subscriber.format), policy_version)) {
       case OfferResult::kAccepted:
         ++tally.delivered;
         break;
@@ -356,11 +378,11 @@ bool BusImpl::OfferToSubscriber(Subscriber& subscriber, Wanted wanted, Tally& ta
   return true;
 }
 
-std::vector<std::uint64_t> BusImpl::RefreshJudges(const Members& members) {
+std::vector<std::uint64_t> BusImpl::RefreshAuthorizers(const Members& members) {
   std::vector<std::uint64_t> versions;
   versions.reserve(members.size());
   for (const SubscriberPtr& member : members) {
-    versions.push_back(member->judge->Refresh());
+    versions.push_back(member->event_authorizer->Refresh());
     member->decisions.Begin(versions.back());
   }
   return versions;
@@ -384,15 +406,16 @@ std::vector<bool> BusImpl::WhoMaySee(const Members& members, Prepared& event, Ta
 // What nobody may see is not even kept for the filter.
 void BusImpl::AppendToLane(const PatternPtr& pattern, const Group& group, Wanted wanted,
                            Tally& tally, Rest& rest) {
-  const std::vector<std::uint64_t> judged_at = RefreshJudges(*group.members);
+  const std::vector<std::uint64_t> policy_version = RefreshAuthorizers(*group.members);
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     std::vector<bool> allowed = WhoMaySee(*group.members, *wanted[i], tally);
     const auto allowed_count =
         static_cast<std::uint64_t>(std::count(allowed.begin(), allowed.end(), true));
     if (allowed_count == 0) continue;
-    const Lane::Result result = group.lane->Append(
-        wanted[i]->Keep(),
-        {.members = group.members, .judged_at = judged_at, .allowed = std::move(allowed)});
+    const Lane::Result result =
+        group.lane->Append(wanted[i]->Keep(), {.members = group.members,
+                                               .policy_version = policy_version,
+                                               .allowed = std::move(allowed)});
     switch (result) {
       case Lane::Result::kWaits:
         break;
@@ -411,16 +434,16 @@ void BusImpl::AppendToLane(const PatternPtr& pattern, const Group& group, Wanted
 
 // The group is too slow for its own filter: as when a subscriber's queue is full, what waits and
 // what is left of the batch is missed.
-void BusImpl::OnLaneFull(const PatternPtr& pattern, const Group& group, std::size_t not_judged,
+void BusImpl::OnLaneFull(const PatternPtr& pattern, const Group& group, std::size_t not_authorized,
                          Tally& tally, Rest& rest) {
   std::vector<SubscriberPtr> gone;
   for (const SubscriberPtr& member : *group.members) {
     if (member->ended) {
-      tally.Lost(*member, not_judged);
+      tally.Lost(*member, not_authorized);
       continue;
     }
     member->EndAsTooSlow();
-    tally.missed += not_judged;
+    tally.missed += not_authorized;
     gone.push_back(member);
   }
   tally.Lost(group.lane->TakeAll());
@@ -464,15 +487,16 @@ void BusImpl::AskFilter(const Filter& filter, const Lane::Item& item, Tally& tal
     if (!matches) matches = filter.Matches(item.event->Fields());
     if (!*matches) {
       ++tally.filtered;
-    } else if (!OfferOne(*member, item.event->As(member->format), admission.judged_at[i], tally)) {
+    } else if (!OfferOne(*member, item.event->As(member->format), admission.policy_version[i],
+                         tally)) {
       gone.push_back(member);
     }
   }
 }
 
-bool BusImpl::OfferOne(Subscriber& subscriber, const Frame& frame, std::uint64_t judged_at,
+bool BusImpl::OfferOne(Subscriber& subscriber, const Frame& frame, std::uint64_t policy_version,
                        Tally& tally) {
-  switch (subscriber.sink->Offer(frame, judged_at)) {
+  switch (subscriber.sink->Offer(frame, policy_version)) {
     case OfferResult::kAccepted:
       ++tally.delivered;
       return true;

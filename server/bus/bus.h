@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/executor.h"
+#include "base/limits.h"
+#include "base/metrics.h"
 #include "proto/vault/event.pb.h"
-#include "server/base/executor.h"
-#include "server/base/limits.h"
-#include "server/base/metrics.h"
 #include "server/bus/filter.h"
 
 namespace belfry::bus {
@@ -36,9 +36,9 @@ struct Message {
 using Frame = std::shared_ptr<const Message>;
 
 // Says what one subscriber may see. Used by one thread at a time; must not block.
-class Judge {
+class EventAuthorizer {
  public:
-  virtual ~Judge() = default;
+  virtual ~EventAuthorizer() = default;
   // Has it decide by the rules of this moment. What was allowed when this returned another number
   // is to be asked again.
   virtual std::uint64_t Refresh() = 0;
@@ -59,9 +59,9 @@ class Sink {
  public:
   virtual ~Sink() = default;
   // One call at a time, in the order of the events.
-  // `judged_at` is what the subscription's judge returned from Refresh before it allowed the event:
-  // if it returns something else when the frame is to be sent, it is to be asked again.
-  virtual OfferResult Offer(const Frame& frame, std::uint64_t judged_at) = 0;
+  // `policy_version` is what the subscription's authorizer returned from Refresh before it allowed
+  // the event: if it returns something else when the frame is to be sent, it is to be asked again.
+  virtual OfferResult Offer(const Frame& frame, std::uint64_t policy_version) = 0;
   // Its events waited for its filter, and have become too many: as an offer that is answered by
   // kFull, nothing more comes. May be called while an offer is under way.
   virtual void Overflow() = 0;
@@ -90,7 +90,7 @@ struct SubscribeOptions {
   Format format = Format::kProtobuf;
   // What the subscriber may see. Asked by publishers, from several threads but one call at a time,
   // possibly after Subscription's end has begun.
-  std::unique_ptr<Judge> judge;
+  std::unique_ptr<EventAuthorizer> event_authorizer;
   // Shared: the bus keeps it alive until the subscription ends and, after that, while offers under
   // way run. A sink that owns its Subscription therefore drops it when it is done.
   std::shared_ptr<Sink> sink;

@@ -9,8 +9,8 @@
 #include <functional>
 #include <thread>
 
-#include "server/base/executor.h"
-#include "server/base/mutex.h"
+#include "base/executor.h"
+#include "base/mutex.h"
 #include "server/bus/subjects.h"
 
 namespace belfry::bus {
@@ -25,9 +25,9 @@ class RecordingSink final : public Sink {
   std::atomic<bool> overflowed = false;
 
   explicit RecordingSink(std::size_t capacity = 1'000'000) : capacity_(capacity) {}
-  OfferResult Offer(const Frame& frame, std::uint64_t judged_at) override {
+  OfferResult Offer(const Frame& frame, std::uint64_t policy_version) override {
     MutexLock lock(&mutex_);
-    judged_at_ = judged_at;
+    policy_version_ = policy_version;
     if (closed_) return OfferResult::kClosed;
     if (frames_.size() == capacity_) return OfferResult::kFull;
     frames_.push_back(frame);
@@ -38,9 +38,9 @@ class RecordingSink final : public Sink {
     MutexLock lock(&mutex_);
     closed_ = true;
   }
-  std::uint64_t judged_at() const {
+  std::uint64_t policy_version() const {
     MutexLock lock(&mutex_);
-    return judged_at_;
+    return policy_version_;
   }
   std::vector<Frame> frames() const {
     MutexLock lock(&mutex_);
@@ -60,14 +60,14 @@ class RecordingSink final : public Sink {
   const std::size_t capacity_;
   mutable Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::uint64_t judged_at_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t policy_version_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Frame> frames_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Allows all but one path, and counts how often it was asked to look at the rules.
-class PathJudge final : public Judge {
+class PathAuthorizer final : public EventAuthorizer {
  public:
-  explicit PathJudge(std::string forbidden = "forbidden") : forbidden_(std::move(forbidden)) {}
+  explicit PathAuthorizer(std::string forbidden = "forbidden") : forbidden_(std::move(forbidden)) {}
   std::uint64_t Refresh() override { return ++version_; }
   bool Allows(std::string_view path, std::string_view type) override {
     EXPECT_FALSE(type.empty());
@@ -138,7 +138,7 @@ class BusTest : public ::testing::Test {
             .namespace_patterns = {},
             .filter = nullptr,
             .format = Format::kProtobuf,
-            .judge = std::make_unique<PathJudge>(),
+            .event_authorizer = std::make_unique<PathAuthorizer>(),
             .sink = std::move(sink)};
   }
   SubscribeOptions Filtered(std::shared_ptr<Sink> sink, std::string_view filter) {
@@ -300,14 +300,14 @@ TEST_F(BusTest, WhatMayNotBeSeenIsNotOfferedAndCounted) {
 }
 
 // Allows what it is told to, and counts how often it was asked.
-class CountingJudge final : public Judge {
+class CountingAuthorizer final : public EventAuthorizer {
  public:
   struct Rules {
     std::uint64_t version = 1;
     bool allow = true;
     int asked = 0;
   };
-  explicit CountingJudge(Rules* rules) : rules_(rules) {}
+  explicit CountingAuthorizer(Rules* rules) : rules_(rules) {}
   std::uint64_t Refresh() override { return rules_->version; }
   bool Allows(std::string_view path, std::string_view type) override {
     ++rules_->asked;
@@ -318,11 +318,11 @@ class CountingJudge final : public Judge {
   Rules* const rules_;
 };
 
-TEST_F(BusTest, AJudgeIsAskedOnceForEachPathAndTypeUntilTheRulesChange) {
+TEST_F(BusTest, AnAuthorizerIsAskedOnceForEachPathAndTypeUntilTheRulesChange) {
   const auto sink = std::make_shared<RecordingSink>();
-  CountingJudge::Rules rules;
+  CountingAuthorizer::Rules rules;
   SubscribeOptions options = Options(sink);
-  options.judge = std::make_unique<CountingJudge>(&rules);
+  options.event_authorizer = std::make_unique<CountingAuthorizer>(&rules);
   const auto subscription = bus_->Subscribe(std::move(options));
   for (int i = 0; i < 3; ++i) Publish({EventOn("a", "1"), EventOn("b", "2"), MakeEvent("3", "t")});
   EXPECT_EQ(rules.asked, 3);
@@ -336,11 +336,41 @@ TEST_F(BusTest, AJudgeIsAskedOnceForEachPathAndTypeUntilTheRulesChange) {
   EXPECT_EQ(Count("belfry_events_delivered_total"), 10u);
 }
 
+// Counts the turns in which its subscription is offered something.
+class TurnCounter final : public EventAuthorizer {
+ public:
+  explicit TurnCounter(int* turns) : turns_(turns) {}
+  std::uint64_t Refresh() override { return static_cast<std::uint64_t>(++*turns_); }
+  bool Allows(std::string_view, std::string_view) override { return false; }
+
+ private:
+  int* const turns_;
+};
+
+// Between two turns other publishers have theirs, so that no batch holds them up for long.
+TEST_F(BusTest, ABatchIsPublishedInTurnsThatAreShorterTheMoreSubscribe) {
+  const auto turns_with = [this](int subscribers) {
+    std::vector<int> turns(static_cast<std::size_t>(subscribers));
+    std::vector<std::unique_ptr<Subscription>> subscriptions;
+    for (int& counter : turns) {
+      SubscribeOptions options = Options(std::make_shared<RecordingSink>());
+      options.event_authorizer = std::make_unique<TurnCounter>(&counter);
+      subscriptions.push_back(bus_->Subscribe(std::move(options)));
+    }
+    Publish(std::vector<logical::EventReceived>(4096, MakeEvent("1")));
+    return turns.back();
+  };
+  EXPECT_EQ(turns_with(1), 1);
+  EXPECT_EQ(turns_with(64), 16);
+  EXPECT_EQ(turns_with(1000), 128);
+  ExpectThatCountsAddUp();
+}
+
 TEST_F(BusTest, WhatWasDecidedOfOnePathSaysNothingOfAnother) {
   const auto sink = std::make_shared<RecordingSink>();
   SubscribeOptions options = Options(sink);
-  CountingJudge::Rules rules;
-  options.judge = std::make_unique<CountingJudge>(&rules);
+  CountingAuthorizer::Rules rules;
+  options.event_authorizer = std::make_unique<CountingAuthorizer>(&rules);
   const auto subscription = bus_->Subscribe(std::move(options));
   const auto on = [](std::string path, std::string type) {
     logical::EventReceived event = EventOn(std::move(path), "1");
@@ -359,13 +389,13 @@ TEST_F(BusTest, WhatWasDecidedOfOnePathSaysNothingOfAnother) {
   EXPECT_EQ(Count("belfry_events_denied_total"), 3u);
 }
 
-TEST_F(BusTest, AFrameSaysWhatItWasJudgedByAndWhen) {
+TEST_F(BusTest, AFrameCarriesThePolicyVersionThatAllowedIt) {
   const auto sink = std::make_shared<RecordingSink>();
   const auto subscription = bus_->Subscribe(Options(sink));
   Publish({EventOn("a", "1")});
-  EXPECT_EQ(sink->judged_at(), 1u);
+  EXPECT_EQ(sink->policy_version(), 1u);
   Publish({EventOn("b", "2"), MakeEvent("3", "t")});
-  EXPECT_EQ(sink->judged_at(), 2u);
+  EXPECT_EQ(sink->policy_version(), 2u);
   EXPECT_EQ(sink->frames().at(1)->path, "b");
   EXPECT_EQ(sink->frames().at(1)->type, "kv-v2/data-write");
   EXPECT_EQ(sink->frames().at(2)->path, "");
@@ -460,7 +490,7 @@ TEST_F(BusTest, TheCountersAddUp) {
   const auto a = bus_->Subscribe(Options(slow));
   const auto b = bus_->Subscribe(Options(std::make_shared<RecordingSink>(), "other/*"));
   SubscribeOptions denied = Options(std::make_shared<RecordingSink>());
-  denied.judge = std::make_unique<PathJudge>("");
+  denied.event_authorizer = std::make_unique<PathAuthorizer>("");
   const auto c = bus_->Subscribe(std::move(denied));
   for (int i = 0; i < 10; ++i) Publish({MakeEvent(std::to_string(i))});
   EXPECT_EQ(Count("belfry_events_delivered_total"), 1u);
@@ -511,7 +541,7 @@ TEST_F(BusTest, SubscribersMayComeAndGoWhileSeveralPublish) {
 }
 
 // Nobody may see anything.
-class DenyingJudge final : public Judge {
+class DenyingAuthorizer final : public EventAuthorizer {
  public:
   std::uint64_t Refresh() override { return 1; }
   bool Allows(std::string_view, std::string_view) override { return false; }
@@ -523,7 +553,7 @@ TEST_F(BusTest, RightsAreAskedBeforeFilters) {
   for (int i = 0; i < 80; ++i) {
     SubscribeOptions options = Options(std::make_shared<RecordingSink>());
     options.filter = std::make_shared<CountingFilter>(std::to_string(i), &asked);
-    options.judge = std::make_unique<DenyingJudge>();
+    options.event_authorizer = std::make_unique<DenyingAuthorizer>();
     subscriptions.push_back(bus_->Subscribe(std::move(options)));
   }
   for (int i = 0; i < 10; ++i) Publish({EventOn("a", "1")});
@@ -661,17 +691,17 @@ TEST_F(BusTest, OneOfAGroupMayLeaveAndTheOthersGetWhatWaited) {
   ExpectThatCountsAddUp();
 }
 
-TEST_F(BusTest, AFrameThatWaitedSaysByWhatItWasJudgedWhenItWasPublished) {
+TEST_F(BusTest, AFrameThatWaitedSaysByWhichPoliciesItWasAllowedWhenItWasPublished) {
   executor_->at_once = false;
   const auto sink = std::make_shared<RecordingSink>();
-  CountingJudge::Rules rules;
+  CountingAuthorizer::Rules rules;
   SubscribeOptions options = Filtered(sink, "event_type != x");
-  options.judge = std::make_unique<CountingJudge>(&rules);
+  options.event_authorizer = std::make_unique<CountingAuthorizer>(&rules);
   const auto subscription = bus_->Subscribe(std::move(options));
   Publish({MakeEvent("1")});
   rules.version = 2;
   executor_->RunAll();
-  EXPECT_EQ(sink->judged_at(), 1u);
+  EXPECT_EQ(sink->policy_version(), 1u);
 }
 
 // Takes longer than a turn.

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
+#include "base/text.h"
 #include "re2/re2.h"
-#include "server/base/text.h"
 #include "server/bus/bexpr.h"
 
 namespace belfry::bus {

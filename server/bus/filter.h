@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "server/base/limits.h"
+#include "base/limits.h"
 #include "server/bus/event_fields.h"
 
 namespace belfry::bus {

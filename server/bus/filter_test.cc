@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::bus {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "server/base/limits.h"
-#include "server/base/mutex.h"
+#include "base/limits.h"
+#include "base/mutex.h"
 #include "server/bus/prepared.h"
 #include "server/bus/subscriber.h"
 
@@ -18,11 +18,13 @@ namespace belfry::bus {
 // Who may see an event, of the subscribers that share a filter when it is published.
 struct Admission {
   std::shared_ptr<const Members> members;  // Shared with the group that it was, and other events.
-  std::vector<std::uint64_t> judged_at;    // Of each member, as Sink::Offer takes it.
+  std::vector<std::uint64_t> policy_version;  // Of each member, as Sink::Offer takes it.
   std::vector<bool> allowed;
 
   bool operator==(const Admission&) const = default;
-  std::size_t bytes() const { return judged_at.size() * sizeof(judged_at[0]) + allowed.size() / 8; }
+  std::size_t bytes() const {
+    return policy_version.size() * sizeof(policy_version[0]) + allowed.size() / 8;
+  }
 };
 
 // The events that wait for one filter, in their order. Publishers fill it and never wait; one

@@ -7,8 +7,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "proto/vault/event.pb.h"
-#include "server/base/mutex.h"
 #include "server/bus/bus.h"
 #include "server/bus/event_fields.h"
 #include "server/bus/subjects.h"
@@ -52,7 +52,7 @@ class Prepared {
   const Event& event() const { return event_; }
   const std::string& path() const { return path_; }
   const std::string& type() const { return event_.message->event_type(); }
-  // What it is judged by, as a number.
+  // What it is authorized by, as a number.
   std::uint64_t subject();
   const Frame& As(Format format);
   // Shared by all lanes that it waits in.

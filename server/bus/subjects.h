@@ -5,13 +5,13 @@
 #include <string>
 #include <string_view>
 
-#include "server/base/lru_cache.h"
+#include "base/lru_cache.h"
 
 namespace belfry::bus {
 
-// Gives each pair of path and type that events are judged by a number that no other ever has. Kept
-// for those that were seen last, in bounded memory; one that comes back later gets another number.
-// Not thread-safe.
+// Gives each pair of path and type that events are authorized by a number that no other ever has.
+// Kept for those that were seen last, in bounded memory; one that comes back later gets another
+// number. Not thread-safe.
 class Subjects {
  public:
   std::uint64_t NumberOf(std::string_view path, std::string_view type);

@@ -12,8 +12,8 @@
 
 namespace belfry::bus {
 
-// What a judge said of the subjects that it was asked about last, at one version of its rules. Not
-// thread-safe.
+// What a authorizer said of the subjects that it was asked about last, at one version of its rules.
+// Not thread-safe.
 class Decisions {
  public:
   void Begin(std::uint64_t version);
@@ -30,17 +30,19 @@ class Decisions {
   void Grow();
 
   std::uint64_t version_ = 0;
-  std::vector<std::uint64_t> slots_;  // Subjects are numbered from 1, so that 0 is nobody's.
+  std::vector<std::uint64_t> slots_;  // Subjects are numbered from 1, so that 0 is none of them.
 };
 
 // A subscription, as the bus sees it.
 struct Subscriber {
   explicit Subscriber(SubscribeOptions options)
-      : format(options.format), judge(std::move(options.judge)), sink(std::move(options.sink)) {}
+      : format(options.format),
+        event_authorizer(std::move(options.event_authorizer)),
+        sink(std::move(options.sink)) {}
 
   const Format format;
   // Only used with the publish lock.
-  const std::unique_ptr<Judge> judge;
+  const std::unique_ptr<EventAuthorizer> event_authorizer;
   Decisions decisions;
   // Shared with the session; see SubscribeOptions.
   const std::shared_ptr<Sink> sink;

@@ -4,12 +4,6 @@
 #include <utility>
 
 namespace belfry::http {
-namespace {
-
-// So many may be on their way out beside those that stay.
-constexpr std::size_t kMostLeaving = 64;
-
-}  // namespace
 
 void Mailbox::Post(absl::AnyInvocable<void()> work) {
   MutexLock lock(&mutex_);
@@ -46,9 +40,9 @@ void Connections::Registration::OnEviction(std::function<void()> evict) {
 void Connections::Registration::SetIdle() {
   MutexLock lock(&connections_->mutex_);
   Entry& entry = connections_->entries_[id_];
-  if (entry.leaving || entry.idle_since != 0) return;
+  connections_->Busy(entry);
   entry.idle_since = ++connections_->idle_clock_;
-  connections_->idle_.emplace(entry.idle_since, id_);
+  connections_->IdleLike(entry).emplace(entry.idle_since, id_);
 }
 
 void Connections::Registration::SetBusy() {
@@ -56,30 +50,41 @@ void Connections::Registration::SetBusy() {
   connections_->Busy(connections_->entries_[id_]);
 }
 
+Connections::Idle& Connections::IdleLike(const Entry& entry) {
+  return entry.leaving ? idle_leaving_ : idle_;
+}
+
 void Connections::Busy(Entry& entry) {
   if (entry.idle_since == 0) return;
-  idle_.erase(entry.idle_since);
+  IdleLike(entry).erase(entry.idle_since);
   entry.idle_since = 0;
 }
 
 Connections::Admission Connections::Admit() {
   MutexLock lock(&mutex_);
-  if (entries_.size() >= most_ + kMostLeaving) return Admission::kDropped;
-  if (entries_.size() - leaving_ < most_ || EvictOneLocked()) return Admission::kServed;
+  if (entries_.size() >= bounds_.staying + bounds_.leaving) {
+    EvictFirstOf(idle_leaving_);
+    return Admission::kDropped;
+  }
+  if (entries_.size() - leaving_ < bounds_.staying || EvictFirstOf(idle_)) {
+    return Admission::kServed;
+  }
+  // Who has had its refusal gives way before there is no room to refuse the next.
+  if (2 * leaving_ >= bounds_.leaving) EvictFirstOf(idle_leaving_);
   return Admission::kRefused;
 }
 
 bool Connections::EvictOne() {
   MutexLock lock(&mutex_);
-  return EvictOneLocked();
+  return EvictFirstOf(idle_leaving_) || EvictFirstOf(idle_);
 }
 
-bool Connections::EvictOneLocked() {
-  if (idle_.empty()) return false;
-  Entry& entry = entries_[idle_.begin()->second];
+bool Connections::EvictFirstOf(Idle& idle) {
+  if (idle.empty()) return false;
+  Entry& entry = entries_[idle.begin()->second];
   Busy(entry);
+  if (!entry.leaving) ++leaving_;
   entry.leaving = true;
-  ++leaving_;
   entry.mailbox->Post(entry.evict);
   return true;
 }

@@ -14,7 +14,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 
 namespace belfry::http {
 
@@ -40,10 +40,15 @@ class Mailbox {
 // Every open connection, so that the server can bound and end them. Thread-safe.
 class Connections {
  public:
-  // `most`: how many there may be, those apart that have been told to leave.
-  explicit Connections(std::size_t most) : most_(most) {}
+  // How many there may be. Each counts until its socket is closed.
+  struct Bounds {
+    std::size_t staying = 0;
+    std::size_t leaving = 0;  // Beside those: that were evicted, or only came to be refused.
+  };
+  explicit Connections(Bounds bounds) : bounds_(bounds) {}
 
-  // Keeps a connection registered; it must not outlive the Connections.
+  // Keeps a connection registered, and is to be dropped after its socket; it must not outlive the
+  // Connections.
   class Registration {
    public:
     Registration(Connections* connections, std::uint64_t id) : connections_(connections), id_(id) {}
@@ -55,8 +60,9 @@ class Connections {
     void OnShutdown(std::function<void()> shutdown);
     // What is to run there when another connection needs the room of this one, which is idle.
     void OnEviction(std::function<void()> evict);
-    // Between requests, and until the header of the next has been read, a connection is idle. One
-    // that is new is not.
+    // A connection that waits for its client is idle: between requests, until the next has been
+    // read whole, and after its last answer. One that is new is not. Counts from now, also for one
+    // that is idle already.
     void SetIdle();
     void SetBusy();
 
@@ -69,7 +75,7 @@ class Connections {
   enum class Admission {
     kServed,
     kRefused,  // It is told that there is no room, and leaves.
-    kDropped,  // There is no room even for that.
+    kDropped,  // There is no room even for that: its socket is closed at once.
   };
   // Where there is no room, the connection that has been idle longest is evicted.
   Admission Admit();
@@ -94,16 +100,20 @@ class Connections {
     bool leaving = false;
   };
 
-  bool EvictOneLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ids, longest idle first, by Entry::idle_since.
+  using Idle = std::map<std::uint64_t, std::uint64_t>;
+
+  bool EvictFirstOf(Idle& idle) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Idle& IdleLike(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Busy(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::size_t most_;
+  const Bounds bounds_;
   Mutex mutex_;
   CondVar empty_;
   std::map<std::uint64_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
-  // The idle ones, longest first, by Entry::idle_since.
-  std::map<std::uint64_t, std::uint64_t> idle_ ABSL_GUARDED_BY(mutex_);
+  Idle idle_ ABSL_GUARDED_BY(mutex_);          // Those that stay.
+  Idle idle_leaving_ ABSL_GUARDED_BY(mutex_);  // Those that leave.
   std::uint64_t idle_clock_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t leaving_ ABSL_GUARDED_BY(mutex_) = 0;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;

@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 
 #include <algorithm>
+#include <bit>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/string.hpp>
@@ -37,8 +38,10 @@ constexpr std::chrono::seconds kLeaveTimeout{2};
 constexpr std::chrono::seconds kAnswerGrace{5};
 constexpr std::size_t kReadSize = 4096;
 constexpr std::size_t kMaxAnswerField = 32 * 1024;
+constexpr std::size_t kDiscardSize = 64 * 1024;
 constexpr std::size_t kMaxIdleBuffer = 16 * 1024;
 constexpr std::size_t kMaxDiscardedBytes = 64 * 1024 * 1024;
+constexpr std::string_view kTooManyConnections = "too many connections; try again later";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // As the API's own answers have them.
@@ -78,9 +81,9 @@ std::string SwitchingProtocols(const api::HttpRequest& request, absl::Time now) 
 
 HttpSession::HttpSession(SessionContext* context, Socket socket, Connections::Stay stay)
     : context_(context),
-      stream_(std::move(socket)),
-      mailbox_(std::make_shared<Mailbox>(stream_.get_executor())),
+      mailbox_(std::make_shared<Mailbox>(socket.get_executor())),
       registration_(context->connections.Add(mailbox_, stay)),
+      stream_(std::move(socket)),
       buffer_(context->limits.max_request_header_bytes + 2 * kReadSize),
       answer_timer_(stream_.get_executor()) {
   context_->http_connections.Add(1);
@@ -94,16 +97,13 @@ HttpSession::~HttpSession() {
 
 void HttpSession::Start() {
   SetUp();
-  registration_->OnEviction([weak = weak_from_this()] {
-    if (auto self = weak.lock()) self->MakeRoom();
-  });
   ReadNext();
 }
 
 void HttpSession::StartRefused() {
   SetUp();
   idle_ = false;
-  Refuse(503, "too many connections; try again later");
+  Refuse(503, kTooManyConnections);
 }
 
 void HttpSession::SetUp() {
@@ -117,18 +117,21 @@ void HttpSession::SetUp() {
   registration_->OnShutdown([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->ShutDown();
   });
+  registration_->OnEviction([weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->MakeRoom();
+  });
 }
 
 void HttpSession::ReadNext() {
   idle_ = true;
-  in_request_ = false;
+  SetIdle();
   // For an answer to what turns out to be no request.
   head_ = false;
   version_ = 11;
-  registration_->SetIdle();
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(context_->limits.max_request_header_bytes));
   parser_->body_limit(context_->limits.max_request_body_bytes);
+  parser_->AllowBody(api::kMaxUnaskedBodyBytes);
   if (buffer_.size() > 0) {
     ReadHeader();
     return;
@@ -161,18 +164,66 @@ void HttpSession::ReadHeader() {
 }
 
 void HttpSession::OnHeader() {
-  in_request_ = true;
-  registration_->SetBusy();
-  const api::HttpRequest& request = parser_->request();
+  api::HttpRequest& request = parser_->request();
   version_ = request.version;
   head_ = request.method == "HEAD";
   // Before trailers could say something about it.
   keep_alive_ = keep_alive_ && parser_->keep_alive();
-  const std::string_view expect = request.Header("Expect");
-  if (version_ < 11 || parser_->is_done() || !beast::iequals(expect, "100-continue")) {
-    ReadBody();
+  std::optional<RequestTarget> target = ParseRequestTarget(parser_->target());
+  if (!target) {
+    Refuse(400, "malformed request target");
     return;
   }
+  const std::size_t hosts = CountOf(request, "Host");
+  if (hosts > 1 || (hosts == 0 && version_ >= 11)) {
+    Refuse(400, "a request needs one Host header");
+    return;
+  }
+  request.target = std::move(target->as_written);
+  request.path = std::move(target->path);
+  request.query = std::move(target->query);
+  request.remote_address = remote_address_;
+  if (parser_->is_done()) {
+    OnRequest();
+  } else {
+    OnBodyPromised();
+  }
+}
+
+void HttpSession::OnBodyPromised() {
+  // A client that has just begun is not the one that has been idle longest.
+  SetIdle();
+  const api::HttpRequest& request = parser_->request();
+  // What comes after the request would be frames to us, and a body to a proxy.
+  if (parser_->upgrade() && context_->api->IsSubscribe(request)) {
+    Refuse(400, "a WebSocket upgrade must not have a body");
+    return;
+  }
+  const bool expects_continue =
+      version_ >= 11 && beast::iequals(request.Header("Expect"), "100-continue");
+  const bool is_large = parser_->promised_body() > api::kMaxUnaskedBodyBytes;
+  if ((is_large || expects_continue) && RefuseEarly()) return;
+  if (expects_continue) {
+    SendContinue();
+  } else {
+    ReadBody();
+  }
+}
+
+bool HttpSession::RefuseEarly() {
+  const std::uint64_t promised = parser_->promised_body();
+  std::optional<api::HttpResponse> answer =
+      context_->api->RefuseEarly(parser_->request(), promised);
+  if (answer) {
+    AnswerAndLeave(*std::move(answer));
+    return true;
+  }
+  // Asked again when it has doubled, so that chunks of a byte do not ask a million times.
+  parser_->AllowBody(std::max(std::bit_ceil(promised), api::kMaxUnaskedBodyBytes));
+  return false;
+}
+
+void HttpSession::SendContinue() {
   stream_.expires_after(kWriteTimeout);
   asio::async_write(stream_, asio::buffer(kContinue),
                     [self = shared_from_this()](error_code error, std::size_t) {
@@ -186,9 +237,15 @@ void HttpSession::OnHeader() {
 
 void HttpSession::ReadBody() {
   stream_.expires_after(kBodyTimeout);
+  ReadMoreOfBody();
+}
+
+void HttpSession::ReadMoreOfBody() {
   beast::http::async_read(stream_, buffer_, *parser_,
                           [self = shared_from_this()](error_code error, std::size_t) {
-                            if (error) {
+                            if (error == beast::http::error::need_buffer) {
+                              if (!self->RefuseEarly()) self->ReadMoreOfBody();
+                            } else if (error) {
                               self->OnReadError(error);
                             } else {
                               self->OnRequest();
@@ -214,22 +271,9 @@ void HttpSession::OnReadError(error_code error) {
 }
 
 void HttpSession::OnRequest() {
-  std::optional<RequestTarget> target = ParseRequestTarget(parser_->target());
-  if (!target) {
-    Refuse(400, "malformed request target");
-    return;
-  }
-  api::HttpRequest request = std::move(parser_->request());
-  const std::size_t hosts = CountOf(request, "Host");
-  if (hosts > 1 || (hosts == 0 && version_ >= 11)) {
-    Refuse(400, "a request needs one Host header");
-    return;
-  }
+  SetBusy();
   stream_.expires_never();
-  request.target = std::move(target->as_written);
-  request.path = std::move(target->path);
-  request.query = std::move(target->query);
-  request.remote_address = remote_address_;
+  api::HttpRequest request = std::move(parser_->request());
   parser_.reset();
   if (context_->api->IsSubscribe(request)) {
     OpenSubscription(std::move(request));
@@ -297,6 +341,11 @@ void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQu
     Write(std::move(*refusal));
     return;
   }
+  // Evicted when its request was just complete: it may be answered, but not stay.
+  if (evicted_) {
+    Refuse(503, kTooManyConnections);
+    return;
+  }
   WebSocketSession::Parts parts{stream_.release_socket(), mailbox_, std::move(registration_),
                                 std::move(queue),
                                 std::move(std::get<api::OpenedSubscription>(result))};
@@ -306,11 +355,17 @@ void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQu
 }
 
 void HttpSession::Refuse(int status, std::string_view text) {
+  AnswerAndLeave(PlainError(status, text));
+}
+
+void HttpSession::AnswerAndLeave(api::HttpResponse answer) {
   keep_alive_ = false;
-  Write(PlainError(status, text));
+  parser_.reset();
+  Write(std::move(answer));
 }
 
 void HttpSession::Write(api::HttpResponse answer) {
+  if (!in_request_) SetBusy();
   // Beast's container throws at 64 KiB.
   if (std::ranges::any_of(answer.headers, [](const auto& header) {
         return header.first.size() + header.second.size() > kMaxAnswerField;
@@ -349,14 +404,17 @@ void HttpSession::OnWritten() {
 void HttpSession::Leave() {
   error_code ignored;
   stream_.socket().shutdown(Socket::shutdown_send, ignored);
-  stream_.expires_after(kLeaveTimeout);
+  SetIdle();
+  leave_by_ = std::chrono::steady_clock::now() + kBodyTimeout;
   buffer_.clear();
   AwaitClientsEnd();
 }
 
-// Closing a socket that has unread bytes would take the answer back from the client.
+// Closing a socket that has unread bytes would take the answer back from the client. One that is
+// still sending a body is given as long as for any other body.
 void HttpSession::AwaitClientsEnd() {
-  stream_.async_read_some(buffer_.prepare(kReadSize),
+  stream_.expires_at(std::min(std::chrono::steady_clock::now() + kLeaveTimeout, leave_by_));
+  stream_.async_read_some(buffer_.prepare(std::min(kDiscardSize, buffer_.max_size())),
                           [self = shared_from_this()](error_code error, std::size_t size) {
                             self->discarded_bytes_ += size;
                             if (error || self->discarded_bytes_ > kMaxDiscardedBytes) {
@@ -373,8 +431,19 @@ void HttpSession::ShutDown() {
 }
 
 void HttpSession::MakeRoom() {
+  evicted_ = true;
   keep_alive_ = false;
   if (!in_request_) End();
+}
+
+void HttpSession::SetIdle() {
+  in_request_ = false;
+  registration_->SetIdle();
+}
+
+void HttpSession::SetBusy() {
+  in_request_ = true;
+  registration_->SetBusy();
 }
 
 void HttpSession::End() {

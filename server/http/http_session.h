@@ -5,6 +5,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -39,7 +40,12 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void ReadNext();
   void ReadHeader();
   void OnHeader();
+  void OnBodyPromised();
+  // Whether the request is answered although its body has not been read.
+  bool RefuseEarly();
+  void SendContinue();
   void ReadBody();
+  void ReadMoreOfBody();
   void OnReadError(boost::system::error_code error);
   void OnRequest();
   void Ask(api::HttpRequest request);
@@ -51,6 +57,8 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   bool TakeAnswer(std::uint64_t request);
   void OnAnswer(std::uint64_t request, api::HttpResponse answer);
   void Refuse(int status, std::string_view text);
+  // Answers without the rest of the request, which may still be coming, and ends the connection.
+  void AnswerAndLeave(api::HttpResponse answer);
   void Write(api::HttpResponse answer);
   void OnWritten();
   // Tells the client that nothing more comes, and gives it a moment to read what came.
@@ -58,13 +66,17 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void AwaitClientsEnd();
   void ShutDown();
   void MakeRoom();
+  // From now on it may be ended for another connection; or not.
+  void SetIdle();
+  void SetBusy();
   void End();
 
   SessionContext* const context_;
-  Stream stream_;
   // Shared with whoever answers from another thread.
   const std::shared_ptr<Mailbox> mailbox_;
+  // Before the socket, so that it goes after it.
   std::unique_ptr<Connections::Registration> registration_;
+  Stream stream_;
   std::string remote_address_;
   boost::beast::flat_buffer buffer_;
   std::optional<RequestParser> parser_;
@@ -74,11 +86,14 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   // The request that is being answered has this number; an answer with another comes too late.
   std::uint64_t request_ = 0;
   bool answering_ = false;
-  bool idle_ = true;         // Between requests.
-  bool in_request_ = false;  // From the end of its header to the end of the answer.
+  bool idle_ = true;  // Between requests.
+  // From the end of the request, or from its refusal, to the end of the answer.
+  bool in_request_ = false;
+  bool evicted_ = false;
   bool keep_alive_ = true;
   bool head_ = false;  // The request's method was HEAD.
   unsigned version_ = 11;
+  std::chrono::steady_clock::time_point leave_by_;
   std::size_t discarded_bytes_ = 0;
 };
 

@@ -32,7 +32,7 @@ void OutgoingQueue::DropAll() {
   std::deque<Item>().swap(frames_);
 }
 
-bus::OfferResult OutgoingQueue::Offer(const bus::Frame& frame, std::uint64_t judged_at) {
+bus::OfferResult OutgoingQueue::Offer(const bus::Frame& frame, std::uint64_t policy_version) {
   MutexLock lock(&mutex_);
   if (closed_ || overflowed_ || end_reason_) return bus::OfferResult::kClosed;
   const std::size_t size = frame->bytes.size();
@@ -42,7 +42,7 @@ bus::OfferResult OutgoingQueue::Offer(const bus::Frame& frame, std::uint64_t jud
   }
   ++waiting_frames_;
   waiting_bytes_ += size;
-  frames_.push_back({frame, judged_at});
+  frames_.push_back({frame, policy_version});
   Wake();
   return bus::OfferResult::kAccepted;
 }

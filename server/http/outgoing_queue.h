@@ -10,8 +10,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
+#include "base/mutex.h"
 #include "server/api/api.h"
-#include "server/base/mutex.h"
 #include "server/bus/bus.h"
 
 namespace belfry::http {
@@ -23,11 +23,12 @@ class OutgoingQueue final : public api::Subscriber {
  public:
   struct Item {
     bus::Frame frame;
-    std::uint64_t judged_at = 0;  // As in bus::Sink.
+    std::uint64_t policy_version = 0;  // As in bus::Sink.
   };
 
-  // Exists while the consumer asks its judge and hands over what that allowed: End and AwaitSending
-  // wait for one that exists, and not for the next. One at a time; the queue must outlive it.
+  // Exists while the consumer asks its authorizer and hands over what that allowed: End and
+  // AwaitSending wait for one that exists, and not for the next. One at a time; the queue must
+  // outlive it.
   class Sending {
    public:
     explicit Sending(OutgoingQueue* queue);
@@ -46,7 +47,7 @@ class OutgoingQueue final : public api::Subscriber {
   // runs on the threads of others, must not block and must not call the queue.
   void Start(absl::AnyInvocable<void()> wake);
 
-  bus::OfferResult Offer(const bus::Frame& frame, std::uint64_t judged_at) override;
+  bus::OfferResult Offer(const bus::Frame& frame, std::uint64_t policy_version) override;
   void Overflow() override;
 
   void End(std::string_view reason) override;

@@ -1,9 +1,16 @@
 #include <atomic>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/beast/http/error.hpp>
+#include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/http/connections.h"
 #include "server/http/http_date.h"
 #include "server/http/outgoing_queue.h"
 #include "server/http/request_parser.h"
@@ -114,6 +121,103 @@ TEST(RequestParser, TrailersAreDropped) {
   EXPECT_EQ(parser.request().body, "{}");
   EXPECT_THAT(parser.request().headers,
               ElementsAre(Pair("Host", "x"), Pair("Transfer-Encoding", "chunked")));
+}
+
+TEST(RequestParser, AFieldIsOneLine) {
+  const auto status = [](std::string_view fields) {
+    RequestParser parser;
+    return StatusOf(parser, "POST / HTTP/1.1\r\n" + std::string(fields) + "\r\n");
+  };
+  EXPECT_EQ(status("X:\r\nY: \t\r\nZ:a\r\nContent-Length: \t 0 \t\r\n"), 200);
+  for (const char* folded : {"Content-Length:\r\n 0\r\n", "X:\r\n\ta\r\n", "X: a\r\n b\r\n",
+                             "X: a\r\n \r\n", "X:\r\n \r\n", " X: a\r\n"}) {
+    EXPECT_EQ(status(folded), 400) << folded;
+  }
+  EXPECT_EQ(status("Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\r\n b\r\n"), 400);
+}
+
+TEST(RequestParser, AChunkIsReadOnceItsBodyIsAllowed) {
+  RequestParser parser;
+  parser.eager(true);
+  parser.AllowBody(4);
+  const std::string_view bytes =
+      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n3\r\nmor\r\n0\r\n\r\n";
+  boost::system::error_code error;
+  const std::size_t used = parser.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
+  EXPECT_EQ(error, boost::beast::http::error::need_buffer);
+  EXPECT_EQ(parser.promised_body(), 7u);
+  EXPECT_EQ(parser.request().body, "four");
+  parser.AllowBody(7);
+  const std::string_view rest = bytes.substr(used);
+  parser.put(boost::asio::buffer(rest.data(), rest.size()), error);
+  EXPECT_TRUE(parser.is_done());
+  EXPECT_EQ(parser.request().body, "fourmor");
+}
+
+// Connections that wait, without sockets.
+class ConnectionsTest : public ::testing::Test {
+ protected:
+  using Registration = std::unique_ptr<Connections::Registration>;
+
+  // One that has been admitted, and does not end when it is told to.
+  Registration Open(char name, Connections::Stay stay = Connections::Stay::kUsual) {
+    auto mailbox = std::make_shared<Mailbox>(boost::asio::make_strand(io_));
+    Registration registration = connections_.Add(std::move(mailbox), stay);
+    registration->OnEviction([this, name] { evicted_ += name; });
+    return registration;
+  }
+  std::string Evicted() {
+    io_.restart();
+    io_.poll();
+    return evicted_;
+  }
+
+  boost::asio::io_context io_;
+  Connections connections_{{.staying = 2, .leaving = 2}};
+  std::string evicted_;
+};
+
+TEST_F(ConnectionsTest, TheLongestIdleMakesRoom) {
+  const Registration a = Open('a');
+  const Registration b = Open('b');
+  a->SetIdle();
+  b->SetIdle();
+  a->SetIdle();  // Counts from now.
+  EXPECT_EQ(connections_.Admit(), Connections::Admission::kServed);
+  EXPECT_EQ(Evicted(), "b");
+  const Registration c = Open('c');
+  a->SetBusy();
+  EXPECT_EQ(connections_.Admit(), Connections::Admission::kRefused);
+  EXPECT_EQ(Evicted(), "b");
+}
+
+TEST_F(ConnectionsTest, OneThatWasEvictedCountsUntilItIsClosed) {
+  std::vector<Registration> open;
+  for (const char name : {'a', 'b'}) {
+    open.push_back(Open(name));
+    open.back()->SetIdle();
+  }
+  for (const char name : {'c', 'd'}) {
+    ASSERT_EQ(connections_.Admit(), Connections::Admission::kServed);
+    open.push_back(Open(name));
+    open.back()->SetIdle();
+  }
+  EXPECT_EQ(connections_.Admit(), Connections::Admission::kDropped);
+  EXPECT_EQ(Evicted(), "ab");
+  open.erase(open.begin());
+  EXPECT_EQ(connections_.Admit(), Connections::Admission::kServed);
+}
+
+TEST_F(ConnectionsTest, OneThatWasRefusedMakesRoomForTheNext) {
+  const Registration a = Open('a');
+  const Registration b = Open('b');
+  ASSERT_EQ(connections_.Admit(), Connections::Admission::kRefused);
+  Registration refused = Open('r', Connections::Stay::kLeaving);
+  ASSERT_EQ(connections_.Admit(), Connections::Admission::kRefused);
+  EXPECT_EQ(Evicted(), "");  // It has not had its answer.
+  refused->SetIdle();
+  EXPECT_EQ(connections_.Admit(), Connections::Admission::kRefused);
+  EXPECT_EQ(Evicted(), "r");
 }
 
 TEST(WebSocketFrames, AcceptKeyIsTheOneOfTheStandard) {
@@ -248,14 +352,14 @@ TEST(OutgoingQueue, EndsAsFullWhenTooMuchWaitsElsewhere) {
   EXPECT_FALSE(ended.Overflowed());
 }
 
-TEST(OutgoingQueue, AFrameKeepsWhatItWasJudgedAt) {
+TEST(OutgoingQueue, AFrameKeepsItsPolicyVersion) {
   OutgoingQueue queue(10, 1000);
   queue.Offer(Text("a"), 7);
   queue.Offer(Text("b"), 8);
   const std::vector<OutgoingQueue::Item> taken = queue.Take(10, 1000);
   ASSERT_THAT(taken, SizeIs(2));
-  EXPECT_EQ(taken[0].judged_at, 7u);
-  EXPECT_EQ(taken[1].judged_at, 8u);
+  EXPECT_EQ(taken[0].policy_version, 7u);
+  EXPECT_EQ(taken[1].policy_version, 8u);
 }
 
 TEST(OutgoingQueue, EndDropsWhatWaitsAndSaysWhy) {

@@ -17,6 +17,15 @@ bool IsNumber(beast::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// Whether the value begins or goes on in a line of its own (obs-fold): Beast joins the lines, other
+// readers may take the second for another field. The name, the colon and the blanks after it are
+// where the connection's bytes are; so is a value that follows them directly. (RFC 9112, 5.2)
+bool IsFolded(beast::string_view name, beast::string_view value) {
+  const char* after = name.data() + name.size() + 1;
+  while (*after == ' ' || *after == '\t') ++after;
+  return value.data() != after;
+}
+
 }  // namespace
 
 void RequestParser::on_request_impl(beast::http::verb, Text method, Text target, int version,
@@ -27,6 +36,10 @@ void RequestParser::on_request_impl(beast::http::verb, Text method, Text target,
 }
 
 void RequestParser::on_field_impl(beast::http::field field, Text name, Text value, Error& error) {
+  if (IsFolded(name, value)) {
+    error = HttpError::bad_obs_fold;
+    return;
+  }
   if (name.size() + value.size() > kMaxFieldBytes) {
     error = HttpError::header_limit;
     return;
@@ -47,6 +60,7 @@ void RequestParser::on_field_impl(beast::http::field field, Text name, Text valu
 // made.
 void RequestParser::on_header_impl(Error& error) {
   header_is_done_ = true;
+  promised_body_ = content_length().value_or(0);
   if (encodings_ == 0) return;
   const bool is_simple = encodings_ == 1 && chunked_;
   if (!is_simple || sized_ || request_.version < 11) error = HttpError::bad_transfer_encoding;
@@ -62,7 +76,12 @@ std::size_t RequestParser::on_body_impl(Text body, Error&) {
   return body.size();
 }
 
-std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, Text body, Error& error) {
+std::size_t RequestParser::on_chunk_body_impl(std::uint64_t remaining, Text body, Error& error) {
+  promised_body_ = request_.body.size() + remaining;
+  if (promised_body_ > allowed_body_) {
+    error = HttpError::need_buffer;
+    return 0;
+  }
   return on_body_impl(body, error);
 }
 

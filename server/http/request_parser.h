@@ -3,6 +3,7 @@
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "server/api/http_message.h"
@@ -13,9 +14,10 @@ namespace belfry::http {
 inline constexpr std::size_t kMaxFieldBytes = 64 * 1024;
 
 // Reads one HTTP/1 request, strictly where another reader of the same bytes could see another
-// request in them: a body has one Content-Length in digits, or is "chunked" and nothing else.
-// What follows a chunked body as trailers is dropped. Errors are beast::http::error's; after one
-// nothing more can be read from the connection. Not thread-safe.
+// request in them: a body has one Content-Length in digits, or is "chunked" and nothing else, and
+// no field goes on in a second line. What follows a chunked body as trailers is dropped.
+// Errors are beast::http::error's; after one, need_buffer apart, nothing more can be read from the
+// connection. Not thread-safe.
 class RequestParser final : public boost::beast::http::basic_parser<true> {
  public:
   // Without path, query and remote address. Its method, headers and version are known when the
@@ -23,6 +25,11 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   api::HttpRequest& request() { return request_; }
   const api::HttpRequest& request() const { return request_; }
   const std::string& target() const { return target_; }
+  // How long the body is going to be at least, by its Content-Length or the chunks so far.
+  std::uint64_t promised_body() const { return promised_body_; }
+  // A chunk that would make the body longer than this is not read: the error is need_buffer, and
+  // reading goes on once more is allowed. Until it is called, the body_limit is all that counts.
+  void AllowBody(std::uint64_t bytes) { allowed_body_ = bytes; }
   // The status that answers an error: 501 for a transfer encoding other than "chunked", else 400.
   int status_of_error() const { return status_of_error_; }
 
@@ -47,6 +54,8 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   bool sized_ = false;  // There has been a Content-Length.
   int encodings_ = 0;   // How many Transfer-Encoding fields there have been.
   bool chunked_ = false;
+  std::uint64_t promised_body_ = 0;
+  std::uint64_t allowed_body_ = std::numeric_limits<std::uint64_t>::max();
   int status_of_error_ = 400;
 };
 

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/base/text.h"
+#include "base/text.h"
 #include "server/http/connections.h"
 #include "server/http/http_session.h"
 #include "server/http/session_context.h"
@@ -33,18 +33,22 @@ constexpr std::chrono::minutes kBetweenWarnings{1};
 // Descriptors that connections leave to plugins and files: a quarter, within these.
 constexpr std::size_t kFewestReserved = 32;
 constexpr std::size_t kMostReserved = 4096;
+// Of the connections so many may be on their way out, a quarter at most.
+constexpr std::size_t kMostLeaving = 64;
 // Where descriptors have no limit.
 constexpr std::size_t kManyDescriptors = 1024 * 1024;
 
-std::size_t MostConnections(const Limits& limits) {
-  if (limits.max_connections > 0) return limits.max_connections;
+Connections::Bounds ConnectionBounds(const Limits& limits) {
+  if (limits.max_connections > 0) return {limits.max_connections, kMostLeaving};
   rlimit descriptors{};
   const bool known = getrlimit(RLIMIT_NOFILE, &descriptors) == 0;
   const std::size_t most = known && descriptors.rlim_cur != RLIM_INFINITY
                                ? static_cast<std::size_t>(descriptors.rlim_cur)
                                : kManyDescriptors;
   const std::size_t reserved = std::clamp(most / 4, kFewestReserved, kMostReserved);
-  return most > 2 * reserved ? most - reserved : most / 2;
+  const std::size_t all = most > 2 * reserved ? most - reserved : most / 2;
+  const std::size_t leaving = std::min(all / 4, kMostLeaving);
+  return {all - leaving, leaving};
 }
 
 const Clock* ClockOf(const Options& options) {
@@ -73,7 +77,7 @@ class ServerImpl final : public Server {
  public:
   ServerImpl(api::Api* api, const Options& options, Metrics& metrics, Logger logger)
       : shutdown_grace_(options.shutdown_grace),
-        context_(api, ClockOf(options), options.limits, MostConnections(options.limits), metrics,
+        context_(api, ClockOf(options), options.limits, ConnectionBounds(options.limits), metrics,
                  std::move(logger)),
         io_(options.threads),
         work_(asio::make_work_guard(io_)),
@@ -196,12 +200,12 @@ class ServerImpl final : public Server {
 }  // namespace
 
 SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Limits the_limits,
-                               std::size_t most_connections, Metrics& metrics, Logger the_logger)
+                               Connections::Bounds bounds, Metrics& metrics, Logger the_logger)
     : api(the_api),
       clock(the_clock),
       limits(the_limits),
       logger(std::move(the_logger)),
-      connections(most_connections),
+      connections(bounds),
       http_connections(metrics.GetGauge("belfry_http_connections", "Open HTTP connections.")),
       websocket_sessions(
           metrics.GetGauge("belfry_websocket_sessions", "Open WebSocket connections.")),

@@ -6,11 +6,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/metrics.h"
 #include "server/api/api.h"
-#include "server/base/clock.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/metrics.h"
 
 namespace belfry::http {
 

@@ -2,17 +2,21 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/base/mutex.h"
 #include "server/http/raw_client.h"
 
 namespace belfry::http {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -29,6 +33,9 @@ class FakeApi final : public api::Api {
   };
   // What is offered to a subscriber before its upgrade is answered.
   std::vector<bus::Frame> early_frames;
+  // What answers a request before its body is read; set before the server starts.
+  std::function<std::optional<api::HttpResponse>(const api::HttpRequest&)> refuse_early =
+      [](const api::HttpRequest&) { return std::nullopt; };
   // Whether a subscriber is ended at once.
   bool end_early = false;
 
@@ -38,6 +45,13 @@ class FakeApi final : public api::Api {
       requests_.push_back(request);
     }
     answer(request, std::move(respond));
+  }
+
+  std::optional<api::HttpResponse> RefuseEarly(const api::HttpRequest& head,
+                                               std::uint64_t body_bytes) const override {
+    MutexLock lock(&mutex_);
+    asked_about_.push_back(body_bytes);
+    return refuse_early(head);
   }
 
   bool IsSubscribe(const api::HttpRequest& request) const override {
@@ -61,10 +75,11 @@ class FakeApi final : public api::Api {
     return api::OpenedSubscription{
         std::make_unique<FakeSubscription>(this),
         request.path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
-        std::make_unique<FakeJudge>(this)};
+        std::make_unique<FakeAuthorizer>(this)};
   }
 
-  // From now on nobody may see events on this path, and what was judged before is judged again.
+  // From now on nobody may see events on this path, and what was authorized before is authorized
+  // again.
   void Forbid(std::string path) {
     MutexLock lock(&mutex_);
     forbidden_ = std::move(path);
@@ -74,6 +89,12 @@ class FakeApi final : public api::Api {
   api::HttpRequest LastRequest() {
     MutexLock lock(&mutex_);
     return requests_.empty() ? api::HttpRequest{} : requests_.back();
+  }
+
+  // The lengths of the bodies that RefuseEarly was asked about.
+  std::vector<std::uint64_t> AskedAbout() {
+    MutexLock lock(&mutex_);
+    return asked_about_;
   }
 
   // The sink of the n-th subscription; null once its session is gone.
@@ -102,9 +123,9 @@ class FakeApi final : public api::Api {
     FakeApi* const api_;
   };
 
-  class FakeJudge final : public bus::Judge {
+  class FakeAuthorizer final : public bus::EventAuthorizer {
    public:
-    explicit FakeJudge(FakeApi* api) : api_(api) {}
+    explicit FakeAuthorizer(FakeApi* api) : api_(api) {}
     std::uint64_t Refresh() override {
       MutexLock lock(&api_->mutex_);
       return api_->version_;
@@ -118,8 +139,9 @@ class FakeApi final : public api::Api {
     FakeApi* const api_;
   };
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
+  mutable std::vector<std::uint64_t> asked_about_ ABSL_GUARDED_BY(mutex_);
   std::uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
   std::string forbidden_ ABSL_GUARDED_BY(mutex_) = "nothing";
   std::vector<api::HttpRequest> requests_ ABSL_GUARDED_BY(mutex_);
@@ -278,6 +300,94 @@ TEST_F(ServerTest, ExpectationIsAnsweredBeforeTheBody) {
   EXPECT_EQ(client.ReadResponse().body, "PUT /a 4");
 }
 
+api::HttpResponse Forbidden() {
+  return {403, {}, "no"};
+}
+
+TEST_F(ServerTest, ALargeBodyIsNotAwaitedWhereTheApiRefusesIt) {
+  api_.refuse_early = [](const api::HttpRequest& head) -> std::optional<api::HttpResponse> {
+    EXPECT_EQ(head.path, "/a b");
+    EXPECT_EQ(head.Query("x") == nullptr ? "" : *head.Query("x"), "1");
+    EXPECT_EQ(head.remote_address, "127.0.0.1");
+    return Forbidden();
+  };
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("PUT /a%20b?x=1", "Content-Length: 65537\r\n"));
+  const RawClient::Response response = client.ReadResponse();
+  EXPECT_EQ(response.status, 403);
+  EXPECT_THAT(response.head, HasSubstr("Connection: close\r\n"));
+  EXPECT_TRUE(client.Ended());
+  EXPECT_THAT(api_.AskedAbout(), ElementsAre(65537));
+  EXPECT_EQ(api_.LastRequest().method, "");
+}
+
+TEST_F(ServerTest, TheAnswerReachesAClientThatGoesOnSending) {
+  api_.refuse_early = [](const api::HttpRequest&) { return Forbidden(); };
+  Start();
+  EXPECT_EQ(Ask(Request("PUT /a", "", std::string(20 << 20, 'x'))).status, 403);
+}
+
+TEST_F(ServerTest, ASmallBodyIsReadUnasked) {
+  api_.refuse_early = [](const api::HttpRequest&) { return Forbidden(); };
+  Start();
+  EXPECT_EQ(Ask(Request("PUT /a", "", std::string(65536, 'x'))).body, "PUT /a 65536");
+  EXPECT_EQ(Ask(Request("PUT /a", "Transfer-Encoding: chunked\r\n") + "10000\r\n" +
+                std::string(65536, 'x') + "\r\n0\r\n\r\n")
+                .body,
+            "PUT /a 65536");
+  EXPECT_THAT(api_.AskedAbout(), ElementsAre());
+}
+
+TEST_F(ServerTest, AChunkedBodyIsAskedAboutAsItGrows) {
+  Start();
+  std::string chunks;
+  for (int i = 0; i < 20; ++i) chunks += "4000\r\n" + std::string(16384, 'x') + "\r\n";
+  EXPECT_EQ(Ask(Request("PUT /a", "Transfer-Encoding: chunked\r\n") + chunks + "0\r\n\r\n").body,
+            "PUT /a 327680");
+  EXPECT_THAT(api_.AskedAbout(), ElementsAre(5 * 16384, 9 * 16384, 17 * 16384));
+}
+
+TEST_F(ServerTest, AChunkIsNotAwaitedWhereTheApiRefusesIt) {
+  api_.refuse_early = [](const api::HttpRequest&) { return Forbidden(); };
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("PUT /a", "Transfer-Encoding: chunked\r\n") + "1\r\nx\r\n100000\r\nx");
+  EXPECT_EQ(client.ReadResponse().status, 403);
+  EXPECT_TRUE(client.Ended());
+  EXPECT_THAT(api_.AskedAbout(), ElementsAre(1 + (1 << 20)));
+}
+
+TEST_F(ServerTest, AnExpectationIsAnsweredWithTheRefusal) {
+  api_.refuse_early = [](const api::HttpRequest&) { return Forbidden(); };
+  Start();
+  for (const char* length : {"Content-Length: 4\r\n", "Transfer-Encoding: chunked\r\n"}) {
+    RawClient client(server_->Port());
+    client.Send(Request("PUT /a", std::string("Expect: 100-continue\r\n") + length));
+    EXPECT_EQ(client.ReadResponse().status, 403) << length;
+    EXPECT_TRUE(client.Ended()) << length;
+  }
+}
+
+TEST_F(ServerTest, AConnectionThatOwesABodyMakesRoom) {
+  options_.limits.max_connections = 2;
+  Start();
+  std::deque<RawClient> owing;
+  for (const char* half :
+       {"Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf"}) {
+    RawClient& client = owing.emplace_back(server_->Port());
+    client.Send(Request("GET /a") + "PUT /a HTTP/1.1\r\nHost: x\r\n" + half);
+    EXPECT_EQ(client.ReadResponse().status, 200);
+  }
+  std::deque<RawClient> others;
+  for (int i = 0; i < 2; ++i) {
+    RawClient& client = others.emplace_back(server_->Port());
+    client.Send(Request("GET /a"));
+    EXPECT_EQ(client.ReadResponse().status, 200);
+  }
+  for (RawClient& client : owing) EXPECT_TRUE(client.Ended());
+}
+
 TEST_F(ServerTest, HeadHasTheLengthAndNoBody) {
   Start();
   RawClient client(server_->Port());
@@ -310,7 +420,9 @@ TEST_F(ServerTest, RubbishIsRefusedAndTheServerGoesOn) {
         std::string("GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"),
         std::string("GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n"),
         std::string("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: "
-                    "chunked\r\n\r\n")}) {
+                    "chunked\r\n\r\n"),
+        std::string("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n 3\r\n\r\nabc"),
+        std::string("GET /a HTTP/1.1\r\nHost: x\r\n y\r\n\r\n")}) {
     RawClient client(server_->Port());
     client.Send(rubbish);
     EXPECT_EQ(client.ReadResponse().status, 400) << rubbish;
@@ -370,6 +482,21 @@ TEST_F(ServerTest, UpgradeIsAcceptedWithTheKeysAnswer) {
   EXPECT_THAT(response.head,
               HasSubstr("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
   EXPECT_THAT(response.head, ::testing::Not(HasSubstr("Sec-WebSocket-Extensions")));
+}
+
+TEST_F(ServerTest, AnUpgradeHasNoBody) {
+  Start();
+  for (const std::string& body : {std::string("Content-Length: 2\r\n\r\n{}"),
+                                  std::string("Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
+                                  std::string("Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")}) {
+    RawClient client(server_->Port());
+    client.Send("GET /subscribe/json HTTP/1.1\r\nHost: x\r\n" + (kUpgrade + body));
+    EXPECT_EQ(client.ReadResponse().status, 400) << body;
+    EXPECT_TRUE(client.Ended()) << body;
+  }
+  EXPECT_EQ(
+      Ask(Request("GET /subscribe/json", std::string(kUpgrade) + "Content-Length: 0\r\n")).status,
+      101);
 }
 
 TEST_F(ServerTest, RefusedUpgradeIsAnOrdinaryAnswer) {
@@ -484,7 +611,7 @@ TEST_F(ServerTest, SubscriberThatIsEndedGetsTheReasonAndNothingThatWaited) {
   OfferTooMuch(*sink, "a");
   sink->End("token revoked");
   EXPECT_EQ(sink->Offer(Text("more"), 1), bus::OfferResult::kClosed);
-  api_.Forbid("a");  // As the judge of a token that has ended.
+  api_.Forbid("a");  // As the authorizer of a token that has ended.
   std::optional<RawClient::Frame> frame;
   int received = 0;
   while ((frame = client.ReadFrame()) && frame->opcode == 1) {
@@ -521,7 +648,8 @@ TEST_F(ServerTest, WhatIsForbiddenMeanwhileIsNotSentAndTheRestIs) {
   OfferTooMuch(*sink, "secret");
   api_.Forbid("secret");
   sink->AwaitSending();
-  // One that was judged by the old rules and is offered late, one of another path, one by the new.
+  // One that was authorized by the old rules and is offered late, one of another path, one by the
+  // new.
   EXPECT_EQ(sink->Offer(Text("late", "secret"), 1), bus::OfferResult::kAccepted);
   EXPECT_EQ(sink->Offer(Text("open", "open"), 1), bus::OfferResult::kAccepted);
   EXPECT_EQ(sink->Offer(Text("last", "open"), 2), bus::OfferResult::kAccepted);

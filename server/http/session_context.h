@@ -1,20 +1,18 @@
 #pragma once
 
-#include <cstddef>
-
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/metrics.h"
 #include "server/api/api.h"
-#include "server/base/clock.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/metrics.h"
 #include "server/http/connections.h"
 
 namespace belfry::http {
 
 // What every session needs; outlives them all.
 struct SessionContext {
-  // `most_connections`: that clients may have open.
-  SessionContext(api::Api* api, const Clock* clock, Limits limits, std::size_t most_connections,
+  // `bounds`: of the connections that clients may have open.
+  SessionContext(api::Api* api, const Clock* clock, Limits limits, Connections::Bounds bounds,
                  Metrics& metrics, Logger logger);
 
   api::Api* const api;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "server/base/utf8.h"
+#include "base/utf8.h"
 
 namespace belfry::http {
 namespace {

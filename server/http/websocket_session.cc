@@ -26,7 +26,7 @@ constexpr std::size_t kMaxBatchFrames = 500;  // Two buffers each, and the kerne
 constexpr std::size_t kMaxBatchBytes = 256 * 1024;
 constexpr int kBatchesPerTurn = 4;
 // The kernel takes no more while so much has not left the machine: what it holds can be neither
-// judged again nor dropped.
+// authorized again nor dropped.
 constexpr int kMaxUnsentBytes = 128 * 1024;
 // How long a client may take to answer a close before the connection is cut.
 constexpr std::chrono::seconds kCloseTimeout{5};
@@ -70,12 +70,12 @@ class Gather {
 
 WebSocketSession::WebSocketSession(SessionContext* context, Parts parts)
     : context_(context),
-      socket_(std::move(parts.socket)),
       mailbox_(std::move(parts.mailbox)),
       registration_(std::move(parts.registration)),
+      socket_(std::move(parts.socket)),
       queue_(std::move(parts.queue)),
       subscription_(std::move(parts.opened.subscription)),
-      judge_(std::move(parts.opened.judge)),
+      event_authorizer_(std::move(parts.opened.event_authorizer)),
       opcode_(OpcodeFor(parts.opened.format)),
       ping_timer_(socket_.get_executor()),
       end_timer_(socket_.get_executor()) {
@@ -175,7 +175,7 @@ void WebSocketSession::Flush() {
       OnNothingToSend();
       return;
     }
-    const std::ptrdiff_t sent = JudgeAndSend();
+    const std::ptrdiff_t sent = AuthorizeAndSend();
     if (sent < 0) {
       End();
       return;
@@ -201,17 +201,17 @@ bool WebSocketSession::FillBatch() {
   batch_sent_ = 0;
   batch_.clear();
   if (state_ == State::kOpen) {
-    for (auto& [frame, judged_at] : queue_->Take(kMaxBatchFrames, kMaxBatchBytes)) {
+    for (auto& [frame, policy_version] : queue_->Take(kMaxBatchFrames, kMaxBatchBytes)) {
       const FrameHeader header = ServerFrameHeader(opcode_, frame->bytes.size());
-      batch_.push_back({header, std::move(frame), judged_at});
+      batch_.push_back({header, std::move(frame), policy_version});
       batch_size_ += batch_.back().size();
     }
   }
   return batch_size_ > 0;
 }
 
-std::ptrdiff_t WebSocketSession::JudgeAndSend() {
-  // Whoever takes a right away waits for this, and what comes later is judged without it.
+std::ptrdiff_t WebSocketSession::AuthorizeAndSend() {
+  // Whoever takes a right away waits for this, and what comes later is authorized without it.
   const OutgoingQueue::Sending sending(queue_.get());
   DropForbidden();
   return batch_sent_ < batch_size_ ? SendSome() : 0;
@@ -220,28 +220,28 @@ std::ptrdiff_t WebSocketSession::JudgeAndSend() {
 // Of a frame that has left in part the rest follows: nobody could read what comes after half a
 // frame.
 void WebSocketSession::DropForbidden() {
-  const std::uint64_t version = judge_->Refresh();
+  const std::uint64_t version = event_authorizer_->Refresh();
   const bool ended = queue_->Ended();
-  const auto is_judged = [version, ended](const OutgoingFrame& frame) {
-    return !ended && frame.judged_at == version;
+  const auto is_authorized = [version, ended](const OutgoingFrame& frame) {
+    return !ended && frame.policy_version == version;
   };
   const auto is_allowed = [this, ended](const OutgoingFrame& frame) {
-    return !ended && judge_->Allows(frame.payload->path, frame.payload->type);
+    return !ended && event_authorizer_->Allows(frame.payload->path, frame.payload->type);
   };
-  if (std::all_of(batch_.begin(), batch_.end(), is_judged)) return;
+  if (std::all_of(batch_.begin(), batch_.end(), is_authorized)) return;
   std::size_t begin = batch_head_.size();
   std::size_t kept = 0;
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     OutgoingFrame& frame = batch_[i];
     const std::size_t size = frame.size();
     const bool begun = std::exchange(begin, begin + size) < batch_sent_;
-    if (!is_judged(frame) && !begun && !is_allowed(frame)) {
+    if (!is_authorized(frame) && !begun && !is_allowed(frame)) {
       batch_size_ -= size;
       queue_->Release(1, frame.payload->bytes.size());
       context_->frames_dropped.Increment();
       continue;
     }
-    frame.judged_at = version;
+    frame.policy_version = version;
     if (kept != i) batch_[kept] = std::move(frame);
     ++kept;
   }

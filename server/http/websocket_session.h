@@ -21,9 +21,9 @@ namespace belfry::http {
 // the connection with a code that says why. Everything runs on the connection's strand; others
 // reach it only through the queue.
 //
-// Before each system call its judge is asked again about what was allowed under rules that have
-// changed since. What has left, a frame that has left in part included, is beyond reach: at most
-// 500 frames or 256 KiB and one frame a call.
+// Before each system call its authorizer is asked again about what was allowed under rules that
+// have changed since. What has left, a frame that has left in part included, is beyond reach: at
+// most 500 frames or 256 KiB and one frame a call.
 //
 // It pings every Limits::ping_interval with a counter. A peer that has neither said anything nor
 // taken any event for two intervals after a ping is dead, and is cut off. (Vault waits for TCP to
@@ -57,7 +57,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   struct OutgoingFrame {
     FrameHeader header;
     bus::Frame payload;
-    std::uint64_t judged_at = 0;
+    std::uint64_t policy_version = 0;
 
     std::size_t size() const { return header.size + payload->bytes.size(); }
   };
@@ -71,7 +71,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   void Flush();
   bool FillBatch();
   // As SendSome, but for what may not leave any more; 0 also when nothing remains.
-  std::ptrdiff_t JudgeAndSend();
+  std::ptrdiff_t AuthorizeAndSend();
   void DropForbidden();
   // How many bytes the socket took; 0 when it is full, -1 when it is broken.
   std::ptrdiff_t SendSome();
@@ -90,12 +90,13 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   void End();
 
   SessionContext* const context_;
-  Socket socket_;
   const std::shared_ptr<Mailbox> mailbox_;
-  std::unique_ptr<Connections::Registration> registration_;
+  // Before the socket, so that it goes after it.
+  const std::unique_ptr<Connections::Registration> registration_;
+  Socket socket_;
   const std::shared_ptr<OutgoingQueue> queue_;
   std::unique_ptr<bus::Subscription> subscription_;
-  const std::unique_ptr<bus::Judge> judge_;
+  const std::unique_ptr<bus::EventAuthorizer> event_authorizer_;
   const Opcode opcode_;
 
   State state_ = State::kOpen;

@@ -9,7 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/base/steady_time.h"
+#include "base/steady_time.h"
 #include "server/mounts/mount_entry.h"
 #include "server/mounts/special_paths.h"
 

@@ -8,10 +8,10 @@
 #include <set>
 #include <utility>
 
-#include "server/base/gate.h"
-#include "server/base/ids.h"
-#include "server/base/mutex.h"
-#include "server/base/text.h"
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "base/text.h"
+#include "base/wait_group.h"
 #include "server/mounts/lease_record.h"
 #include "server/mounts/lease_requests.h"
 #include "server/mounts/lease_terms.h"
@@ -89,9 +89,9 @@ class LeaseManagerImpl final : public LeaseManager {
       const absl::StatusOr<LeaseRecord> record = Load(key);
       if (record.ok()) {
         MutexLock lock(&mutex_);
-        Adopt(*record);
+        Track(*record);
       } else {
-        logger_.Error("cannot take a lease over", {{"lease", key}, {"error", Text(record)}});
+        logger_.Error("failed to restore lease", {{"lease", key}, {"error", Text(record)}});
       }
     }
     Arm();
@@ -109,7 +109,7 @@ class LeaseManagerImpl final : public LeaseManager {
     }
     timer.reset();
     retry_timer.reset();
-    work_.WaitUntilEmpty();
+    work_.Wait();
     std::vector<Done> waiting;
     {
       MutexLock lock(&mutex_);
@@ -188,20 +188,20 @@ class LeaseManagerImpl final : public LeaseManager {
     Run([this, scope = std::move(scope), mode, done = std::move(done)]() mutable {
       const std::vector<std::string> ids = Matching(scope);
       if (ids.empty()) return done(absl::OkStatus());
-      if (mode != RevokeMode::kQueue) return Condemn(ids, mode, std::move(done));
+      if (mode != RevokeMode::kQueue) return RevokeNow(ids, mode, std::move(done));
       // First, so that no renewal stores a later end.
-      MarkCondemned(ids);
+      RememberRevocations(ids);
       absl::Status noted;
       for (const std::string& id : ids) noted.Update(NoteEnd(id));
-      Condemn(ids, mode, [](const absl::Status&) {});
+      RevokeNow(ids, mode, [](const absl::Status&) {});
       done(noted);
     });
   }
 
-  absl::Status Leave(const Mount& mount) override {
-    Gate calls;
-    calls.Enter();
-    std::shared_ptr<const Mount> leaving(&mount, [&calls](const Mount*) { calls.Leave(); });
+  absl::Status RevokeAllOf(const Mount& mount) override {
+    WaitGroup calls;
+    calls.Add();
+    std::shared_ptr<const Mount> leaving(&mount, [&calls](const Mount*) { calls.Done(); });
     {
       MutexLock lock(&mutex_);
       if (stopped_) {
@@ -227,11 +227,11 @@ class LeaseManagerImpl final : public LeaseManager {
       FreeIfUnused(group);
     }
     leaving.reset();
-    calls.WaitUntilEmpty();
+    calls.Wait();
     if (status.ok()) return status;
     return absl::FailedPreconditionError(
         Concat({"a lease of ", mount.entry.path, " could not be revoked: ", ToStd(status.message()),
-                "; mend the cause and try again, or forget its leases with "
+                "; fix the cause and retry, or forget its leases with "
                 "sys/leases/revoke-force/",
                 mount.entry.path}));
   }
@@ -260,7 +260,7 @@ class LeaseManagerImpl final : public LeaseManager {
     State state = State::kWaiting;
     absl::Time due;          // When it is to be revoked.
     SteadyTime retry;        // When that is to be tried again.
-    bool condemned = false;  // To be revoked, come what may.
+    bool condemned = false;  // To be revoked in any case.
     bool force = false;
     int failures = 0;
     std::string last_failure;
@@ -284,11 +284,11 @@ class LeaseManagerImpl final : public LeaseManager {
 
   // Stop waits for it.
   void Run(absl::AnyInvocable<void()> work) {
-    work_.Enter();
+    work_.Add();
     executor_->PostAlways([this, work = std::move(work)]() mutable {
       work();
       work = nullptr;
-      work_.Leave();
+      work_.Done();
     });
   }
 
@@ -321,13 +321,13 @@ class LeaseManagerImpl final : public LeaseManager {
     }
     {
       MutexLock lock(&mutex_);
-      Adopt(record);
+      Track(record);
     }
     Arm();
     granted(std::move(record.lease));
   }
 
-  void Adopt(const LeaseRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void Track(const LeaseRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto it = entries_.try_emplace(record.lease.id).first;
     Entry& entry = it->second;
     entry.group = GroupOf(record.mount);
@@ -567,7 +567,7 @@ class LeaseManagerImpl final : public LeaseManager {
   }
 
   // Has them revoked as soon as their mounts may; those of a failure before at once, too.
-  void Condemn(const std::vector<std::string>& ids, RevokeMode mode, Done done) {
+  void RevokeNow(const std::vector<std::string>& ids, RevokeMode mode, Done done) {
     auto countdown = std::make_shared<Countdown>(ids.size(), std::move(done));
     std::size_t gone = 0;
     bool stopped = false;
@@ -583,7 +583,7 @@ class LeaseManagerImpl final : public LeaseManager {
         it->second.waiting.emplace_back(
             [countdown](const absl::Status& status) { countdown->Note(status); });
         it->second.force |= mode == RevokeMode::kForce;
-        CondemnOne(*it);
+        MarkForRevocation(*it);
       }
     }
     for (; gone > 0; --gone) countdown->Note(stopped ? Stopping() : absl::OkStatus());
@@ -591,7 +591,7 @@ class LeaseManagerImpl final : public LeaseManager {
   }
 
   // To be revoked, although nobody does it yet: a renewal under way does not save them.
-  void MarkCondemned(const std::vector<std::string>& ids) {
+  void RememberRevocations(const std::vector<std::string>& ids) {
     MutexLock lock(&mutex_);
     for (const std::string& id : ids) {
       if (const auto it = entries_.find(id); it != entries_.end()) Mark(it->second);
@@ -603,7 +603,7 @@ class LeaseManagerImpl final : public LeaseManager {
     entry.expires = std::min(entry.expires, clock_->Now());
   }
 
-  void CondemnOne(std::pair<const std::string, Entry>& lease)
+  void MarkForRevocation(std::pair<const std::string, Entry>& lease)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Entry& entry = lease.second;
     Mark(entry);
@@ -712,14 +712,14 @@ class LeaseManagerImpl final : public LeaseManager {
   // Any thread; `done` runs on the executor.
   void Ask(std::shared_ptr<const Mount> mount, Request request,
            absl::AnyInvocable<void(const Mount&, absl::StatusOr<Reply>)> done) {
-    work_.Enter();
+    work_.Add();
     Engine* const engine = mount->engine;
     engine->Handle(std::move(request), [this, mount = std::move(mount), done = std::move(done)](
                                            absl::StatusOr<Reply> reply) mutable {
       Run([mount = std::move(mount), done = std::move(done), reply = std::move(reply)]() mutable {
         done(*mount, std::move(reply));
       });
-      work_.Leave();
+      work_.Done();
     });
   }
 
@@ -743,7 +743,7 @@ class LeaseManagerImpl final : public LeaseManager {
   Gauge& groups_gauge_;
   Counter& failures_;
   const MountTable* mounts_ = nullptr;
-  Gate work_;  // What runs on the executor, and what engines have been asked.
+  WaitGroup work_;  // What runs on the executor, and what engines have been asked.
   std::array<Mutex, kRecordLocks> record_locks_;  // Taken before mutex_. See RecordLock.
   mutable Mutex mutex_;
   std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);

@@ -10,12 +10,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/base/clock.h"
-#include "server/base/executor.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/metrics.h"
-#include "server/base/scheduler.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "base/scheduler.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/mount_table.h"
 #include "server/storage/storage.h"
@@ -48,7 +48,7 @@ enum class RevokeMode {
   kForce   // As kWait, but what the engine cannot revoke is forgotten.
 };
 
-// The secrets that engines have lent, until they are revoked: because somebody says so, because
+// The secrets that engines have leased, until they are revoked: because somebody says so, because
 // their time is over, or because their mount goes. A revocation that fails is tried again for as
 // long as it takes, after growing delays. (plugin-protocol 5.5)
 //
@@ -105,7 +105,7 @@ class LeaseManager {
   // For a mount that has been taken out of service, as MountTable::Create wants it: has its engine
   // roll back what it left half done and revokes its leases. Blocks. The first failure, after which
   // the mount should go on serving.
-  virtual absl::Status Leave(const Mount& mount) = 0;
+  virtual absl::Status RevokeAllOf(const Mount& mount) = 0;
 };
 
 }  // namespace belfry::mounts

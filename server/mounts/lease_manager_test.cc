@@ -10,7 +10,7 @@
 #include <thread>
 #include <utility>
 
-#include "server/base/testing.h"
+#include "base/testing.h"
 #include "server/mounts/lease_terms.h"
 #include "server/mounts/salted_token.h"
 
@@ -198,7 +198,7 @@ class LeaseManagerTest : public ::testing::Test {
   std::unique_ptr<LeaseManager> leases_;
   const std::unique_ptr<MountTable> table_ =
       MountTable::Create(storage_.get(), &factory_, Logger(),
-                         [this](const Mount& mount) { return leases_->Leave(mount); });
+                         [this](const Mount& mount) { return leases_->RevokeAllOf(mount); });
 };
 
 TEST_F(LeaseManagerTest, ALeaseIsNamedAfterItsPathAndKnowsItsTimes) {
@@ -446,7 +446,7 @@ TEST_F(LeaseManagerTest, AMountWhoseLeasesCannotBeRevokedGoesOnServing) {
   const absl::Status refused = Disable();
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(refused.message()),
-              ::testing::HasSubstr("the database is away; mend the cause and try again, or forget "
+              ::testing::HasSubstr("the database is away; fix the cause and retry, or forget "
                                    "its leases with sys/leases/revoke-force/db/"));
   EXPECT_TRUE(table_->Find("db/creds/a").has_value());
   EXPECT_TRUE(Revoke(id, RevokeMode::kForce).ok());

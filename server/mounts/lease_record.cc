@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 #include <exception>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::mounts {
 namespace {

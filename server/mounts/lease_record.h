@@ -15,7 +15,7 @@ struct LeaseRecord {
   std::string mount;           // "database/"
   std::string path;            // Below it, as it was asked for.
   std::string data;            // What the client got, as JSON.
-  std::string token_accessor;  // Of the token that asked; empty: nobody's.
+  std::string token_accessor;  // Of the token that asked; empty: none.
   Lease lease;  // As the engine gave it or last renewed it, with id and time of issue.
   absl::Time expires;
   std::optional<absl::Time> last_renewal;

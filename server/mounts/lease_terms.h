@@ -9,7 +9,7 @@
 
 namespace belfry::mounts {
 
-// For how long secrets are lent. Pure functions.
+// For how long secrets are leased. Pure functions.
 
 // Whether a secret of this mount gets a lease. Those of kv only say how long to keep them, unless
 // the mount has the option leased_passthrough=true.

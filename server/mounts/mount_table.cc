@@ -5,12 +5,12 @@
 #include <set>
 #include <utility>
 
-#include "server/base/executor.h"
-#include "server/base/gate.h"
-#include "server/base/ids.h"
-#include "server/base/mutex.h"
-#include "server/base/paths.h"
-#include "server/base/text.h"
+#include "base/executor.h"
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "base/paths.h"
+#include "base/text.h"
+#include "base/wait_group.h"
 
 namespace belfry::mounts {
 namespace {
@@ -50,7 +50,7 @@ void ResolveType(MountEntry& entry) {
 struct Running {
   std::unique_ptr<storage::Storage> view;
   std::unique_ptr<Engine> engine;
-  Gate users;
+  WaitGroup users;
   Mutex change;  // Held while the mount is tuned or reloaded.
 };
 
@@ -65,8 +65,8 @@ using Table = std::map<std::string, std::shared_ptr<const Served>, std::less<>>;
 
 // A use of the mount that ends with the last copy of the pointer.
 std::shared_ptr<const Mount> Use(const std::shared_ptr<const Served>& served) {
-  served->running->users.Enter();
-  return {&served->mount, [served](const Mount*) { served->running->users.Leave(); }};
+  served->running->users.Add();
+  return {&served->mount, [served](const Mount*) { served->running->users.Done(); }};
 }
 
 bool Overlap(std::string_view a, std::string_view b) {
@@ -263,7 +263,7 @@ class MountTableImpl final : public MountTable {
 
   // A plugin that hangs ends none of its requests: killed, it ends them all.
   void AwaitUsers(const Served& served) const {
-    while (!served.running->users.WaitUntilEmpty(patience_)) served.running->engine->KillIfSilent();
+    while (!served.running->users.Wait(patience_)) served.running->engine->KillIfSilent();
   }
 
   // Edits the entry of the mount at `path`, has the engine take it over, and serves it.
@@ -287,6 +287,10 @@ class MountTableImpl final : public MountTable {
     if (!effect.ok()) return effect.status();
     if (*effect == Effect::kRestart) {
       const absl::Status restarted = in_use->engine->Restart(entry);
+      if (!restarted.ok()) {
+        logger_.Error("failed to restart a mount's plugin; the old one goes on",
+                      {{"path", mount_path}, {"error", std::string(restarted.message())}});
+      }
       // The plugin or its version, not the mount.
       if (absl::IsNotFound(restarted)) return absl::InvalidArgumentError(restarted.message());
       if (!restarted.ok()) return restarted;

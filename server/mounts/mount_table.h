@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
+#include "base/limits.h"
+#include "base/logging.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/mount_entry.h"
 #include "server/storage/storage.h"
@@ -80,12 +80,12 @@ class MountTable {
   // An engine that does not answer is killed. OK when there was none; InvalidArgument for sys/ and
   // its like; what BeforeStop said, and then nothing has changed.
   virtual absl::Status Disable(std::string_view path) = 0;
-  // Applies the changes, sets the engine up anew when it is concerned, and returns warnings for
+  // Applies the changes, sets the engine up again when it is concerned, and returns warnings for
   // whoever asked. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount
   // from version 2" and the like; else what Engine::Restart said, and then nothing has changed.
   virtual absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
                                                         const MountTuning& tuning) = 0;
-  // Sets the engine up anew, in a fresh process. NotFound when there is no such mount.
+  // Sets the engine up again, in a fresh process. NotFound when there is no such mount.
   virtual absl::Status Reload(std::string_view path) = 0;
   // The same for every mount of a plugin; they share the fresh process. How many there were, or
   // what the first that failed said; the others are reloaded all the same.

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 #include "server/mounts/lease_requests.h"
 
 namespace belfry::mounts {

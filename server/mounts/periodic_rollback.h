@@ -3,15 +3,15 @@
 #include <memory>
 
 #include "absl/time/time.h"
-#include "server/base/clock.h"
-#include "server/base/logging.h"
-#include "server/base/scheduler.h"
+#include "base/clock.h"
+#include "base/logging.h"
+#include "base/scheduler.h"
 #include "server/mounts/mount_table.h"
 
 namespace belfry::mounts {
 
 // Asks the engine of every mount, once per interval, to finish what it has begun and to do what is
-// due: the operation "rollback", which runs SecretsEngine::Every of our SDK and the PeriodicFunc of
+// due: the operation "rollback", which runs Engine::Every of our SDK and the PeriodicFunc of
 // Go plugins. A mount whose last request has not been answered yet is left out. Failures are
 // logged; an engine that knows no such operation is none. Thread-safe. (plugin-protocol 6.4)
 class PeriodicRollback {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/base/testing.h"
+#include "base/testing.h"
 
 namespace belfry::mounts {
 namespace {

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "absl/strings/escaping.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::mounts {
 

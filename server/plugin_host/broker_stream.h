@@ -3,11 +3,11 @@
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/client_callback.h"
 #include "proto/vault/grpc_broker.grpc.pb.h"
-#include "server/base/mutex.h"
 
 namespace belfry::plugin_host {
 

@@ -7,7 +7,7 @@
 #include <system_error>
 #include <utility>
 
-#include "server/base/text.h"
+#include "base/text.h"
 #include "server/plugin_host/program_file.h"
 
 namespace belfry::plugin_host {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::plugin_host {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <string>
 
+#include "base/text.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
 #include "proto/belfry/v1/event_producer.pb.h"
-#include "server/base/text.h"
 
 namespace belfry::plugin_host {
 namespace {

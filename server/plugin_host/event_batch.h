@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/limits.h"
 #include "google/protobuf/arena.h"
 #include "proto/vault/event.pb.h"
-#include "server/base/limits.h"
 
 namespace belfry::plugin_host {
 
@@ -25,7 +25,7 @@ struct EventBatch {
 };
 
 // Reads an encoded PublishRequest; its events lie on `arena`. Not by protobuf alone, which does not
-// say how large each event was: to count that anew takes a tenth of the time that a batch takes.
+// say how large each event was: to count that again takes a tenth of the time that a batch takes.
 // InvalidArgument when it is none, ResourceExhausted when it is beyond `limits`. Pure,
 // thread-safe.
 absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, const Limits& limits,

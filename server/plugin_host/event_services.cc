@@ -2,10 +2,10 @@
 
 #include <string>
 
+#include "base/text.h"
 #include "google/protobuf/arena.h"
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
-#include "server/base/text.h"
 #include "server/plugin_host/event_batch.h"
 #include "server/plugin_host/unary_call.h"
 
@@ -28,7 +28,7 @@ google::protobuf::ArenaOptions Blocks() {
 // until OnDone.
 class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  PublishStream(const EventAcceptor* acceptor, const MountServices* services)
+  PublishStream(const EventIntake* acceptor, const MountServices* services)
       : acceptor_(acceptor), services_(services), arena_(Blocks()) {
     StartRead(&request_);
   }
@@ -64,7 +64,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
     return Status::OK;
   }
 
-  const EventAcceptor* const acceptor_;
+  const EventIntake* const acceptor_;
   const MountServices* const services_;
   Arena arena_;
   grpc::ByteBuffer request_;
@@ -74,7 +74,7 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 class ProducerService final
     : public v1::EventProducer::WithRawCallbackMethod_Publish<v1::EventProducer::Service> {
  public:
-  ProducerService(const EventAcceptor* acceptor, const MountServices* services)
+  ProducerService(const EventIntake* acceptor, const MountServices* services)
       : acceptor_(acceptor), services_(services) {}
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Publish(
       grpc::CallbackServerContext*) override {
@@ -82,13 +82,13 @@ class ProducerService final
   }
 
  private:
-  const EventAcceptor* const acceptor_;
+  const EventIntake* const acceptor_;
   const MountServices* const services_;
 };
 
 class EventsService final : public pb::Events::CallbackService {
  public:
-  explicit EventsService(const EventAcceptor* acceptor) : acceptor_(acceptor) {}
+  explicit EventsService(const EventIntake* acceptor) : acceptor_(acceptor) {}
 
   grpc::ServerUnaryReactor* SendEvent(grpc::CallbackServerContext* context,
                                       const pb::SendEventRequest* request, pb::Empty*) override {
@@ -104,17 +104,17 @@ class EventsService final : public pb::Events::CallbackService {
   }
 
  private:
-  const EventAcceptor* const acceptor_;
+  const EventIntake* const acceptor_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewProducerService(const EventAcceptor* acceptor,
+std::unique_ptr<grpc::Service> NewProducerService(const EventIntake* acceptor,
                                                   const MountServices* services) {
   return std::make_unique<ProducerService>(acceptor, services);
 }
 
-std::unique_ptr<grpc::Service> NewEventsService(const EventAcceptor* acceptor) {
+std::unique_ptr<grpc::Service> NewEventsService(const EventIntake* acceptor) {
   return std::make_unique<EventsService>(acceptor);
 }
 

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "server/base/gate.h"
+#include "base/wait_group.h"
 #include "server/storage/storage.h"
 
 namespace belfry::plugin_host {
@@ -16,11 +16,11 @@ class GuardedStorage {
   class Write {
    public:
     explicit Write(const GuardedStorage* guarded) : guarded_(guarded) {
-      guarded_->writes_.Enter();
+      guarded_->writes_.Add();
       allowed_ = guarded_->writable_;
       if (allowed_ && guarded_->count_ != nullptr) ++*guarded_->count_;
     }
-    ~Write() { guarded_->writes_.Leave(); }
+    ~Write() { guarded_->writes_.Done(); }
     Write(const Write&) = delete;
     Write& operator=(const Write&) = delete;
     explicit operator bool() const { return allowed_; }
@@ -40,14 +40,14 @@ class GuardedStorage {
   // Returns when no write is under way.
   void ForbidWrites() {
     writable_ = false;
-    writes_.WaitUntilEmpty();
+    writes_.Wait();
   }
 
  private:
   storage::Storage* const storage_;
   std::atomic<std::uint64_t>* const count_;
   std::atomic<bool> writable_ = false;
-  mutable Gate writes_;
+  mutable WaitGroup writes_;
 };
 
 }  // namespace belfry::plugin_host

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::plugin_host {
 

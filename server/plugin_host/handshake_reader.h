@@ -9,7 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 #include "server/plugin_host/last_lines.h"
 #include "server/plugin_host/plugin_log.h"
 #include "server/plugin_host/process.h"

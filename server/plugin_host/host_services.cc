@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "sdk/wire/deadline.h"
-#include "server/base/text.h"
-#include "server/plugin_host/event_acceptor.h"
+#include "server/plugin_host/event_intake.h"
 #include "server/plugin_host/event_services.h"
 #include "server/plugin_host/storage_services.h"
 #include "server/plugin_host/system_services.h"
@@ -58,7 +58,7 @@ class HostServicesImpl final : public HostServices {
   const std::string path_;
   const MountServices services_;
   GuardedStorage storage_;
-  const EventAcceptor acceptor_{&services_};
+  const EventIntake acceptor_{&services_};
   std::vector<std::unique_ptr<grpc::Service>> served_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -7,10 +7,10 @@
 #include <future>
 #include <optional>
 
+#include "base/testing.h"
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/belfry/v1/storage.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
-#include "server/base/testing.h"
 #include "server/plugin_host/testing.h"
 
 namespace belfry::plugin_host {

@@ -1,6 +1,6 @@
 #include "server/plugin_host/last_lines.h"
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::plugin_host {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "absl/base/thread_annotations.h"
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 #include "server/plugin_host/plugin_log.h"
 
 namespace belfry::plugin_host {

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "absl/base/thread_annotations.h"
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 
 namespace belfry::plugin_host {
 

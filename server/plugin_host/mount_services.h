@@ -5,11 +5,11 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/metrics.h"
 #include "proto/vault/event.pb.h"
-#include "server/base/clock.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/metrics.h"
 #include "server/bus/bus.h"
 #include "server/storage/storage.h"
 

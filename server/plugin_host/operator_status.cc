@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/strings/cord.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::plugin_host {
 namespace {

@@ -7,8 +7,11 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/text.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "proto/belfry/v1/backend.pb.h"
 #include "sdk/wire/deadline.h"
-#include "server/base/text.h"
+#include "server/plugin_host/checked_reply.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_log.h"
 #include "server/plugin_host/reply_conversion.h"
@@ -58,10 +61,7 @@ struct HandleTraits {
   using Args = pb::HandleRequestArgs;
   using Reply = pb::HandleRequestReply;
   using Result = mounts::Reply;
-  static void Start(const PluginInstance& instance, grpc::ClientContext* context, const Args* args,
-                    Reply* reply, std::function<void(grpc::Status)> done) {
-    instance.backend().async()->HandleRequest(context, args, reply, std::move(done));
-  }
+  static constexpr char kMethod[] = "/pb.Backend/HandleRequest";
   static absl::StatusOr<Result> Convert(Reply reply) { return FromProto(std::move(reply)); }
   static absl::StatusOr<Result> Refused(const grpc::Status& status) {
     return Result{.response = std::nullopt,
@@ -73,10 +73,7 @@ struct ExistenceTraits {
   using Args = pb::HandleExistenceCheckArgs;
   using Reply = pb::HandleExistenceCheckReply;
   using Result = mounts::Existence;
-  static void Start(const PluginInstance& instance, grpc::ClientContext* context, const Args* args,
-                    Reply* reply, std::function<void(grpc::Status)> done) {
-    instance.backend().async()->HandleExistenceCheck(context, args, reply, std::move(done));
-  }
+  static constexpr char kMethod[] = "/pb.Backend/HandleExistenceCheck";
   static absl::StatusOr<Result> Convert(const Reply& reply) {
     if (IsError(reply.err())) {
       // A path that the plugin does not know is its business when the request itself arrives.
@@ -95,10 +92,7 @@ struct WriteTraits {
   using Args = pb::HandleRequestArgs;
   using Reply = v1::WriteReply;
   using Result = mounts::Reply;
-  static void Start(const PluginInstance& instance, grpc::ClientContext* context, const Args* args,
-                    Reply* reply, std::function<void(grpc::Status)> done) {
-    instance.writes().async()->Write(context, args, reply, std::move(done));
-  }
+  static constexpr char kMethod[] = "/belfry.v1.Backend/Write";
   static absl::StatusOr<Result> Convert(Reply reply) {
     if (IsError(reply.existence_error())) return ExistenceFailure(reply.existence_error());
     return FromProto(std::move(*reply.mutable_reply()));
@@ -120,7 +114,7 @@ class PluginEngine::Call {
   Call(PluginEngine* engine, pb::Request request, SteadyTime deadline, Done done)
       : engine_(engine), deadline_(deadline), done_(std::move(done)) {
     *args_.mutable_request() = std::move(request);
-    engine_->calls_.Enter();
+    engine_->calls_.Add();
   }
 
   static void Run(PluginEngine* engine, pb::Request request, SteadyTime deadline, Done done) {
@@ -154,7 +148,7 @@ class PluginEngine::Call {
     PluginEngine* const engine = self->engine_;
     // This thread's own shares: it may still be within gRPC when the answer has come and the call
     // is over, and with it perhaps the instance or the engine.
-    engine->calls_.Enter();
+    engine->calls_.Add();
     std::shared_ptr<PluginInstance> instance = self->instance_;
     const auto context = std::make_shared<grpc::ClientContext>();
     self->context_ = context;
@@ -164,19 +158,25 @@ class PluginEngine::Call {
     // ownership back. Nothing of the call is read from here on.
     Call* const released = call.release();
     released->handed_over_.store(true, std::memory_order_release);
-    Traits::Start(*instance, context.get(), &released->args_, &released->reply_,
-                  [released](const grpc::Status& status) {
-                    OnReply(std::unique_ptr<Call>(released), status);
-                  });
+    grpc::TemplatedGenericStub<typename Traits::Args, CheckedReply<typename Traits::Reply>> stub(
+        instance->process().channel());
+    stub.UnaryCall(context.get(), Traits::kMethod, {}, &released->args_, &released->reply_,
+                   [released](const grpc::Status& status) {
+                     OnReply(std::unique_ptr<Call>(released), status);
+                   });
     engine->Release(std::move(instance));
-    engine->calls_.Leave();
+    engine->calls_.Done();
   }
 
   static void OnReply(std::unique_ptr<Call> call, const grpc::Status& status) {
     (void)call->handed_over_.load(std::memory_order_acquire);
     if (status.ok()) {
       call->instance_->process().NoteAnswer();
-      return Finish(std::move(call), Traits::Convert(std::move(call->reply_)));
+      if (!call->reply_.parsed) {
+        return Finish(std::move(call),
+                      Traits::Refused({grpc::StatusCode::INTERNAL, "malformed reply"}));
+      }
+      return Finish(std::move(call), Traits::Convert(std::move(call->reply_.message)));
     }
     if (absl::Status ended = Ended(status); !ended.ok()) return Finish(std::move(call), ended);
     if constexpr (std::is_same_v<Traits, WriteTraits>) {
@@ -209,7 +209,7 @@ class PluginEngine::Call {
     }
     call->retried_ = true;
     call->engine_->Release(std::exchange(call->instance_, *std::move(instance)));
-    call->reply_.Clear();
+    call->reply_ = {};
     Send(std::move(call));
   }
 
@@ -234,14 +234,14 @@ class PluginEngine::Call {
     call.reset();
     engine->End(std::move(used));
     // Last: the engine may be destroyed from here on.
-    engine->calls_.Leave();
+    engine->calls_.Done();
   }
 
   PluginEngine* const engine_;
   const SteadyTime deadline_;
   Done done_;
   typename Traits::Args args_;
-  typename Traits::Reply reply_;
+  CheckedReply<typename Traits::Reply> reply_;
   std::shared_ptr<PluginInstance> instance_;
   // Shared with the thread that sends.
   std::shared_ptr<grpc::ClientContext> context_;
@@ -265,7 +265,7 @@ absl::StatusOr<std::unique_ptr<PluginEngine>> PluginEngine::Create(
                        *std::move(first), std::move(executor), metrics, limits, std::move(logger)));
 }
 
-PluginEngine::PluginEngine(std::unique_ptr<InstanceStarter> starter, Recipe recipe,
+PluginEngine::PluginEngine(std::unique_ptr<InstanceStarter> starter, LaunchSpec launch_spec,
                            std::unique_ptr<PluginInstance> first,
                            std::shared_ptr<Executor> executor, Metrics* metrics,
                            const Limits& limits, Logger logger)
@@ -275,11 +275,11 @@ PluginEngine::PluginEngine(std::unique_ptr<InstanceStarter> starter, Recipe reci
                                     "Plugins that were restarted because they had died.")),
       limits_(limits),
       logger_(std::move(logger)),
-      recipe_(std::move(recipe)),
+      launch_spec_(std::move(launch_spec)),
       current_(std::move(first)) {}
 
 PluginEngine::~PluginEngine() {
-  calls_.WaitUntilEmpty();
+  calls_.Wait();
 }
 
 void PluginEngine::Handle(mounts::Request request,
@@ -342,7 +342,7 @@ void PluginEngine::Begin(const pb::Request* request, Continuation start) {
       return;
     }
     // End leaves.
-    started_.Enter();
+    started_.Add();
     if (!holding_) {
       under_way_.insert(request);
       instance = current_;
@@ -358,7 +358,7 @@ void PluginEngine::Forget(const pb::Request* request) {
 
 void PluginEngine::End(std::shared_ptr<PluginInstance> used) {
   Release(std::move(used));
-  started_.Leave();
+  started_.Done();
 }
 
 void PluginEngine::Release(std::shared_ptr<PluginInstance> used) {
@@ -370,13 +370,13 @@ void PluginEngine::Release(std::shared_ptr<PluginInstance> used) {
     used.reset();
     if (!retired) return;
   }
-  calls_.Enter();
+  calls_.Add();
   const bool posted = executor_->Post([this] {
     Sweep();
-    calls_.Leave();
+    calls_.Done();
   });
   // Then the next one does it.
-  if (!posted) calls_.Leave();
+  if (!posted) calls_.Done();
 }
 
 absl::Status PluginEngine::Restart(const mounts::MountEntry& entry) {
@@ -395,11 +395,11 @@ absl::Status PluginEngine::Restart(const mounts::MountEntry& entry) {
   if (started.ok()) {
     Adopt(*std::move(started));
     MutexLock lock(&mutex_);
-    recipe_ = {.program = *std::move(program), .entry = entry};
+    launch_spec_ = {.program = *std::move(program), .entry = entry};
   } else {
     Revert(writes_before);
   }
-  LetGo();
+  ResumeHeld();
   Sweep();
   return ForOperators(started.status());
 }
@@ -412,18 +412,19 @@ void PluginEngine::Adopt(std::shared_ptr<PluginInstance> instance) {
 // An instance that was there before may have kept what is no longer stored so; a fresh one has not.
 void PluginEngine::Revert(std::uint64_t writes_before) {
   if (starter_->Writes() != writes_before) {
-    Recipe recipe;
+    LaunchSpec launch_spec;
     {
       MutexLock lock(&mutex_);
-      recipe = recipe_;
+      launch_spec = launch_spec_;
     }
     absl::StatusOr<std::unique_ptr<PluginInstance>> fresh =
-        starter_->Start(recipe.program, recipe.entry, StartReason::kRequested);
+        starter_->Start(launch_spec.program, launch_spec.entry, StartReason::kRequested);
     if (fresh.ok()) return Adopt(*std::move(fresh));
     logger_.Error(
         "a failed restart has written to the mount's storage, and the plugin could not be "
         "started again as it was before; its process from before goes on",
-        {{"mount", recipe.entry.path}, {"reason", std::string(ToStd(fresh.status().message()))}});
+        {{"mount", launch_spec.entry.path},
+         {"reason", std::string(ToStd(fresh.status().message()))}});
   }
   Current()->AllowWrites();
 }
@@ -434,7 +435,7 @@ void PluginEngine::KillIfSilent() {
 
 // A plugin that hangs ends none of its calls: killed, it ends them all.
 void PluginEngine::Drain() {
-  for (int waited = 0; !started_.WaitUntilEmpty(limits_.plugin_probe_timeout); ++waited) {
+  for (int waited = 0; !started_.Wait(limits_.plugin_probe_timeout); ++waited) {
     if (waited == 0) LogWhatHoldsUp();
     KillIfSilent();
   }
@@ -447,7 +448,7 @@ void PluginEngine::LogWhatHoldsUp() const {
   {
     MutexLock lock(&mutex_);
     count = under_way_.size();
-    mount = recipe_.entry.path;
+    mount = launch_spec_.entry.path;
     std::size_t named = 0;
     for (const pb::Request* request : under_way_) {
       if (named++ == kMostNamedPaths) break;
@@ -459,7 +460,7 @@ void PluginEngine::LogWhatHoldsUp() const {
                {{"path", mount}, {"requests", std::to_string(count)}, {"among_them", paths}});
 }
 
-void PluginEngine::LetGo() {
+void PluginEngine::ResumeHeld() {
   std::vector<Held> held;
   std::shared_ptr<PluginInstance> instance;
   {
@@ -468,7 +469,7 @@ void PluginEngine::LetGo() {
     held.swap(held_);
     instance = current_;
     for (const Held& call : held) {
-      started_.Enter();
+      started_.Add();
       under_way_.insert(call.request);
     }
   }
@@ -504,7 +505,7 @@ void PluginEngine::Recover(const PluginInstance* broken, Continuation then) {
       if (recovering_) return;
       recovering_ = true;
       // The engine waits for the recovery, too: it goes on after the last call has its answer.
-      calls_.Enter();
+      calls_.Add();
     }
   }
   if (!wait) return then(std::move(now));
@@ -532,7 +533,7 @@ void PluginEngine::EndRecovery(absl::StatusOr<std::shared_ptr<PluginInstance>> i
   waiting.clear();
   if (instance.ok()) Release(*std::move(instance));
   // Last: the engine, and with it the mount's storage, may be destroyed from here on.
-  calls_.Leave();
+  calls_.Done();
 }
 
 absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace() {
@@ -544,17 +545,18 @@ absl::StatusOr<std::shared_ptr<PluginInstance>> PluginEngine::Replace() {
     return absl::UnavailableError("the plugin is unresponsive and did not exit after SIGKILL");
   // What it sent before it ended may not have been read yet.
   broken->ForbidWrites();
-  Recipe recipe;
+  LaunchSpec launch_spec;
   {
     MutexLock lock(&mutex_);
-    recipe = recipe_;
+    launch_spec = launch_spec_;
   }
-  absl::StatusOr<std::unique_ptr<PluginInstance>> started =
-      starter_->Start(starter_->Current(recipe.program), recipe.entry, StartReason::kCrash);
+  absl::StatusOr<std::unique_ptr<PluginInstance>> started = starter_->Start(
+      starter_->Current(launch_spec.program), launch_spec.entry, StartReason::kCrash);
   if (!started.ok()) {
     const absl::Status whole = ForOperators(started.status());
-    logger_.Error("a plugin could not be started again",
-                  {{"path", recipe.entry.path}, {"reason", std::string(ToStd(whole.message()))}});
+    logger_.Error(
+        "a plugin could not be started again",
+        {{"path", launch_spec.entry.path}, {"reason", std::string(ToStd(whole.message()))}});
     return ForClients(started.status());
   }
   restarts_.Increment();

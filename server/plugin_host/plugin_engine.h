@@ -8,13 +8,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "server/base/executor.h"
-#include "server/base/gate.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/metrics.h"
-#include "server/base/mutex.h"
-#include "server/base/steady_time.h"
+#include "base/executor.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "base/mutex.h"
+#include "base/steady_time.h"
+#include "base/wait_group.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/mount_entry.h"
 #include "server/plugin_host/plugin_instance.h"
@@ -68,12 +68,12 @@ class PluginEngine final : public mounts::Engine {
 
  private:
   // What an instance is made from.
-  struct Recipe {
+  struct LaunchSpec {
     PluginProgram program;
     mounts::MountEntry entry;
   };
 
-  PluginEngine(std::unique_ptr<InstanceStarter> starter, Recipe recipe,
+  PluginEngine(std::unique_ptr<InstanceStarter> starter, LaunchSpec launch_spec,
                std::unique_ptr<PluginInstance> first, std::shared_ptr<Executor> executor,
                Metrics* metrics, const Limits& limits, Logger logger);
   template <typename Traits>
@@ -105,7 +105,7 @@ class PluginEngine final : public mounts::Engine {
   // instance runs already, else on the executor. It gets `broken` itself when that still answers.
   // All that wait are served by one restart.
   void Recover(const PluginInstance* broken, Continuation then);
-  // Blocks: the instance to go on with, started anew if need be.
+  // Blocks: the instance to go on with, restarted if need be.
   absl::StatusOr<std::shared_ptr<PluginInstance>> Replace();
   // Serves all that wait.
   void EndRecovery(absl::StatusOr<std::shared_ptr<PluginInstance>> instance);
@@ -117,7 +117,7 @@ class PluginEngine final : public mounts::Engine {
   // For a restart that has failed, perhaps after the new instance had changed what is stored.
   void Revert(std::uint64_t writes_before);
   // Lets the calls go on that a restart has held back.
-  void LetGo();
+  void ResumeHeld();
   // Destroys the instances that nobody uses any more. Blocks.
   void Sweep();
 
@@ -126,10 +126,10 @@ class PluginEngine final : public mounts::Engine {
   Counter& restarts_;
   const Limits limits_;
   const Logger logger_;
-  Gate calls_;    // Calls and recoveries: the engine lives until they are over.
-  Gate started_;  // Calls that have been let go to the plugin.
+  WaitGroup calls_;    // Calls and recoveries: the engine lives until they are over.
+  WaitGroup started_;  // Calls that have been let go to the plugin.
   mutable Mutex mutex_;
-  Recipe recipe_ ABSL_GUARDED_BY(mutex_);
+  LaunchSpec launch_spec_ ABSL_GUARDED_BY(mutex_);
   // Shared: a call keeps the instance it was sent to.
   std::shared_ptr<PluginInstance> current_ ABSL_GUARDED_BY(mutex_);
   bool recovering_ ABSL_GUARDED_BY(mutex_) = false;

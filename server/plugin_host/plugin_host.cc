@@ -8,11 +8,12 @@
 #include <thread>
 #include <utility>
 
+#include "base/executor.h"
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "base/text.h"
+#include "google/protobuf/stubs/logging.h"
 #include "sdk/wire/lock_checks.h"
-#include "server/base/executor.h"
-#include "server/base/ids.h"
-#include "server/base/mutex.h"
-#include "server/base/text.h"
 #include "server/plugin_host/catalog.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_engine.h"
@@ -43,7 +44,7 @@ logical::EventPluginInfo PluginInfoOf(const mounts::MountEntry& entry) {
   return info;
 }
 
-// For a plugin that is only looked at: what it sends is nobody's.
+// For a plugin that is only looked at: what it sends is dropped.
 class NoPublisher final : public bus::Publisher {
  public:
   void Publish(std::span<const bus::Event>) override {}
@@ -60,7 +61,7 @@ class PluginHostImpl final : public PluginHost {
         metrics_(metrics),
         logger_(std::move(logger)),
         crashes_(metrics->GetCounter("belfry_plugin_crashes_total",
-                                     "Plugin processes that ended although nobody asked.")),
+                                     "Plugin processes that exited unexpectedly.")),
         sockets_(std::move(sockets)),
         pool_(
             sockets_.get(), clock, options_.limits,
@@ -282,6 +283,9 @@ absl::StatusOr<std::unique_ptr<PluginHost>> PluginHost::Create(Options options,
       SocketDirectory::Create(options.socket_directory, guard);
   if (!sockets.ok()) return sockets.status();
   wire::StopLockChecks();
+  // What protobuf says of a malformed message is as long as a plugin wants and names nobody; the
+  // call fails anyway.
+  google::protobuf::SetLogHandler(nullptr);
   return std::make_unique<PluginHostImpl>(std::move(options), *std::move(sockets), publisher, clock,
                                           metrics, std::move(logger));
 }

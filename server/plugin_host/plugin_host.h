@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "server/base/clock.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/metrics.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/metrics.h"
 #include "server/bus/bus.h"
 #include "server/mounts/mount_table.h"
 #include "server/mounts/plugin_catalog.h"

@@ -18,11 +18,11 @@
 #include <optional>
 #include <span>
 
+#include "base/testing.h"
 #include "grpcpp/server_builder.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/wire/certificate.h"
 #include "sdk/wire/credentials.h"
-#include "server/base/testing.h"
 #include "server/plugin_host/program_file.h"
 #include "server/plugin_host/testing.h"
 

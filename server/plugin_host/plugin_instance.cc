@@ -3,11 +3,11 @@
 #include <future>
 #include <utility>
 
+#include "base/ids.h"
+#include "base/text.h"
 #include "proto/vault/version.grpc.pb.h"
 #include "sdk/wire/deadline.h"
 #include "sdk/wire/handshake.h"
-#include "server/base/ids.h"
-#include "server/base/text.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_log.h"
 #include "server/plugin_host/reply_conversion.h"
@@ -51,8 +51,7 @@ PluginInstance::PluginInstance(std::shared_ptr<PluginProcess> process, std::stri
       listener_id_(process_->NextListenerId()),
       socket_(Concat({process_->folder(), "/host", std::to_string(listener_id_)})),
       multiplex_id_(RandomBase62(kMultiplexIdLength)),
-      backend_(pb::Backend::NewStub(process_->channel())),
-      writes_(v1::Backend::NewStub(process_->channel())) {
+      backend_(pb::Backend::NewStub(process_->channel())) {
   process_->AddMount(mount_path_);
 }
 
@@ -125,7 +124,7 @@ absl::Status PluginInstance::CheckType() {
   pb::TypeReply reply;
   const grpc::Status status = backend_->Type(&context, pb::Empty(), &reply);
   if (absl::Status failed = Failed("Type", status, ""); !failed.ok()) return failed;
-  if (reply.type() != kSecretsPlugin) return absl::UnavailableError("it is no secrets plugin");
+  if (reply.type() != kSecretsPlugin) return absl::UnavailableError("not a secrets plugin");
   return absl::OkStatus();
 }
 

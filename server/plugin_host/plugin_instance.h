@@ -7,7 +7,6 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "proto/belfry/v1/backend.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "server/mounts/mount_table.h"
 #include "server/plugin_host/host_services.h"
@@ -33,8 +32,6 @@ class PluginInstance {
                                                   MountServices services);
   ~PluginInstance();
 
-  pb::Backend::Stub& backend() const { return *backend_; }
-  v1::Backend::Stub& writes() const { return *writes_; }
   // False once it has said that it does not know belfry.v1.Backend.
   bool TakesWrites() const { return takes_writes_; }
   void NoteThatItTakesNoWrites() { takes_writes_ = false; }
@@ -73,11 +70,10 @@ class PluginInstance {
   const std::string socket_;
   const std::string multiplex_id_;
   const std::unique_ptr<pb::Backend::Stub> backend_;
-  const std::unique_ptr<v1::Backend::Stub> writes_;
   std::atomic<bool> takes_writes_ = true;
   std::unique_ptr<HostServices> services_;
   std::string version_;
-  // Shared with requests that ask about a path while the plugin is set up anew.
+  // Shared with requests that ask about a path while the plugin is set up again.
   std::shared_ptr<const mounts::SpecialPaths> special_paths_;
   bool set_up_ = false;
 };

@@ -8,9 +8,9 @@
 #include <optional>
 
 #include "absl/strings/ascii.h"
-#include "server/base/escaping.h"
-#include "server/base/text.h"
-#include "server/base/utf8.h"
+#include "base/escaping.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 namespace belfry::plugin_host {
 namespace {

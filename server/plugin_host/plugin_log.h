@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/base/logging.h"
+#include "base/logging.h"
 #include "server/plugin_host/log_budget.h"
 
 namespace belfry::plugin_host {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "server/base/testing.h"
+#include "base/testing.h"
 
 namespace belfry::plugin_host {
 namespace {

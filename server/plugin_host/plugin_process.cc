@@ -7,13 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/descriptor_limit.h"
+#include "base/text.h"
 #include "proto/vault/grpc_controller.grpc.pb.h"
 #include "proto/vault/health.grpc.pb.h"
 #include "proto/vault/multiplexing.grpc.pb.h"
 #include "sdk/wire/deadline.h"
 #include "sdk/wire/handshake.h"
-#include "server/base/descriptor_limit.h"
-#include "server/base/text.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/program_file.h"
 

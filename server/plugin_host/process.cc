@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 // The C library's header declares its functions without C linkage.
 extern "C" {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/cord.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::plugin_host {
 namespace {

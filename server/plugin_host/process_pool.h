@@ -10,11 +10,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "server/base/clock.h"
-#include "server/base/executor.h"
-#include "server/base/limits.h"
-#include "server/base/logging.h"
-#include "server/base/mutex.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/mutex.h"
 #include "server/mounts/plugin_catalog.h"
 #include "server/plugin_host/plugin_process.h"
 #include "server/plugin_host/plugin_program.h"
@@ -25,7 +25,7 @@ namespace belfry::plugin_host {
 
 enum class StartReason {
   kRequested,  // Somebody mounts, tunes or reloads.
-  kCrash,      // A process has died; then too many starts in vain have to wait.
+  kCrash,      // A process has died; then too many failed starts have to wait.
 };
 
 // The processes of plugins. Mounts with equal catalog entries share one, if the plugin says that it

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::plugin_host {
 namespace {

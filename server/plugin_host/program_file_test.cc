@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::plugin_host {
 namespace {
@@ -39,7 +39,9 @@ class ProgramFileTest : public ::testing::Test {
   // Why it is not opened; "" when it is.
   static std::string Refusal(const std::string& path) {
     const absl::Status status = OpenProgram(path).status();
-    if (!status.ok()) EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    if (!status.ok()) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    }
     return std::string(ToStd(status.message()));
   }
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/base/http_status.h"
+#include "base/http_status.h"
 
 namespace belfry::plugin_host {
 namespace {

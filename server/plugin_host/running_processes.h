@@ -3,7 +3,7 @@
 #include <map>
 
 #include "absl/base/thread_annotations.h"
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 #include "server/plugin_host/process.h"
 
 namespace belfry::plugin_host {

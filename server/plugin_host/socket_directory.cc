@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "absl/status/status.h"
-#include "server/base/text.h"
+#include "base/text.h"
 #include "server/plugin_host/spawn.h"
 
 namespace belfry::plugin_host {

@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "absl/status/status.h"
-#include "server/base/text.h"
+#include "base/text.h"
 
 namespace belfry::plugin_host {
 namespace {

@@ -4,13 +4,13 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "base/logging.h"
+#include "base/mutex.h"
 #include "google/protobuf/empty.pb.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/client_callback.h"
 #include "proto/vault/grpc_stdio.grpc.pb.h"
-#include "server/base/logging.h"
-#include "server/base/mutex.h"
 #include "server/plugin_host/log_budget.h"
 
 namespace belfry::plugin_host {

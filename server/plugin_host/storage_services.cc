@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "google/protobuf/arena.h"
 #include "proto/belfry/v1/storage.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/wire/handshake.h"
-#include "server/base/text.h"
 #include "server/plugin_host/unary_call.h"
 
 namespace belfry::plugin_host {
@@ -123,7 +123,7 @@ class StorageService final : public pb::Storage::CallbackService {
 
 class BatchService final : public v1::Storage::CallbackService {
  public:
-  BatchService(const GuardedStorage* guarded, const EventAcceptor* acceptor, const Limits* limits,
+  BatchService(const GuardedStorage* guarded, const EventIntake* acceptor, const Limits* limits,
                Metrics* metrics)
       : guarded_(guarded),
         acceptor_(acceptor),
@@ -137,7 +137,7 @@ class BatchService final : public v1::Storage::CallbackService {
     const GuardedStorage::Write write(guarded_);
     if (const absl::Status status = Store(*request, write); !status.ok())
       return Finish(context, {static_cast<StatusCode>(status.code()), Text(status)});
-    if (request->events_size() > 0) Tell(*request, reply);
+    if (request->events_size() > 0) PublishEvents(*request, reply);
     return Finish(context);
   }
 
@@ -161,7 +161,7 @@ class BatchService final : public v1::Storage::CallbackService {
     return guarded_->storage()->Apply(operations);
   }
 
-  void Tell(const v1::ApplyRequest& request, v1::ApplyReply* reply) const {
+  void PublishEvents(const v1::ApplyRequest& request, v1::ApplyReply* reply) const {
     Arena arena;
     std::vector<SentEvent> events;
     for (const logical::EventReceived& sent : request.events()) {
@@ -173,7 +173,7 @@ class BatchService final : public v1::Storage::CallbackService {
   }
 
   const GuardedStorage* const guarded_;
-  const EventAcceptor* const acceptor_;
+  const EventIntake* const acceptor_;
   const Limits* const limits_;
   Counter& batches_;
 };
@@ -185,7 +185,7 @@ std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded, 
 }
 
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
-                                               const EventAcceptor* acceptor, const Limits* limits,
+                                               const EventIntake* acceptor, const Limits* limits,
                                                Metrics* metrics) {
   return std::make_unique<BatchService>(guarded, acceptor, limits, metrics);
 }

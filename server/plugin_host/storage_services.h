@@ -2,10 +2,10 @@
 
 #include <memory>
 
+#include "base/limits.h"
+#include "base/metrics.h"
 #include "grpcpp/impl/codegen/service_type.h"
-#include "server/base/limits.h"
-#include "server/base/metrics.h"
-#include "server/plugin_host/event_acceptor.h"
+#include "server/plugin_host/event_intake.h"
 #include "server/plugin_host/guarded_storage.h"
 
 namespace belfry::plugin_host {
@@ -17,7 +17,7 @@ namespace belfry::plugin_host {
 std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded, Metrics* metrics);
 // Several changes at once, and the events that tell of them. (belfry.v1.Storage)
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
-                                               const EventAcceptor* acceptor, const Limits* limits,
+                                               const EventIntake* acceptor, const Limits* limits,
                                                Metrics* metrics);
 
 }  // namespace belfry::plugin_host

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "server/base/mutex.h"
+#include "base/mutex.h"
 #include "server/bus/bus.h"
 
 namespace belfry::plugin_host {

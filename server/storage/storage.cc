@@ -3,8 +3,8 @@
 #include <map>
 #include <utility>
 
-#include "server/base/mutex.h"
-#include "server/base/text.h"
+#include "base/mutex.h"
+#include "base/text.h"
 
 namespace belfry::storage {
 namespace {

@@ -52,7 +52,7 @@ absl::Status SendTogether(belfry::EventSender& events, const Work& work, std::in
   return absl::OkStatus();
 }
 
-void DefineEmitter(belfry::SecretsEngine& engine) {
+void DefineEmitter(belfry::Engine& engine) {
   belfry::Route& emit = engine.Path(
       "emit", "Sends `count` events from `senders` threads and answers when all are accepted.");
   const auto count = emit.Field<std::int64_t>("count", "How many events.");

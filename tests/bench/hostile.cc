@@ -244,6 +244,33 @@ void ReloadOfAStoppedPlugin(Attack& attack) {
   });
 }
 
+// No decision about these paths is kept when they are published.
+void BatchesOfNewPaths(Attack& attack) {
+  attack.belfry.Ask("POST", "sys/mounts/evil", R"({"type":"emitter"})");
+  const std::string token = attack.belfry.CreateToken("blind", Rules(1));
+  for (int i = 0; i < 100; ++i) attack.Hold(Upgrade("*", "json=true", token));
+  attack.Repeat(1, [&attack] {
+    attack.Shoot(Request("PUT", "evil/emit", "root",
+                         R"({"count":40960,"at_once":4096,"paths":40960,"first":0})"));
+  });
+}
+
+// Subscribers have 32 different sets of policies; one policy of all sets changes again and again.
+void ChangesOfAPolicyOfManySets(Attack& attack) {
+  Belfry& belfry = attack.belfry;
+  const std::string rules =
+      absl::StrCat(R"({"policy":")", absl::Base64Escape(Rules(2000)), R"("})");
+  belfry.Ask("PUT", "sys/policies/acl/heavy", rules);
+  for (int i = 0; i < 32; ++i) {
+    belfry.Ask("PUT", absl::StrCat("sys/policies/acl/own-", i), R"({"policy":"path \"a\" {}"})");
+    belfry.Ask("POST", "auth/token/create",
+               absl::StrCat(R"({"id":"set-)", i, R"(","policies":["heavy","own-)", i, R"("]})"));
+    attack.Hold(Upgrade("*", "json=true", absl::StrCat("set-", i)));
+  }
+  attack.Repeat(
+      1, [=, &attack] { attack.Shoot(Request("PUT", "sys/policies/acl/heavy", "root", rules)); });
+}
+
 void IdleConnections(Attack& attack) {
   for (int i = 0; i < 300; ++i) attack.Hold("");
 }
@@ -267,6 +294,8 @@ constexpr Input kInputs[] = {
     {"19", "an expensive filter on long paths", &OneExpensiveFilter},
     {"20", "400 tokens with 2,000 rules each", &PoliciesOfManyRules},
     {"21", "6 x 31 MB to a forbidden path", &LargeBodiesForAForbiddenPath},
+    {"-", "batches of 4,096 new paths, 100 blind", &BatchesOfNewPaths},
+    {"-", "changes of a policy in 32 sets", &ChangesOfAPolicyOfManySets},
     {"22", "4 mounts removed under slow requests", &UnmountsUnderSlowRequests},
     {"23", "reload of a stopped plugin, 13 mounts", &ReloadOfAStoppedPlugin, "cubbyhole/witness"},
     {"24", "300 idle connections, 256 descriptors", &IdleConnections, "secret/data/witness",

@@ -10,13 +10,13 @@
 #include <memory>
 #include <string>
 
+#include "base/executor.h"
+#include "base/limits.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/wire/credentials.h"
-#include "server/base/executor.h"
-#include "server/base/limits.h"
 #include "server/bus/bus.h"
 #include "server/plugin_host/host_services.h"
 #include "server/storage/storage.h"

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 
-# What clang says beyond g++ about generated code and about the sanitizers' flags is nobody's to change.
+# What clang says beyond g++ about generated code and about the sanitizers' flags cannot be changed here.
 WARNINGS = ["-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Wthread-safety", "-Werror", "-Wno-unused-command-line-argument"]
 
 

@@ -16,19 +16,19 @@ MAY_USE = {
     # Asio and Beast, compiled once.
     "cmake/boost": set(),
     "proto": set(),
-    "server/base": set(),
+    "base": set(),
     "sdk/include": set(),
-    "sdk/wire": {"proto", "server/base"},
-    "sdk/src": {"proto", "server/base", "sdk/include", "sdk/wire"},
-    "server/storage": {"server/base"},
-    "server/access": {"server/base", "server/storage"},
-    "server/encode": {"proto", "server/base"},
-    "server/bus": {"proto", "server/base", "server/access", "server/encode"},
-    "server/mounts": {"server/base", "server/storage"},
-    "server/plugin_host": {"proto", "server/base", "server/bus", "server/mounts", "server/storage", "sdk/wire"},
-    "server/api": {"sdk/include", "sdk/src", "server/access", "server/base", "server/bus", "server/encode", "server/mounts"},
-    "server/http": {"cmake/boost", "server/api", "server/base", "server/bus"},
-    "server": {"server/access", "server/api", "server/base", "server/bus", "server/encode", "server/http", "server/mounts",
+    "sdk/wire": {"proto", "base"},
+    "sdk/src": {"proto", "base", "sdk/include", "sdk/wire"},
+    "server/storage": {"base"},
+    "server/access": {"base", "server/storage"},
+    "server/encode": {"proto", "base"},
+    "server/bus": {"proto", "base", "server/access", "server/encode"},
+    "server/mounts": {"base", "server/storage"},
+    "server/plugin_host": {"proto", "base", "server/bus", "server/mounts", "server/storage", "sdk/wire"},
+    "server/api": {"sdk/include", "sdk/src", "server/access", "base", "server/bus", "server/encode", "server/mounts"},
+    "server/http": {"cmake/boost", "server/api", "base", "server/bus"},
+    "server": {"server/access", "server/api", "base", "server/bus", "server/encode", "server/http", "server/mounts",
                "server/plugin_host", "server/storage"},
     "cli": {"cmake/boost", "server"},
     "plugins/kv": {"sdk/include"},
@@ -60,7 +60,7 @@ def path_of(include):
     """The file from the root that an include of ours names, or None."""
     if include.startswith("belfry/"):
         return "sdk/include/" + include
-    if include.split("/")[0] in ("server", "sdk", "cli", "plugins", "proto", "tests"):
+    if include.split("/")[0] in ("base", "server", "sdk", "cli", "plugins", "proto", "tests"):
         return include
     return None
 
@@ -100,7 +100,7 @@ class Check:
 
     def run(self):
         self.check_arrows()
-        for top in ("server", "sdk", "cli", "plugins"):
+        for top in ("base", "server", "sdk", "cli", "plugins"):
             for file in sorted((self.root / top).rglob("*")):
                 if file.suffix in (".h", ".cc"):
                     self.check_file(file.relative_to(self.root).as_posix(), file.read_text())

@@ -9,10 +9,10 @@ import rooms
 
 GOOD = {
     "proto/CMakeLists.txt": "belfry_proto(NAME proto PROTOS vault/event.proto)",
-    "server/base/CMakeLists.txt": "belfry_library(NAME base HDRS clock.h)",
-    "server/base/clock.h": "",
+    "base/CMakeLists.txt": "belfry_library(NAME base HDRS clock.h)",
+    "base/clock.h": "",
     "server/bus/CMakeLists.txt": "belfry_library(NAME bus HDRS bus.h SRCS bus.cc DEPS :base)",
-    "server/bus/bus.h": '#include "server/base/clock.h"\n',
+    "server/bus/bus.h": '#include "base/clock.h"\n',
     "server/bus/bus.cc": '#include "server/bus/bus.h"\n',
     "server/http/CMakeLists.txt": "belfry_library(NAME http HDRS server.h SRCS server.cc PRIVATE_DEPS :bus)",
     "server/http/server.h": "",
@@ -39,16 +39,16 @@ class RoomsTest(unittest.TestCase):
         self.assertEqual(self.breaches(), [])
 
     def test_an_include_of_a_target_that_is_not_named_is_found(self):
-        self.expect("server/http/server.cc:1: server/base/clock.h belongs to base, which http does not name in DEPS or PRIVATE_DEPS",
-                    **{"server/http/server.cc": '#include "server/base/clock.h"\n'})
+        self.expect("server/http/server.cc:1: base/clock.h belongs to base, which http does not name in DEPS or PRIVATE_DEPS",
+                    **{"server/http/server.cc": '#include "base/clock.h"\n'})
 
     def test_a_private_dependency_does_not_serve_a_header(self):
         self.expect("server/http/server.h:1: server/bus/bus.h belongs to bus, which http does not name in DEPS",
                     **{"server/http/server.h": '#include "server/bus/bus.h"\n'})
 
     def test_an_arrow_against_the_design_is_found_in_the_build_rules(self):
-        self.expect("server/base/CMakeLists.txt: server/base may not use server/bus",
-                    **{"server/base/CMakeLists.txt": "belfry_library(NAME base HDRS clock.h DEPS :bus)"})
+        self.expect("base/CMakeLists.txt: base may not use server/bus",
+                    **{"base/CMakeLists.txt": "belfry_library(NAME base HDRS clock.h DEPS :bus)"})
 
     def test_a_way_out_of_the_folder_is_found(self):
         self.expect("server/bus/bus.cc:1: ../base/clock.h climbs out of its folder",
@@ -70,7 +70,7 @@ class RoomsTest(unittest.TestCase):
 
     def test_a_header_that_no_target_lists_is_found_even_where_programs_are(self):
         self.expect("server/bus/lost.h: belongs to no target",
-                    **{"server/bus/lost.h": "", "server/base/CMakeLists.txt": GOOD["server/base/CMakeLists.txt"],
+                    **{"server/bus/lost.h": "", "base/CMakeLists.txt": GOOD["base/CMakeLists.txt"],
                        "server/bus/CMakeLists.txt": GOOD["server/bus/CMakeLists.txt"] + "\nbelfry_test(NAME bus_test SRCS t.cc)"})
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import re
 
-FOLDERS = ("cmake", "proto", "sdk", "server", "cli", "plugins", "tests")
+FOLDERS = ("cmake", "base", "proto", "sdk", "server", "cli", "plugins", "tests")
 CALL = re.compile(r"\bbelfry_(library|binary|test|fuzz|proto)\(([^)]*)\)")
 LISTS = {"HDRS", "SRCS", "DEPS", "PRIVATE_DEPS", "PROTOS", "DEFINES"}
 WORDS = {"NAME", "OUTPUT", "DIRECTORY", "INCLUDES", "ENVIRONMENT"} | LISTS
@@ -12,7 +12,7 @@ WORDS = {"NAME", "OUTPUT", "DIRECTORY", "INCLUDES", "ENVIRONMENT"} | LISTS
 
 @dataclasses.dataclass
 class Target:
-    kind: str  # library, binary, test, fuzz or proto
+    kind: str  # library, binary, test, fuzz, proto, or services: what a proto makes besides its messages
     name: str
     folder: str  # from the root of the project
     hdrs: list  # paths from the root of the project
@@ -62,4 +62,7 @@ def read(root):
             for target in parse(file.read_text(), file.parent.relative_to(root).as_posix()):
                 # A program may bear the name of its library.
                 targets[target.name if target.kind != "binary" else target.name + "_binary"] = target
+                if target.kind == "proto":
+                    services = target.name + "_services"
+                    targets[services] = Target("services", services, target.folder, [], [], [":" + target.name], [])
     return targets

@@ -2,7 +2,7 @@
 // EXPECT: AllowedValues is for fields of strings, integers and lists of them
 #include "belfry/engine.h"
 
-void Define(belfry::SecretsEngine& engine) {
+void Define(belfry::Engine& engine) {
   belfry::Route& route = engine.Path("key", "");
 #ifdef MISUSE
   route.AllowedValues(route.Field<bool>("kind", ""), {true});

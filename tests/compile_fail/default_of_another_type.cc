@@ -2,7 +2,7 @@
 // EXPECT: invalid conversion from .*const char|no matching member function for call to .Default
 #include "belfry/engine.h"
 
-void Define(belfry::SecretsEngine& engine) {
+void Define(belfry::Engine& engine) {
   belfry::Route& route = engine.Path("note", "");
   const auto copies = route.Field<std::int64_t>("copies", "How many.");
 #ifdef MISUSE

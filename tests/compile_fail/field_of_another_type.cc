@@ -2,7 +2,7 @@
 // EXPECT: cannot convert .*string.*to .*int|no viable conversion from .*string.*to .*int
 #include "belfry/engine.h"
 
-void Define(belfry::SecretsEngine& engine) {
+void Define(belfry::Engine& engine) {
   belfry::Route& route = engine.Path("note", "");
   const auto text = route.Field<std::string>("text", "What to keep.");
   route.OnRead([text](belfry::Request& request) -> belfry::Result {

@@ -2,7 +2,7 @@
 // EXPECT: a field is a std::string, std::int64_t, double
 #include "belfry/engine.h"
 
-void Define(belfry::SecretsEngine& engine) {
+void Define(belfry::Engine& engine) {
   belfry::Route& route = engine.Path("note", "");
 #ifdef MISUSE
   const auto copies = route.Field<int>("copies", "How many.");

@@ -2,7 +2,7 @@
 // EXPECT: a callback must take the arguments and return the type that its declaration
 #include "belfry/engine.h"
 
-void Define(belfry::SecretsEngine& engine) {
+void Define(belfry::Engine& engine) {
 #ifdef MISUSE
   engine.Path("count", "").OnRead([](belfry::Request&) { return 7; });
 #else

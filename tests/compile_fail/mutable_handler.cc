@@ -2,7 +2,7 @@
 // EXPECT: a callback is called by several threads at once, so it must be const: remove .mutable
 #include "belfry/engine.h"
 
-void Define(belfry::SecretsEngine& engine) {
+void Define(belfry::Engine& engine) {
   int reads = 0;
 #ifdef MISUSE
   engine.Path("count", "").OnRead([reads](belfry::Request&) mutable -> belfry::Result {

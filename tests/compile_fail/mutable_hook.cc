@@ -2,7 +2,7 @@
 // EXPECT: a callback is called by several threads at once, so it must be const: remove .mutable
 #include "belfry/engine.h"
 
-void Define(belfry::SecretsEngine& engine) {
+void Define(belfry::Engine& engine) {
   int runs = 0;
 #ifdef MISUSE
   engine.Every(absl::Hours(1), [runs](belfry::HookContext&) mutable {

@@ -2,11 +2,11 @@
 // EXPECT: a callback must take the arguments and return the type that its declaration
 #include "belfry/engine.h"
 
-void Define(belfry::SecretsEngine& engine) {
+void Define(belfry::Engine& engine) {
 #ifdef MISUSE
-  engine.Secret("room").OnRevoke([](belfry::Request&, const belfry::LentSecret&) {});
+  engine.Secret("room").OnRevoke([](belfry::Request&, const belfry::LeasedSecret&) {});
 #else
   engine.Secret("room").OnRevoke(
-      [](belfry::Request&, const belfry::LentSecret&) { return absl::OkStatus(); });
+      [](belfry::Request&, const belfry::LeasedSecret&) { return absl::OkStatus(); });
 #endif
 }

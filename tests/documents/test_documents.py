@@ -161,7 +161,7 @@ def test_every_test_that_the_threat_model_names_exists():
     text = (ROOT / "docs/threat_model.md").read_text()
     named = re.findall(r"`(\w+): (\w+)`", text)
     assert named
-    files = {file.stem: file.read_text() for ending in ("*.cc", "*.py", "*.go") for top in ("sdk", "server", "cli", "plugins", "tests")
+    files = {file.stem: file.read_text() for ending in ("*.cc", "*.py", "*.go") for top in ("base", "sdk", "server", "cli", "plugins", "tests")
              for file in (ROOT / top).rglob(ending)}
     for file, name in named:
         assert file in files, f"{file}: no such file"

@@ -3,12 +3,12 @@
 
 #include <string>
 
+#include "base/event_rules.h"
 #include "belfry/json.h"
 #include "proto/belfry/v1/event_producer.pb.h"
-#include "server/base/event_rules.h"
 #include "server/encode/encode.h"
-#include "server/plugin_host/event_acceptance.h"
 #include "server/plugin_host/event_batch.h"
+#include "server/plugin_host/event_validation.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry::plugin_host {

@@ -5,7 +5,7 @@
 
 #include <charconv>
 
-#include "server/base/text.h"
+#include "base/text.h"
 #include "server/bus/bexpr.h"
 #include "tests/fuzz/fuzz.h"
 

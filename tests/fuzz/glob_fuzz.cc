@@ -1,6 +1,6 @@
 // Patterns of event types and of policies' lists: the pattern on the first line, then the text.
 
-#include "server/base/glob.h"
+#include "base/glob.h"
 
 #include <string>
 #include <vector>

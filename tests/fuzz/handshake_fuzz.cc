@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-#include "server/base/text.h"
+#include "base/text.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry::wire {

@@ -4,8 +4,7 @@
 
 #include <string>
 
-#include "sdk/src/utf8.h"
-#include "sdk/src/valid_utf8.h"
+#include "base/utf8.h"
 #include "server/api/json_text.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -23,7 +22,7 @@ void ExamineText(std::string_view text) {
     BELFRY_CLAIM(value.status().message().size() <= kLongestMessage);
     return;
   }
-  BELFRY_CLAIM(internal::IsUtf8(text));
+  BELFRY_CLAIM(IsUtf8(text));
   const std::string dumped = value->Dump();
   const absl::StatusOr<Json> again = Json::Parse(dumped);
   BELFRY_CLAIM(again.ok());
@@ -35,7 +34,7 @@ void ExamineText(std::string_view text) {
 void ExamineString(std::string_view bytes) {
   const absl::StatusOr<Json> read = Json::Parse(Json(bytes).Dump());
   BELFRY_CLAIM(read.ok() && read->if_string() != nullptr);
-  BELFRY_CLAIM(*read->if_string() == internal::ValidUtf8(bytes));
+  BELFRY_CLAIM(*read->if_string() == ValidUtf8(bytes));
 }
 
 // What the host lets through, a plugin understands; what a plugin says, the host understands.

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "server/base/escaping.h"
+#include "base/escaping.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry::plugin_host {

@@ -4,9 +4,9 @@
 
 #include <memory>
 
+#include "base/text.h"
 #include "server/access/explanation.h"
 #include "server/access/hcl.h"
-#include "server/base/text.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry::access {

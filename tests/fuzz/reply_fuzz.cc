@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "server/api/engine_answer.h"
+#include "server/api/engine_requests.h"
 #include "server/api/json_text.h"
-#include "server/api/mount_endpoint.h"
 #include "server/plugin_host/reply_conversion.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "base/utf8.h"
 #include "belfry/engine.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/translation.h"
-#include "sdk/src/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry::internal {
@@ -19,11 +19,11 @@ Result Echo(Request& request) {
   return Response::Data(request.data());
 }
 
-void DefineLoans(SecretsEngine& engine) {
+void DefineLoans(Engine& engine) {
   SecretKind& loan = engine.Secret("loan");
   loan.OnRenew(
-      [](Request&, const LentSecret& lent) -> absl::StatusOr<Lease> { return lent.lease; });
-  loan.OnRevoke([](Request&, const LentSecret&) { return absl::OkStatus(); });
+      [](Request&, const LeasedSecret& leased) -> absl::StatusOr<Lease> { return leased.lease; });
+  loan.OnRevoke([](Request&, const LeasedSecret&) { return absl::OkStatus(); });
   engine.Path("lend", "Lends.").OnRead([&loan](Request& request) -> Result {
     return Response::Secret(loan, request.data(),
                             {.ttl = absl::Hours(1), .internal = request.data()});
@@ -37,7 +37,7 @@ void DefineLoans(SecretsEngine& engine) {
 }
 
 // One route of each kind, with a field of each type.
-void Define(SecretsEngine& engine) {
+void Define(Engine& engine) {
   DefineLoans(engine);
   Route& item = engine.Path("items/{name}", "One item.");
   item.Param("name");

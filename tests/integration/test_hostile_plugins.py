@@ -51,6 +51,14 @@ def sha256(path):
 # ---- Answers -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("method", ["GET", "LIST", "PUT", "DELETE"])
+def test_a_reply_that_cannot_be_parsed_is_no_success(host, method):
+    assert host.request("PUT", "evil/garble", {}).status == 204
+    answer = host.request(method, "evil/said", {} if method == "PUT" else None)
+    assert answer.status == 500 and "malformed reply" in answer.json["errors"][0], answer.text
+    assert "libprotobuf" not in host.log_text()
+
+
+@pytest.mark.parametrize("method", ["GET", "LIST", "PUT", "DELETE"])
 def test_a_redirect_to_a_path_of_this_host_is_handed_on(host, method):
     answer = answer_with(host, {"response": {"redirect": "/v1/evil/elsewhere?a=b"}}, method)
     assert (answer.status, answer.headers["location"]) == (307, "/v1/evil/elsewhere?a=b")

@@ -111,6 +111,12 @@ def test_only_chunked_is_a_transfer_encoding(server, encoding):
     ("No colon\r\n", 400),
     (": no name\r\n", 400),
     ("Host: other\r\n", 400),
+    ("Content-Length:\r\n 2\r\n", 400),
+    ("Transfer-Encoding:\r\n chunked\r\n", 400),
+    ("X: a\r\n b\r\n", 400),
+    ("X: a\r\n\tContent-Length: 5\r\n", 400),
+    ("X: a\r\n \r\n", 400),
+    ("X:\r\n \r\n", 400),
 ])
 def test_ambiguous_framing_ends_the_connection(server, fields, status):
     refused(server, f"POST /v1/sys/capabilities-self HTTP/1.1\r\n{HOST}{fields}\r\n{SMUGGLED}", status)
@@ -118,7 +124,7 @@ def test_ambiguous_framing_ends_the_connection(server, fields, status):
 
 
 @pytest.mark.parametrize("chunk", ["x\r\n", "-1\r\n", "0x5\r\nhello\r\n", "5\nhello\r\n", "5\r\nhelloo\r\n", "5\r\nhello\n",
-                                   "fffffffffffffffff\r\n", " 5\r\nhello\r\n", "\r\n"])
+                                   "fffffffffffffffff\r\n", " 5\r\nhello\r\n", "\r\n", "0\r\nX: a\r\n b\r\n\r\n"])
 def test_a_broken_chunk_ends_the_connection(server, chunk):
     refused(server, f"POST /v1/sys/capabilities-self HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n{chunk}0\r\n\r\n{SMUGGLED}", 400)
     assert nothing_smuggled(server)
@@ -173,6 +179,83 @@ def test_trailers_change_nothing(server, trailer):
                f"{len(body):x}\r\n{body}\r\n0\r\n{trailer}\r\n")
     answers = sent(server, request + f"GET /v1/sys/health HTTP/1.1\r\n{HOST}Connection: close\r\n\r\n")
     assert [answer[0] for answer in answers] == [200, 200]
+
+
+@pytest.mark.parametrize("body", ["Content-Length: 2\r\n\r\n{}", "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+                                  "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", f"Transfer-Encoding: chunked\r\n\r\n{CHUNKED}"])
+def test_an_upgrade_has_no_body(server, body):
+    text = refused(server, f"GET /v1/sys/events/subscribe/kv* HTTP/1.1\r\n{HOST}{UPGRADE}{body}", 400)
+    assert text == "a WebSocket upgrade must not have a body"
+    assert nothing_smuggled(server)
+
+
+def test_an_upgrade_may_say_that_it_has_no_body(server):
+    with connected(server) as connection, connection.makefile("rb") as file:
+        connection.sendall(f"GET /v1/sys/events/subscribe/kv* HTTP/1.1\r\n{HOST}{UPGRADE}Content-Length: 0\r\n\r\n".encode())
+        assert head_of(file)[0] == 101
+
+
+# As the header of a body that is never sent.
+LARGE = ["Content-Length: 1000000\r\n\r\n", "Content-Length: 65537\r\n\r\n", "Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
+         "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n",
+         "Transfer-Encoding: chunked\r\n\r\n" + f"1000\r\n{'x' * 4096}\r\n" * 17]
+
+
+def head_of_write(path, token, body=""):
+    header = f"X-Vault-Token: {token}\r\n" if token else ""
+    return f"PUT /v1/{path} HTTP/1.1\r\nHost: localhost\r\n{header}{body}"
+
+
+def token_with(server, name, policy, **options):
+    """One that has asked before, so that its rules are known."""
+    assert server.request("PUT", f"sys/policies/acl/{name}", {"policy": policy}).status == 204
+    token = server.request("POST", "auth/token/create", {"policies": [name], **options}).json["auth"]["client_token"]
+    if not options:
+        assert server.request("GET", "auth/token/lookup-self", token=token).status == 200
+    return token
+
+
+@pytest.mark.parametrize("body", LARGE, ids=range(len(LARGE)))
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_a_body_is_not_awaited_from_nobody(server, body, token):
+    assert "permission denied" in refused(server, head_of_write("secret/data/a", token, body), 403)
+
+
+@pytest.mark.parametrize("body", LARGE, ids=range(len(LARGE)))
+@pytest.mark.parametrize("path", ["secret/data/a", "sys/policies/acl/a"])
+def test_a_body_is_not_awaited_from_a_token_that_may_not_write(server, body, path):
+    token = token_with(server, "reader", 'path "secret/*" { capabilities = ["read"] }')
+    assert "permission denied" in refused(server, head_of_write(path, token, body), 403)
+
+
+def test_a_body_above_the_bound_of_its_endpoint_is_not_awaited(server):
+    bounded = token_with(server, "bounded", 'path "secret/*" { capabilities = ["create", "update"]\n'
+                         'denied_parameters = { "x" = [] } }')
+    for path, token in (("sys/policies/acl/a", "root"), ("secret/data/a", bounded)):
+        for body in ("Content-Length: 4194305\r\n\r\n", "Content-Length: 4194305\r\nExpect: 100-continue\r\n\r\n",
+                     "Transfer-Encoding: chunked\r\n\r\n400001\r\nx"):
+            assert "request body too large" in refused(server, head_of_write(path, token, body), 413)
+
+
+def test_what_follows_a_body_that_is_not_read_is_no_request(server):
+    refused(server, head_of_write("secret/data/a", None, f"Content-Length: 1000000\r\n\r\n{SMUGGLED}"), 403)
+    assert nothing_smuggled(server)
+
+
+def test_an_expectation_of_who_may_write_is_met(server):
+    body = json.dumps({"data": {"a": "x" * 100_000}}).encode()
+    with connected(server) as connection, connection.makefile("rb") as file:
+        connection.sendall(head_of_write("secret/data/expected", "root", f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n").encode())
+        assert head_of(file)[0] == 100
+        connection.sendall(body)
+        assert head_of(file)[0] == 200
+
+
+def test_looking_before_the_body_spends_no_use(server):
+    token = token_with(server, "writer", 'path "secret/*" { capabilities = ["create", "update"] }', num_uses=2)
+    large = {"data": {"a": "x" * 300_000}}
+    assert [server.request("PUT", "secret/data/used", large, token=token).status for _ in range(2)] == [200, 200]
+    refused(server, head_of_write("secret/data/used", token, LARGE[0]), 403)
 
 
 @pytest.mark.parametrize("size", [65_534, 65_535, 65_536, 131_072, 900_000])

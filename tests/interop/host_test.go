@@ -445,7 +445,7 @@ func (m *mount) handle(ctx context.Context, operation logical.Operation, path st
 	return m.send(ctx, &logical.Request{ID: "request-" + path, Operation: operation, Path: path, Data: data, MountPoint: "mount/", MountType: "under-test"})
 }
 
-// send starts the process anew when it is found dead, and sends the request once more, as Vault does.
+// send restarts the process when it is found dead, and sends the request once more, as Vault does.
 func (m *mount) send(ctx context.Context, request *logical.Request) (*logical.Response, error) {
 	m.t.Helper()
 	response, err := m.Backend.HandleRequest(ctx, request)

@@ -75,10 +75,10 @@ using KeyHook = Callback<void(HookContext&, std::string_view key)>;
 
 // A renewal answers with the terms that hold from now on; `internal` of what it is given is kept by
 // returning it. Requests of these handlers have no fields; data() is what was answered when the
-// secret was lent.
-using RenewHandler = Callback<absl::StatusOr<Lease>(Request&, const LentSecret&)>;
+// secret was leased.
+using RenewHandler = Callback<absl::StatusOr<Lease>(Request&, const LeasedSecret&)>;
 // Must succeed if the secret is gone already: hosts try again after any error.
-using RevokeHandler = Callback<absl::Status(Request&, const LentSecret&)>;
+using RevokeHandler = Callback<absl::Status(Request&, const LeasedSecret&)>;
 using GrantRenewHandler = Callback<absl::StatusOr<Grant>(Request&, const GivenGrant&)>;
 
 }  // namespace belfry

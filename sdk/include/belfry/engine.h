@@ -25,7 +25,7 @@
 namespace belfry {
 
 // One path of an engine: its fields and what it does for each operation. Made by
-// SecretsEngine::Path, lives as long as the engine. Described by one thread, while `define` runs;
+// Engine::Path, lives as long as the engine. Described by one thread, while `define` runs;
 // calling it later is a mistake in the program and stops it.
 //
 // What is declared is enforced: a required field that is missing, or a value that does not convert
@@ -117,8 +117,8 @@ class Route {
   virtual void SetAllowed(internal::FieldId field, Json::Array values) = 0;
 };
 
-// One kind of secret that an engine lends, for example the users of a database. Made by
-// SecretsEngine::Secret, lives as long as the engine. Described like a Route.
+// One kind of secret that an engine leases, for example the users of a database. Made by
+// Engine::Secret, lives as long as the engine. Described like a Route.
 class SecretKind {
  public:
   virtual ~SecretKind() = default;
@@ -148,9 +148,9 @@ enum class SpecialPath { kLocalStorage, kWriteForwarded, kBinary, kLimited, kSna
 // Serve before it serves, by test hosts, and where a mount's options make a difference by the
 // mount. For example: a path described twice, or one that an earlier path hides; two handlers for
 // one operation, or none at all; a required field with a default.
-class SecretsEngine {
+class Engine {
  public:
-  virtual ~SecretsEngine() = default;
+  virtual ~Engine() = default;
 
   // Patterns: literal text, {name} for one segment (letters, digits, '_', '-' and '.', ending in a
   // letter, digit or '_'), and at the end {name...} for the rest, slashes included. Of two routes
@@ -160,7 +160,7 @@ class SecretsEngine {
     return AddPath(pattern, help, where);
   }
   // What the engine is for, at the top of its help.
-  virtual SecretsEngine& Describe(std::string_view help) = 0;
+  virtual Engine& Describe(std::string_view help) = 0;
   // An RE2 regular expression with named groups, anchored at both ends.
   Route& PathRegex(std::string_view re2, std::string_view help,
                    std::source_location where = std::source_location::current()) {
@@ -170,7 +170,7 @@ class SecretsEngine {
   // The name is kept with every lease, so that it must not change between versions of a plugin.
   virtual SecretKind& Secret(std::string_view name) = 0;
   // For engines served as EngineKind::kAuth; without it their tokens cannot be renewed.
-  virtual SecretsEngine& OnRenewLogin(GrantRenewHandler handler) = 0;
+  virtual Engine& OnRenewLogin(GrantRenewHandler handler) = 0;
 
   // Something that lives as long as the engine, built as T(*this, arguments…); it may describe
   // paths and capture itself in them.
@@ -183,34 +183,34 @@ class SecretsEngine {
   }
 
   // After mounting and after each start of the plugin, when storage can be written.
-  virtual SecretsEngine& OnInitialize(Hook hook) = 0;
+  virtual Engine& OnInitialize(Hook hook) = 0;
   // Once, on a thread of its own beside the requests, from when the engine is initialized; several
   // go one after the other. A failure is logged, and what failed is done again from its beginning
   // after a second, later after up to a minute, and whenever the plugin is started. It should
   // return soon after `stop` is requested: the mount's end waits for it.
-  virtual SecretsEngine& InBackground(Hook hook) = 0;
+  virtual Engine& InBackground(Hook hook) = 0;
   // Before every handler of a path, fields being checked: an error is the answer instead.
-  virtual SecretsEngine& BeforeEach(RequestHook hook) = 0;
+  virtual Engine& BeforeEach(RequestHook hook) = 0;
   // When the mount goes, or the plugin stops in order. Where another instance has taken the mount
   // over, storage is read-only by then.
-  virtual SecretsEngine& OnCleanup(Hook hook) = 0;
+  virtual Engine& OnCleanup(Hook hook) = 0;
   // When another node has changed a key below this engine's storage: what is cached of it is old.
-  virtual SecretsEngine& OnInvalidate(KeyHook hook) = 0;
+  virtual Engine& OnInvalidate(KeyHook hook) = 0;
   // Again and again, at least `period` (not zero) apart, and never two at once. Hosts ask about
   // once a minute for what is due, so that a hook runs up to a minute late; the first time is
   // within a minute of mounting. When a hook with a period of more than a minute has run is kept in
   // the mount's storage, by its period and its place among those with the same: a start of the
   // plugin neither repeats nor loses it. A failure is the host's to log; what failed is due again
   // at once, which is the host's next minute.
-  virtual SecretsEngine& Every(absl::Duration period, Hook hook) = 0;
+  virtual Engine& Every(absl::Duration period, Hook hook) = 0;
 
   // Storage prefixes that the host should wrap with its seal.
-  virtual SecretsEngine& SealWrapped(std::vector<std::string> prefixes) = 0;
+  virtual Engine& SealWrapped(std::vector<std::string> prefixes) = 0;
   // Paths that need no token, and paths that need the sudo capability; a trailing '*' matches the
   // rest. One that the engine has not is refused: misspelt, it would protect nothing.
-  virtual SecretsEngine& Unauthenticated(std::vector<std::string> paths) = 0;
-  virtual SecretsEngine& RootOnly(std::vector<std::string> paths) = 0;
-  virtual SecretsEngine& Mark(SpecialPath kind, std::vector<std::string> paths) = 0;
+  virtual Engine& Unauthenticated(std::vector<std::string> paths) = 0;
+  virtual Engine& RootOnly(std::vector<std::string> paths) = 0;
+  virtual Engine& Mark(SpecialPath kind, std::vector<std::string> paths) = 0;
 
   // What the host's administrator gave this mount ("version" → "2"), "" when absent; and the id
   // under which the host knows the mount.
@@ -230,6 +230,9 @@ class SecretsEngine {
   virtual void KeepAlive(
       std::shared_ptr<void> object) = 0;  // Shared: the type is forgotten, the deleter not.
 };
+
+// The name until 0.1; goes with the next version.
+using SecretsEngine = Engine;
 
 template <typename T>
 FieldKey<T> Route::Field(std::string_view name, std::string_view help) {

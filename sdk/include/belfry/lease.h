@@ -10,11 +10,11 @@
 
 namespace belfry {
 
-// For how long something is lent. Values, as everything in this header; copy and move as you like.
-// Zero durations leave it to the host, which also cuts what is beyond the mount's limits.
+// For how long something is leased. Values, as everything in this header; copy and move as you
+// like. Zero durations leave it to the host, which also cuts what is beyond the mount's limits.
 struct Lease {
   absl::Duration ttl = absl::ZeroDuration();
-  // Renewals never go beyond this, counted from when it was first lent.
+  // Renewals never go beyond this, counted from when it was first leased.
   absl::Duration max_ttl = absl::ZeroDuration();
   // Has no effect on what its engine cannot renew.
   bool renewable = true;
@@ -33,7 +33,7 @@ struct LeaseTtls {
 };
 
 // A secret that is out: what is asked to be renewed or revoked.
-struct LentSecret {
+struct LeasedSecret {
   Lease lease;
   absl::Time issued;
   // What a renewal asks for; the engine need not grant it. Zero: nothing in particular.

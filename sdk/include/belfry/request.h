@@ -28,7 +28,7 @@ struct Caller {
   std::string entity_id;
   std::string token_accessor;
   std::string remote_address;
-  // Nobody has looked at a token: the path is one of SecretsEngine::Unauthenticated.
+  // Nobody has looked at a token: the path is one of Engine::Unauthenticated.
   bool unauthenticated = false;
 };
 
@@ -133,7 +133,7 @@ class Request {
   // How long the client wants the answer wrapped; the host does that. Zero: not at all.
   virtual absl::Duration wrap_ttl() const = 0;
   virtual absl::Time Now() const = 0;
-  // As SecretsEngine::Ttls.
+  // As Engine::Ttls.
   virtual absl::StatusOr<LeaseTtls> Ttls() const = 0;
   // When the host stops waiting. Storage calls of this request end then, too, and when it is
   // cancelled.

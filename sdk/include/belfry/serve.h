@@ -16,7 +16,7 @@ struct Plugin {
   std::string_view version;
   // Describes one mount; called once for each, on a fresh engine, and once before all of them, on
   // an engine without mount options that is only checked.
-  void (*define)(SecretsEngine&);
+  void (*define)(Engine&) = nullptr;
   EngineKind kind = EngineKind::kSecrets;
 };
 

@@ -24,7 +24,7 @@ class StorageBatch {
   StorageBatch& PutJson(std::string key, const Json& value);
   StorageBatch& Delete(std::string key);
   // As EventSender::SendOrLog, once the changes are stored.
-  StorageBatch& Tell(std::string type, EventMetadata metadata);
+  StorageBatch& AddEvent(std::string type, EventMetadata metadata);
 
   const std::vector<Operation>& operations() const { return operations_; }
   const std::vector<Event>& events() const { return events_; }

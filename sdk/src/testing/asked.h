@@ -14,8 +14,8 @@ struct Asked {
   std::string operation;  // Vault's word.
   std::string path;
   Json::Object data;
-  // For "renew" and "revoke": what was lent; valid during the call.
-  const Response* lent = nullptr;
+  // For "renew" and "revoke": what was leased; valid during the call.
+  const Response* leased = nullptr;
   Renewal renewal;
 };
 

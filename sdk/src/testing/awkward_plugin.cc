@@ -10,7 +10,7 @@
 // where the environment has AWKWARD_TWICE, it describes a path twice.
 namespace {
 
-void DefineAwkward(belfry::SecretsEngine& engine) {
+void DefineAwkward(belfry::Engine& engine) {
   std::printf("described\n");
   engine.Path("print", "Prints a megabyte on standard output.")
       .OnRead([](belfry::Request&) -> belfry::Result {

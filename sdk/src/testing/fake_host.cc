@@ -31,7 +31,7 @@ class RecordingSender final : public EventSender {
 
 class FakeHost final : public TestHost {
  public:
-  FakeHost(void (*define)(SecretsEngine&), MountOptions options, EngineKind kind)
+  FakeHost(void (*define)(Engine&), MountOptions options, EngineKind kind)
       : define_(define), kind_(kind) {
     Mount(std::move(options));
   }
@@ -94,17 +94,17 @@ class FakeHost final : public TestHost {
     request.storage = &storage_;
     request.events = &sender_;
     const absl::Time issued = clock_.Now() - asked.renewal.age;
-    if (asked.lent != nullptr && asked.lent->lease()) {
-      request.secret = {asked.lent->secret_kind(),
-                        {*asked.lent->lease(), issued, asked.renewal.increment}};
+    if (asked.leased != nullptr && asked.leased->lease()) {
+      request.secret = {asked.leased->secret_kind(),
+                        {*asked.leased->lease(), issued, asked.renewal.increment}};
     }
-    if (asked.lent != nullptr && asked.lent->grant()) {
-      request.grant = {*asked.lent->grant(), issued, asked.renewal.increment};
+    if (asked.leased != nullptr && asked.leased->grant()) {
+      request.grant = {*asked.leased->grant(), issued, asked.renewal.increment};
     }
     return request;
   }
 
-  void (*const define_)(SecretsEngine&);
+  void (*const define_)(Engine&);
   const EngineKind kind_;
   RecordedEvents events_;
   InMemoryFakeStorage storage_{&events_};
@@ -117,11 +117,11 @@ class FakeHost final : public TestHost {
 
 }  // namespace
 
-std::unique_ptr<TestHost> NewFakeHost(void (*define)(SecretsEngine&), MountOptions options) {
+std::unique_ptr<TestHost> NewFakeHost(void (*define)(Engine&), MountOptions options) {
   return std::make_unique<FakeHost>(define, std::move(options), EngineKind::kSecrets);
 }
 
-std::unique_ptr<TestHost> NewFakeAuthHost(void (*define)(SecretsEngine&), MountOptions options) {
+std::unique_ptr<TestHost> NewFakeAuthHost(void (*define)(Engine&), MountOptions options) {
   return std::make_unique<FakeHost>(define, std::move(options), EngineKind::kAuth);
 }
 

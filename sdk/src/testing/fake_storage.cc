@@ -56,7 +56,7 @@ absl::Status InMemoryFakeStorage::Apply(const StorageBatch& batch) {
     if (absl::Status status = CheckWrites(batch); !status.ok()) return status;
     for (const StorageBatch::Operation& operation : batch.operations()) Change(operation);
   }
-  Tell(batch);
+  PublishEvents(batch);
   return absl::OkStatus();
 }
 
@@ -73,11 +73,11 @@ absl::Status InMemoryFakeStorage::ApplyOneByOne(const StorageBatch& batch) {
       deleted.Update(status);
     }
   }
-  Tell(batch);
+  PublishEvents(batch);
   return deleted.ok() ? deleted : absl::AbortedError(deleted.message());
 }
 
-void InMemoryFakeStorage::Tell(const StorageBatch& batch) const {
+void InMemoryFakeStorage::PublishEvents(const StorageBatch& batch) const {
   for (const Event& event : batch.events()) {
     if (events_ != nullptr) (void)events_->Accept(event);
   }

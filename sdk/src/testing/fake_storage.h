@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "base/mutex.h"
 #include "belfry/testing/fake_host.h"
 #include "sdk/src/testing/recorded_events.h"
-#include "server/base/mutex.h"
 
 namespace belfry::testing {
 
@@ -33,7 +33,7 @@ class InMemoryFakeStorage final : public FakeStorage {
   absl::Status CheckWrite(std::string_view key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckWrites(const StorageBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Change(const StorageBatch::Operation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Tell(const StorageBatch& batch) const;
+  void PublishEvents(const StorageBatch& batch) const;
   absl::Status ApplyOneByOne(const StorageBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   RecordedEvents* const events_;

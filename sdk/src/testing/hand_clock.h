@@ -1,9 +1,9 @@
 #pragma once
 
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "belfry/lease.h"
 #include "belfry/testing/fake_host.h"
-#include "server/base/mutex.h"
 
 namespace belfry::testing {
 

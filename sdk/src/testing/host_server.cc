@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/text.h"
 #include "grpcpp/server_builder.h"
 #include "sdk/src/grpc_status.h"
 #include "sdk/wire/handshake.h"
-#include "server/base/text.h"
 
 namespace belfry::testing {
 namespace {

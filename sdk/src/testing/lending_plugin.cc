@@ -7,15 +7,15 @@ using belfry::Request;
 using belfry::Response;
 using belfry::Result;
 
-void DefineLending(belfry::SecretsEngine& engine) {
+void DefineLending(belfry::Engine& engine) {
   belfry::SecretKind& room = engine.Secret("room");
-  room.OnRenew([](Request&, const belfry::LentSecret& lent) -> absl::StatusOr<belfry::Lease> {
-        belfry::Lease lease = lent.lease;
-        lease.ttl += lent.increment;
+  room.OnRenew([](Request&, const belfry::LeasedSecret& leased) -> absl::StatusOr<belfry::Lease> {
+        belfry::Lease lease = leased.lease;
+        lease.ttl += leased.increment;
         return lease;
       })
-      .OnRevoke([](Request& request, const belfry::LentSecret& lent) {
-        return request.storage().Put("free", belfry::Json(lent.lease.internal).Dump());
+      .OnRevoke([](Request& request, const belfry::LeasedSecret& leased) {
+        return request.storage().Put("free", belfry::Json(leased.lease.internal).Dump());
       });
   engine.Path("room", "Lends a room.").OnRead([&room](Request&) -> Result {
     return Response::Secret(room, {{"key", 7}},

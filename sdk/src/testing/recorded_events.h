@@ -2,10 +2,10 @@
 
 #include <vector>
 
+#include "base/event_rules.h"
+#include "base/mutex.h"
+#include "base/text.h"
 #include "belfry/testing/fake_host.h"
-#include "server/base/event_rules.h"
-#include "server/base/mutex.h"
-#include "server/base/text.h"
 
 namespace belfry::testing {
 

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "belfry/log.h"
 #include "belfry/testing/fake_host.h"
-#include "server/base/mutex.h"
 
 namespace belfry::testing {
 

@@ -41,16 +41,16 @@ Result TestHost::Help(std::string_view path) {
   return Answer(Ask("help", path, {}));
 }
 
-Result TestHost::Renew(std::string_view path, const Response& lent, Renewal renewal) {
-  Asked asked = Ask("renew", path, lent.data());
-  asked.lent = &lent;
+Result TestHost::Renew(std::string_view path, const Response& leased, Renewal renewal) {
+  Asked asked = Ask("renew", path, leased.data());
+  asked.leased = &leased;
   asked.renewal = renewal;
   return Answer(asked);
 }
 
-absl::Status TestHost::Revoke(std::string_view path, const Response& lent) {
-  Asked asked = Ask("revoke", path, lent.data());
-  asked.lent = &lent;
+absl::Status TestHost::Revoke(std::string_view path, const Response& leased) {
+  Asked asked = Ask("revoke", path, leased.data());
+  asked.leased = &leased;
   return Answer(asked).status();
 }
 

@@ -56,7 +56,7 @@ class MountCall {
 
 class WireHost final : public TestHost {
  public:
-  WireHost(void (*define)(SecretsEngine&), MountOptions options, EngineKind kind)
+  WireHost(void (*define)(Engine&), MountOptions options, EngineKind kind)
       : plugin_certificate_(ValueOrDie(wire::NewCertificate())),
         host_certificate_(ValueOrDie(wire::NewCertificate())),
         host_(host_path(), HostTrust(), HostKind::kBelfry, &storage_, &events_,
@@ -107,7 +107,7 @@ class WireHost final : public TestHost {
   std::string host_path() const { return directory_.path() + "/host"; }
   std::string plugin_path() const { return directory_.path() + "/plugin"; }
   wire::Trust HostTrust() const { return {host_certificate_, plugin_certificate_.certificate_pem}; }
-  internal::PluginServer::Options PluginOptions(void (*define)(SecretsEngine&), EngineKind kind) {
+  internal::PluginServer::Options PluginOptions(void (*define)(Engine&), EngineKind kind) {
     return {.plugin = {.name = "test", .version = "", .define = define, .kind = kind},
             .socket_path = plugin_path(),
             .trust = wire::Trust{plugin_certificate_, host_certificate_.certificate_pem},
@@ -164,17 +164,17 @@ class WireHost final : public TestHost {
     request.set_data(Json(asked.data).Dump());
     request.set_display_name("token");
     request.mutable_connection()->set_remote_addr("127.0.0.1");
-    if (asked.lent == nullptr) return request;
+    if (asked.leased == nullptr) return request;
     const absl::Time issued = clock_.Now() - asked.renewal.age;
     const std::int64_t increment = absl::ToInt64Nanoseconds(asked.renewal.increment);
-    if (asked.lent->lease()) {
+    if (asked.leased->lease()) {
       pb::Secret& secret = *request.mutable_secret();
-      internal::ToProto(asked.lent->secret_kind(), *asked.lent->lease(), issued, secret);
+      internal::ToProto(asked.leased->secret_kind(), *asked.leased->lease(), issued, secret);
       secret.mutable_lease_options()->set_increment(increment);
     }
-    if (asked.lent->grant()) {
+    if (asked.leased->grant()) {
       pb::Auth& auth = *request.mutable_auth();
-      internal::ToProto(*asked.lent->grant(), issued, auth);
+      internal::ToProto(*asked.leased->grant(), issued, auth);
       auth.mutable_lease_options()->set_increment(increment);
     }
     return request;
@@ -222,11 +222,11 @@ class WireHost final : public TestHost {
 
 }  // namespace
 
-std::unique_ptr<TestHost> NewWireHost(void (*define)(SecretsEngine&), MountOptions options) {
+std::unique_ptr<TestHost> NewWireHost(void (*define)(Engine&), MountOptions options) {
   return std::make_unique<WireHost>(define, std::move(options), EngineKind::kSecrets);
 }
 
-std::unique_ptr<TestHost> NewWireAuthHost(void (*define)(SecretsEngine&), MountOptions options) {
+std::unique_ptr<TestHost> NewWireAuthHost(void (*define)(Engine&), MountOptions options) {
   return std::make_unique<WireHost>(define, std::move(options), EngineKind::kAuth);
 }
 

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "base/text.h"
 #include "sdk/src/lease_translation.h"
 #include "sdk/src/outgoing_error.h"
 #include "sdk/src/response_access.h"
-#include "server/base/text.h"
 
 namespace belfry::testing {
 namespace {

@@ -7,7 +7,7 @@
 #include <iostream>
 
 #include "absl/strings/escaping.h"
-#include "server/base/text.h"
+#include "base/text.h"
 #include "server/bus/bexpr.h"
 #include "server/bus/filter.h"
 

@@ -4,9 +4,9 @@
 #include <boost/json.hpp>
 #include <iostream>
 
+#include "base/text.h"
 #include "server/access/hcl.h"
 #include "server/access/policy.h"
-#include "server/base/text.h"
 
 namespace belfry::access {
 namespace {

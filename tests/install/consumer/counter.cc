@@ -8,7 +8,7 @@ namespace {
 // Keeps state of its own beside what storage keeps.
 class Counter {
  public:
-  explicit Counter(belfry::SecretsEngine& engine) {
+  explicit Counter(belfry::Engine& engine) {
     belfry::Route& counter = engine.Path("counters/{name}", "One counter.");
     const auto by = counter.Field<std::int64_t>("by", "How much to add.");
     counter.Default(by, std::int64_t{1});
@@ -33,6 +33,6 @@ class Counter {
 
 }  // namespace
 
-void DefineCounter(belfry::SecretsEngine& engine) {
+void DefineCounter(belfry::Engine& engine) {
   engine.Keep<Counter>();
 }

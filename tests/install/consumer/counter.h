@@ -3,4 +3,4 @@
 #include "belfry/plugin.h"
 
 // Counts: each write to counters/{name} adds `by`, one if not said.
-void DefineCounter(belfry::SecretsEngine& engine);
+void DefineCounter(belfry::Engine& engine);

@@ -80,7 +80,7 @@ std::string PathOf(const std::string& name) {
 
 class Totp {
  public:
-  explicit Totp(belfry::SecretsEngine& engine) : session_(engine.Secret("session")) {
+  explicit Totp(belfry::Engine& engine) : session_(engine.Secret("session")) {
     engine.Describe("Keeps keys of time-based one-time passwords, and checks codes.");
     DescribeKeys(engine);
     DescribeCodes(engine);
@@ -89,9 +89,9 @@ class Totp {
   }
 
  private:
-  void DescribeKeys(belfry::SecretsEngine& engine);
-  void DescribeCodes(belfry::SecretsEngine& engine);
-  void DescribeSessions(belfry::SecretsEngine& engine);
+  void DescribeKeys(belfry::Engine& engine);
+  void DescribeCodes(belfry::Engine& engine);
+  void DescribeSessions(belfry::Engine& engine);
   absl::StatusOr<std::optional<Key>> Load(belfry::Storage& storage, const std::string& name) const;
   // Whether the code is right and new. Each counts once, and none that is older than one that has.
   absl::StatusOr<bool> Accept(Request& request, const std::string& name, const std::string& code);
@@ -109,7 +109,7 @@ absl::StatusOr<std::optional<Key>> Totp::Load(belfry::Storage& storage,
   return Key::FromJson(*stored);
 }
 
-void Totp::DescribeKeys(belfry::SecretsEngine& engine) {
+void Totp::DescribeKeys(belfry::Engine& engine) {
   Route& route =
       engine.Path("keys/{name}", "One key.\n\nIts secret is shown when it is made only.");
   const auto name = route.Param("name", "What the key is called.");
@@ -145,7 +145,7 @@ void Totp::DescribeKeys(belfry::SecretsEngine& engine) {
     BELFRY_RETURN_IF_ERROR(req.storage().Apply(
         StorageBatch()
             .PutJson(path, key.ToJson())
-            .Tell("totp/key-write", {.path = path, .data_path = path, .modified = true})));
+            .AddEvent("totp/key-write", {.path = path, .data_path = path, .modified = true})));
     if (!req[generate]) return Response::NoContent();
     return Response::Data({{"key", ToBase32(key.secret)}, {"url", key.Url()}});
   });
@@ -160,7 +160,7 @@ void Totp::DescribeKeys(belfry::SecretsEngine& engine) {
     const std::string path = PathOf(req[name]);
     const std::lock_guard lock(mutex_);
     BELFRY_RETURN_IF_ERROR(req.storage().Apply(
-        StorageBatch().Delete(path).Tell("totp/key-delete", {.path = path, .modified = true})));
+        StorageBatch().Delete(path).AddEvent("totp/key-delete", {.path = path, .modified = true})));
     return Response::NoContent();
   });
   engine.Path("keys", "The names of all keys.").OnList([](Request& req) -> Result {
@@ -180,13 +180,13 @@ absl::StatusOr<bool> Totp::Accept(Request& req, const std::string& name, const s
     const std::string path = "codes/" + name;
     BELFRY_RETURN_IF_ERROR(req.storage().Apply(StorageBatch()
                                                    .PutJson(PathOf(name), key->ToJson())
-                                                   .Tell("totp/code-accept", {.path = path})));
+                                                   .AddEvent("totp/code-accept", {.path = path})));
     return true;
   }
   return false;
 }
 
-void Totp::DescribeCodes(belfry::SecretsEngine& engine) {
+void Totp::DescribeCodes(belfry::Engine& engine) {
   Route& route = engine.Path("codes/{name}", "Reads the current code, or checks one.");
   const auto name = route.Param("name", "The key.");
   const auto code = route.Field<std::string>("code", "What to check; it counts once.");
@@ -202,7 +202,7 @@ void Totp::DescribeCodes(belfry::SecretsEngine& engine) {
   });
 }
 
-void Totp::DescribeSessions(belfry::SecretsEngine& engine) {
+void Totp::DescribeSessions(belfry::Engine& engine) {
   Route& route = engine.Path("sessions/{name}", "A session for a code.");
   const auto name = route.Param("name", "The key.");
   const auto code = route.Field<std::string>("code", "A code of the key.");
@@ -215,7 +215,7 @@ void Totp::DescribeSessions(belfry::SecretsEngine& engine) {
     BELFRY_RETURN_IF_ERROR(req.storage().Apply(
         StorageBatch()
             .PutJson("sessions/" + id, Json::Object{{"key", req[name]}})
-            .Tell("totp/session-begin", {.path = "sessions/" + req[name], .modified = true})));
+            .AddEvent("totp/session-begin", {.path = "sessions/" + req[name], .modified = true})));
     return Response::Secret(session_, {{"session", id}},
                             {.ttl = req[ttl], .internal = {{"id", id}, {"key", req[name]}}});
   });
@@ -223,19 +223,20 @@ void Totp::DescribeSessions(belfry::SecretsEngine& engine) {
     BELFRY_ASSIGN_OR_RETURN(auto ids, req.storage().List("sessions/"));
     return Response::List(std::move(ids));
   });
-  session_.OnRenew([](Request&, const belfry::LentSecret& given) -> absl::StatusOr<belfry::Lease> {
-    belfry::Lease lease = given.lease;
-    lease.ttl = given.increment;
-    return lease;
-  });
-  session_.OnRevoke([](Request& req, const belfry::LentSecret& given) {
+  session_.OnRenew(
+      [](Request&, const belfry::LeasedSecret& given) -> absl::StatusOr<belfry::Lease> {
+        belfry::Lease lease = given.lease;
+        lease.ttl = given.increment;
+        return lease;
+      });
+  session_.OnRevoke([](Request& req, const belfry::LeasedSecret& given) {
     const auto of = [&given](const char* name) {
       return *given.lease.internal.at(name).if_string();
     };
     return req.storage().Apply(
         StorageBatch()
             .Delete("sessions/" + of("id"))
-            .Tell("totp/session-end", {.path = "sessions/" + of("key"), .modified = true}));
+            .AddEvent("totp/session-end", {.path = "sessions/" + of("key"), .modified = true}));
   });
 }
 
@@ -252,13 +253,13 @@ absl::Status Totp::RotateAll(HookContext& host) {
     BELFRY_RETURN_IF_ERROR(host.storage.Apply(
         StorageBatch()
             .PutJson(path, key->ToJson())
-            .Tell("totp/key-rotate", {.path = path, .data_path = path, .modified = true})));
+            .AddEvent("totp/key-rotate", {.path = path, .data_path = path, .modified = true})));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-void DefineTotp(belfry::SecretsEngine& engine) {
+void DefineTotp(belfry::Engine& engine) {
   engine.Keep<Totp>();
 }

@@ -7,6 +7,7 @@
 // PUT send {"type": "…"} sends an event of this type in both ways that there are, and answers with
 // the codes and reasons, {"stream": …, "unary": …}.
 // PUT reply {…}, a HandleRequestReply as JSON, is from then on the answer to everything else.
+// PUT garble makes that answer one that no host can parse.
 // PUT print {"text": "…", "times": n} writes it to standard error, so many times.
 // PUT leave starts a child that sleeps, and answers with its {"pid": …}.
 
@@ -21,6 +22,7 @@
 #include <map>
 #include <string>
 
+#include "base/mutex.h"
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "proto/vault/grpc_broker.grpc.pb.h"
@@ -30,7 +32,6 @@
 #include "sdk/wire/certificate.h"
 #include "sdk/wire/credentials.h"
 #include "sdk/wire/handshake.h"
-#include "server/base/mutex.h"
 
 namespace {
 
@@ -137,6 +138,7 @@ class Backend final : public pb::Backend::Service {
                        pb::HandleRequestReply* reply) override {
     const pb::Request& request = args->request();
     if (request.path() == "reply") return Learn(request.data());
+    if (request.path() == "garble") return Garble();
     boost::json::object answer;
     if (!Do(request, answer)) {
       MutexLock lock(&mutex_);
@@ -173,6 +175,14 @@ class Backend final : public pb::Backend::Service {
     reply_.Clear();
     if (google::protobuf::util::JsonStringToMessage(json, &reply_).ok()) return Status::OK;
     return {grpc::StatusCode::INVALID_ARGUMENT, "that is no reply"};
+  }
+
+  // A string that is not UTF-8 is written all the same, and parsed nowhere.
+  Status Garble() {
+    MutexLock lock(&mutex_);
+    reply_.Clear();
+    reply_.mutable_response()->set_redirect("\xff");
+    return Status::OK;
   }
 
   static pid_t LeaveChild() {

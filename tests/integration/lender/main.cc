@@ -1,6 +1,6 @@
-// A plugin that lends secrets, and tells what became of them.
+// A plugin that leases secrets, and tells what became of them.
 //
-// GET creds/NAME?ttl=… lends a user; GET log lists what was renewed and revoked, in order; PUT
+// GET creds/NAME?ttl=… leases a user; GET log lists what was renewed and revoked, in order; PUT
 // trouble {"refuse": true} makes it refuse to revoke, until it is told otherwise; {"fail_start":
 // true} makes its next start fail after it has changed what it stores. GET instance says which of
 // its instances answers.
@@ -27,26 +27,26 @@ absl::Status Note(belfry::Storage& storage, const std::string& what) {
   return storage.Put("log/" + std::to_string(1000 + before.size()), what);
 }
 
-std::string UserOf(const belfry::LentSecret& secret) {
+std::string UserOf(const belfry::LeasedSecret& secret) {
   const auto user = secret.lease.internal.find("user");
   if (user == secret.lease.internal.end() || user->second.if_string() == nullptr) return "nobody";
   return *user->second.if_string();
 }
 
-absl::StatusOr<belfry::Lease> Renew(belfry::Request& req, const belfry::LentSecret& secret) {
+absl::StatusOr<belfry::Lease> Renew(belfry::Request& req, const belfry::LeasedSecret& secret) {
   BELFRY_RETURN_IF_ERROR(Note(req.storage(), "renewed " + UserOf(secret)));
   belfry::Lease lease = secret.lease;
   if (secret.increment > absl::ZeroDuration()) lease.ttl = secret.increment;
   return lease;
 }
 
-absl::Status Revoke(belfry::Request& req, const belfry::LentSecret& secret) {
+absl::Status Revoke(belfry::Request& req, const belfry::LeasedSecret& secret) {
   BELFRY_ASSIGN_OR_RETURN(const auto trouble, req.storage().Get(kTrouble));
   if (trouble) return absl::FailedPreconditionError("the database is away");
   return Note(req.storage(), "revoked " + UserOf(secret) + " " + secret.lease_id);
 }
 
-void DefineLender(belfry::SecretsEngine& engine) {
+void DefineLender(belfry::Engine& engine) {
   belfry::SecretKind& user = engine.Secret("user");
   user.OnRenew(Renew);
   user.OnRevoke(Revoke);

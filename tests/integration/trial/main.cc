@@ -22,7 +22,7 @@ using belfry::Response;
 using belfry::Result;
 
 // Option `every`: the period of a hook that counts its runs. GET runs: how many there were.
-void DefineHooks(belfry::SecretsEngine& engine) {
+void DefineHooks(belfry::Engine& engine) {
   engine.Path("runs", "How often the hook has run.").OnRead([](Request& req) -> Result {
     BELFRY_ASSIGN_OR_RETURN(const auto runs, req.storage().Get("runs"));
     return Response::Data({{"runs", std::stoi(runs.value_or("0"))}});
@@ -36,7 +36,7 @@ void DefineHooks(belfry::SecretsEngine& engine) {
 }
 
 // Option `fail`: what goes wrong at the start; with option `if`, only while there is such a file.
-void DefineFailures(belfry::SecretsEngine& engine) {
+void DefineFailures(belfry::Engine& engine) {
   const std::string_view condition = engine.MountOption("if");
   if (!condition.empty() && !std::filesystem::exists(condition)) return;
   const std::string_view fail = engine.MountOption("fail");
@@ -57,7 +57,7 @@ void DefineFailures(belfry::SecretsEngine& engine) {
   }
 }
 
-void DefineAnswers(belfry::SecretsEngine& engine) {
+void DefineAnswers(belfry::Engine& engine) {
   engine.Path("boom", "Throws.").OnRead([](Request&) -> Result {
     throw std::runtime_error("boom with s3cret");
   });
@@ -95,7 +95,7 @@ void DefineAnswers(belfry::SecretsEngine& engine) {
 }
 
 // PUT events: sends one, and answers with what became of it.
-void DefineEvents(belfry::SecretsEngine& engine) {
+void DefineEvents(belfry::Engine& engine) {
   belfry::Route& events = engine.Path("events", "Sends an event.");
   const auto path = events.Field<std::string>("path", "Its path.");
   const auto data_path = events.Field<std::string>("data_path", "Its data_path.");
@@ -111,7 +111,7 @@ void DefineEvents(belfry::SecretsEngine& engine) {
   });
 }
 
-void DefineHost(belfry::SecretsEngine& engine) {
+void DefineHost(belfry::Engine& engine) {
   engine.Path("log", "Logs.").OnRead([](Request& req) -> Result {
     req.log().Info("a handler says hello", {{"who", "trial"}});
     req.log().Debug("not shown");
@@ -134,7 +134,7 @@ void DefineHost(belfry::SecretsEngine& engine) {
 }
 
 // Fields of every type, some of one operation alone.
-void DefineTickets(belfry::SecretsEngine& engine) {
+void DefineTickets(belfry::Engine& engine) {
   belfry::Route& ticket = engine.Path("tickets/{name}", "One ticket.");
   const auto seat = ticket.Field<std::string>("seat", "Where.");
   const auto language = ticket.Field<std::string>("language", "Of what is answered.");
@@ -153,7 +153,7 @@ void DefineTickets(belfry::SecretsEngine& engine) {
   ticket.OnUpdate([](Request&) -> Result { return Response::NoContent(); }).OnlyUpdates();
 }
 
-void DefineTrial(belfry::SecretsEngine& engine) {
+void DefineTrial(belfry::Engine& engine) {
   DefineHooks(engine);
   DefineFailures(engine);
   DefineAnswers(engine);
@@ -162,7 +162,7 @@ void DefineTrial(belfry::SecretsEngine& engine) {
   DefineTickets(engine);
 }
 
-void DefineTwice(belfry::SecretsEngine& engine) {
+void DefineTwice(belfry::Engine& engine) {
   for (const char* path : {"same", "same"}) {
     engine.Path(path, "One of two.").OnRead([](Request&) -> Result {
       return Response::NoContent();

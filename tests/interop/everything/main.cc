@@ -19,7 +19,7 @@ using belfry::Request;
 using belfry::Response;
 using belfry::Result;
 
-void DefineErrors(belfry::SecretsEngine& engine) {
+void DefineErrors(belfry::Engine& engine) {
   auto& route = engine.Path("errors/{code}", "Fails with the status of this number.");
   const auto code = route.Param("code");
   route.OnRead([code](Request& request) -> Result {
@@ -32,7 +32,7 @@ void DefineErrors(belfry::SecretsEngine& engine) {
   });
 }
 
-void DefineAnswers(belfry::SecretsEngine& engine) {
+void DefineAnswers(belfry::Engine& engine) {
   engine.Path("raw", "Bytes of any kind.").OnRead([](Request&) -> Result {
     std::string bytes;
     for (int byte = 0; byte < 256; ++byte) bytes += static_cast<char>(byte);
@@ -59,19 +59,19 @@ void DefineAnswers(belfry::SecretsEngine& engine) {
   });
 }
 
-// Lends passwords; those of the key "stubborn" cannot be taken back.
-void DefineSecrets(belfry::SecretsEngine& engine) {
+// Leases passwords; those of the key "stubborn" cannot be taken back.
+void DefineSecrets(belfry::Engine& engine) {
   auto& password = engine.Secret("password");
   password
-      .OnRenew([](Request&, const belfry::LentSecret& lent) -> absl::StatusOr<belfry::Lease> {
-        belfry::Lease lease = lent.lease;
-        lease.ttl = lent.increment;
+      .OnRenew([](Request&, const belfry::LeasedSecret& leased) -> absl::StatusOr<belfry::Lease> {
+        belfry::Lease lease = leased.lease;
+        lease.ttl = leased.increment;
         return lease;
       })
-      .OnRevoke([](Request& request, const belfry::LentSecret& lent) -> absl::Status {
-        const std::string user = *lent.lease.internal.at("user").if_string();
+      .OnRevoke([](Request& request, const belfry::LeasedSecret& leased) -> absl::Status {
+        const std::string user = *leased.lease.internal.at("user").if_string();
         if (user == "stubborn") return absl::UnavailableError("not now");
-        return request.storage().Put("revoked/" + user, lent.lease_id);
+        return request.storage().Put("revoked/" + user, leased.lease_id);
       });
   auto& route = engine.Path("creds/{user}", "A password.");
   const auto user = route.Param("user");
@@ -82,7 +82,7 @@ void DefineSecrets(belfry::SecretsEngine& engine) {
   });
 }
 
-void DefineLogs(belfry::SecretsEngine& engine) {
+void DefineLogs(belfry::Engine& engine) {
   auto& route = engine.Path("log", "Prints on standard error and output, from many threads.");
   route.OnWrite([](Request&) -> Result {
     std::vector<std::thread> threads;
@@ -104,7 +104,7 @@ void DefineLogs(belfry::SecretsEngine& engine) {
   });
 }
 
-void DefineWaiting(belfry::SecretsEngine& engine) {
+void DefineWaiting(belfry::Engine& engine) {
   engine.Path("wait", "Waits until nobody waits for it.").OnRead([](Request& request) -> Result {
     const bool has_deadline = request.deadline() != absl::InfiniteFuture();
     while (!request.cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -114,7 +114,7 @@ void DefineWaiting(belfry::SecretsEngine& engine) {
   });
 }
 
-void DefineHooks(belfry::SecretsEngine& engine) {
+void DefineHooks(belfry::Engine& engine) {
   engine
       .OnInitialize(
           [](belfry::HookContext& host) { return host.storage.Put("initialized", "yes"); })
@@ -126,7 +126,7 @@ void DefineHooks(belfry::SecretsEngine& engine) {
       .OnCleanup([](belfry::HookContext& host) { return host.storage.Put("cleaned", "up"); });
 }
 
-void DefinePaths(belfry::SecretsEngine& engine) {
+void DefinePaths(belfry::Engine& engine) {
   for (const char* path : {"root/{name}", "open"}) {
     engine.Path(path, "Only there to be marked.").OnRead([](Request&) -> Result {
       return Response::NotFound();
@@ -139,7 +139,7 @@ void DefinePaths(belfry::SecretsEngine& engine) {
       .Mark(belfry::SpecialPath::kSnapshotRead, {"snapshot/*"});
 }
 
-void DefineEverything(belfry::SecretsEngine& engine) {
+void DefineEverything(belfry::Engine& engine) {
   DefineErrors(engine);
   DefineAnswers(engine);
   DefineSecrets(engine);
@@ -149,7 +149,7 @@ void DefineEverything(belfry::SecretsEngine& engine) {
   DefinePaths(engine);
 }
 
-void DefineLogin(belfry::SecretsEngine& engine) {
+void DefineLogin(belfry::Engine& engine) {
   engine.Unauthenticated({"login"});
   auto& route = engine.Path("login", "Whoever comes.");
   const auto name = route.Field<std::string>("name", "Who.");

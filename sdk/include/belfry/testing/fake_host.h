@@ -46,10 +46,10 @@ struct Asked;
 
 using MountOptions = std::map<std::string, std::string>;
 
-// How a lent secret or a login is asked to be renewed.
+// How a leased secret or a login is asked to be renewed.
 struct Renewal {
   absl::Duration increment = absl::ZeroDuration();
-  // How long ago it was lent.
+  // How long ago it was leased.
   absl::Duration age = absl::ZeroDuration();
 };
 
@@ -67,16 +67,16 @@ class TestHost {
   Result List(std::string_view path, Json::Object query = {});
   // What `path-help` shows; an empty path is the whole engine. Data with `help` and `openapi`.
   Result Help(std::string_view path);
-  // `lent` is what this host answered to a request of `path`: a Response::Secret or, to be renewed,
-  // a Response::Login. The answer to a renewal has the new lease or grant.
-  Result Renew(std::string_view path, const Response& lent, Renewal renewal = {});
-  absl::Status Revoke(std::string_view path, const Response& lent);
-  // A host does this about once a minute: what SecretsEngine::Every describes runs if it is due.
+  // `leased` is what this host answered to a request of `path`: a Response::Secret or, to be
+  // renewed, a Response::Login. The answer to a renewal has the new lease or grant.
+  Result Renew(std::string_view path, const Response& leased, Renewal renewal = {});
+  absl::Status Revoke(std::string_view path, const Response& leased);
+  // A host does this about once a minute: what Engine::Every describes runs if it is due.
   // Unimplemented when there is none.
   absl::Status Tick();
   // The mount goes and comes back, with these options and the same storage.
   virtual void Restart(MountOptions options) = 0;
-  // What SecretsEngine::InBackground describes is done now, by this thread, and only then (FakeHost
+  // What Engine::InBackground describes is done now, by this thread, and only then (FakeHost
   // only; a WireHost does it by itself and stops the program). What failed is done again by the
   // next call.
   virtual absl::Status RunBackground() = 0;
@@ -90,7 +90,7 @@ class TestHost {
   virtual void RefuseEvents(absl::Status status) = 0;
   // Every line that the plugin wrote to its log, in order.
   virtual std::vector<LoggedLine> log() const = 0;
-  // What SecretsEngine::Ttls answers from now on; at first both are 768 hours.
+  // What Engine::Ttls answers from now on; at first both are 768 hours.
   virtual void SetTtls(LeaseTtls ttls) = 0;
   // The time that the plugin sees, from kStartOfTime. Time stands still but for Advance, which runs
   // nothing by itself: Tick runs the hooks that have become due.
@@ -103,12 +103,10 @@ class TestHost {
 };
 
 // Stops the program with a clear message when `define` or OnInitialize fails.
-std::unique_ptr<TestHost> NewFakeHost(void (*define)(SecretsEngine&), MountOptions options = {});
-std::unique_ptr<TestHost> NewWireHost(void (*define)(SecretsEngine&), MountOptions options = {});
+std::unique_ptr<TestHost> NewFakeHost(void (*define)(Engine&), MountOptions options = {});
+std::unique_ptr<TestHost> NewWireHost(void (*define)(Engine&), MountOptions options = {});
 // The same for plugins that are served as EngineKind::kAuth.
-std::unique_ptr<TestHost> NewFakeAuthHost(void (*define)(SecretsEngine&),
-                                          MountOptions options = {});
-std::unique_ptr<TestHost> NewWireAuthHost(void (*define)(SecretsEngine&),
-                                          MountOptions options = {});
+std::unique_ptr<TestHost> NewFakeAuthHost(void (*define)(Engine&), MountOptions options = {});
+std::unique_ptr<TestHost> NewWireAuthHost(void (*define)(Engine&), MountOptions options = {});
 
 }  // namespace belfry::testing

@@ -63,11 +63,10 @@ MATCHER_P2(EventIs, type, path,
 //   };
 //   BELFRY_RUN_ON_BOTH_HOSTS(NotesTest);
 //   TEST_P(NotesTest, …)
-class OnBothHosts : public ::testing::TestWithParam<std::unique_ptr<TestHost> (*)(
-                        void (*)(SecretsEngine&), MountOptions)> {
+class OnBothHosts : public ::testing::TestWithParam<std::unique_ptr<TestHost> (*)(void (*)(Engine&),
+                                                                                  MountOptions)> {
  protected:
-  static std::unique_ptr<TestHost> NewHost(void (*define)(SecretsEngine&),
-                                           MountOptions options = {}) {
+  static std::unique_ptr<TestHost> NewHost(void (*define)(Engine&), MountOptions options = {}) {
     return GetParam()(define, std::move(options));
   }
 };

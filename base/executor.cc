@@ -1,0 +1,153 @@
+#include "base/executor.h"
+
+#include <deque>
+#include <list>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
+
+namespace belfry {
+namespace {
+
+class ThreadPool final : public Executor {
+ public:
+  ThreadPool(std::size_t threads, std::size_t max_waiting_tasks)
+      : max_waiting_tasks_(max_waiting_tasks) {
+    threads_.reserve(threads);
+    // The destructor joins every thread, so that `this` outlives them.
+    for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+  }
+
+  ~ThreadPool() override {
+    {
+      MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    changed_.NotifyAll();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  bool Post(absl::AnyInvocable<void()>&& work) override {
+    {
+      MutexLock lock(&mutex_);
+      if (waiting_.size() >= max_waiting_tasks_) return false;
+      waiting_.push_back(std::move(work));
+    }
+    changed_.NotifyOne();
+    return true;
+  }
+
+  void PostAlways(absl::AnyInvocable<void()> work) override {
+    {
+      MutexLock lock(&mutex_);
+      waiting_.push_back(std::move(work));
+    }
+    changed_.NotifyOne();
+  }
+
+ private:
+  void Run() {
+    for (;;) {
+      absl::AnyInvocable<void()> work;
+      {
+        MutexLock lock(&mutex_);
+        while (waiting_.empty() && !stopping_) changed_.Wait(&mutex_);
+        if (waiting_.empty()) return;
+        work = std::move(waiting_.front());
+        waiting_.pop_front();
+      }
+      work();
+    }
+  }
+
+  const std::size_t max_waiting_tasks_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+class ElasticPool final : public Executor {
+ public:
+  ElasticPool(std::size_t max_threads, std::size_t max_waiting_tasks)
+      : max_threads_(max_threads), max_waiting_tasks_(max_waiting_tasks) {}
+
+  ~ElasticPool() override {
+    MutexLock lock(&mutex_);
+    while (!running_.empty()) ended_.Wait(&mutex_);
+    Join();
+  }
+
+  bool Post(absl::AnyInvocable<void()>&& work) override {
+    MutexLock lock(&mutex_);
+    Join();
+    if (running_.size() >= max_threads_ && waiting_.size() >= max_waiting_tasks_) return false;
+    Add(std::move(work));
+    return true;
+  }
+
+  void PostAlways(absl::AnyInvocable<void()> work) override {
+    MutexLock lock(&mutex_);
+    Join();
+    Add(std::move(work));
+  }
+
+ private:
+  // Oldest first; an iterator stays valid until its thread has left the list.
+  using Threads = std::list<std::thread>;
+
+  void Add(absl::AnyInvocable<void()> work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    waiting_.push_back(std::move(work));
+    if (running_.size() >= max_threads_) return;
+    const auto self = running_.emplace(running_.end());
+    // The destructor waits for it, so that `this` outlives it.
+    *self = std::thread([this, self] { Run(self); });
+  }
+
+  void Run(Threads::iterator self) {
+    MutexLock lock(&mutex_);
+    while (!waiting_.empty()) {
+      absl::AnyInvocable<void()> work = std::move(waiting_.front());
+      waiting_.pop_front();
+      mutex_.Unlock();
+      work();
+      work = nullptr;
+      mutex_.Lock();
+    }
+    finished_.splice(finished_.end(), running_, self);
+    if (running_.empty()) ended_.NotifyAll();
+  }
+
+  // What has finished takes no lock any more but for the one that it is about to give back.
+  void Join() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Threads finished;
+    finished.swap(finished_);
+    mutex_.Unlock();
+    for (std::thread& thread : finished) thread.join();
+    mutex_.Lock();
+  }
+
+  const std::size_t max_threads_;
+  const std::size_t max_waiting_tasks_;
+  Mutex mutex_;
+  CondVar ended_;
+  std::deque<absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  Threads running_ ABSL_GUARDED_BY(mutex_);
+  Threads finished_ ABSL_GUARDED_BY(mutex_);  // To be joined.
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> NewElasticPool(std::size_t max_threads, std::size_t max_waiting_tasks) {
+  return std::make_unique<ElasticPool>(max_threads, max_waiting_tasks);
+}
+
+std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks) {
+  return std::make_unique<ThreadPool>(threads, max_waiting_tasks);
+}
+
+}  // namespace belfry

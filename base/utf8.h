@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace belfry {
+
+// Characters in UTF-8. Pure functions, thread-safe.
+
+struct Utf8Character {
+  char32_t code = 0;
+  std::size_t size = 0;  // In bytes.
+  bool valid = true;     // Else it is one byte, and its code U+FFFD.
+};
+
+// The first character of a text that is not empty. Not valid: cut short, overlong, a surrogate, or
+// beyond U+10FFFF.
+Utf8Character FirstCharacter(std::string_view text);
+
+// Whether there is such a character: not beyond U+10FFFF, no surrogate.
+bool IsCharacter(char32_t code);
+
+// Whether a text is nothing but such characters.
+bool IsUtf8(std::string_view text);
+
+// The text with U+FFFD in place of every byte that begins none: protobuf strings and JSON must be
+// valid, or the other side refuses the whole message.
+std::string ValidUtf8(std::string_view text);
+
+// Appends a character; invalid code points become U+FFFD.
+void AppendUtf8(char32_t code, std::string* text);
+
+}  // namespace belfry

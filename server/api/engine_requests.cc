@@ -1,0 +1,361 @@
+#include "server/api/engine_requests.h"
+
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "base/http_status.h"
+#include "base/text.h"
+#include "server/api/engine_answer.h"
+#include "server/api/json_text.h"
+#include "server/api/responses.h"
+#include "server/api/strings.h"
+#include "server/mounts/lease_terms.h"
+#include "server/mounts/salted_token.h"
+
+namespace belfry::api {
+namespace {
+
+using mounts::Operation;
+
+bool IsWrite(Operation operation) {
+  return operation == Operation::kCreate || operation == Operation::kUpdate ||
+         operation == Operation::kPatch;
+}
+
+// A request on its way through an engine. Shared by the callbacks of the two questions that a write
+// asks.
+struct MountCall {
+  std::shared_ptr<const mounts::Mount> mount;
+  mounts::Request request;
+  access::Identity identity;
+  std::string full_path;
+  const access::Authorizer* authorizer;
+  mounts::LeaseManager* leases;
+  const Clock* clock;
+  const Logger* logger;
+  Respond respond;
+};
+
+// 500, 503 when too many wait for the engine, and 504 when it took too long.
+HttpResponse EngineFailure(const absl::Status& status) {
+  if (absl::IsResourceExhausted(status)) return BusyAnswer(ToStd(status.message()));
+  const int code = status.code() == absl::StatusCode::kDeadlineExceeded ? 504 : 500;
+  return ErrorAnswer(code, OneError(ToStd(status.message())));
+}
+
+bool IsBase64(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' ||
+         c == '/';
+}
+
+// What the engine calls the client's mistake is told in its own words. (vault-api-and-events 6.2)
+HttpResponse ExistenceFailure(const absl::Status& status) {
+  if (absl::IsInvalidArgument(status)) return ErrorAnswer(400, ToStd(status.message()));
+  return EngineFailure(status);
+}
+
+// What Go's strict decoder accepts; anything else is a text that stands for itself.
+std::string RawBody(const std::string& text) {
+  std::string compact = text;
+  std::erase_if(compact, [](char c) { return c == '\r' || c == '\n'; });
+  if (compact.size() % 4 != 0) return text;
+  const std::size_t end = compact.find_last_not_of('=') + 1;
+  if (compact.size() - end > 2) return text;
+  for (std::size_t i = 0; i < end; ++i) {
+    if (!IsBase64(compact[i])) return text;
+  }
+  std::string decoded;
+  return absl::Base64Unescape(compact, &decoded) ? decoded : text;
+}
+
+// Whose answer it is that is looked at.
+struct Said {
+  const mounts::Request* request;
+  const mounts::MountEntry* entry;
+  const Logger* logger;
+};
+
+// 500 for an answer that must not go on to a client, and a line for the operator.
+HttpResponse Refusal(const Said& said, std::string_view reason) {
+  said.logger->Warn("an answer of a plugin was refused", {{"mount", said.entry->path},
+                                                          {"plugin", said.entry->type},
+                                                          {"request_id", said.request->id},
+                                                          {"reason", std::string(reason)}});
+  return ErrorAnswer(500, OneError(reason));
+}
+
+HttpResponse RawAnswer(const Said& said, std::string_view data) {
+  std::map<std::string, Member> members =
+      Members(data, {"http_status_code", "http_content_type", "http_raw_body",
+                     "http_raw_cache_control", "http_raw_pragma", "http_www_authenticate"});
+  const int status = ToNumber(members["http_status_code"].text).value_or(0);
+  if (!IsAnswerStatus(status)) {
+    return Refusal(said, "the plugin answered with an impossible HTTP status");
+  }
+  const Member& body = members["http_raw_body"];
+  HttpResponse response = Answer(status, "application/json",
+                                 body.is_string        ? RawBody(body.text)
+                                 : body.text == "null" ? std::string()
+                                                       : body.text);
+  for (auto& [name, value] : response.headers) {
+    if (name == "Content-Type" && !members["http_content_type"].text.empty()) {
+      value = members["http_content_type"].text;
+    }
+    if (name == "Cache-Control" && !members["http_raw_cache_control"].text.empty()) {
+      value = members["http_raw_cache_control"].text;
+    }
+  }
+  if (const std::string& pragma = members["http_raw_pragma"].text; !pragma.empty()) {
+    response.headers.emplace_back("Pragma", pragma);
+  }
+  if (const std::string& challenge = members["http_www_authenticate"].text;
+      !challenge.empty() && status == 401) {
+    response.headers.emplace_back("WWW-Authenticate", challenge);
+  }
+  for (const auto& [name, value] : response.headers) {
+    if (IsHeaderValue(value)) continue;
+    return Refusal(said, Concat({"the plugin answered with an impossible HTTP header: ", name}));
+  }
+  return response;
+}
+
+HttpResponse Redirect(const Said& said, std::string_view location) {
+  const std::string reason = WhyNotRedirect(location, said.request->operation, said.entry->path);
+  if (!reason.empty()) return Refusal(said, Concat({"the plugin's redirect is refused: ", reason}));
+  HttpResponse redirect = Answer(307, "application/json", "");
+  redirect.headers.emplace_back("Location", location);
+  return redirect;
+}
+
+// {"errors":[text]}, with the data that the engine gave beside the error.
+HttpResponse ReportedError(int status, std::string_view data) {
+  const std::map<std::string, Member> members = Members(data, {"error", "data"});
+  ObjectText text;
+  text.Raw("errors", ArrayText({members.at("error").text}));
+  if (const auto more = members.find("data"); more != members.end()) {
+    text.Raw("data", more->second.is_string ? ArrayText({more->second.text}) : more->second.text);
+  }
+  return JsonAnswer(status, text.Finish());
+}
+
+bool IsReportedError(const ObjectSummary& summary) {
+  return summary.has_error && (summary.members == 1 || (summary.members == 2 && summary.has_data));
+}
+
+// A coded error that comes with a response is a bad request, unless it says one of these plainly.
+int StatusBesideResponse(int status) {
+  return status == 403 || status == 404 || status == 405 ? status : 400;
+}
+
+HttpResponse AnswerForData(const mounts::Request& request, const mounts::MountEntry& entry,
+                           mounts::Response response) {
+  Envelope envelope{.request_id = request.id, .data = response.data};
+  if (response.lease) {
+    envelope.lease_id = response.lease->id;
+    envelope.lease_duration = absl::ToInt64Seconds(mounts::GrantedTtl(entry, *response.lease));
+    envelope.renewable = response.lease->renewable;
+  }
+  envelope.warnings = std::move(response.warnings);
+  envelope.mount_type = entry.type;
+  return EnvelopeAnswer(envelope);
+}
+
+bool LeasesASecret(const MountCall& call, const absl::StatusOr<mounts::Reply>& reply) {
+  return reply.ok() && !reply->error && reply->response && reply->response->lease &&
+         mounts::GivesLeases(call.mount->entry);
+}
+
+// Whether the token that asked is still there to hold a lease. A lease of a token that ends from
+// now on is revoked by whoever ends it.
+bool MayHoldALease(const MountCall& call) {
+  const access::Identity& identity = call.identity;
+  return identity.life == nullptr ||
+         (!identity.last_use && identity.life->Lasts(call.clock->Now()));
+}
+
+void Withdraw(const MountCall& call, const mounts::Lease& lease) {
+  call.leases->Revoke({.id_or_prefix = lease.id}, mounts::RevokeMode::kQueue,
+                      [](const absl::Status&) {});
+}
+
+// Answers when the secret has its lease; without one it is not given out.
+void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply) {
+  auto kept = std::make_shared<mounts::Reply>(std::move(reply));
+  call->leases->Register(
+      call->mount, call->request, *kept->response,
+      [call, kept](absl::StatusOr<mounts::Lease> lease) {
+        if (!lease.ok()) return call->respond(EngineFailure(lease.status()));
+        if (!MayHoldALease(*call)) {
+          Withdraw(*call, *lease);
+          return call->respond(ErrorAnswer(
+              400,
+              "the secret was revoked and is not given out: its lease would outlive the token, "
+              "which has ended or has no use left"));
+        }
+        kept->response->lease = *std::move(lease);
+        call->respond(
+            AnswerForReply(call->request, call->mount->entry, std::move(*kept), *call->logger));
+      });
+}
+
+// The request itself, for the engine: the answer names it, and needs none of its data.
+mounts::Request TakeRequest(MountCall& call) {
+  mounts::Request request = call.request;
+  call.request.data.clear();
+  return request;
+}
+
+void AnswerWith(const std::shared_ptr<MountCall>& call, absl::StatusOr<mounts::Reply> reply) {
+  if (LeasesASecret(*call, reply)) return AnswerWithLease(call, *std::move(reply));
+  call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply), *call->logger));
+}
+
+void Ask(const std::shared_ptr<MountCall>& call) {
+  call->mount->engine->Handle(TakeRequest(*call), [call](absl::StatusOr<mounts::Reply> reply) {
+    AnswerWith(call, std::move(reply));
+  });
+}
+
+void AskToWrite(const std::shared_ptr<MountCall>& call) {
+  call->mount->engine->Write(TakeRequest(*call), [call](absl::StatusOr<mounts::Reply> reply) {
+    if (!reply.ok()) return call->respond(ExistenceFailure(reply.status()));
+    AnswerWith(call, std::move(reply));
+  });
+}
+
+bool Allows(const MountCall& call, access::Capability capability) {
+  return MayAsk(*call.authorizer, call.identity, capability, call.full_path, call.request.data);
+}
+
+// Help is for everybody who has a token.
+bool MayAskEngine(const MountCall& call, Operation operation) {
+  const std::shared_ptr<const mounts::SpecialPaths> special = call.mount->engine->Special();
+  if (special->unauthenticated.Contains(call.request.path)) return true;
+  if (call.request.unauthenticated) return false;
+  if (operation == Operation::kHelp) return true;
+  return Allows(call, CapabilityFor(operation)) &&
+         (!special->root.Contains(call.request.path) || Allows(call, access::Capability::kSudo));
+}
+
+// Asks the engine once the caller is known to be allowed.
+void AskIfAllowed(const std::shared_ptr<MountCall>& call) {
+  if (!MayAskEngine(*call, call->request.operation)) return call->respond(Denied());
+  Ask(call);
+}
+
+// For whoever may create or update, but not both.
+void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call, Operation allowed) {
+  call->mount->engine->CheckExistence(
+      call->request, [call, allowed](absl::StatusOr<mounts::Existence> existence) {
+        if (!existence.ok()) return call->respond(ExistenceFailure(existence.status()));
+        if (*existence == mounts::Existence::kMissing) call->request.operation = Operation::kCreate;
+        if (call->request.operation != allowed) return call->respond(Denied());
+        Ask(call);
+      });
+}
+
+void WriteIfAllowed(const std::shared_ptr<MountCall>& call) {
+  const bool may_update = MayAskEngine(*call, Operation::kUpdate);
+  const bool may_create = MayAskEngine(*call, Operation::kCreate);
+  // Whoever may do both need not wait until it is known which of them it is.
+  if (may_update && may_create) return AskToWrite(call);
+  // Whoever may not write at all is not told whether there is something.
+  if (!may_update && !may_create) return call->respond(Denied());
+  CheckExistenceThenAsk(call, may_create ? Operation::kCreate : Operation::kUpdate);
+}
+
+mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::MountEntry& entry,
+                              Call& call, std::string path) {
+  mounts::Request request;
+  request.id = std::move(call.id);
+  request.operation = call.operation;
+  request.path = std::move(path);
+  request.data = std::move(call.data);
+  request.mount_point = entry.path;
+  request.mount_type = entry.type;
+  request.mount_accessor = entry.accessor;
+  request.client_token = mounts::SaltedToken(entry.uuid, call.token);
+  request.client_token_accessor = call.identity.accessor;
+  request.display_name = call.identity.display_name;
+  request.entity_id = call.identity.entity_id;
+  request.remote_address = std::move(call.remote_address);
+  request.unauthenticated = !call.authenticated;
+  request.deadline = dependencies.clock->Steady() + dependencies.limits.max_request_duration;
+  return request;
+}
+
+}  // namespace
+
+HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
+                            absl::StatusOr<mounts::Reply> reply, const Logger& logger) {
+  const Said said{.request = &request, .entry = &entry, .logger = &logger};
+  if (!reply.ok()) return EngineFailure(reply.status());
+  if (!reply->response) {
+    if (reply->error)
+      return ErrorAnswer(reply->error->http_status, OneError(reply->error->message));
+    const bool asked = request.operation == Operation::kRead ||
+                       request.operation == Operation::kList ||
+                       request.operation == Operation::kHelp;
+    return asked ? EmptyErrorAnswer(404) : NoContent();
+  }
+  mounts::Response& response = *reply->response;
+  const absl::StatusOr<ObjectSummary> summary = Summarize(response.data, kMaxReplyJsonDepth);
+  if (!summary.ok()) {
+    return Refusal(
+        said, Concat({"the plugin's answer cannot be read: ", ToStd(summary.status().message())}));
+  }
+  if (reply->error) {
+    const int status = StatusBesideResponse(reply->error->http_status);
+    return IsReportedError(*summary) ? ReportedError(status, response.data)
+                                     : ErrorAnswer(status, OneError(reply->error->message));
+  }
+  if (IsReportedError(*summary)) return ReportedError(400, response.data);
+  if (request.operation == Operation::kHelp) return JsonAnswer(200, std::move(response.data));
+  if (summary->has_http_status) return RawAnswer(said, response.data);
+  if (!response.redirect.empty()) return Redirect(said, response.redirect);
+  if (request.operation == Operation::kList && !summary->has_list && response.warnings.empty()) {
+    return EmptyErrorAnswer(404);
+  }
+  return AnswerForData(request, entry, std::move(response));
+}
+
+void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respond) {
+  if (IsWrite(call.operation) && call.written_path.ends_with("/")) {
+    respond(ErrorAnswer(400, "cannot write to a path ending in '/'"));
+    return;
+  }
+  std::optional<mounts::Route> route = dependencies.mounts->Find(call.path);
+  if (!route) {
+    // Whoever may not use the path is not told whether it is one.
+    const bool allowed = MayAsk(*dependencies.authorizer, call.identity,
+                                CapabilityFor(call.operation), call.path, call.data);
+    respond(allowed ? ErrorAnswer(404, Concat({"no handler for route \"", call.path,
+                                               "\". route entry not found."}))
+                    : Denied());
+    return;
+  }
+  if (route->mount->engine == nullptr) {
+    respond(ErrorAnswer(404, OneError("unsupported path")));
+    return;
+  }
+  // The engine's root has the mount's name, however it is written.
+  if (route->path.empty()) call.path = route->mount->entry.path;
+  auto mount_call = std::make_shared<MountCall>();
+  mount_call->mount = route->mount;
+  mount_call->request =
+      EngineRequest(dependencies, route->mount->entry, call, std::move(route->path));
+  mount_call->identity = std::move(call.identity);
+  mount_call->full_path = std::move(call.path);
+  mount_call->authorizer = dependencies.authorizer;
+  mount_call->leases = dependencies.leases;
+  mount_call->clock = dependencies.clock;
+  mount_call->logger = &dependencies.logger;
+  mount_call->respond = std::move(respond);
+  if (mount_call->request.operation == Operation::kUpdate) {
+    WriteIfAllowed(mount_call);
+  } else {
+    AskIfAllowed(mount_call);
+  }
+}
+
+}  // namespace belfry::api

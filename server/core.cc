@@ -1,0 +1,259 @@
+#include "server/core.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "base/scheduler.h"
+#include "base/text.h"
+#include "server/access/authorizer.h"
+#include "server/access/cubbyholes.h"
+#include "server/access/policy_store.h"
+#include "server/access/role_store.h"
+#include "server/access/token_expirer.h"
+#include "server/access/token_store.h"
+#include "server/api/api.h"
+#include "server/bus/bus.h"
+#include "server/mounts/lease_manager.h"
+#include "server/mounts/mount_table.h"
+#include "server/mounts/periodic_rollback.h"
+#include "server/plugin_host/plugin_host.h"
+#include "server/storage/storage.h"
+
+namespace belfry {
+namespace {
+
+// The Vault whose behaviour clients and plugins may count on.
+constexpr char kVaultVersion[] = "1.21.0";
+// For what waits for storage.
+constexpr std::size_t kBlockingThreads = 4;
+// For what waits for plugins: mounts and plugins that are changed at the same time.
+constexpr std::size_t kPluginThreads = 64;
+constexpr std::size_t kLeaseThreads = 2;
+constexpr std::size_t kFilterThreads = 2;
+
+// What sets one build of the same Vault version apart from another is, in a semantic version, what
+// follows '+'; comparisons ignore it.
+std::string VersionForClients(const std::string& own) {
+  return own.empty() ? kVaultVersion : Concat({kVaultVersion, "+belfry.", own});
+}
+
+// A new, empty folder that only this user may enter. Short: a socket's path has a hundred bytes.
+absl::StatusOr<std::string> MakeSocketDirectory() {
+  std::error_code error;
+  std::filesystem::path parent = std::filesystem::temp_directory_path(error);
+  if (error || parent.native().size() > 40) parent = "/tmp";
+  std::string path = (parent / "belfry-XXXXXX").string();
+  if (mkdtemp(path.data()) != nullptr) return path;
+  return absl::UnavailableError(Concat({"cannot make a folder for sockets in ", parent.native()}));
+}
+
+class CoreImpl final : public Core {
+ public:
+  CoreImpl(CoreConfig config, CoreEnvironment environment)
+      : config_(std::move(config)), environment_(std::move(environment)) {}
+
+  ~CoreImpl() override {
+    if (!stopped_) {
+      BeginStop();
+      Stop();
+    }
+    // What ends with the last requests may still need the executors.
+    explain_executor_.reset();
+    plugin_executor_.reset();
+    executor_.reset();
+    // Nobody makes tokens any more.
+    token_expirer_.reset();
+  }
+
+  absl::Status Start() {
+    if (absl::Status status = StartPlugins(); !status.ok()) return status;
+    if (absl::Status status = StartMounts(); !status.ok()) return status;
+    if (absl::Status status = OpenAccess(); !status.ok()) return status;
+    StartApi();
+    if (absl::Status status = MountSecret(); !status.ok()) return status;
+    StartPeriodicWork();
+    return absl::OkStatus();
+  }
+
+  api::Api* Api() override { return api_.get(); }
+
+  void BeginStop() override {
+    // Plugins that do not answer, or do not end, are killed in time for all that waits for them.
+    if (plugins_) plugins_->BeginStop(limits().server_stop_timeout - limits().plugin_stop_timeout);
+  }
+
+  void Stop() override {
+    stopped_ = true;
+    periodic_rollback_.reset();
+    if (leases_) leases_->Stop();
+    // Requests under way end here.
+    if (mounts_) mounts_->Stop();
+  }
+
+ private:
+  absl::Status StartPlugins() {
+    absl::StatusOr<std::string> sockets = MakeSocketDirectory();
+    if (!sockets.ok()) return sockets.status();
+    const std::string folder = *sockets;
+    plugin_host::Options options{.plugin_directories = config_.plugin_directories,
+                                 .socket_directory = *std::move(sockets),
+                                 .guard_program = config_.guard_program,
+                                 .vault_version = kVaultVersion,
+                                 .limits = limits()};
+    auto plugins = plugin_host::PluginHost::Create(std::move(options), bus_.get(), clock(),
+                                                   metrics(), LoggerOf("plugins"));
+    if (!plugins.ok()) {
+      // Nobody has taken charge of it.
+      std::error_code ignored;
+      std::filesystem::remove(folder, ignored);
+      return plugins.status();
+    }
+    plugins_ = *std::move(plugins);
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenAccess() {
+    auto policies = access::PolicyStore::Open(policy_storage_.get(), limits());
+    if (!policies.ok()) return policies.status();
+    policies_ = *std::move(policies);
+    // Tokens may end as they are read, and then their leases with them.
+    auto tokens =
+        access::TokenStore::Open(token_storage_.get(), clock(),
+                                 [this](const access::TokenEntry& token) { ForgetToken(token); });
+    if (!tokens.ok()) return tokens.status();
+    tokens_ = *std::move(tokens);
+    // What a token left whose end an earlier process did not live to see through.
+    absl::Status status =
+        cubbyholes_.DropStrays([this](const std::string& id) { return tokens_->Knows(id); });
+    if (!status.ok()) return status;
+    token_expirer_ = std::make_unique<access::TokenExpirer>(
+        tokens_.get(), clock(), scheduler_.get(), lease_executor_.get());
+    return tokens_->CreateRoot(config_.root_token).status();
+  }
+
+  absl::Status StartMounts() {
+    leases_ = mounts::LeaseManager::Create({.storage = storage(),
+                                            .clock = clock(),
+                                            .scheduler = scheduler_.get(),
+                                            .executor = lease_executor_.get(),
+                                            .metrics = metrics(),
+                                            .limits = limits(),
+                                            .logger = LoggerOf("leases")});
+    mounts_ = mounts::MountTable::Create(
+        storage(), plugins_.get(), LoggerOf("mounts"),
+        [this](const mounts::Mount& mount) { return leases_->RevokeAllOf(mount); }, limits());
+    return leases_->Start(mounts_.get());
+  }
+
+  // What hangs on a token goes with it.
+  void ForgetToken(const access::TokenEntry& token) {
+    const auto check = [this, accessor = token.accessor](const absl::Status& status) {
+      if (status.ok()) return;
+      environment_.logger.Error("token cleanup incomplete",
+                                {{"accessor", accessor}, {"error", std::string(status.message())}});
+    };
+    policies_->OnTokenEnd(token.policies, token.id);
+    check(cubbyholes_.Clear(token));
+    leases_->Revoke({.token_accessor = token.accessor}, mounts::RevokeMode::kQueue, check);
+  }
+
+  void StartApi() {
+    authorizer_ = access::NewAuthorizer(policies_.get(), tokens_.get(), clock());
+    executor_ = NewThreadPool(kBlockingThreads);
+    plugin_executor_ = NewElasticPool(kPluginThreads, 0);
+    explain_executor_ = NewThreadPool(1);
+    api_ = api::Api::Create({.authorizer = authorizer_.get(),
+                             .policies = policies_.get(),
+                             .tokens = tokens_.get(),
+                             .roles = &roles_,
+                             .cubbyholes = &cubbyholes_,
+                             .mounts = mounts_.get(),
+                             .catalog = plugins_.get(),
+                             .leases = leases_.get(),
+                             .bus = bus_.get(),
+                             .clock = clock(),
+                             .executor = executor_.get(),
+                             .plugin_executor = plugin_executor_.get(),
+                             .explain_executor = explain_executor_.get(),
+                             .metrics = metrics(),
+                             .limits = limits(),
+                             .version = VersionForClients(config_.version),
+                             .logger = LoggerOf("api")});
+  }
+
+  // What dev mode has from the beginning.
+  absl::Status MountSecret() {
+    mounts::MountEntry entry;
+    entry.path = "secret/";
+    entry.type = "kv";
+    entry.description = "key/value secret storage";
+    entry.options = {{"version", "2"}};
+    const absl::Status status = mounts_->Enable(std::move(entry));
+    if (status.ok()) return status;
+    return absl::Status(status.code(), Concat({"cannot mount secret/: ", ToStd(status.message())}));
+  }
+
+  void StartPeriodicWork() {
+    periodic_rollback_ =
+        mounts::PeriodicRollback::Start({.mounts = mounts_.get(),
+                                         .clock = clock(),
+                                         .scheduler = scheduler_.get(),
+                                         .interval = config_.periodic_interval,
+                                         .request_limit = limits().max_request_duration,
+                                         .logger = LoggerOf("mounts")});
+  }
+
+  const Limits& limits() const { return environment_.limits; }
+  storage::Storage* storage() const { return environment_.storage; }
+  const Clock* clock() const { return environment_.clock; }
+  Metrics* metrics() const { return environment_.metrics; }
+  Logger LoggerOf(std::string_view room) const { return environment_.logger.Named(room); }
+
+  const CoreConfig config_;
+  const CoreEnvironment environment_;
+  bool stopped_ = false;
+  const std::unique_ptr<storage::Storage> policy_storage_ =
+      storage::NewView(storage(), "sys/policy/");
+  const std::unique_ptr<storage::Storage> token_storage_ =
+      storage::NewView(storage(), "sys/token/");
+  const std::unique_ptr<storage::Storage> role_storage_ =
+      storage::NewView(storage(), "sys/token-role/");
+  const std::unique_ptr<storage::Storage> cubbyhole_storage_ =
+      storage::NewView(storage(), "sys/cubbyhole/");
+  const std::unique_ptr<bus::Bus> bus_ =
+      bus::Bus::Create(metrics(), limits(), NewThreadPool(kFilterThreads));
+  std::unique_ptr<plugin_host::PluginHost> plugins_;
+  const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(clock());
+  const std::unique_ptr<Executor> lease_executor_ = NewThreadPool(kLeaseThreads);
+  std::unique_ptr<mounts::LeaseManager> leases_;
+  std::unique_ptr<mounts::MountTable> mounts_;
+  std::unique_ptr<mounts::PeriodicRollback> periodic_rollback_;
+  std::unique_ptr<access::PolicyStore> policies_;
+  access::RoleStore roles_{role_storage_.get()};
+  access::Cubbyholes cubbyholes_{cubbyhole_storage_.get(), clock()};
+  std::unique_ptr<access::TokenStore> tokens_;
+  std::unique_ptr<access::TokenExpirer> token_expirer_;
+  std::unique_ptr<access::Authorizer> authorizer_;
+  std::unique_ptr<api::Api> api_;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Executor> plugin_executor_;
+  std::unique_ptr<Executor> explain_executor_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Core>> Core::Start(CoreConfig config, CoreEnvironment environment) {
+  auto core = std::make_unique<CoreImpl>(std::move(config), std::move(environment));
+  if (absl::Status status = core->Start(); !status.ok()) return status;
+  return core;
+}
+
+}  // namespace belfry

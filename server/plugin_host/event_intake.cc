@@ -1,0 +1,57 @@
+#include "server/plugin_host/event_intake.h"
+
+#include <string>
+#include <vector>
+
+#include "base/text.h"
+#include "server/plugin_host/event_validation.h"
+
+namespace belfry::plugin_host {
+
+void EventIntake::Accept(std::span<const SentEvent> events, google::protobuf::Arena* arena,
+                         google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const {
+  auto* const mount = google::protobuf::Arena::CreateMessage<logical::EventPluginInfo>(arena);
+  *mount = services_->plugin_info;
+  const EventOrigin origin{.mount = mount, .program = services_->program};
+  std::vector<bus::Event> accepted;
+  accepted.reserve(events.size());
+  const absl::Time now = services_->clock->Now();
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    const absl::Status status = AcceptEvent(origin, services_->limits, events[i]);
+    if (status.ok()) {
+      accepted.push_back({.message = events[i].event, .accepted = now});
+    } else {
+      Reject(i, status, rejected);
+    }
+  }
+  if (!accepted.empty()) services_->publisher->Publish(accepted);
+  if (rejected->empty() || !MayLog()) return;
+  services_->logger.Warn("refused events of a plugin",
+                         {{"mount", services_->plugin_info.mount_path()},
+                          {"plugin", services_->plugin_info.plugin()},
+                          {"refused", std::to_string(rejected->size())},
+                          {"first_reason", rejected->Get(0).reason()}});
+}
+
+bool EventIntake::MayLog() const {
+  const SteadyTime now = services_->clock->Steady();
+  MutexLock lock(&mutex_);
+  if (now - last_logged_ < absl::Minutes(1)) return false;
+  last_logged_ = now;
+  return true;
+}
+
+void EventIntake::Reject(std::size_t index, const absl::Status& status,
+                         google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const {
+  v1::RejectedEvent& refusal = *rejected->Add();
+  refusal.set_index(static_cast<std::uint32_t>(index));
+  refusal.set_code(static_cast<int>(status.code()));
+  refusal.set_reason(std::string(ToStd(status.message())));
+  services_->metrics
+      ->GetCounter("belfry_events_rejected_total", "Events of plugins that the host refused.",
+                   {{"mount", services_->plugin_info.mount_path()},
+                    {"code", absl::StatusCodeToString(status.code())}})
+      .Increment();
+}
+
+}  // namespace belfry::plugin_host

@@ -1,0 +1,87 @@
+#include "server/sealable_api.h"
+
+#include <utility>
+
+#include "base/wait_group.h"
+#include "server/api/responses.h"
+
+namespace belfry {
+namespace {
+
+api::HttpResponse Sealed() {
+  return api::ErrorAnswer(503, "Vault is sealed");
+}
+
+}  // namespace
+
+struct SealableApi::Unsealed {
+  api::Api* api = nullptr;
+  WaitGroup requests;
+};
+
+SealableApi::SealableApi() = default;
+SealableApi::~SealableApi() = default;
+
+void SealableApi::Unseal(api::Api* api) {
+  auto unsealed = std::make_shared<Unsealed>();
+  unsealed->api = api;
+  MutexLock lock(&mutex_);
+  unsealed_ = std::move(unsealed);
+}
+
+void SealableApi::Seal() {
+  MutexLock lock(&mutex_);
+  if (unsealed_ != nullptr) ending_ = std::move(unsealed_);
+  unsealed_ = nullptr;
+}
+
+void SealableApi::AwaitRequests() {
+  std::shared_ptr<Unsealed> ending;
+  {
+    MutexLock lock(&mutex_);
+    ending = std::move(ending_);
+    ending_ = nullptr;
+  }
+  if (ending != nullptr) ending->requests.Wait();
+}
+
+std::shared_ptr<api::Api> SealableApi::Use() const {
+  MutexLock lock(&mutex_);
+  if (unsealed_ == nullptr) return nullptr;
+  // Entered under the lock, so that AwaitRequests after a Seal misses nobody.
+  unsealed_->requests.Add();
+  return {unsealed_->api, [unsealed = unsealed_](api::Api*) { unsealed->requests.Done(); }};
+}
+
+void SealableApi::Handle(api::HttpRequest request,
+                         absl::AnyInvocable<void(api::HttpResponse)> respond) {
+  std::shared_ptr<api::Api> api = Use();
+  if (api == nullptr) return respond(Sealed());
+  api::Api& unsealed = *api;
+  unsealed.Handle(std::move(request),
+                  [api = std::move(api), respond = std::move(respond)](
+                      api::HttpResponse response) mutable { respond(std::move(response)); });
+}
+
+std::optional<api::HttpResponse> SealableApi::RefuseEarly(const api::HttpRequest& head,
+                                                          std::uint64_t body_bytes) const {
+  const std::shared_ptr<api::Api> api = Use();
+  return api == nullptr ? Sealed() : api->RefuseEarly(head, body_bytes);
+}
+
+bool SealableApi::IsSubscribe(const api::HttpRequest& request) const {
+  const std::shared_ptr<api::Api> api = Use();
+  return api != nullptr && api->IsSubscribe(request);
+}
+
+void SealableApi::Subscribe(api::HttpRequest request, std::shared_ptr<api::Subscriber> subscriber,
+                            absl::AnyInvocable<void(api::SubscribeResult)> done) {
+  std::shared_ptr<api::Api> api = Use();
+  if (api == nullptr) return done(Sealed());
+  api::Api& unsealed = *api;
+  unsealed.Subscribe(std::move(request), std::move(subscriber),
+                     [api = std::move(api), done = std::move(done)](
+                         api::SubscribeResult result) mutable { done(std::move(result)); });
+}
+
+}  // namespace belfry
