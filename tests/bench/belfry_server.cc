@@ -41,7 +41,7 @@ std::string Belfry::CreateToken(const std::string& name, const std::string& poli
 void Belfry::Subscribe(Drain& drain, const std::string& token) {
   const int socket = ConnectTo(port_);
   SendAll(socket,
-          absl::StrCat("GET /v1/sys/events/subscribe/kv*?json=true HTTP/1.1\r\nHost: "
+          absl::StrCat("GET /v1/sys/events/subscribe/emitter*?json=true HTTP/1.1\r\nHost: "
                        "127.0.0.1\r\nX-Vault-Token: ",
                        token, "\r\n",
                        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
