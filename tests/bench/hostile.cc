@@ -362,9 +362,10 @@ int MeasureHostile(const std::string& bin) {
   double load[1] = {};
   if (getloadavg(load, 1) != 1) Die("no load average");
   std::cout << absl::StrFormat(
-      "\nwhat another client waits for at worst while somebody sends this for %d seconds; aim: at "
-      "most\n%.0f ms each; load average before: %.1f\n",
-      static_cast<int>(Time().count()), kAimMs, load[0]);
+      "\nwhat another client waits for at worst while somebody sends this for %.1f s; aim: at "
+      "most\n"
+      "%.0f ms each; load average before: %.1f\n",
+      static_cast<double>(Time().count()) / 1000, kAimMs, load[0]);
   int missed = 0;
   for (const Input& input : kInputs) missed += Measure(bin, input);
   return missed;
