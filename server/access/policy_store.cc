@@ -160,6 +160,7 @@ void PolicyStore::Replace(const std::string& name, std::shared_ptr<const Policy>
     for (CachedAcl& replacement : replacements) Keep(std::move(replacement));
     version_.fetch_add(1, std::memory_order_release);
   }
+  replaced_.swap(outdated);
   NotifyWatchers();
 }
 

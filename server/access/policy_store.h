@@ -102,6 +102,9 @@ class PolicyStore {
   std::atomic<std::uint64_t> version_ = 1;
   // Held while a change is written, so that what is stored and what is used agree.
   Mutex writing_;
+  // What the last change replaced: most who hold it let go of it before the next, so that it is not
+  // a publisher of events who frees it.
+  std::vector<CachedAcl> replaced_ ABSL_GUARDED_BY(writing_);
   Mutex watchers_mutex_;
   std::vector<std::weak_ptr<std::function<void()>>> watchers_ ABSL_GUARDED_BY(watchers_mutex_);
   // Of those that have gone some may still be listed: they are taken out when so many are reached.
