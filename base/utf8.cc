@@ -12,9 +12,8 @@ bool IsCharacter(char32_t code) {
   return code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
 }
 
-Utf8Character FirstCharacter(std::string_view text) {
+Utf8Character FirstOfSeveralBytes(std::string_view text) {
   const auto first = static_cast<unsigned char>(text[0]);
-  if (first < 0x80) return {first, 1};
   const std::size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
   constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
   if (first < 0xC2 || first > 0xF4 || text.size() < size) return {kReplacement, 1, false};

@@ -14,9 +14,16 @@ struct Utf8Character {
   bool valid = true;     // Else it is one byte, and its code U+FFFD.
 };
 
+// FirstCharacter of a text that does not begin with an ASCII character.
+Utf8Character FirstOfSeveralBytes(std::string_view text);
+
 // The first character of a text that is not empty. Not valid: cut short, overlong, a surrogate, or
-// beyond U+10FFFF.
-Utf8Character FirstCharacter(std::string_view text);
+// beyond U+10FFFF. Inline for ASCII: every character of every event is looked at.
+inline Utf8Character FirstCharacter(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first < 0x80) return {first, 1};
+  return FirstOfSeveralBytes(text);
+}
 
 // Whether there is such a character: not beyond U+10FFFF, no surrogate.
 bool IsCharacter(char32_t code);
