@@ -17,7 +17,7 @@
 #include "plugins/kv/merge_patch.h"
 
 // What must hold whatever the order in which several writers' requests get their turn: each does
-// its own random operations on a few shared keys, and what all of them saw is authorized
+// its own random operations on a few shared keys, and what all of them saw is checked
 // afterwards.
 
 namespace belfry::kv {

@@ -160,6 +160,9 @@ void PolicyStore::Replace(const std::string& name, std::shared_ptr<const Policy>
     for (CachedAcl& replacement : replacements) Keep(std::move(replacement));
     version_.fetch_add(1, std::memory_order_release);
   }
+  // Kept until the next change, as much again as max_rule_cache_bytes at most: with 16 sets of
+  // 2,000 rules, publishers that freed them held up a write for 33 ms instead of 10. (./dev bench
+  // hostile)
   replaced_.swap(outdated);
   NotifyWatchers();
 }

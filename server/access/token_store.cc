@@ -334,7 +334,7 @@ void TokenStore::Forget(Records::iterator it, TokenEnd end, EndedTokens* ended) 
 void TokenStore::NotifyWatchers(const EndedTokens& ended) {
   for (const EndedToken& token_end : ended) {
     for (const std::weak_ptr<Ended>& weak : token_end.watchers) {
-      if (const std::shared_ptr<Ended> ended = weak.lock()) (*ended)(token_end.end);
+      if (const std::shared_ptr<Ended> watcher = weak.lock()) (*watcher)(token_end.end);
     }
   }
 }

@@ -185,15 +185,15 @@ class BusImpl final : public Bus {
   Counter& abandoned_;
   Gauge& subscriptions_;
 
-  // Held by whoever waits for the publish lock next, so that one who has just released it does not
-  // take it again before those who waited.
+  // Held by the next publisher in line for the publish lock, so that one that has just released it
+  // does not take it again before those that wait.
   Mutex turn_mutex_;
   // Gives events their order. Held while they are offered, so that each sink sees one call at a
   // time. No filter is asked with it.
   Mutex publish_mutex_;
   Subjects subjects_ ABSL_GUARDED_BY(publish_mutex_);
 
-  // Never held while a sink or a authorizer runs or is destroyed.
+  // Never held while a sink or an authorizer runs or is destroyed.
   mutable Mutex index_mutex_;
   std::shared_ptr<const Index> index_ ABSL_GUARDED_BY(index_mutex_) =
       std::make_shared<const Index>();

@@ -12,8 +12,8 @@
 
 namespace belfry::bus {
 
-// What a authorizer said of the subjects that it was asked about last, at one version of its rules.
-// Not thread-safe.
+// What an authorizer said of the subjects that it was asked about last, at one version of its
+// rules. Not thread-safe.
 class Decisions {
  public:
   void Begin(std::uint64_t version);

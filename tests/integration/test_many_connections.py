@@ -73,7 +73,7 @@ WRITE = "POST /v1/secret/data/a HTTP/1.1\r\nHost: localhost\r\n"
 # Each owes the rest of its body, or has had its answer and does not go.
 UNFINISHED = {
     "length": WRITE + "X-Vault-Token: root\r\nContent-Length: 100\r\n\r\n{",
-    "nobody's": WRITE + "Content-Length: 100\r\n\r\n{",
+    "without a token": WRITE + "Content-Length: 100\r\n\r\n{",
     "chunked": WRITE + "X-Vault-Token: root\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
     "large": WRITE + "X-Vault-Token: root\r\nContent-Length: 1000000\r\n\r\n{",
     "refused": WRITE + "Content-Length: 1000000\r\n\r\n{",
