@@ -31,8 +31,12 @@ absl::Status CheckEventType(std::string_view type) {
   }
   const bool visible =
       std::all_of(type.begin(), type.end(), [](char c) { return c > ' ' && c < 0x7f && c != '*'; });
-  if (visible) return absl::OkStatus();
-  return Invalid({"an event type may only have visible ASCII characters other than '*'"});
+  if (!visible)
+    return Invalid({"an event type may only have visible ASCII characters other than '*'"});
+  if (IsCleanPath(type) && !type.ends_with('/')) return absl::OkStatus();
+  return Invalid(
+      {"an event type is like \"kv-v2/data-write\": no '/' at either end, no empty part, "
+       "no \".\" and no \"..\""});
 }
 
 bool IsHostEventType(std::string_view type) {
@@ -68,6 +72,15 @@ absl::Status CheckEventSize(std::size_t entries, std::size_t bytes) {
                     " bytes of metadata, this one has ", std::to_string(bytes)});
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckBatchSize(std::size_t operations, std::size_t events) {
+  const std::size_t most_events = operations == 0 ? kMaxEventsPerBatch : kMaxEventsWithOperations;
+  if (operations <= kMaxOperationsPerBatch && events <= most_events) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      Concat({"a batch may have ", std::to_string(kMaxOperationsPerBatch), " operations and ",
+              std::to_string(kMaxEventsWithOperations), " events with them, or ",
+              std::to_string(kMaxEventsPerBatch), " events and no operations"}));
 }
 
 }  // namespace belfry

@@ -8,7 +8,8 @@
 namespace belfry {
 
 // What an event may be: one rule for the SDK, its test hosts and the host. Every status is OK or
-// InvalidArgument, with a sentence that says what is wrong. Pure, thread-safe.
+// InvalidArgument, if nothing else is said, with a sentence that says what is wrong. Pure,
+// thread-safe.
 
 inline constexpr std::size_t kMaxEventTypeBytes = 256;
 inline constexpr std::size_t kMaxEventMetadataEntries = 64;
@@ -16,7 +17,7 @@ inline constexpr std::size_t kMaxEventMetadataEntries = 64;
 inline constexpr std::size_t kMaxEventMetadataBytes = 28 * 1024;
 
 // Visible ASCII other than '*', because subscribers write types into URLs, where '*' stands for
-// anything.
+// anything; no part between slashes is empty, "." or "..".
 absl::Status CheckEventType(std::string_view type);
 // Whether the type is one of the host itself, such as "sys/plugin-crash", in whatever case its
 // first part is written: no plugin may send it.
@@ -33,5 +34,14 @@ absl::Status CheckEventPath(std::string_view key, std::string_view path);
 absl::Status CheckEventKey(std::string_view key);
 // `bytes` of keys and values in so many entries.
 absl::Status CheckEventSize(std::size_t entries, std::size_t bytes);
+
+// What a plugin may change in its storage at once, and tell of it. Events that go with changes are
+// told all together, and whoever writes meanwhile waits for that; without changes others have their
+// turn.
+inline constexpr std::size_t kMaxOperationsPerBatch = 4096;
+inline constexpr std::size_t kMaxEventsWithOperations = 64;
+inline constexpr std::size_t kMaxEventsPerBatch = 4096;
+// OK or ResourceExhausted.
+absl::Status CheckBatchSize(std::size_t operations, std::size_t events);
 
 }  // namespace belfry

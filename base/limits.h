@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "base/event_rules.h"
 
 namespace belfry {
 
@@ -12,10 +13,8 @@ struct Limits {
   // Events. Vault's own clients drop the connection on a message above 32 KiB; what the host adds
   // must still fit.
   std::size_t max_event_bytes = 30 * 1024;
-  std::size_t max_events_per_batch = 4096;
+  std::size_t max_events_per_batch = kMaxEventsPerBatch;
   std::size_t max_event_batch_bytes = 128 * 1024 * 1024;
-  // What a plugin may change in its storage at once.
-  std::size_t max_operations_per_batch = 4096;
 
   // Subscribers. A queue that is full in either unit closes its subscriber with 1013.
   std::size_t max_queued_frames = 8192;

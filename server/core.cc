@@ -25,6 +25,7 @@
 #include "server/mounts/mount_table.h"
 #include "server/mounts/periodic_rollback.h"
 #include "server/plugin_host/plugin_host.h"
+#include "server/storage/committer.h"
 #include "server/storage/storage.h"
 
 namespace belfry {
@@ -108,7 +109,7 @@ class CoreImpl final : public Core {
                                  .guard_program = config_.guard_program,
                                  .vault_version = kVaultVersion,
                                  .limits = limits()};
-    auto plugins = plugin_host::PluginHost::Create(std::move(options), bus_.get(), clock(),
+    auto plugins = plugin_host::PluginHost::Create(std::move(options), storage(), clock(),
                                                    metrics(), LoggerOf("plugins"));
     if (!plugins.ok()) {
       // Nobody has taken charge of it.
@@ -212,7 +213,7 @@ class CoreImpl final : public Core {
   }
 
   const Limits& limits() const { return environment_.limits; }
-  storage::Storage* storage() const { return environment_.storage; }
+  storage::Storage* storage() const { return storage_.get(); }
   const Clock* clock() const { return environment_.clock; }
   Metrics* metrics() const { return environment_.metrics; }
   Logger LoggerOf(std::string_view room) const { return environment_.logger.Named(room); }
@@ -220,6 +221,10 @@ class CoreImpl final : public Core {
   const CoreConfig config_;
   const CoreEnvironment environment_;
   bool stopped_ = false;
+  const std::unique_ptr<bus::Bus> bus_ =
+      bus::Bus::Create(metrics(), limits(), NewThreadPool(kFilterThreads));
+  const std::unique_ptr<storage::Storage> storage_ =
+      storage::NewCommitter(environment_.storage, bus_.get());
   const std::unique_ptr<storage::Storage> policy_storage_ =
       storage::NewView(storage(), "sys/policy/");
   const std::unique_ptr<storage::Storage> token_storage_ =
@@ -228,8 +233,6 @@ class CoreImpl final : public Core {
       storage::NewView(storage(), "sys/token-role/");
   const std::unique_ptr<storage::Storage> cubbyhole_storage_ =
       storage::NewView(storage(), "sys/cubbyhole/");
-  const std::unique_ptr<bus::Bus> bus_ =
-      bus::Bus::Create(metrics(), limits(), NewThreadPool(kFilterThreads));
   std::unique_ptr<plugin_host::PluginHost> plugins_;
   const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(clock());
   const std::unique_ptr<Executor> lease_executor_ = NewThreadPool(kLeaseThreads);

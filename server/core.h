@@ -11,7 +11,7 @@
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "server/api/api.h"
-#include "server/storage/storage.h"
+#include "server/storage/physical_storage.h"
 
 namespace belfry {
 
@@ -25,7 +25,7 @@ struct CoreConfig {
 
 // What a core uses of the process; everything must outlive it.
 struct CoreEnvironment {
-  storage::Storage* storage = nullptr;
+  storage::PhysicalStorage* storage = nullptr;
   const Clock* clock = nullptr;
   Metrics* metrics = nullptr;
   Limits limits;

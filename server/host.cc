@@ -10,7 +10,7 @@
 #include "server/core.h"
 #include "server/http/server.h"
 #include "server/sealable_api.h"
-#include "server/storage/storage.h"
+#include "server/storage/physical_storage.h"
 
 namespace belfry {
 namespace {
@@ -72,7 +72,7 @@ class HostImpl final : public Host {
   const Logger log_{NewStderrLogSink(LevelNamed(config_.log_level)), "core"};
   const SystemClock clock_;
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
-  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  const std::unique_ptr<storage::PhysicalStorage> storage_ = storage::NewInMemoryPhysicalStorage();
   SealableApi api_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<http::Server> http_;

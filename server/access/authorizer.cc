@@ -151,6 +151,7 @@ Identity IdentityOf(std::shared_ptr<const LiveToken> token) {
                     .display_name = entry.display_name,
                     .policies = entry.policies,
                     .root = entry.root(),
+                    .limited = entry.num_uses > 0,
                     .last_use = entry.used_up(),
                     .token_id = entry.id,
                     .life = token->life};

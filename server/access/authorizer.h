@@ -25,6 +25,7 @@ struct Identity {
   std::string entity_id;
   std::vector<std::string> policies;
   bool root = false;
+  bool limited = false;   // Its uses are counted.
   bool last_use = false;  // It has no further use left.
   std::string token_id;   // As in TokenStore.
   // Shared: whoever holds the identity may ask whether the token still is one. nullptr: it is for
@@ -54,8 +55,9 @@ class Authorizer {
   // Who holds this token. PermissionDenied "permission denied" when it is empty; Unauthenticated
   // "invalid token" when it is unknown, expired or revoked.
   virtual absl::StatusOr<Identity> Authenticate(std::string_view token) const = 0;
-  // The same for a request, which spends one of the token's uses. Where that was the last one,
-  // EndLastUse is to be called when the request is done; the identity still stands for it.
+  // The same for a request, which spends one of the token's uses, where those are limited, and then
+  // waits for storage. Where that was the last one, EndLastUse is to be called when the request is
+  // done; the identity still stands for it.
   virtual absl::StatusOr<Identity> AuthenticateRequest(std::string_view token) const;
   // Ends the token. What storage said, and then the token can be used no more all the same.
   virtual absl::Status EndLastUse(const Identity& identity) const;

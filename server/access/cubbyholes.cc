@@ -24,11 +24,11 @@ absl::Status Cubbyholes::Put(const LiveToken& token, std::string_view path,
                              std::string_view value) {
   MutexLock lock(&writing_);
   if (!token.life->Lasts(clock_->Now())) return absl::UnauthenticatedError("invalid token");
-  return storage_->Put(Key(token, path), value);
+  return storage::Put(*storage_, Key(token, path), value);
 }
 
 absl::Status Cubbyholes::Delete(const LiveToken& token, std::string_view path) {
-  return storage_->Delete(Key(token, path));
+  return storage::Delete(*storage_, Key(token, path));
 }
 
 absl::StatusOr<std::vector<std::string>> Cubbyholes::List(const LiveToken& token,

@@ -1,4 +1,5 @@
 #include "server/access/cubbyholes.h"
+#include "server/storage/committer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -92,16 +92,18 @@ absl::StatusOr<std::unique_ptr<PolicyStore>> PolicyStore::Open(storage::Storage*
 }
 
 absl::Status PolicyStore::Load() {
+  std::vector<storage::Entry> entries;
+  const absl::Status read =
+      storage::ForEach(*storage_, "", [&entries](const storage::Entry& entry) {
+        entries.push_back(entry);
+        return absl::OkStatus();
+      });
+  if (!read.ok()) return read;
   MutexLock lock(&mutex_);
   policies_["root"] = std::make_shared<const Policy>(Policy{.name = "root"});
-  const absl::StatusOr<std::vector<std::string>> names = storage_->List("");
-  if (!names.ok()) return names.status();
-  for (const std::string& hex : *names) {
-    const absl::StatusOr<std::optional<std::string>> text = storage_->Get(hex);
-    if (!text.ok()) return text.status();
-    if (!*text) continue;
-    const std::string name = absl::HexStringToBytes(hex);
-    absl::StatusOr<Policy> policy = ParsePolicy(name, **text);
+  for (const storage::Entry& entry : entries) {
+    const std::string name = absl::HexStringToBytes(entry.key);
+    absl::StatusOr<Policy> policy = ParsePolicy(name, entry.value);
     if (!policy.ok()) {
       return absl::FailedPreconditionError(Concat(
           {"the stored policy \"", name, "\" cannot be read: ", ToStd(policy.status().message())}));
@@ -138,7 +140,7 @@ absl::Status PolicyStore::Put(std::string_view name, std::string_view text) {
 absl::Status PolicyStore::Store(Policy policy) {
   MutexLock writing(&writing_);
   // In hex: a name may hold what a storage key must not.
-  absl::Status status = storage_->Put(absl::BytesToHexString(policy.name), policy.text);
+  absl::Status status = storage::Put(*storage_, absl::BytesToHexString(policy.name), policy.text);
   if (!status.ok()) return status;
   const std::string name = policy.name;
   Replace(name, std::make_shared<const Policy>(std::move(policy)));
@@ -194,7 +196,7 @@ absl::Status PolicyStore::Delete(std::string_view name) {
   if (IsImmutable(key)) return Invalid({"cannot delete \"", key, "\" policy"});
   if (key == "default") return Invalid({"cannot delete default policy"});
   MutexLock writing(&writing_);
-  if (absl::Status status = storage_->Delete(absl::BytesToHexString(key)); !status.ok()) {
+  if (absl::Status status = storage::Delete(*storage_, absl::BytesToHexString(key)); !status.ok()) {
     return status;
   }
   Replace(key, nullptr);

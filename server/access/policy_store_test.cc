@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/escaping.h"
+#include "server/storage/committer.h"
 
 namespace belfry::access {
 namespace {
@@ -199,7 +200,7 @@ TEST_F(PolicyStoreTest, TakesTheBase64OfAPolicy) {
 }
 
 TEST_F(PolicyStoreTest, DoesNotOpenOverAPolicyThatItCannotRead) {
-  ASSERT_EQ(storage_->Put(absl::BytesToHexString("bad"), "path {"), absl::OkStatus());
+  ASSERT_EQ(storage::Put(*storage_, absl::BytesToHexString("bad"), "path {"), absl::OkStatus());
   const auto opened = PolicyStore::Open(storage_.get());
   EXPECT_EQ(opened.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(opened.status().message()), HasSubstr("the stored policy \"bad\""));

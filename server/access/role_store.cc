@@ -17,11 +17,11 @@ absl::StatusOr<std::optional<TokenRole>> RoleStore::Find(std::string_view name) 
 
 absl::Status RoleStore::Put(TokenRole role) {
   if (absl::Status status = CheckRole(&role); !status.ok()) return status;
-  return storage_->Put(role.name, RoleToBytes(role));
+  return storage::Put(*storage_, role.name, RoleToBytes(role));
 }
 
 absl::Status RoleStore::Delete(std::string_view name) {
-  return storage_->Delete(name);
+  return storage::Delete(*storage_, name);
 }
 
 }  // namespace belfry::access

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "server/access/role_store.h"
+#include "server/storage/committer.h"
 
 namespace belfry::access {
 namespace {
@@ -74,7 +75,7 @@ TEST(RoleStore, KeepsARoleAsItWasGivenWithItsNamesInOrder) {
 
 TEST(RoleStore, SaysWhenARoleCannotBeRead) {
   const std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
-  ASSERT_EQ(storage->Put("x", "{}"), absl::OkStatus());
+  ASSERT_EQ(storage::Put(*storage, "x", "{}"), absl::OkStatus());
   EXPECT_EQ(RoleStore(storage.get()).Find("x").status().code(), absl::StatusCode::kDataLoss);
 }
 

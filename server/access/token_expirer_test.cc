@@ -7,7 +7,7 @@
 #include <future>
 
 #include "base/testing.h"
-#include "server/access/testing.h"
+#include "server/storage/testing.h"
 
 namespace belfry::access {
 namespace {
@@ -52,7 +52,7 @@ class TokenExpirerTest : public ::testing::Test {
   FakeClock clock_{absl::FromUnixSeconds(1'795'413'461)};
   FakeScheduler scheduler_{&clock_};
   FakeExecutor executor_;
-  FaultyStorage storage_;
+  storage::FaultyStorage storage_;
   std::vector<std::string> ended_;
   const std::unique_ptr<TokenStore> tokens_ =
       *TokenStore::Open(&storage_, &clock_,

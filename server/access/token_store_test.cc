@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <future>
 #include <thread>
 
 #include "base/mutex.h"
-#include "server/access/testing.h"
 #include "server/access/token_record.h"
+#include "server/storage/testing.h"
 
 namespace belfry::access {
 namespace {
@@ -15,6 +18,75 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
+
+// Notes what is committed, and holds it back when a test wants it.
+class GatedStorage final : public storage::Storage {
+ public:
+  explicit GatedStorage(storage::Storage* base) : base_(base) {}
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    return base_->Get(key);
+  }
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
+    return base_->List(prefix);
+  }
+  absl::StatusOr<std::vector<storage::Entry>> Scan(std::string_view prefix, std::string_view after,
+                                                   std::size_t limit) const override {
+    return base_->Scan(prefix, after, limit);
+  }
+  void Commit(storage::WriteBatch batch, Done done) override {
+    {
+      MutexLock lock(&mutex_);
+      batches_.push_back(batch.operations);
+      if (closed_) {
+        held_ = std::make_pair(std::move(batch), std::move(done));
+        changed_.NotifyOne();
+        return;
+      }
+    }
+    base_->Commit(std::move(batch), std::move(done));
+  }
+
+  // The next batch is held back.
+  void Close() {
+    MutexLock lock(&mutex_);
+    closed_ = true;
+  }
+  // Until one is.
+  void Await() {
+    MutexLock lock(&mutex_);
+    while (!held_) changed_.Wait(&mutex_);
+  }
+  void Open() {
+    std::optional<std::pair<storage::WriteBatch, Done>> held;
+    {
+      MutexLock lock(&mutex_);
+      closed_ = false;
+      held.swap(held_);
+    }
+    base_->Commit(std::move(held->first), std::move(held->second));
+  }
+  // As "put key" and "delete key", of each batch since the last call.
+  std::vector<std::vector<std::string>> Batches() {
+    std::vector<std::vector<std::string>> batches;
+    MutexLock lock(&mutex_);
+    for (const auto& operations : std::exchange(batches_, {})) {
+      batches.emplace_back();
+      for (const storage::Operation& operation : operations) {
+        batches.back().push_back((operation.value ? "put " : "delete ") + operation.key);
+      }
+    }
+    return batches;
+  }
+
+ private:
+  storage::Storage* const base_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<std::pair<storage::WriteBatch, Done>> held_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::vector<storage::Operation>> batches_ ABSL_GUARDED_BY(mutex_);
+};
 
 class TokenStoreTest : public ::testing::Test {
  protected:
@@ -25,7 +97,7 @@ class TokenStoreTest : public ::testing::Test {
 
   void Open() {
     store_.reset();
-    auto opened = TokenStore::Open(&storage_, &clock_, [this](const TokenEntry& token) {
+    auto opened = TokenStore::Open(&gate_, &clock_, [this](const TokenEntry& token) {
       MutexLock lock(&mutex_);
       told_.push_back(token.id);
     });
@@ -58,7 +130,20 @@ class TokenStoreTest : public ::testing::Test {
                          [this, secret](TokenEnd end) { ended_.emplace_back(secret, end); });
   }
 
-  FaultyStorage storage_;
+  // Runs `change` on another thread and, while its batch is held back, `meanwhile`, which must not
+  // wait for it.
+  void WhileHeldBack(std::function<void()> change, std::function<void()> meanwhile) {
+    gate_.Close();
+    std::thread changing(std::move(change));
+    gate_.Await();
+    const std::future<void> done = std::async(std::launch::async, std::move(meanwhile));
+    EXPECT_EQ(done.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+    gate_.Open();
+    changing.join();
+  }
+
+  storage::FaultyStorage storage_;
+  GatedStorage gate_{&storage_};  // Over storage_.
   // Tokens end on several threads.
   Mutex mutex_;
   std::vector<std::string> told_ ABSL_GUARDED_BY(mutex_);  // The ids of those that have ended.
@@ -87,8 +172,15 @@ TEST_F(TokenStoreTest, FindsATokenByItsSecretAndByItsAccessor) {
 
 TEST_F(TokenStoreTest, NoSecretIsStored) {
   const std::string secret = Create(root_);
-  EXPECT_THAT(storage_.Everything(), ::testing::Not(::testing::HasSubstr(secret)));
-  EXPECT_THAT(storage_.Everything(), ::testing::Not(::testing::HasSubstr(secret.substr(4))));
+  std::string everything;
+  const std::vector<storage::Entry> entries = *storage_.Scan("", "", 100);
+  for (const storage::Entry& entry : entries) {
+    everything += entry.key;
+    everything += entry.value;
+  }
+  EXPECT_THAT(everything, ::testing::HasSubstr(EntryOf(secret).id));
+  EXPECT_THAT(everything, ::testing::Not(::testing::HasSubstr(secret)));
+  EXPECT_THAT(everything, ::testing::Not(::testing::HasSubstr(secret.substr(4))));
 }
 
 TEST_F(TokenStoreTest, ASecretIsTakenOnce) {
@@ -224,7 +316,7 @@ TEST_F(TokenStoreTest, WhatEndedBetweenTwoStartsIsToldAtTheSecond) {
   const std::string revoked_id = EntryOf(revoked).id;
   const std::string stray_id = EntryOf(Create(EntryOf(revoked))).id;
   // As a process leaves it that ends in the middle of a revocation.
-  ASSERT_EQ(storage_.Delete("id/" + revoked_id), absl::OkStatus());
+  ASSERT_EQ(storage::Delete(storage_, "id/" + revoked_id), absl::OkStatus());
   store_.reset();
   clock_.Advance(absl::Hours(1));
   EXPECT_THAT(Told(), IsEmpty());
@@ -290,7 +382,7 @@ TEST_F(TokenStoreTest, AChildThatOutlivedItsParentOnStorageIsDroppedAtTheNextSta
   const std::string parent = Create(root_);
   const std::string child = Create(EntryOf(parent));
   // As after a crash between the two deletions.
-  ASSERT_EQ(storage_.Delete("id/" + EntryOf(parent).id), absl::OkStatus());
+  ASSERT_EQ(storage::Delete(storage_, "id/" + EntryOf(parent).id), absl::OkStatus());
   // Not even where it cannot be deleted is it a token.
   storage_.refuse_deletes = true;
   Open();
@@ -311,7 +403,7 @@ TEST_F(TokenStoreTest, AWatchThatWasDroppedHearsNothing) {
 }
 
 TEST_F(TokenStoreTest, TokensThatCannotBeReadKeepTheStoreShut) {
-  ASSERT_EQ(storage_.Put("id/x", "{}"), absl::OkStatus());
+  ASSERT_EQ(storage::Put(storage_, "id/x", "{}"), absl::OkStatus());
   EXPECT_EQ(TokenStore::Open(&storage_, &clock_).status().code(), absl::StatusCode::kDataLoss);
 }
 
@@ -329,6 +421,229 @@ TEST_F(TokenStoreTest, AnswersSeveralThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(store_->Accessors(), ElementsAre(root_.accessor));
+}
+
+TEST_F(TokenStoreTest, LookUpsDoNotWaitForStorage) {
+  const std::string secret = Create(root_, {.ttl = absl::Hours(3)});
+  const TokenEntry entry = EntryOf(secret);
+  const std::string parent_id = EntryOf(Create(root_)).id;
+  const std::string revoked_id = EntryOf(Create(root_)).id;
+  const std::string limited = Create(root_, {.num_uses = 1});
+  const std::string limited_id = EntryOf(limited).id;
+  Create(root_, {.ttl = absl::Hours(1)});
+  clock_.Advance(absl::Hours(1));
+  const std::vector<std::function<void()>> changes = {
+      [&] { store_->ExpireDue(); },
+      [&] { Create(root_); },
+      [&] { EXPECT_TRUE(store_->Use(limited).ok()); },
+      [&] { EXPECT_EQ(store_->EndLastUse(limited_id), absl::OkStatus()); },
+      [&] { EXPECT_TRUE(store_->Renew(entry.id, absl::ZeroDuration()).ok()); },
+      [&] { EXPECT_EQ(store_->RevokeOrphan(parent_id), absl::OkStatus()); },
+      [&] { EXPECT_EQ(store_->Revoke(revoked_id), absl::OkStatus()); },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    SCOPED_TRACE(i);
+    WhileHeldBack(changes[i], [&] {
+      EXPECT_TRUE(Lasts(secret));
+      EXPECT_NE(store_->FindByAccessor(entry.accessor), nullptr);
+      EXPECT_THAT(store_->Accessors(), ::testing::Contains(entry.accessor));
+      EXPECT_TRUE(store_->Knows(entry.id));
+      EXPECT_NE(Watch(secret), nullptr);
+      EXPECT_NE(*store_->Use(secret), nullptr);  // It may be used at will: nothing is stored.
+    });
+  }
+}
+
+TEST_F(TokenStoreTest, ATokenLastsUntilItsRevocationIsStored) {
+  const std::string parent = Create(root_);
+  const std::string child = Create(EntryOf(parent));
+  std::shared_ptr<const void> watch;
+  WhileHeldBack([&] { EXPECT_EQ(store_->Revoke(EntryOf(parent).id), absl::OkStatus()); },
+                [&] {
+                  EXPECT_TRUE(Lasts(parent));
+                  watch = Watch(child);
+                  EXPECT_NE(watch, nullptr);
+                });
+  // A watch that began meanwhile misses nothing.
+  EXPECT_THAT(ended_, ElementsAre(std::pair(child, TokenEnd::kParentRevoked)));
+  EXPECT_FALSE(Lasts(parent));
+  EXPECT_FALSE(Lasts(child));
+}
+
+TEST_F(TokenStoreTest, AWatchMissesNoEnd) {
+  for (int i = 0; i < 100; ++i) {
+    const std::string id = EntryOf(Create(root_)).id;
+    std::atomic<bool> called = false;
+    std::shared_ptr<const void> watch;
+    std::thread watching(
+        [&] { watch = store_->Watch(id, [&called](TokenEnd) { called = true; }); });
+    EXPECT_EQ(store_->Revoke(id), absl::OkStatus());
+    watching.join();
+    EXPECT_TRUE(watch == nullptr || called);
+  }
+}
+
+TEST_F(TokenStoreTest, ASecondRevocationReturnsWhenTheWatchersOfTheFirstHaveBeenCalled) {
+  for (int i = 0; i < 10; ++i) {
+    const std::string parent = Create(root_);
+    const std::string parent_id = EntryOf(parent).id;
+    const std::string child_id = EntryOf(Create(EntryOf(parent))).id;
+    std::promise<void> second_begins;
+    std::atomic<bool> called = false;
+    const auto watch = store_->Watch(child_id, [&](TokenEnd) {
+      second_begins.get_future().wait();
+      for (int yields = 0; yields < 10; ++yields) std::this_thread::yield();
+      called = true;
+    });
+    gate_.Close();
+    std::thread first([&] { EXPECT_EQ(store_->Revoke(parent_id), absl::OkStatus()); });
+    gate_.Await();
+    std::thread second([&] {
+      second_begins.set_value();
+      EXPECT_EQ(store_->Revoke(child_id), absl::OkStatus());
+      EXPECT_TRUE(called);
+    });
+    gate_.Open();
+    first.join();
+    second.join();
+  }
+}
+
+TEST_F(TokenStoreTest, ASlowWatcherHoldsUpNoLookUp) {
+  const std::string revoked_id = EntryOf(Create(root_)).id;
+  const std::string secret = Create(root_);
+  std::promise<void> looked_up;
+  const auto slow = store_->Watch(
+      revoked_id, [ended = looked_up.get_future().share()](TokenEnd) { ended.wait(); });
+  std::thread revocation([&] { EXPECT_EQ(store_->Revoke(revoked_id), absl::OkStatus()); });
+  while (store_->Knows(revoked_id)) std::this_thread::yield();
+  EXPECT_NE(Watch(secret), nullptr);
+  EXPECT_EQ(store_->Watch(revoked_id, [](TokenEnd) {}), nullptr);
+  EXPECT_EQ(store_->Accessors().size(), 2u);
+  looked_up.set_value();
+  revocation.join();
+}
+
+TEST_F(TokenStoreTest, ARevocationIsOneBatch) {
+  const std::string parent = Create(root_);
+  const std::string child = Create(EntryOf(parent));
+  const std::string parent_key = "delete id/" + EntryOf(parent).id;
+  const std::string child_key = "delete id/" + EntryOf(child).id;
+  const std::string grandchild_key = "delete id/" + EntryOf(Create(EntryOf(child))).id;
+  gate_.Batches();
+  ASSERT_EQ(store_->Revoke(EntryOf(parent).id), absl::OkStatus());
+  EXPECT_THAT(gate_.Batches(),
+              ElementsAre(UnorderedElementsAre(parent_key, child_key, grandchild_key)));
+  ASSERT_EQ(store_->Revoke("gone"), absl::OkStatus());
+  EXPECT_THAT(gate_.Batches(), IsEmpty());
+}
+
+TEST_F(TokenStoreTest, OrphansAndTheEndOfTheirParentAreOneBatch) {
+  const std::string parent = Create(root_);
+  const std::string parent_id = EntryOf(parent).id;
+  const std::string child = Create(EntryOf(parent));
+  const std::string other_id = EntryOf(Create(EntryOf(parent))).id;
+  Create(EntryOf(child));
+  gate_.Batches();
+  ASSERT_EQ(store_->RevokeOrphan(parent_id), absl::OkStatus());
+  EXPECT_THAT(gate_.Batches(),
+              ElementsAre(UnorderedElementsAre("put id/" + EntryOf(child).id, "put id/" + other_id,
+                                               "delete id/" + parent_id)));
+}
+
+TEST_F(TokenStoreTest, WhatHasExpiredIsOneBatch) {
+  const std::string parent = Create(root_, {.ttl = absl::Hours(2)});
+  const std::string parent_id = EntryOf(parent).id;
+  const std::string child_id = EntryOf(Create(EntryOf(parent), {.ttl = absl::Hours(1)})).id;
+  const std::string other_id = EntryOf(Create(root_, {.ttl = absl::Hours(1)})).id;
+  clock_.Advance(absl::Hours(2));
+  gate_.Batches();
+  EXPECT_EQ(store_->ExpireDue(), absl::InfiniteFuture());
+  EXPECT_THAT(gate_.Batches(),
+              ElementsAre(UnorderedElementsAre("delete id/" + parent_id, "delete id/" + child_id,
+                                               "delete id/" + other_id)));
+}
+
+TEST_F(TokenStoreTest, WhatExpiresWhileStorageIsWaitedForEndsAsWell) {
+  const std::string first = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string second = Create(root_, {.ttl = absl::Hours(2)});
+  const auto watch = Watch(first);
+  const auto other = Watch(second);
+  clock_.Advance(absl::Hours(1));
+  WhileHeldBack([&] { EXPECT_EQ(store_->ExpireDue(), absl::InfiniteFuture()); },
+                [&] { clock_.Advance(absl::Hours(1)); });
+  EXPECT_THAT(ended_, ElementsAre(std::pair(first, TokenEnd::kExpired),
+                                  std::pair(second, TokenEnd::kExpired)));
+}
+
+TEST_F(TokenStoreTest, AFamilyThatStorageRefusesToEndStaysWhole) {
+  const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string child = Create(EntryOf(parent), {.ttl = absl::Hours(1)});
+  const auto watch = Watch(child);
+  storage_.refuse_deletes = true;
+  EXPECT_EQ(store_->Revoke(EntryOf(parent).id).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store_->RevokeOrphan(EntryOf(parent).id).code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(Lasts(parent));
+  EXPECT_FALSE(EntryOf(child).orphan());
+  clock_.Advance(absl::Hours(1));
+  EXPECT_EQ(store_->ExpireDue(), clock_.Now());
+  EXPECT_THAT(ended_, IsEmpty());
+  EXPECT_THAT(Told(), IsEmpty());
+  // Kept until storage lets it go, but no token any more.
+  EXPECT_FALSE(Lasts(child));
+  storage_.refuse_deletes = false;
+  EXPECT_EQ(store_->ExpireDue(), absl::InfiniteFuture());
+  EXPECT_EQ(ended_.size(), 1u);
+  EXPECT_EQ(Told().size(), 2u);
+}
+
+TEST_F(TokenStoreTest, AnExpiredParentTakesItsChildrenEvenIfOnlyItIsRevoked) {
+  const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string parent_id = EntryOf(parent).id;
+  const std::string child = Create(EntryOf(parent), {.ttl = absl::Hours(2)});
+  const auto watch = Watch(child);
+  clock_.Advance(absl::Hours(1));
+  ASSERT_EQ(store_->RevokeOrphan(parent_id), absl::OkStatus());
+  EXPECT_FALSE(Lasts(child));
+  EXPECT_THAT(ended_, ElementsAre(std::pair(child, TokenEnd::kParentRevoked)));
+}
+
+TEST_F(TokenStoreTest, ARenewalInTimeCountsEvenIfItIsStoredLater) {
+  const std::string secret = Create(root_, {.ttl = absl::Hours(1)});
+  const std::string id = EntryOf(secret).id;
+  clock_.Advance(absl::Minutes(59));
+  WhileHeldBack([&] { EXPECT_TRUE(store_->Renew(id, absl::ZeroDuration()).ok()); },
+                [&] {
+                  clock_.Advance(absl::Minutes(2));
+                  EXPECT_FALSE(Lasts(secret));
+                });
+  EXPECT_TRUE(Lasts(secret));
+  EXPECT_EQ(store_->ExpireDue(), clock_.Now() + absl::Minutes(58));
+  EXPECT_TRUE(Lasts(secret));
+}
+
+TEST_F(TokenStoreTest, ThreadsTogetherHaveAsManyUsesAsThereAre) {
+  const std::string secret = Create(root_, {.num_uses = 100});
+  const std::string id = EntryOf(secret).id;
+  std::atomic<int> uses = 0;
+  std::atomic<int> last_uses = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (;;) {
+        const absl::StatusOr<TokenStore::TokenPtr> used = store_->Use(secret);
+        ASSERT_TRUE(used.ok());
+        if (*used == nullptr) return;
+        ++uses;
+        if ((*used)->entry.used_up()) ++last_uses;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(uses, 100);
+  EXPECT_EQ(last_uses, 1);
+  ASSERT_EQ(store_->EndLastUse(id), absl::OkStatus());
+  EXPECT_FALSE(store_->Knows(id));
 }
 
 }  // namespace

@@ -57,12 +57,11 @@ class ApiImpl final : public Api {
     std::variant<Call, HttpResponse> understood = Understand(request);
     if (auto* answer = std::get_if<HttpResponse>(&understood)) return respond(std::move(*answer));
     Call& call = std::get<Call>(understood);
-    if (std::optional<HttpResponse> refusal = Identify(request, &call, &respond)) {
-      respond(*std::move(refusal));
-    } else if (TakesLong(request, call)) {
-      GoOnElsewhere(std::move(request), std::move(call), std::move(respond));
+    Caller caller = Authenticate(*dependencies_.authorizer, TokenOf(request));
+    if (SpendsAUse(caller)) {
+      SpendAUse(std::move(request), std::move(call), std::move(respond));
     } else {
-      GoOn(request, std::move(call), std::move(respond));
+      Identified(std::move(request), std::move(call), std::move(caller), std::move(respond));
     }
   }
 
@@ -90,6 +89,9 @@ class ApiImpl final : public Api {
   }
 
  private:
+  // Who asks, or the answer to whom nobody knows.
+  using Caller = std::variant<Authenticated, HttpResponse>;
+
   // What is asked for, its data apart; or the answer, where it is the same whoever asks.
   std::variant<Call, HttpResponse> Understand(const HttpRequest& request) const {
     if (std::optional<HttpResponse> refusal = RefuseTarget(request, dependencies_.limits)) {
@@ -113,23 +115,47 @@ class ApiImpl final : public Api {
     return call;
   }
 
-  // Who asks, which spends a use of the token; or the answer to whom nobody knows.
-  std::optional<HttpResponse> Identify(HttpRequest& request, Call* call, Respond* respond) const {
-    std::variant<Authenticated, HttpResponse> caller =
-        AuthenticateRequest(*dependencies_.authorizer, TokenOf(request));
+  static bool SpendsAUse(const Caller& caller) {
+    const auto* const known = std::get_if<Authenticated>(&caller);
+    return known != nullptr && known->identity.limited;
+  }
+
+  // Where storage may be waited for.
+  void SpendAUse(HttpRequest request, Call call, Respond respond) const {
+    OnExecutor(std::move(respond), [this, request = std::move(request),
+                                    call = std::move(call)](Respond answer) mutable {
+      Caller caller = AuthenticateRequest(*dependencies_.authorizer, TokenOf(request));
+      Identified(std::move(request), std::move(call), std::move(caller), std::move(answer));
+    });
+  }
+
+  void Identified(HttpRequest request, Call call, Caller caller, Respond respond) const {
     if (auto* refusal = std::get_if<HttpResponse>(&caller)) {
-      if (!IsOpenToEverybody(call->path)) return std::move(*refusal);
-      call->authenticated = false;
+      if (!IsOpenToEverybody(call.path)) return respond(std::move(*refusal));
+      call.authenticated = false;
       caller = Authenticated();
     }
     if (const auto& identity = std::get<Authenticated>(caller).identity; identity.last_use) {
-      EndTokenFirst(identity, respond);
+      EndTokenFirst(identity, &respond);
     }
-    call->id = NewUuid();
-    call->token = std::move(std::get<Authenticated>(caller).token);
-    call->identity = std::move(std::get<Authenticated>(caller).identity);
-    call->remote_address = std::move(request.remote_address);
-    return std::nullopt;
+    call.id = NewUuid();
+    call.token = std::move(std::get<Authenticated>(caller).token);
+    call.identity = std::move(std::get<Authenticated>(caller).identity);
+    call.remote_address = std::move(request.remote_address);
+    if (!TakesLong(request, call)) return GoOn(request, std::move(call), std::move(respond));
+    OnExecutor(std::move(respond),
+               [this, request = std::move(request), call = std::move(call)](
+                   Respond answer) mutable { GoOn(request, std::move(call), std::move(answer)); });
+  }
+
+  // Has `work` respond; or responds with 503 when too much waits there already.
+  template <typename Work>
+  void OnExecutor(Respond respond, Work work) const {
+    // Shared: when the executor refuses the work, it is answered here.
+    auto shared_respond = std::make_shared<Respond>(std::move(respond));
+    const bool posted = dependencies_.executor->Post(
+        [shared_respond, work = std::move(work)]() mutable { work(std::move(*shared_respond)); });
+    if (!posted) (*shared_respond)(TooBusy());
   }
 
   // As RefuseEarly. Runs on a thread that serves many connections: rules that are not put together
@@ -139,8 +165,7 @@ class ApiImpl final : public Api {
     std::variant<Call, HttpResponse> understood = Understand(head);
     if (auto* answer = std::get_if<HttpResponse>(&understood)) return std::move(*answer);
     Call& call = std::get<Call>(understood);
-    std::variant<Authenticated, HttpResponse> caller =
-        Authenticate(*dependencies_.authorizer, TokenOf(head));
+    Caller caller = Authenticate(*dependencies_.authorizer, TokenOf(head));
     if (auto* refusal = std::get_if<HttpResponse>(&caller)) {
       if (!IsOpenToEverybody(call.path)) return std::move(*refusal);
       call.authenticated = false;
@@ -162,16 +187,6 @@ class ApiImpl final : public Api {
   bool TakesLong(const HttpRequest& request, const Call& call) const {
     return request.body.size() > kSmallBodyBytes || request.query.size() > kFewParameters ||
            !dependencies_.authorizer->Ready(call.identity);
-  }
-
-  void GoOnElsewhere(HttpRequest request, Call call, Respond respond) const {
-    // Shared: when the executor refuses the work, it is answered here.
-    auto shared_respond = std::make_shared<Respond>(std::move(respond));
-    const bool posted = dependencies_.executor->Post(
-        [this, request = std::move(request), call = std::move(call), shared_respond]() mutable {
-          GoOn(request, std::move(call), std::move(*shared_respond));
-        });
-    if (!posted) (*shared_respond)(TooBusy());
   }
 
   void GoOn(HttpRequest& request, Call call, Respond respond) const {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/text.h"
 #include "server/api/api.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
@@ -101,6 +102,23 @@ void AnswerOnPluginExecutor(const Dependencies& dependencies, Call call, Respond
       dependencies.plugin_executor, std::move(respond),
       [&dependencies, call = std::move(call), answer] { return answer(dependencies, call); },
       "too many mounts and plugins are being started or stopped at this moment; try again");
+}
+
+std::vector<std::string> WarningOfUnknown(const Fields& fields) {
+  if (fields.unknown().empty()) return {};
+  std::string names;
+  for (const std::string& name : fields.unknown())
+    names += Concat({names.empty() ? "" : " ", name});
+  return {Concat({"Endpoint ignored these unrecognized parameters: [", names, "]"})};
+}
+
+HttpResponse Done(const Call& call, const Fields& fields, std::vector<std::string> warnings,
+                  std::string_view mount_type) {
+  for (std::string& warning : WarningOfUnknown(fields)) warnings.push_back(std::move(warning));
+  if (warnings.empty()) return NoContent();
+  return EnvelopeAnswer({.request_id = call.id,
+                         .warnings = std::move(warnings),
+                         .mount_type = std::string(mount_type)});
 }
 
 }  // namespace belfry::api

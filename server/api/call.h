@@ -59,4 +59,12 @@ void AnswerOnExplainExecutor(const Dependencies& dependencies, Call call, Respon
 void AnswerOnPluginExecutor(const Dependencies& dependencies, Call call, Respond respond,
                             HttpResponse (*answer)(const Dependencies&, const Call&));
 
+// The answer to a write that has been done: 204, or 200 where there is something to warn of.
+// `fields` are those of the request; a mistyped one must not pass for one that was left out.
+HttpResponse Done(const Call& call, const Fields& fields, std::vector<std::string> warnings = {},
+                  std::string_view mount_type = "system");
+
+// What to warn of fields that an endpoint does not have; nothing when there are none.
+std::vector<std::string> WarningOfUnknown(const Fields& fields);
+
 }  // namespace belfry::api

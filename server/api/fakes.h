@@ -270,7 +270,8 @@ class FakeLeases final : public mounts::LeaseManager {
 class FakeBus final : public bus::Bus {
  public:
   std::vector<bus::SubscribeOptions> subscribed;
-  void Publish(std::span<const bus::Event>) override {}
+  void OnEvents(std::span<const storage::AcceptedEvent>) override {}
+  std::size_t MostEventsAtOnce() const override { return 1; }
   std::unique_ptr<bus::Subscription> Subscribe(bus::SubscribeOptions options) override {
     subscribed.push_back(std::move(options));
     return std::make_unique<bus::Subscription>();

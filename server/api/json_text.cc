@@ -21,26 +21,23 @@ class SummaryHandler {
   static constexpr std::size_t max_key_size = std::size_t(-1);
   static constexpr std::size_t max_string_size = std::size_t(-1);
 
+  explicit SummaryHandler(std::size_t max_values) : max_values_(max_values) {}
+
   ObjectSummary summary;
   bool is_object = false;
+  bool has_too_many_values() const { return values_ > max_values_; }
 
   bool on_document_begin(json::error_code&) { return true; }
   bool on_document_end(json::error_code&) { return true; }
-  bool on_object_begin(json::error_code&) {
-    Value();
+  bool on_object_begin(json::error_code& error) {
     if (depth_ == 0) is_object = true;
-    ++depth_;
-    return true;
+    return Value(error) && ++depth_ > 0;
   }
   bool on_object_end(std::size_t, json::error_code&) {
     --depth_;
     return true;
   }
-  bool on_array_begin(json::error_code&) {
-    Value();
-    ++depth_;
-    return true;
-  }
+  bool on_array_begin(json::error_code& error) { return Value(error) && ++depth_ > 0; }
   bool on_array_end(std::size_t, json::error_code&) {
     --depth_;
     return true;
@@ -57,15 +54,15 @@ class SummaryHandler {
     return true;
   }
   bool on_string_part(json::string_view, std::size_t, json::error_code&) { return true; }
-  bool on_string(json::string_view, std::size_t, json::error_code&) { return Value(); }
+  bool on_string(json::string_view, std::size_t, json::error_code& error) { return Value(error); }
   bool on_number_part(json::string_view, json::error_code&) { return true; }
-  bool on_int64(std::int64_t, json::string_view, json::error_code&) { return Value(); }
-  bool on_uint64(std::uint64_t, json::string_view, json::error_code&) { return Value(); }
-  bool on_double(double, json::string_view, json::error_code&) { return Value(); }
-  bool on_bool(bool, json::error_code&) { return Value(); }
-  bool on_null(json::error_code&) {
+  bool on_int64(std::int64_t, json::string_view, json::error_code& error) { return Value(error); }
+  bool on_uint64(std::uint64_t, json::string_view, json::error_code& error) { return Value(error); }
+  bool on_double(double, json::string_view, json::error_code& error) { return Value(error); }
+  bool on_bool(bool, json::error_code& error) { return Value(error); }
+  bool on_null(json::error_code& error) {
     if (depth_ == 0) summary.is_null = true;
-    return Value();
+    return Value(error);
   }
   bool on_comment_part(json::string_view, json::error_code&) { return true; }
   bool on_comment(json::string_view, json::error_code&) { return true; }
@@ -82,11 +79,15 @@ class SummaryHandler {
     key_.clear();
   }
   // A value begins. Inside the outermost object's "keys" at depth 2 it is an item of the list.
-  bool Value() {
+  bool Value(json::error_code& error) {
     if (in_list_ && depth_ == 2) summary.has_list = true;
-    return true;
+    if (++values_ <= max_values_) return true;
+    error = json::error::array_too_large;
+    return false;
   }
 
+  const std::size_t max_values_;
+  std::size_t values_ = 0;
   std::size_t depth_ = 0;
   bool in_list_ = false;
   std::string key_;
@@ -221,18 +222,23 @@ std::string StringMapOrNull(const std::map<std::string, std::string>& values) {
   return text.Finish();
 }
 
-absl::StatusOr<ObjectSummary> Summarize(std::string_view text, std::size_t max_depth) {
+absl::StatusOr<ObjectSummary> Summarize(std::string_view text, std::size_t max_depth,
+                                        std::size_t max_values) {
   json::parse_options options;
   options.max_depth = max_depth;
-  json::basic_parser<SummaryHandler> parser(options);
+  json::basic_parser<SummaryHandler> parser(options, max_values);
   json::error_code error;
   const std::size_t parsed = parser.write_some(false, text.data(), text.size(), error);
   if (!error && parsed < text.size()) error = json::error::extra_data;
+  const SummaryHandler& handler = parser.handler();
+  if (handler.has_too_many_values()) {
+    return absl::InvalidArgumentError(
+        Concat({"error parsing JSON: it has more than ", std::to_string(max_values), " values"}));
+  }
   if (error) {
     return absl::InvalidArgumentError(
         Concat({"error parsing JSON: ", FaultAt(text, parsed, error.message())}));
   }
-  const SummaryHandler& handler = parser.handler();
   if (!handler.is_object && !handler.summary.is_null) {
     return absl::InvalidArgumentError("error parsing JSON: the body is not an object");
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ namespace belfry::api {
 
 // Deeper nesting than this is refused in what clients send.
 inline constexpr std::size_t kMaxRequestJsonDepth = 300;
+// And more values: each takes up many times its bytes wherever it is read.
+inline constexpr std::size_t kMaxRequestJsonValues = 100'000;
 // What engines answer may wrap what clients sent.
 inline constexpr std::size_t kMaxReplyJsonDepth = 1000;
 
@@ -62,8 +65,11 @@ struct ObjectSummary {
   bool has_list = false;         // "keys" is an array with something in it.
 };
 
-// Checks that `json` is one JSON object or null. InvalidArgument, with the place of the fault.
-absl::StatusOr<ObjectSummary> Summarize(std::string_view json, std::size_t max_depth);
+// Checks that `json` is one JSON object or null, no deeper and with no more values.
+// InvalidArgument, with the place of the fault.
+absl::StatusOr<ObjectSummary> Summarize(
+    std::string_view json, std::size_t max_depth,
+    std::size_t max_values = std::numeric_limits<std::size_t>::max());
 
 // One member of an object: the text of a string, else the JSON of the value.
 struct Member {

@@ -146,9 +146,11 @@ HttpResponse Register(const Dependencies& dependencies, const Call& call, Plugin
   entry.env = fields.List("env");
   entry.sha256 = Lower(fields.Text(fields.Has("sha256") ? "sha256" : "sha_256"));
   if (entry.sha256.empty()) {
-    return ErrorAnswer(400,
-                       "must provide at least one of sha256 or version: give the sha256 of "
-                       "the program, as sha256sum prints it");
+    // Vault's words, but where they would not be true.
+    return ErrorAnswer(
+        400, Concat({entry.version.empty() ? "must provide at least one of sha256 or version: "
+                                           : "a version alone says nothing of the program: ",
+                     "give the sha256 of the program, as sha256sum prints it"}));
   }
   // An old way to give arguments: "command arg arg".
   if (entry.args.empty() && entry.command.find(' ') != std::string::npos) {
@@ -160,9 +162,43 @@ HttpResponse Register(const Dependencies& dependencies, const Call& call, Plugin
   }
   const absl::Status registered = dependencies.catalog->Register(entry);
   if (!registered.ok()) return Failure(registered);
-  std::vector<std::string> warnings =
-      MountsElsewhere(dependencies, AsRegistered(dependencies, entry));
-  return warnings.empty() ? NoContent() : Data(call, "null", std::move(warnings));
+  return Done(call, fields, MountsElsewhere(dependencies, AsRegistered(dependencies, entry)));
+}
+
+// Of a name without the version that was to be removed: which versions it has.
+std::vector<std::string> OtherVersions(const Dependencies& dependencies, PluginType type,
+                                       std::string_view name) {
+  std::vector<std::string> warnings;
+  for (const PluginEntry& entry : dependencies.catalog->List()) {
+    if (entry.type != type || entry.name != name) continue;
+    warnings.push_back(Concat({"nothing was removed: the plugin ", name, " has version \"",
+                               entry.version, "\"; name a version to remove it"}));
+  }
+  return warnings;
+}
+
+// The mounts whose plugin is not in the catalog any more.
+std::vector<std::string> MountsLeft(const Dependencies& dependencies, PluginType type,
+                                    std::string_view name) {
+  std::vector<std::string> warnings;
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+    const mounts::MountEntry& entry = mount->entry;
+    if (mount->engine == nullptr || entry.type != name) continue;
+    if (dependencies.catalog->Get(type, name, entry.plugin_version)) continue;
+    warnings.push_back(Concat({"the mount ", entry.path,
+                               " goes on with this plugin, but cannot be reloaded: "
+                               "disable it, or register the plugin again"}));
+  }
+  return warnings;
+}
+
+HttpResponse Deregister(const Dependencies& dependencies, const Call& call, PluginType type,
+                        std::string_view name) {
+  const std::string version = call.fields.Text("version");
+  if (!dependencies.catalog->Get(type, name, version))
+    return Done(call, call.fields, OtherVersions(dependencies, type, name));
+  dependencies.catalog->Remove(type, name, version);
+  return Done(call, call.fields, MountsLeft(dependencies, type, name));
 }
 
 HttpResponse AnswerEntry(const Dependencies& dependencies, const Call& call, PluginType type,
@@ -184,8 +220,7 @@ HttpResponse AnswerEntry(const Dependencies& dependencies, const Call& call, Plu
     case Operation::kUpdate:
       return Register(dependencies, call, type, name);
     case Operation::kDelete:
-      dependencies.catalog->Remove(type, name, call.fields.Text("version"));
-      return NoContent();
+      return Deregister(dependencies, call, type, name);
     default:
       return UnsupportedOperation();
   }

@@ -72,6 +72,42 @@ TEST_F(PluginEndpointsTest, WhatIsRegisteredAndRunsNowhereWarns) {
                         R"(change that"])"));
 }
 
+TEST_F(PluginEndpointsTest, WhatIsRemovedAndStillRunsWarns) {
+  EXPECT_EQ(RegisterExample().status, 204);
+  const HttpResponse nothing = Send("DELETE", "plugins/catalog/secret/example");
+  EXPECT_EQ(nothing.status, 200);
+  EXPECT_THAT(nothing.body, HasSubstr(R"(nothing was removed: the plugin example has version )"
+                                      R"(\"v1.0.0\"; name a version to remove it)"));
+  mounts::MountEntry entry;
+  entry.path = "n/";
+  entry.type = "example";
+  entry.plugin_version = "v1.0.0";
+  fixture_.mounts.Add(std::move(entry));
+  const HttpResponse removed = Send("DELETE", "plugins/catalog/secret/example?version=v1.0.0");
+  EXPECT_EQ(removed.status, 200);
+  EXPECT_THAT(removed.body, HasSubstr("the mount n/ goes on with this plugin"));
+  EXPECT_THAT(fixture_.catalog.List(), SizeIs(0));
+}
+
+TEST_F(PluginEndpointsTest, AMistypedFieldIsNamedWhereverAWriteSucceeds) {
+  for (const auto& [path, body] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"mounts/m", R"({"type":"kv","optons":{"version":"2"}})"},
+           {"policies/acl/p", R"({"policy":"path \"a\" {}","optons":1})"},
+           {"policy/p", R"({"policy":"path \"a\" {}","optons":1})"},
+           {"plugins/catalog/secret/x", R"({"command":"x","sha256":"a","optons":["A=b"]})"},
+           {"../auth/token/roles/r", R"({"optons":"x"})"},
+       }) {
+    HttpRequest request = AsRoot("POST", "/v1/sys/", body);
+    request.path = std::string(path).starts_with("../") ? "/v1/" + std::string(path).substr(3)
+                                                        : "/v1/sys/" + std::string(path);
+    const HttpResponse answer = fixture_.Send(std::move(request));
+    EXPECT_EQ(answer.status, 200) << path << answer.body;
+    EXPECT_THAT(answer.body,
+                HasSubstr(R"("Endpoint ignored these unrecognized parameters: [optons]")"))
+        << path;
+  }
+}
+
 TEST_F(PluginEndpointsTest, TheOldPathTakesTheTypeFromTheBody) {
   EXPECT_EQ(Send("PUT", "plugins/catalog/old", R"({"type":3,"command":"ex -a -b","sha_256":"abc"})")
                 .status,
@@ -85,6 +121,8 @@ TEST_F(PluginEndpointsTest, TheOldPathTakesTheTypeFromTheBody) {
 TEST_F(PluginEndpointsTest, WhatCannotBeRegisteredSaysWhy) {
   EXPECT_THAT(Send("PUT", "plugins/catalog/secret/x", R"({"command":"x"})").body,
               HasSubstr("must provide at least one of sha256 or version: "));
+  EXPECT_THAT(Send("PUT", "plugins/catalog/secret/x", R"({"command":"x","version":"v1.0.0"})").body,
+              HasSubstr("give the sha256 of the program"));
   EXPECT_THAT(Send("PUT", "plugins/catalog/secret/x", R"({"oci_image":"x","sha256":"a"})").body,
               HasSubstr("oci_image is not supported"));
   EXPECT_THAT(Send("PUT", "plugins/catalog/sekret/x", "{}").body,

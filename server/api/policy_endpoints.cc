@@ -76,7 +76,7 @@ HttpResponse Write(const Dependencies& dependencies, const Call& call) {
   }
   const absl::Status status = dependencies.policies->Put(name, text);
   if (!status.ok()) return Failure(status);
-  return warnings.empty() ? NoContent() : Data(call, "null", std::move(warnings));
+  return Done(call, call.fields, std::move(warnings));
 }
 
 HttpResponse Delete(const Dependencies& dependencies, const Call& call) {

@@ -177,7 +177,8 @@ std::variant<std::string, HttpResponse> DataOf(HttpRequest& request, Operation o
     if (body.size() > kMaxFormBytes) return ErrorAnswer(413, "a form may have a mebibyte");
     return FormText(body);
   }
-  const absl::StatusOr<ObjectSummary> summary = Summarize(request.body, kMaxRequestJsonDepth);
+  const absl::StatusOr<ObjectSummary> summary =
+      Summarize(request.body, kMaxRequestJsonDepth, kMaxRequestJsonValues);
   if (!summary.ok()) return ErrorAnswer(400, ToStd(summary.status().message()));
   return std::move(request.body);
 }

@@ -41,7 +41,7 @@ HttpResponse Write(const Dependencies& dependencies, const Call& call, TokenRole
   absl::Status status = ChangeRole(*fields, &role, &warnings);
   if (status.ok()) status = dependencies.roles->Put(std::move(role));
   if (!status.ok()) return TokenFailure(status);
-  return warnings.empty() ? NoContent() : TokenData(call, "null", std::move(warnings));
+  return Done(call, *fields, std::move(warnings), "token");
 }
 
 HttpResponse Delete(const Dependencies& dependencies, const Call& call) {

@@ -29,7 +29,7 @@ HttpResponse EnableMount(const Dependencies& dependencies, const Call& call) {
   absl::StatusOr<mounts::MountEntry> entry = ParseMountRequest(path, call.fields);
   if (!entry.ok()) return MountFailure(entry.status());
   const absl::Status enabled = dependencies.mounts->Enable(*std::move(entry));
-  return enabled.ok() ? NoContent() : MountFailure(enabled);
+  return enabled.ok() ? Done(call, call.fields) : MountFailure(enabled);
 }
 
 // "secret/" of "sys/mounts/secret" and of "sys/mounts/secret/tune".

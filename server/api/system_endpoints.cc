@@ -133,6 +133,9 @@ void SystemEndpoints::Answer(Call call, Respond respond) const {
     respond(MountForUi(call));
     return;
   }
+  // As in Vault: for every token, with what it may know of. (vault-api-and-events 8)
+  if (call.path == kUiMounts && call.operation == Operation::kRead)
+    return respond(ListMountsForUi(call));
   if (IsRolePath(call.path)) {
     AnswerRoles(dependencies_, std::move(call), std::move(respond));
     return;
@@ -167,7 +170,6 @@ HttpResponse SystemEndpoints::AnswerKnown(const Call& call) const {
   static constexpr Endpoint kEndpoints[] = {
       {"sys/auth", Operation::kRead, &SystemEndpoints::AuthMethods},
       {"sys/experiments", Operation::kRead, &SystemEndpoints::Experiments},
-      {kUiMounts, Operation::kRead, &SystemEndpoints::ListMountsForUi},
       {"sys/metrics", Operation::kRead, &SystemEndpoints::MetricsText},
       {"sys/mounts", Operation::kRead, &SystemEndpoints::ListMounts},
   };
@@ -239,6 +241,7 @@ HttpResponse SystemEndpoints::ListMounts(const Call& call) const {
 HttpResponse SystemEndpoints::ListMountsForUi(const Call& call) const {
   ObjectText secret;
   for (const std::shared_ptr<const mounts::Mount>& mount : dependencies_.mounts->List()) {
+    if (!dependencies_.authorizer->ReachesInto(call.identity, mount->entry.path)) continue;
     secret.Raw(mount->entry.path, MountObject(*mount, MountDetail::kEffective));
   }
   const std::string data =

@@ -86,10 +86,8 @@ HttpResponse CreateWith(const Dependencies& dependencies, const Call& call, cons
   const TokenEntry& entry = (*created)->entry;
   WarnOfMissingPolicies(dependencies, entry, &planned->warnings);
   // A mistyped "policies" must not pass for a wish to have the creator's.
-  if (const std::vector<std::string>& unknown = call.fields.unknown(); !unknown.empty()) {
-    planned->warnings.push_back(absl::StrCat("Endpoint ignored these unrecognized parameters: [",
-                                             absl::StrJoin(unknown, " "), "]"));
-  }
+  for (std::string& warning : WarningOfUnknown(call.fields))
+    planned->warnings.push_back(std::move(warning));
   return Auth(call, entry, planned->secret, entry.creation_ttl, std::move(planned->warnings));
 }
 

@@ -334,7 +334,7 @@ TEST_F(TokenEndpointsTest, OtherPathsAre404AndOtherOperations405) {
 
 TEST_F(TokenEndpointsTest, ATidyEndsWhatIsDueAndDropsWhatItLeft) {
   Secret(R"({"policies":["a"],"ttl":"1m"})");
-  ASSERT_EQ(fixture_.cubbyholes.storage->Put("nobody/a", "{}"), absl::OkStatus());
+  ASSERT_EQ(storage::Put(*fixture_.cubbyholes.storage, "nobody/a", "{}"), absl::OkStatus());
   fixture_.clock.Advance(absl::Minutes(1));
   EXPECT_EQ(Send("POST", "auth/token/tidy").status, 202);
   EXPECT_EQ(fixture_.tokens.store->Accessors().size(), 1u);
@@ -373,6 +373,19 @@ TEST_F(TokenEndpointsTest, ThePreflightFindsAMountThatAPolicyReachesInto) {
   EXPECT_EQ(Send("GET", "sys/internal/ui/mounts/secret", "", Secret(R"({"policies":["default"]})"))
                 .status,
             403);
+}
+
+TEST_F(TokenEndpointsTest, EveryTokenIsToldOfTheMountsThatItReachesInto) {
+  WritePolicy("app", "path \"secret/data/app/*\" { capabilities = [\"read\"] }");
+  const HttpResponse some = Send("GET", "sys/internal/ui/mounts", "",
+                                 Secret(R"({"policies":["app"],"no_default_policy":true})"));
+  EXPECT_EQ(some.status, 200);
+  EXPECT_THAT(some.body, HasSubstr(R"("secret/":)"));
+  EXPECT_THAT(some.body, Not(HasSubstr(R"("sys/":)")));
+  const HttpResponse none =
+      Send("GET", "sys/internal/ui/mounts", "", Secret(R"({"policies":["default"]})"));
+  EXPECT_EQ(none.status, 200);
+  EXPECT_THAT(none.body, Not(HasSubstr(R"("secret/":)")));
 }
 
 TEST_F(TokenEndpointsTest, EachTokenHasACubbyholeOfItsOwn) {

@@ -25,9 +25,9 @@ namespace {
 // After so long the filter of a group lets those of others have their turn.
 constexpr std::chrono::milliseconds kFilterTurn{1};
 
-// A batch is published in turns of at most so many pairs of event and subscription, but no fewer
-// than so many events: between two turns other publishers have theirs. A pair that no decision is
-// kept of costs about a microsecond.
+// At once the bus wants at most so many pairs of event and subscription, but no fewer than so many
+// events: between two turns others commit. A pair that no decision is kept of costs about a
+// microsecond.
 constexpr std::size_t kMostPairsInATurn = 16384;
 constexpr std::size_t kFewestEventsInATurn = 32;
 
@@ -50,13 +50,12 @@ struct Pattern {
 
   // By type and namespace. The filter is asked later, and elsewhere.
   bool Matches(const Prepared& event) const {
-    const logical::EventReceived& message = *event.event().message;
-    const std::string_view space = TrimSlashes(message.namespace_());
+    const std::string_view space = TrimSlashes(event.event().name_space);
     const auto matches = [space](const std::string& pattern) {
       return GlobMatches(pattern, space);
     };
     return std::any_of(namespaces.begin(), namespaces.end(), matches) &&
-           GlobMatches(type, message.event_type());
+           GlobMatches(type, event.event().type);
   }
 
  private:
@@ -128,7 +127,8 @@ class BusImpl final : public Bus {
         filters_(filters.get()),
         filters_owner_(std::move(filters)) {}
 
-  void Publish(std::span<const Event> events) override;
+  void OnEvents(std::span<const storage::AcceptedEvent> events) override;
+  std::size_t MostEventsAtOnce() const override;
   std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) override;
 
   // Takes the subscribers out of the index; those that are not in it any more are passed over.
@@ -143,7 +143,7 @@ class BusImpl final : public Bus {
     PatternPtr pattern;
     std::shared_ptr<Lane> lane;
   };
-  // What a publisher has to do once it holds the lock no more.
+  // What is to be done when all have been offered.
   struct Rest {
     std::vector<Ended> ended;
     std::vector<Awoken> awoken;
@@ -156,8 +156,7 @@ class BusImpl final : public Bus {
     return index_;
   }
 
-  void PublishTurn(std::span<const Event> events);
-  Rest PublishInOrder(std::span<const Event> events);
+  Rest OfferInOrder(std::span<const storage::AcceptedEvent> events);
   static std::vector<SubscriberPtr> OfferToGroup(const Group& group, Wanted wanted, Tally& tally);
   static bool MaySee(Subscriber& subscriber, Prepared& event);
   static bool OfferToSubscriber(Subscriber& subscriber, Wanted wanted, Tally& tally);
@@ -185,13 +184,7 @@ class BusImpl final : public Bus {
   Counter& abandoned_;
   Gauge& subscriptions_;
 
-  // Held by the next publisher in line for the publish lock, so that one that has just released it
-  // does not take it again before those that wait.
-  Mutex turn_mutex_;
-  // Gives events their order. Held while they are offered, so that each sink sees one call at a
-  // time. No filter is asked with it.
-  Mutex publish_mutex_;
-  Subjects subjects_ ABSL_GUARDED_BY(publish_mutex_);
+  Subjects subjects_;  // Of whoever calls OnEvents.
 
   // Never held while a sink or an authorizer runs or is destroyed.
   mutable Mutex index_mutex_;
@@ -277,54 +270,43 @@ void BusImpl::Remove(const PatternPtr& pattern, std::span<const SubscriberPtr> g
   Count(tally);
 }
 
-void BusImpl::Publish(std::span<const Event> events) {
+std::size_t BusImpl::MostEventsAtOnce() const {
   const auto subscriptions =
       static_cast<std::size_t>(std::max<std::int64_t>(subscriptions_.Value(), 1));
-  const std::size_t at_once = std::max(kMostPairsInATurn / subscriptions, kFewestEventsInATurn);
-  while (!events.empty()) {
-    const std::size_t count = std::min(events.size(), at_once);
-    PublishTurn(events.first(count));
-    events = events.subspan(count);
-  }
+  return std::max(kMostPairsInATurn / subscriptions, kFewestEventsInATurn);
 }
 
-void BusImpl::PublishTurn(std::span<const Event> events) {
-  Rest rest = PublishInOrder(events);
+void BusImpl::OnEvents(std::span<const storage::AcceptedEvent> events) {
+  Rest rest = OfferInOrder(events);
   for (const SubscriberPtr& subscriber : rest.overflowed) subscriber->sink->Overflow();
   for (Awoken& awoken : rest.awoken) EmptyLater(std::move(awoken));
   for (const Ended& ended : rest.ended) Remove(ended.pattern, ended.members);
 }
 
-BusImpl::Rest BusImpl::PublishInOrder(std::span<const Event> events) {
-  std::vector<Prepared> prepared;
-  std::vector<Prepared*> wanted;
+BusImpl::Rest BusImpl::OfferInOrder(std::span<const storage::AcceptedEvent> events) {
   Rest rest;
+  const std::shared_ptr<const Index> index = CurrentIndex();
+  if (index->empty()) return rest;
+  std::vector<Prepared> prepared;
+  prepared.reserve(events.size());
+  for (const storage::AcceptedEvent& event : events) prepared.emplace_back(event, &subjects_);
+  std::vector<Prepared*> wanted;
+  wanted.reserve(events.size());
   Tally tally;
-  std::shared_ptr<const Index> index;  // Destroyed after the lock.
-  {
-    turn_mutex_.Lock();
-    MutexLock lock(&publish_mutex_);
-    turn_mutex_.Unlock();
-    index = CurrentIndex();
-    if (index->empty()) return rest;
-    prepared.reserve(events.size());
-    for (const Event& event : events) prepared.emplace_back(event, &subjects_);
-    wanted.reserve(events.size());
-    for (const auto& [pattern, group] : *index) {
-      wanted.clear();
-      for (Prepared& event : prepared) {
-        if (pattern->Matches(event)) wanted.push_back(&event);
-      }
-      tally.published += prepared.size() * group->members->size();
-      tally.filtered += (prepared.size() - wanted.size()) * group->members->size();
-      if (wanted.empty()) continue;
-      if (group->lane) {
-        AppendToLane(pattern, *group, wanted, tally, rest);
-        continue;
-      }
-      std::vector<SubscriberPtr> gone = OfferToGroup(*group, wanted, tally);
-      if (!gone.empty()) rest.ended.push_back({pattern, std::move(gone)});
+  for (const auto& [pattern, group] : *index) {
+    wanted.clear();
+    for (Prepared& event : prepared) {
+      if (pattern->Matches(event)) wanted.push_back(&event);
     }
+    tally.published += prepared.size() * group->members->size();
+    tally.filtered += (prepared.size() - wanted.size()) * group->members->size();
+    if (wanted.empty()) continue;
+    if (group->lane) {
+      AppendToLane(pattern, *group, wanted, tally, rest);
+      continue;
+    }
+    std::vector<SubscriberPtr> gone = OfferToGroup(*group, wanted, tally);
+    if (!gone.empty()) rest.ended.push_back({pattern, std::move(gone)});
   }
   Count(tally);
   return rest;
@@ -345,7 +327,7 @@ std::vector<SubscriberPtr> BusImpl::OfferToGroup(const Group& group, Wanted want
 bool BusImpl::MaySee(Subscriber& subscriber, Prepared& event) {
   const std::uint64_t subject = event.subject();
   if (const std::optional<bool> known = subscriber.decisions.About(subject)) return *known;
-  const bool allowed = subscriber.event_authorizer->Allows(event.path(), event.type());
+  const bool allowed = subscriber.event_authorizer->Allows(event.event().path, event.event().type);
   subscriber.decisions.Keep(subject, allowed);
   return allowed;
 }
@@ -363,7 +345,7 @@ bool BusImpl::OfferToSubscriber(Subscriber& subscriber, Wanted wanted, Tally& ta
       ++tally.denied;
       continue;
     }
-    switch (subscriber.sink->Offer(wanted[i]->As(subscriber.format), policy_version)) {
+    switch (subscriber.sink->Offer(wanted[i]->In(subscriber.format), policy_version)) {
       case OfferResult::kAccepted:
         ++tally.delivered;
         break;
@@ -487,7 +469,7 @@ void BusImpl::AskFilter(const Filter& filter, const Lane::Item& item, Tally& tal
     if (!matches) matches = filter.Matches(item.event->Fields());
     if (!*matches) {
       ++tally.filtered;
-    } else if (!OfferOne(*member, item.event->As(member->format), admission.policy_version[i],
+    } else if (!OfferOne(*member, item.event->In(member->format), admission.policy_version[i],
                          tally)) {
       gone.push_back(member);
     }

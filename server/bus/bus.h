@@ -2,28 +2,20 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/time/time.h"
 #include "base/executor.h"
 #include "base/limits.h"
 #include "base/metrics.h"
-#include "proto/vault/event.pb.h"
 #include "server/bus/filter.h"
+#include "server/encode/encode.h"
+#include "server/storage/event_observer.h"
 
 namespace belfry::bus {
 
-// One event that the host has accepted and validated; its paths carry the mount. A view: the
-// message stays the publisher's, who may have parsed it into memory of a batch.
-struct Event {
-  const logical::EventReceived* message = nullptr;
-  absl::Time accepted;
-};
-
-enum class Format { kCloudEventsJson, kProtobuf };
+using encode::Format;
 
 // One event as it goes out, and what those who may see it are known by.
 struct Message {
@@ -53,8 +45,8 @@ enum class OfferResult {
   kClosed,  // The subscriber is gone.
 };
 
-// Where a subscription's frames go. Called by publishers, and where there is a filter by the bus's
-// executor; must neither block nor call back into the bus.
+// Where a subscription's frames go. Called by whoever commits events, and where there is a filter
+// by the bus's executor; must neither block nor call back into the bus.
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -67,17 +59,6 @@ class Sink {
   virtual void Overflow() = 0;
 };
 
-// Accepts events. Thread-safe.
-class Publisher {
- public:
-  virtual ~Publisher() = default;
-  // Offers the events, in this order, to every subscription that may see them; where there is a
-  // filter, once that has been asked, which this does not wait for. Never waits for a subscriber.
-  // Events of one call stay in order, and so do those of two calls of which one returned before the
-  // other began. The messages are not used any more when it has returned.
-  virtual void Publish(std::span<const Event> events) = 0;
-};
-
 struct SubscribeOptions {
   // Event type, in which '*' stands for any run of characters, '/' included.
   std::string type_pattern;
@@ -88,8 +69,8 @@ struct SubscribeOptions {
   // asked by the bus's executor, about what at least one of them may see.
   std::shared_ptr<const Filter> filter;
   Format format = Format::kProtobuf;
-  // What the subscriber may see. Asked by publishers, from several threads but one call at a time,
-  // possibly after Subscription's end has begun.
+  // What the subscriber may see. Asked by whoever commits events, from several threads but one call
+  // at a time, possibly after Subscription's end has begun.
   std::unique_ptr<EventAuthorizer> event_authorizer;
   // Shared: the bus keeps it alive until the subscription ends and, after that, while offers under
   // way run. A sink that owns its Subscription therefore drops it when it is done.
@@ -102,16 +83,18 @@ class Subscription {
   virtual ~Subscription() = default;
 };
 
-// Routes events to subscribers by type, namespace, permission and filter. Knows no socket.
-// Thread-safe; outlives its subscriptions.
-class Bus : public Publisher {
+// Routes events to subscribers by type, namespace, permission and filter: OnEvents offers them, in
+// their order, to every subscription that may see them; where there is a filter, once that has been
+// asked, which it does not wait for. It never waits for a subscriber. Knows no socket. Thread-safe,
+// but that OnEvents is called by one thread at a time; outlives its subscriptions.
+class Bus : public storage::EventObserver {
  public:
-  // `metrics` must outlive the bus. Filters are asked on `filters`, never by a publisher: for each
+  // `metrics` must outlive the bus. Filters are asked on `filters`, never by OnEvents: for each
   // filter the events wait in a queue with the bounds of a subscriber's, and take turns with those
-  // of the others. One that runs work at once does so when the publisher holds no lock any more.
+  // of the others.
   static std::unique_ptr<Bus> Create(Metrics* metrics, const Limits& limits,
                                      std::unique_ptr<Executor> filters);
-  // From its return on, every event published later is offered.
+  // From its return on, every event committed later is offered.
   virtual std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) = 0;
 };
 

@@ -1,69 +1,73 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/time/time.h"
 #include "base/mutex.h"
 #include "proto/vault/event.pb.h"
 #include "server/bus/bus.h"
 #include "server/bus/event_fields.h"
 #include "server/bus/subjects.h"
+#include "server/encode/encode.h"
+#include "server/storage/accepted_event.h"
 
 namespace belfry::bus {
 
-// The bytes of one event, each format encoded when it is first wanted.
-struct Frames {
-  Frame json;
-  Frame protobuf;
-
-  Frame& Of(Format format) { return format == Format::kCloudEventsJson ? json : protobuf; }
-  const Frame& As(Format format, const logical::EventReceived& message, absl::Time accepted,
-                  const std::string& path);
-};
-
-// An event that outlives the call of its publisher: it waits for filters. Immutable, thread-safe.
-class KeptEvent {
+// What one event is in the formats that somebody has wanted so far. Not thread-safe.
+class Encodings {
  public:
-  // `frames`: those that were encoded already.
-  KeptEvent(const Event& event, std::string path, Frames frames);
-  EventFields Fields() const { return FieldsOf(message_); }
-  Frame As(Format format) const;
-  std::size_t bytes() const { return bytes_; }
+  // Of `event`, which is the same each time.
+  const Frame& In(Format format, const storage::AcceptedEvent& event);
+  bool Has(Format format) const { return frames_[Index(format)] != nullptr; }
+  void Put(Format format, Frame frame) { frames_[Index(format)] = std::move(frame); }
 
  private:
-  const logical::EventReceived message_;
-  const absl::Time accepted_;
-  const std::string path_;
-  const std::size_t bytes_;
+  static std::size_t Index(Format format) { return static_cast<std::size_t>(format); }
+
+  std::array<Frame, encode::kFormats> frames_;
+};
+
+// An event that outlives its batch: it waits for filters. Immutable, thread-safe.
+class KeptEvent {
+ public:
+  // `encodings`: those that there are already.
+  KeptEvent(storage::AcceptedEvent event, Encodings encodings);
+  // The views live as long as this.
+  EventFields Fields() const;
+  Frame In(Format format) const;
+  std::size_t bytes() const { return event_.bytes.size(); }
+
+ private:
+  const storage::AcceptedEvent event_;
   mutable Mutex mutex_;
-  mutable Frames frames_ ABSL_GUARDED_BY(mutex_);
+  mutable Encodings encodings_ ABSL_GUARDED_BY(mutex_);
+  mutable std::optional<logical::EventReceived> message_ ABSL_GUARDED_BY(mutex_);
 };
 
 // One event on its way, with what someone has wanted of it so far. Not thread-safe; `event` and
 // `subjects` must outlive it.
 class Prepared {
  public:
-  Prepared(const Event& event, Subjects* subjects);
+  Prepared(const storage::AcceptedEvent& event, Subjects* subjects)
+      : event_(event), subjects_(subjects) {}
 
-  const Event& event() const { return event_; }
-  const std::string& path() const { return path_; }
-  const std::string& type() const { return event_.message->event_type(); }
+  const storage::AcceptedEvent& event() const { return event_; }
   // What it is authorized by, as a number.
   std::uint64_t subject();
-  const Frame& As(Format format);
+  const Frame& In(Format format);
   // Shared by all lanes that it waits in.
   const std::shared_ptr<const KeptEvent>& Keep();
 
  private:
-  const Event& event_;
+  const storage::AcceptedEvent& event_;
   Subjects* const subjects_;
-  const std::string path_;
   std::uint64_t subject_ = 0;
-  Frames frames_;
+  Encodings encodings_;
   std::shared_ptr<const KeptEvent> kept_;
 };
 

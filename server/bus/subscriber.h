@@ -41,7 +41,7 @@ struct Subscriber {
         sink(std::move(options.sink)) {}
 
   const Format format;
-  // Only used with the publish lock.
+  // Used by whoever calls Bus::OnEvents.
   const std::unique_ptr<EventAuthorizer> event_authorizer;
   Decisions decisions;
   // Shared with the session; see SubscribeOptions.

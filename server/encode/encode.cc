@@ -247,8 +247,12 @@ std::string CloudEventJson(const logical::EventReceived& event, absl::Time accep
   return out;
 }
 
-std::string Protobuf(const logical::EventReceived& event) {
-  return event.SerializeAsString();
+std::string Encode(Format format, const storage::AcceptedEvent& event) {
+  if (format == Format::kProtobuf) return event.bytes;
+  logical::EventReceived message;
+  // What was accepted can be read.
+  (void)message.ParseFromString(event.bytes);
+  return CloudEventJson(message, event.accepted);
 }
 
 }  // namespace belfry::encode

@@ -1,23 +1,28 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
 #include "proto/vault/event.pb.h"
+#include "server/storage/accepted_event.h"
 
 namespace belfry::encode {
 
 // Turns one event into the bytes of one WebSocket message. Pure functions, thread-safe.
+
+enum class Format { kCloudEventsJson, kProtobuf };
+inline constexpr std::size_t kFormats = 2;
+
+// The event in that format.
+std::string Encode(Format format, const storage::AcceptedEvent& event);
 
 // CloudEvents JSON as Vault 1.15 writes it, with its constants (source "https://vaultproject.io/",
 // type "*", the misspelt "datacontentype") and one trailing newline. `accepted` is when the host
 // accepted the event; it appears in UTC with nanoseconds. Metadata keys are sorted; '<', '>', '&',
 // U+2028 and U+2029 are escaped.
 std::string CloudEventJson(const logical::EventReceived& event, absl::Time accepted);
-
-// The serialized logical.EventReceived.
-std::string Protobuf(const logical::EventReceived& event);
 
 // `text` as a JSON string, with its quotes, escaped like Go's encoding/json; invalid UTF-8 becomes
 // U+FFFD.

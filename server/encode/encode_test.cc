@@ -50,7 +50,8 @@ TEST(CloudEventJson, EqualsEveryFrameThatVaultWasRecordedSending) {
 TEST(Protobuf, IsTheWholeMessage) {
   for (const Recorded& recorded : GoldenEvents()) {
     logical::EventReceived read;
-    ASSERT_TRUE(read.ParseFromString(Protobuf(recorded.message)));
+    const storage::AcceptedEvent event{.bytes = recorded.message.SerializeAsString()};
+    ASSERT_TRUE(read.ParseFromString(Encode(Format::kProtobuf, event)));
     EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(read, recorded.message));
   }
 }

@@ -1,9 +1,5 @@
 #pragma once
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/strand.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -15,12 +11,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "base/mutex.h"
+#include "server/http/strand.h"
 
 namespace belfry::http {
-
-// A connection is one strand: everything about it runs there, one thing at a time.
-using Strand = boost::asio::strand<boost::asio::io_context::executor_type>;
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Strand>;
 
 // The one way into a connection for other threads. Once closed it forgets the strand, so that
 // whoever still holds the mailbox cannot reach an io_context that is gone. Thread-safe.
@@ -61,8 +54,8 @@ class Connections {
     // What is to run there when another connection needs the room of this one, which is idle.
     void OnEviction(std::function<void()> evict);
     // A connection that waits for its client is idle: between requests, until the next has been
-    // read whole, and after its last answer. One that is new is not. Counts from now, also for one
-    // that is idle already.
+    // read whole, and from the beginning of its answer on. One that is new is not. Counts from now,
+    // also for one that is idle already.
     void SetIdle();
     void SetBusy();
 

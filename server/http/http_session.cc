@@ -1,20 +1,18 @@
 #include "server/http/http_session.h"
 
-#include <netinet/tcp.h>
-
 #include <algorithm>
 #include <bit>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/error.hpp>
+#include <boost/beast/core/read_size.hpp>
 #include <boost/beast/core/string.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/write.hpp>
+#include <boost/beast/http/message.hpp>
 #include <chrono>
 #include <utility>
 #include <variant>
 
 #include "absl/time/time.h"
+#include "server/http/gather.h"
 #include "server/http/http_date.h"
 #include "server/http/outgoing_queue.h"
 #include "server/http/request_target.h"
@@ -24,19 +22,14 @@
 namespace belfry::http {
 namespace {
 
-namespace asio = boost::asio;
 namespace beast = boost::beast;
 using boost::system::error_code;
-using TcpUserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+using HttpError = beast::http::error;
 
-constexpr std::chrono::minutes kIdleTimeout{5};
-constexpr std::chrono::seconds kHeaderTimeout{30};
-constexpr std::chrono::seconds kBodyTimeout{90};
-constexpr std::chrono::seconds kWriteTimeout{60};
-constexpr std::chrono::seconds kLeaveTimeout{2};
 // An engine is given its deadline; this is for one that does not keep it.
 constexpr std::chrono::seconds kAnswerGrace{5};
 constexpr std::size_t kReadSize = 4096;
+constexpr std::size_t kMaxReadSize = 64 * 1024;
 constexpr std::size_t kMaxAnswerField = 32 * 1024;
 constexpr std::size_t kDiscardSize = 64 * 1024;
 constexpr std::size_t kMaxIdleBuffer = 16 * 1024;
@@ -77,15 +70,38 @@ std::string SwitchingProtocols(const api::HttpRequest& request, absl::Time now) 
   return head;
 }
 
+using ResponseHead = beast::http::response<beast::http::empty_body>;
+
+// As it goes out, with the empty line at its end.
+std::string Serialize(const ResponseHead& response) {
+  std::string head;
+  head.reserve(512);  // Most are shorter.
+  head += response.version() >= 11 ? "HTTP/1.1 " : "HTTP/1.0 ";
+  head += std::to_string(response.result_int());
+  head += ' ';
+  head += response.reason();
+  head += "\r\n";
+  for (const auto& field : response) {
+    head += field.name_string();
+    head += ": ";
+    head += field.value();
+    head += "\r\n";
+  }
+  head += "\r\n";
+  return head;
+}
+
 }  // namespace
 
-HttpSession::HttpSession(SessionContext* context, Socket socket, Connections::Stay stay)
+HttpSession::HttpSession(SessionContext* context, std::unique_ptr<Transport> transport,
+                         Connections::Stay stay)
     : context_(context),
-      mailbox_(std::make_shared<Mailbox>(socket.get_executor())),
+      mailbox_(std::make_shared<Mailbox>(transport->strand())),
       registration_(context->connections.Add(mailbox_, stay)),
-      stream_(std::move(socket)),
+      transport_(std::move(transport)),
+      deadline_(transport_->strand()),
       buffer_(context->limits.max_request_header_bytes + 2 * kReadSize),
-      answer_timer_(stream_.get_executor()) {
+      answer_timer_(transport_->strand()) {
   context_->http_connections.Add(1);
 }
 
@@ -107,13 +123,8 @@ void HttpSession::StartRefused() {
 }
 
 void HttpSession::SetUp() {
-  error_code error;
-  stream_.socket().set_option(asio::ip::tcp::no_delay(true), error);
-  // What a vanished peer does not take ends the connection, however much the kernel would buffer.
-  const auto give_up = 2 * absl::ToInt64Milliseconds(context_->limits.ping_interval);
-  stream_.socket().set_option(TcpUserTimeout(static_cast<int>(give_up)), error);
-  const auto peer = stream_.socket().remote_endpoint(error);
-  if (!error) remote_address_ = peer.address().to_string();
+  remote_address_ = transport_->PeerAddress();
+  deadline_.OnExpiry(weak_from_this(), [this] { End(); });
   registration_->OnShutdown([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->ShutDown();
   });
@@ -138,29 +149,86 @@ void HttpSession::ReadNext() {
   }
   // What an idle connection has kept of a large request goes now.
   if (buffer_.capacity() > kMaxIdleBuffer) buffer_.shrink_to_fit();
-  stream_.expires_after(kIdleTimeout);
-  stream_.async_read_some(buffer_.prepare(kReadSize),
-                          [self = shared_from_this()](error_code error, std::size_t size) {
-                            if (error) {
-                              self->End();
-                              return;
-                            }
-                            self->buffer_.commit(size);
-                            self->ReadHeader();
-                          });
+  deadline_.SetAfter(context_->timeouts.idle);
+  Read(kReadSize);
 }
 
 void HttpSession::ReadHeader() {
   idle_ = false;
-  stream_.expires_after(kHeaderTimeout);
-  beast::http::async_read_header(stream_, buffer_, *parser_,
-                                 [self = shared_from_this()](error_code error, std::size_t) {
-                                   if (error) {
-                                     self->OnReadError(error);
-                                   } else {
-                                     self->OnHeader();
-                                   }
-                                 });
+  deadline_.SetAfter(context_->timeouts.header);
+  parser_->eager(false);
+  Parse();
+}
+
+void HttpSession::ReadBody() {
+  deadline_.SetAfter(context_->timeouts.body);
+  parser_->eager(true);
+  Parse();
+}
+
+void HttpSession::Read(std::size_t max_bytes) {
+  transport_->ReadSome(buffer_.prepare(max_bytes),
+                       [self = shared_from_this()](error_code error, std::size_t size) {
+                         self->OnRead(error, size);
+                       });
+}
+
+void HttpSession::OnRead(error_code error, std::size_t size) {
+  // The client has gone, or was too slow.
+  if (error || ended_) {
+    End();
+    return;
+  }
+  buffer_.commit(size);
+  if (idle_) {
+    ReadHeader();
+  } else {
+    Parse();
+  }
+}
+
+void HttpSession::Parse() {
+  const bool header_done = parser_->is_header_done();
+  while (header_done ? !parser_->is_done() : !parser_->is_header_done()) {
+    error_code error = HttpError::need_more;
+    if (buffer_.size() > 0) buffer_.consume(parser_->put(buffer_.data(), error));
+    if (error == HttpError::need_more) {
+      ReadMore();
+      return;
+    }
+    if (error == HttpError::need_buffer) {
+      if (RefuseEarly()) return;
+    } else if (error) {
+      OnParseError(error);
+      return;
+    }
+  }
+  if (header_done) {
+    OnRequest();
+  } else {
+    OnHeader();
+  }
+}
+
+void HttpSession::ReadMore() {
+  const std::size_t size = beast::read_size(buffer_, kMaxReadSize);
+  if (size > 0) {
+    Read(size);
+  } else {
+    OnParseError(HttpError::header_limit);
+  }
+}
+
+void HttpSession::OnParseError(error_code error) {
+  if (error == HttpError::header_limit) {
+    Refuse(431, "request header fields too large");
+  } else if (error == HttpError::body_limit) {
+    Refuse(413, "request body too large");
+  } else if (parser_->status_of_error() == 501) {
+    Refuse(501, "the only transfer encoding that is supported is chunked");
+  } else {
+    Refuse(400, "malformed HTTP request: " + error.message());
+  }
 }
 
 void HttpSession::OnHeader() {
@@ -224,55 +292,12 @@ bool HttpSession::RefuseEarly() {
 }
 
 void HttpSession::SendContinue() {
-  stream_.expires_after(kWriteTimeout);
-  asio::async_write(stream_, asio::buffer(kContinue),
-                    [self = shared_from_this()](error_code error, std::size_t) {
-                      if (error) {
-                        self->End();
-                      } else {
-                        self->ReadBody();
-                      }
-                    });
-}
-
-void HttpSession::ReadBody() {
-  stream_.expires_after(kBodyTimeout);
-  ReadMoreOfBody();
-}
-
-void HttpSession::ReadMoreOfBody() {
-  beast::http::async_read(stream_, buffer_, *parser_,
-                          [self = shared_from_this()](error_code error, std::size_t) {
-                            if (error == beast::http::error::need_buffer) {
-                              if (!self->RefuseEarly()) self->ReadMoreOfBody();
-                            } else if (error) {
-                              self->OnReadError(error);
-                            } else {
-                              self->OnRequest();
-                            }
-                          });
-}
-
-void HttpSession::OnReadError(error_code error) {
-  using HttpError = beast::http::error;
-  if (error == HttpError::header_limit || error == HttpError::buffer_overflow) {
-    Refuse(431, "request header fields too large");
-  } else if (error == HttpError::body_limit) {
-    Refuse(413, "request body too large");
-  } else if (error == HttpError::end_of_stream || error == HttpError::partial_message ||
-             error.category() != make_error_code(HttpError::bad_target).category()) {
-    // The client has gone, or is too slow to be told so.
-    End();
-  } else if (parser_->status_of_error() == 501) {
-    Refuse(501, "the only transfer encoding that is supported is chunked");
-  } else {
-    Refuse(400, "malformed HTTP request: " + error.message());
-  }
+  Send(std::string(kContinue), "", &HttpSession::ReadBody);
 }
 
 void HttpSession::OnRequest() {
   SetBusy();
-  stream_.expires_never();
+  deadline_.Clear();
   api::HttpRequest request = std::move(parser_->request());
   parser_.reset();
   if (context_->api->IsSubscribe(request)) {
@@ -346,7 +371,7 @@ void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQu
     Refuse(503, kTooManyConnections);
     return;
   }
-  WebSocketSession::Parts parts{stream_.release_socket(), mailbox_, std::move(registration_),
+  WebSocketSession::Parts parts{std::move(transport_), mailbox_, std::move(registration_),
                                 std::move(queue),
                                 std::move(std::get<api::OpenedSubscription>(result))};
   const auto received = buffer_.cdata();
@@ -372,28 +397,19 @@ void HttpSession::Write(api::HttpResponse answer) {
       })) {
     answer = PlainError(500, "the answer has a header field that is too long");
   }
-  Response& response = response_.emplace();
-  response.version(version_);
-  response.result(static_cast<unsigned>(answer.status));
-  for (const auto& [name, value] : answer.headers) response.insert(name, value);
-  response.set(beast::http::field::date, HttpDate(context_->clock->Now()));
-  response.keep_alive(keep_alive_);
+  ResponseHead head;
+  head.version(version_);
+  head.result(static_cast<unsigned>(answer.status));
+  for (const auto& [name, value] : answer.headers) head.insert(name, value);
+  head.set(beast::http::field::date, HttpDate(context_->clock->Now()));
+  head.keep_alive(keep_alive_);
   const bool bodiless = answer.status == 204 || answer.status == 304;
-  if (!bodiless) response.content_length(answer.body.size());
-  if (!bodiless && !head_) response.body() = std::move(answer.body);
-  stream_.expires_after(kWriteTimeout);
-  beast::http::async_write(stream_, response,
-                           [self = shared_from_this()](error_code error, std::size_t) {
-                             if (error) {
-                               self->End();
-                             } else {
-                               self->OnWritten();
-                             }
-                           });
+  if (!bodiless) head.content_length(answer.body.size());
+  if (bodiless || head_) answer.body.clear();
+  Send(Serialize(head), std::move(answer.body), &HttpSession::OnAnswerSent);
 }
 
-void HttpSession::OnWritten() {
-  response_.reset();
+void HttpSession::OnAnswerSent() {
   if (keep_alive_) {
     ReadNext();
   } else {
@@ -401,11 +417,42 @@ void HttpSession::OnWritten() {
   }
 }
 
-void HttpSession::Leave() {
-  error_code ignored;
-  stream_.socket().shutdown(Socket::shutdown_send, ignored);
+void HttpSession::Send(std::string head, std::string body, Step then) {
+  outgoing_ = {std::move(head), std::move(body)};
+  deadline_.SetAfter(context_->timeouts.write);
+  SendMore(then);
+}
+
+void HttpSession::SendMore(Step then) {
+  Gather<2> gather(outgoing_.sent);
+  gather.Add(outgoing_.head);
+  gather.Add(outgoing_.body);
+  const std::optional<std::size_t> sent = transport_->WriteSome(gather.pieces());
+  if (!sent) {
+    End();
+    return;
+  }
+  outgoing_.sent += *sent;
+  if (outgoing_.sent == outgoing_.head.size() + outgoing_.body.size()) {
+    outgoing_ = {};
+    (this->*then)();
+    return;
+  }
+  // One that does not read its answers waits for its client, too.
   SetIdle();
-  leave_by_ = std::chrono::steady_clock::now() + kBodyTimeout;
+  transport_->AwaitWritable([self = shared_from_this(), then](error_code error) {
+    if (error || self->ended_) {
+      self->End();
+    } else {
+      self->SendMore(then);
+    }
+  });
+}
+
+void HttpSession::Leave() {
+  transport_->ShutdownSend();
+  SetIdle();
+  leave_by_ = Deadline::Clock::now() + context_->timeouts.body;
   buffer_.clear();
   AwaitClientsEnd();
 }
@@ -413,16 +460,20 @@ void HttpSession::Leave() {
 // Closing a socket that has unread bytes would take the answer back from the client. One that is
 // still sending a body is given as long as for any other body.
 void HttpSession::AwaitClientsEnd() {
-  stream_.expires_at(std::min(std::chrono::steady_clock::now() + kLeaveTimeout, leave_by_));
-  stream_.async_read_some(buffer_.prepare(std::min(kDiscardSize, buffer_.max_size())),
-                          [self = shared_from_this()](error_code error, std::size_t size) {
-                            self->discarded_bytes_ += size;
-                            if (error || self->discarded_bytes_ > kMaxDiscardedBytes) {
-                              self->End();
-                            } else {
-                              self->AwaitClientsEnd();
-                            }
-                          });
+  deadline_.SetAt(std::min(Deadline::Clock::now() + context_->timeouts.leave, leave_by_));
+  transport_->ReadSome(buffer_.prepare(std::min(kDiscardSize, buffer_.max_size())),
+                       [self = shared_from_this()](error_code error, std::size_t size) {
+                         self->OnDiscarded(error, size);
+                       });
+}
+
+void HttpSession::OnDiscarded(error_code error, std::size_t size) {
+  discarded_bytes_ += size;
+  if (error || ended_ || discarded_bytes_ > kMaxDiscardedBytes) {
+    End();
+  } else {
+    AwaitClientsEnd();
+  }
 }
 
 void HttpSession::ShutDown() {
@@ -447,9 +498,11 @@ void HttpSession::SetBusy() {
 }
 
 void HttpSession::End() {
+  ended_ = true;
   answering_ = false;
   answer_timer_.cancel();
-  stream_.close();
+  deadline_.Clear();
+  transport_->Close();
 }
 
 }  // namespace belfry::http

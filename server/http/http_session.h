@@ -1,10 +1,7 @@
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -13,9 +10,11 @@
 
 #include "server/api/api.h"
 #include "server/http/connections.h"
+#include "server/http/deadline.h"
 #include "server/http/outgoing_queue.h"
 #include "server/http/request_parser.h"
 #include "server/http/session_context.h"
+#include "server/http/transport.h"
 
 namespace belfry::http {
 
@@ -24,7 +23,8 @@ namespace belfry::http {
 // on the connection's strand; answers may come from any thread.
 class HttpSession final : public std::enable_shared_from_this<HttpSession> {
  public:
-  HttpSession(SessionContext* context, Socket socket, Connections::Stay stay);
+  HttpSession(SessionContext* context, std::unique_ptr<Transport> transport,
+              Connections::Stay stay);
   ~HttpSession();
 
   // To be called once, on the strand. The session lives until its connection ends.
@@ -33,20 +33,31 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void StartRefused();
 
  private:
-  using Stream = boost::beast::basic_stream<boost::asio::ip::tcp, Strand>;
-  using Response = boost::beast::http::response<boost::beast::http::string_body>;
+  // What is being sent, and how much of it has been.
+  struct Outgoing {
+    std::string head;
+    std::string body;
+    std::size_t sent = 0;
+  };
+  // What comes next.
+  using Step = void (HttpSession::*)();
 
   void SetUp();
   void ReadNext();
   void ReadHeader();
+  void ReadBody();
+  void Read(std::size_t max_bytes);
+  void OnRead(boost::system::error_code error, std::size_t size);
+  // Parses what has been read up to the end of the header or, once the header has been parsed, of
+  // the body; reads more where that does not reach.
+  void Parse();
+  void ReadMore();
+  void OnParseError(boost::system::error_code error);
   void OnHeader();
   void OnBodyPromised();
   // Whether the request is answered although its body has not been read.
   bool RefuseEarly();
   void SendContinue();
-  void ReadBody();
-  void ReadMoreOfBody();
-  void OnReadError(boost::system::error_code error);
   void OnRequest();
   void Ask(api::HttpRequest request);
   void OpenSubscription(api::HttpRequest request);
@@ -60,10 +71,13 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   // Answers without the rest of the request, which may still be coming, and ends the connection.
   void AnswerAndLeave(api::HttpResponse answer);
   void Write(api::HttpResponse answer);
-  void OnWritten();
+  void OnAnswerSent();
+  void Send(std::string head, std::string body, Step then);
+  void SendMore(Step then);
   // Tells the client that nothing more comes, and gives it a moment to read what came.
   void Leave();
   void AwaitClientsEnd();
+  void OnDiscarded(boost::system::error_code error, std::size_t size);
   void ShutDown();
   void MakeRoom();
   // From now on it may be ended for another connection; or not.
@@ -74,13 +88,14 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   SessionContext* const context_;
   // Shared with whoever answers from another thread.
   const std::shared_ptr<Mailbox> mailbox_;
-  // Before the socket, so that it goes after it.
+  // Before the transport, so that it goes after it.
   std::unique_ptr<Connections::Registration> registration_;
-  Stream stream_;
+  std::unique_ptr<Transport> transport_;
+  Deadline deadline_;  // Of what is being read or sent.
   std::string remote_address_;
   boost::beast::flat_buffer buffer_;
   std::optional<RequestParser> parser_;
-  std::optional<Response> response_;
+  Outgoing outgoing_;
   boost::asio::steady_timer answer_timer_;
 
   // The request that is being answered has this number; an answer with another comes too late.
@@ -90,6 +105,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   // From the end of the request, or from its refusal, to the end of the answer.
   bool in_request_ = false;
   bool evicted_ = false;
+  bool ended_ = false;
   bool keep_alive_ = true;
   bool head_ = false;  // The request's method was HEAD.
   unsigned version_ = 11;

@@ -123,6 +123,60 @@ TEST(RequestParser, TrailersAreDropped) {
               ElementsAre(Pair("Host", "x"), Pair("Transfer-Encoding", "chunked")));
 }
 
+TEST(RequestParser, AChunkedBodyMayComeInPiecesOfAnySize) {
+  for (const std::string_view chunks :
+       {"0\r\n\r\n", "0;x=y\r\nA: b\r\n\r\n", "1\r\na\r\n0\r\n\r\n"}) {
+    const std::string bytes =
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(chunks);
+    RequestParser parser;
+    // As a connection does: what was not used is shown again with the next byte.
+    std::size_t used = 0;
+    for (std::size_t shown = 1; shown <= bytes.size(); ++shown) {
+      boost::system::error_code error;
+      used += parser.put(boost::asio::buffer(bytes.data() + used, shown - used), error);
+      ASSERT_TRUE(!error || error == boost::beast::http::error::need_more) << error.message();
+    }
+    EXPECT_TRUE(parser.is_done()) << chunks;
+    EXPECT_EQ(parser.request().body, chunks[0] == '1' ? "a" : "");
+  }
+}
+
+TEST(RequestParser, AChunkExtensionHasNoControlCharacters) {
+  const auto status = [](std::string_view extension, std::string_view size) {
+    RequestParser parser;
+    std::string bytes = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    bytes += std::string(size) + std::string(extension) + "\r\n";
+    bytes += size == "1" ? "a\r\n0\r\n\r\n" : "\r\n";
+    return StatusOf(parser, bytes);
+  };
+  for (const char* size : {"1", "0"}) {
+    EXPECT_EQ(status(";a=\"z\tz\"", size), 200) << size;
+    for (const char* bad : {";a=\"\nz\"", ";a=\"z\r\"", ";a=\"\x01\"", ";a=\"\x7f\"", ";a\n"}) {
+      EXPECT_EQ(status(bad, size), 400) << bad << size;
+    }
+  }
+}
+
+TEST(RequestParser, TooManyFieldsAreTooLong) {
+  const auto error_of = [](std::size_t fields, std::size_t trailers) {
+    RequestParser parser;
+    std::string bytes = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n";
+    for (std::size_t i = 1; i < fields; ++i) bytes += "A: b\r\n";
+    bytes += "\r\n0\r\n";
+    for (std::size_t i = 0; i < trailers; ++i) bytes += "A: b\r\n";
+    bytes += "\r\n";
+    boost::system::error_code error;
+    parser.eager(true);
+    parser.header_limit(1024 * 1024);
+    parser.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
+    return error;
+  };
+  const auto too_long = make_error_code(boost::beast::http::error::header_limit);
+  EXPECT_FALSE(error_of(kMaxFields, 0));
+  EXPECT_EQ(error_of(kMaxFields + 1, 0), too_long);
+  EXPECT_EQ(error_of(kMaxFields, 1), too_long);
+}
+
 TEST(RequestParser, AFieldIsOneLine) {
   const auto status = [](std::string_view fields) {
     RequestParser parser;

@@ -120,4 +120,14 @@ std::string CloseText(const RawClient::Frame& frame) {
   return std::to_string(code) + " " + frame.payload.substr(2);
 }
 
+std::string Request(std::string_view first_line, std::string_view headers, std::string_view body) {
+  std::string text(first_line);
+  text += " HTTP/1.1\r\nHost: localhost\r\n";
+  text += headers;
+  if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  text += "\r\n";
+  text += body;
+  return text;
+}
+
 }  // namespace belfry::http

@@ -56,4 +56,13 @@ class RawClient {
 // The code and reason of a close frame, as "1008 reason".
 std::string CloseText(const RawClient::Frame& frame);
 
+// A request as a client sends it; one with a body has its length, too.
+std::string Request(std::string_view first_line, std::string_view headers = "",
+                    std::string_view body = "");
+
+// The headers of a WebSocket upgrade.
+inline constexpr char kUpgrade[] =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
 }  // namespace belfry::http

@@ -40,7 +40,7 @@ void RequestParser::on_field_impl(beast::http::field field, Text name, Text valu
     error = HttpError::bad_obs_fold;
     return;
   }
-  if (name.size() + value.size() > kMaxFieldBytes) {
+  if (name.size() + value.size() > kMaxFieldBytes || ++fields_ > kMaxFields) {
     error = HttpError::header_limit;
     return;
   }
@@ -74,6 +74,15 @@ void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& size
 std::size_t RequestParser::on_body_impl(Text body, Error&) {
   request_.body.append(body.data(), body.size());
   return body.size();
+}
+
+// Beast lets a quoted value hold anything. Whoever ends the line at a bare LF there sees other
+// chunks, and could be made to see another request. (RFC 9112, 7.1.1)
+void RequestParser::on_chunk_header_impl(std::uint64_t, Text extensions, Error& error) {
+  const bool has_control = std::ranges::any_of(extensions, [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+  });
+  if (has_control) error = HttpError::bad_chunk_extension;
 }
 
 std::size_t RequestParser::on_chunk_body_impl(std::uint64_t remaining, Text body, Error& error) {

@@ -12,6 +12,9 @@ namespace belfry::http {
 
 // A field with its name and value may be so long; beyond, the answer is 431.
 inline constexpr std::size_t kMaxFieldBytes = 64 * 1024;
+// And a request, its trailers included, may have so many fields: each takes up more than its bytes.
+// Vault's Proxy adds one at each reconnect, as long as it lives. (users-and-clients 2)
+inline constexpr std::size_t kMaxFields = 10'000;
 
 // Reads one HTTP/1 request, strictly where another reader of the same bytes could see another
 // request in them: a body has one Content-Length in digits, or is "chunked" and nothing else, and
@@ -44,12 +47,13 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   void on_header_impl(Error& error) override;
   void on_body_init_impl(const boost::optional<std::uint64_t>& size, Error& error) override;
   std::size_t on_body_impl(Text body, Error& error) override;
-  void on_chunk_header_impl(std::uint64_t, Text, Error&) override {}
+  void on_chunk_header_impl(std::uint64_t size, Text extensions, Error& error) override;
   std::size_t on_chunk_body_impl(std::uint64_t remaining, Text body, Error& error) override;
   void on_finish_impl(Error&) override {}
 
   api::HttpRequest request_;
   std::string target_;
+  std::size_t fields_ = 0;  // Trailers included.
   bool header_is_done_ = false;
   bool sized_ = false;  // There has been a Content-Length.
   int encodings_ = 0;   // How many Transfer-Encoding fields there have been.

@@ -20,6 +20,7 @@
 #include "server/http/connections.h"
 #include "server/http/http_session.h"
 #include "server/http/session_context.h"
+#include "server/http/tcp_transport.h"
 
 namespace belfry::http {
 namespace {
@@ -49,6 +50,11 @@ Connections::Bounds ConnectionBounds(const Limits& limits) {
   const std::size_t all = most > 2 * reserved ? most - reserved : most / 2;
   const std::size_t leaving = std::min(all / 4, kMostLeaving);
   return {all - leaving, leaving};
+}
+
+// What a vanished peer does not take ends the connection.
+std::chrono::milliseconds UserTimeout(const Limits& limits) {
+  return absl::ToChronoMilliseconds(2 * limits.ping_interval);
 }
 
 const Clock* ClockOf(const Options& options) {
@@ -161,7 +167,7 @@ class ServerImpl final : public Server {
     }
     const Strand strand = socket.get_executor();
     auto session = std::make_shared<HttpSession>(
-        &context_, std::move(socket),
+        &context_, std::make_unique<TcpTransport>(std::move(socket), UserTimeout(context_.limits)),
         served ? Connections::Stay::kUsual : Connections::Stay::kLeaving);
     asio::post(strand, [session = std::move(session), served] {
       if (served) {
@@ -200,10 +206,12 @@ class ServerImpl final : public Server {
 }  // namespace
 
 SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Limits the_limits,
-                               Connections::Bounds bounds, Metrics& metrics, Logger the_logger)
+                               Connections::Bounds bounds, Metrics& metrics, Logger the_logger,
+                               Timeouts the_timeouts)
     : api(the_api),
       clock(the_clock),
       limits(the_limits),
+      timeouts(the_timeouts),
       logger(std::move(the_logger)),
       connections(bounds),
       http_connections(metrics.GetGauge("belfry_http_connections", "Open HTTP connections.")),

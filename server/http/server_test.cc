@@ -1,7 +1,6 @@
 #include "server/http/server.h"
 
 #include <deque>
-#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -10,6 +9,7 @@
 #include "base/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/http/fake_api.h"
 #include "server/http/raw_client.h"
 
 namespace belfry::http {
@@ -19,156 +19,6 @@ using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-// Answers as the test says, from whatever thread asks. Thread-safe.
-class FakeApi final : public api::Api {
- public:
-  using Respond = absl::AnyInvocable<void(api::HttpResponse)>;
-
-  // How a request is answered, once it was remembered; set before the server starts.
-  std::function<void(const api::HttpRequest&, Respond)> answer = [](const api::HttpRequest& request,
-                                                                    Respond respond) {
-    respond(
-        {200, {}, request.method + " " + request.path + " " + std::to_string(request.body.size())});
-  };
-  // What is offered to a subscriber before its upgrade is answered.
-  std::vector<bus::Frame> early_frames;
-  // What answers a request before its body is read; set before the server starts.
-  std::function<std::optional<api::HttpResponse>(const api::HttpRequest&)> refuse_early =
-      [](const api::HttpRequest&) { return std::nullopt; };
-  // Whether a subscriber is ended at once.
-  bool end_early = false;
-
-  void Handle(api::HttpRequest request, Respond respond) override {
-    {
-      MutexLock lock(&mutex_);
-      requests_.push_back(request);
-    }
-    answer(request, std::move(respond));
-  }
-
-  std::optional<api::HttpResponse> RefuseEarly(const api::HttpRequest& head,
-                                               std::uint64_t body_bytes) const override {
-    MutexLock lock(&mutex_);
-    asked_about_.push_back(body_bytes);
-    return refuse_early(head);
-  }
-
-  bool IsSubscribe(const api::HttpRequest& request) const override {
-    return request.path.starts_with("/subscribe");
-  }
-
-  void Subscribe(api::HttpRequest request, std::shared_ptr<api::Subscriber> sink,
-                 absl::AnyInvocable<void(api::SubscribeResult)> done) override {
-    done(Open(request, sink));
-  }
-
-  api::SubscribeResult Open(const api::HttpRequest& request,
-                            const std::shared_ptr<api::Subscriber>& sink) {
-    if (request.path == "/subscribe/refused")
-      return api::HttpResponse{426, {{"Connection", "Upgrade"}}, "no\n"};
-    for (const bus::Frame& frame : early_frames) sink->Offer(frame, 1);
-    if (end_early) sink->End("token revoked");
-    MutexLock lock(&mutex_);
-    sinks_.push_back(sink);
-    changed_.NotifyAll();
-    return api::OpenedSubscription{
-        std::make_unique<FakeSubscription>(this),
-        request.path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
-        std::make_unique<FakeAuthorizer>(this)};
-  }
-
-  // From now on nobody may see events on this path, and what was authorized before is authorized
-  // again.
-  void Forbid(std::string path) {
-    MutexLock lock(&mutex_);
-    forbidden_ = std::move(path);
-    ++version_;
-  }
-
-  api::HttpRequest LastRequest() {
-    MutexLock lock(&mutex_);
-    return requests_.empty() ? api::HttpRequest{} : requests_.back();
-  }
-
-  // The lengths of the bodies that RefuseEarly was asked about.
-  std::vector<std::uint64_t> AskedAbout() {
-    MutexLock lock(&mutex_);
-    return asked_about_;
-  }
-
-  // The sink of the n-th subscription; null once its session is gone.
-  std::shared_ptr<api::Subscriber> Sink(std::size_t n) {
-    MutexLock lock(&mutex_);
-    while (sinks_.size() <= n) changed_.Wait(&mutex_);
-    return sinks_[n].lock();
-  }
-
-  void WaitForEndedSubscriptions(int count) {
-    MutexLock lock(&mutex_);
-    while (ended_ < count) changed_.Wait(&mutex_);
-  }
-
- private:
-  class FakeSubscription final : public bus::Subscription {
-   public:
-    explicit FakeSubscription(FakeApi* api) : api_(api) {}
-    ~FakeSubscription() override {
-      MutexLock lock(&api_->mutex_);
-      ++api_->ended_;
-      api_->changed_.NotifyAll();
-    }
-
-   private:
-    FakeApi* const api_;
-  };
-
-  class FakeAuthorizer final : public bus::EventAuthorizer {
-   public:
-    explicit FakeAuthorizer(FakeApi* api) : api_(api) {}
-    std::uint64_t Refresh() override {
-      MutexLock lock(&api_->mutex_);
-      return api_->version_;
-    }
-    bool Allows(std::string_view path, std::string_view) override {
-      MutexLock lock(&api_->mutex_);
-      return path != api_->forbidden_;
-    }
-
-   private:
-    FakeApi* const api_;
-  };
-
-  mutable Mutex mutex_;
-  CondVar changed_;
-  mutable std::vector<std::uint64_t> asked_about_ ABSL_GUARDED_BY(mutex_);
-  std::uint64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::string forbidden_ ABSL_GUARDED_BY(mutex_) = "nothing";
-  std::vector<api::HttpRequest> requests_ ABSL_GUARDED_BY(mutex_);
-  // As the bus does: the session owns the sink.
-  std::vector<std::weak_ptr<api::Subscriber>> sinks_ ABSL_GUARDED_BY(mutex_);
-  int ended_ ABSL_GUARDED_BY(mutex_) = 0;
-};
-
-bus::Frame Text(std::string text, std::string path = "") {
-  return std::make_shared<const bus::Message>(
-      bus::Message{.bytes = std::move(text), .path = std::move(path)});
-}
-
-std::string Request(std::string_view first_line, std::string_view headers = "",
-                    std::string_view body = "") {
-  std::string text(first_line);
-  text += " HTTP/1.1\r\nHost: localhost\r\n";
-  text += headers;
-  if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-  text += "\r\n";
-  text += body;
-  return text;
-}
-
-constexpr char kUpgrade[] =
-    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 class ServerTest : public ::testing::Test {
  protected:

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/logging.h"
@@ -9,15 +11,32 @@
 
 namespace belfry::http {
 
+// How long a session waits for its client before it closes the connection.
+struct Timeouts {
+  using Duration = std::chrono::steady_clock::duration;
+
+  Duration idle = std::chrono::minutes(5);     // Between two requests.
+  Duration header = std::chrono::seconds(30);  // For the whole of it, as for the next two.
+  Duration body = std::chrono::seconds(90);
+  Duration write = std::chrono::seconds(60);
+  // After the last answer, for the client to say something or to end the connection.
+  Duration leave = std::chrono::seconds(2);
+  // After a WebSocket's close frame, for the client to answer it; a client that is slow has first
+  // to read what is on its way.
+  Duration close = std::chrono::seconds(5);
+  Duration slow_close = std::chrono::seconds(30);
+};
+
 // What every session needs; outlives them all.
 struct SessionContext {
   // `bounds`: of the connections that clients may have open.
   SessionContext(api::Api* api, const Clock* clock, Limits limits, Connections::Bounds bounds,
-                 Metrics& metrics, Logger logger);
+                 Metrics& metrics, Logger logger, Timeouts timeouts = {});
 
   api::Api* const api;
   const Clock* const clock;
   const Limits limits;
+  const Timeouts timeouts;
   const Logger logger;
   Connections connections;
   Gauge& http_connections;

@@ -1,37 +1,29 @@
 #include "server/http/websocket_session.h"
 
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
-#include <cerrno>
-#include <chrono>
 #include <utility>
 
 #include "absl/time/time.h"
+#include "server/http/gather.h"
 
 namespace belfry::http {
 namespace {
 
 namespace asio = boost::asio;
 using boost::system::error_code;
-using NotSentLowat = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
 
 // A batch is one system call when the socket has room: small enough to be fair to other
 // connections.
-constexpr std::size_t kMaxBatchFrames = 500;  // Two buffers each, and the kernel takes 1024.
+constexpr std::size_t kMaxBatchFrames = 500;
+constexpr std::size_t kMaxBatchPieces = 2 * kMaxBatchFrames + 1;
+static_assert(kMaxBatchPieces <= Transport::kMaxPieces);
 constexpr std::size_t kMaxBatchBytes = 256 * 1024;
 constexpr int kBatchesPerTurn = 4;
 // The kernel takes no more while so much has not left the machine: what it holds can be neither
 // authorized again nor dropped.
-constexpr int kMaxUnsentBytes = 128 * 1024;
-// How long a client may take to answer a close before the connection is cut.
-constexpr std::chrono::seconds kCloseTimeout{5};
-// And one that is slow has first to read what is on its way.
-constexpr std::chrono::seconds kSlowCloseTimeout{30};
+constexpr std::size_t kMaxUnsentBytes = 128 * 1024;
 constexpr int kSilentPingsOfTheDead = 2;
 constexpr std::string_view kTooSlow = "subscriber is too slow; events were missed";
 
@@ -39,46 +31,19 @@ Opcode OpcodeFor(bus::Format format) {
   return format == bus::Format::kCloudEventsJson ? Opcode::kText : Opcode::kBinary;
 }
 
-// Collects what is left of a batch for one system call.
-class Gather {
- public:
-  explicit Gather(std::size_t skip) : skip_(skip) {}
-  void Add(std::string_view bytes) {
-    if (skip_ >= bytes.size()) {
-      skip_ -= bytes.size();
-      return;
-    }
-    bytes.remove_prefix(skip_);
-    skip_ = 0;
-    buffers_[count_++] = {const_cast<char*>(bytes.data()), bytes.size()};
-  }
-  // As sendmsg(2), without waiting and without a signal.
-  ssize_t Send(int socket) {
-    msghdr message{};
-    message.msg_iov = buffers_.data();
-    message.msg_iovlen = count_;
-    return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  }
-
- private:
-  std::size_t skip_;
-  std::size_t count_ = 0;
-  std::array<iovec, 2 * kMaxBatchFrames + 1> buffers_;
-};
-
 }  // namespace
 
 WebSocketSession::WebSocketSession(SessionContext* context, Parts parts)
     : context_(context),
       mailbox_(std::move(parts.mailbox)),
       registration_(std::move(parts.registration)),
-      socket_(std::move(parts.socket)),
+      transport_(std::move(parts.transport)),
       queue_(std::move(parts.queue)),
       subscription_(std::move(parts.opened.subscription)),
       event_authorizer_(std::move(parts.opened.event_authorizer)),
       opcode_(OpcodeFor(parts.opened.format)),
-      ping_timer_(socket_.get_executor()),
-      end_timer_(socket_.get_executor()) {
+      ping_timer_(transport_->strand()),
+      deadline_(transport_->strand()) {
   context_->websocket_sessions.Add(1);
 }
 
@@ -89,9 +54,8 @@ WebSocketSession::~WebSocketSession() {
 }
 
 void WebSocketSession::Start(std::string response_head, std::string_view received) {
-  error_code ignored;
-  socket_.non_blocking(true, ignored);
-  socket_.set_option(NotSentLowat(kMaxUnsentBytes), ignored);
+  transport_->LimitUnsent(kMaxUnsentBytes);
+  deadline_.OnExpiry(weak_from_this(), [this] { End(); });
   std::weak_ptr<WebSocketSession> weak = weak_from_this();
   registration_->OnShutdown([weak] {
     if (auto self = weak.lock()) self->BeginClose(CloseCode::kGoingAway, "server is shutting down");
@@ -111,14 +75,14 @@ void WebSocketSession::Start(std::string response_head, std::string_view receive
 
 void WebSocketSession::Read() {
   if (state_ == State::kEnded) return;
-  socket_.async_read_some(asio::buffer(received_),
-                          [self = shared_from_this()](error_code error, std::size_t size) {
-                            if (error) {
-                              self->End();
-                            } else {
-                              self->OnRead(size);
-                            }
-                          });
+  transport_->ReadSome(asio::buffer(received_),
+                       [self = shared_from_this()](error_code error, std::size_t size) {
+                         if (error) {
+                           self->End();
+                         } else {
+                           self->OnRead(size);
+                         }
+                       });
 }
 
 void WebSocketSession::OnRead(std::size_t size) {
@@ -146,7 +110,7 @@ void WebSocketSession::OnFrame(const ClientFrame& frame) {
     case ClientFrame::Kind::kPong:
       break;
     case ClientFrame::Kind::kClose:
-      BeginCloseWith(CloseReply(frame.payload), kCloseTimeout);
+      BeginCloseWith(CloseReply(frame.payload), context_->timeouts.close);
       break;
     case ClientFrame::Kind::kData:
       BeginClose(CloseCode::kPolicyViolation, "unexpected data message");
@@ -175,22 +139,22 @@ void WebSocketSession::Flush() {
       OnNothingToSend();
       return;
     }
-    const std::ptrdiff_t sent = AuthorizeAndSend();
-    if (sent < 0) {
+    const std::optional<std::size_t> sent = AuthorizeAndSend();
+    if (!sent) {
       End();
       return;
     }
-    if (sent == 0 && batch_sent_ < batch_size_) {
+    if (*sent == 0 && batch_sent_ < batch_size_) {
       AwaitWritable();
       return;
     }
-    batch_sent_ += static_cast<std::size_t>(sent);
+    batch_sent_ += *sent;
     if (batch_sent_ < batch_size_) continue;
     OnBatchSent();
     ++turn;
   }
   // Others have their turn first.
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->Flush(); });
+  asio::post(transport_->strand(), [self = shared_from_this()] { self->Flush(); });
 }
 
 // False when there is nothing to send.
@@ -210,7 +174,7 @@ bool WebSocketSession::FillBatch() {
   return batch_size_ > 0;
 }
 
-std::ptrdiff_t WebSocketSession::AuthorizeAndSend() {
+std::optional<std::size_t> WebSocketSession::AuthorizeAndSend() {
   // Whoever takes a right away waits for this, and what comes later is authorized without it.
   const OutgoingQueue::Sending sending(queue_.get());
   DropForbidden();
@@ -248,16 +212,14 @@ void WebSocketSession::DropForbidden() {
   batch_.resize(kept);
 }
 
-std::ptrdiff_t WebSocketSession::SendSome() {
-  Gather gather(batch_sent_);
+std::optional<std::size_t> WebSocketSession::SendSome() {
+  Gather<kMaxBatchPieces> gather(batch_sent_);
   gather.Add(batch_head_);
   for (const OutgoingFrame& frame : batch_) {
     gather.Add(frame.header.View());
     gather.Add(frame.payload->bytes);
   }
-  const ssize_t sent = gather.Send(socket_.native_handle());
-  if (sent > 0) return sent;
-  return sent == 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+  return transport_->WriteSome(gather.pieces());
 }
 
 void WebSocketSession::OnBatchSent() {
@@ -277,7 +239,7 @@ void WebSocketSession::OnBatchSent() {
 
 void WebSocketSession::AwaitWritable() {
   awaiting_writable_ = true;
-  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](error_code error) {
+  transport_->AwaitWritable([self = shared_from_this()](error_code error) {
     self->awaiting_writable_ = false;
     if (error) {
       self->End();
@@ -292,8 +254,7 @@ void WebSocketSession::OnNothingToSend() {
   if (batch_.capacity() > 16) std::vector<OutgoingFrame>().swap(batch_);
   if (state_ != State::kClosing) return;
   state_ = State::kLeaving;
-  error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  transport_->ShutdownSend();
 }
 
 void WebSocketSession::SchedulePing() {
@@ -320,22 +281,19 @@ void WebSocketSession::OnPingTimer() {
 
 void WebSocketSession::BeginClose(CloseCode code, std::string_view reason) {
   const bool slow = code == CloseCode::kTryAgainLater || awaiting_writable_;
-  BeginCloseWith(CloseFrame(code, reason), slow ? kSlowCloseTimeout : kCloseTimeout);
+  BeginCloseWith(CloseFrame(code, reason),
+                 slow ? context_->timeouts.slow_close : context_->timeouts.close);
 }
 
-void WebSocketSession::BeginCloseWith(std::string frame, std::chrono::seconds timeout) {
+void WebSocketSession::BeginCloseWith(std::string frame, Timeouts::Duration timeout) {
   if (state_ != State::kOpen) return;
   state_ = State::kClosing;
   ReleaseSubscription();
   ping_timer_.cancel();
   urgent_ += frame;
-  end_timer_.expires_after(timeout);
-  end_timer_.async_wait([weak = weak_from_this()](error_code error) {
-    auto self = weak.lock();
-    if (!error && self != nullptr) self->End();
-  });
+  deadline_.SetAfter(timeout);
   // Later, because this may run inside Flush.
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->Flush(); });
+  asio::post(transport_->strand(), [self = shared_from_this()] { self->Flush(); });
 }
 
 void WebSocketSession::ReleaseSubscription() {
@@ -352,9 +310,8 @@ void WebSocketSession::End() {
   batch_.clear();
   mailbox_->Close();
   ping_timer_.cancel();
-  end_timer_.cancel();
-  error_code ignored;
-  socket_.close(ignored);
+  deadline_.Clear();
+  transport_->Close();
 }
 
 }  // namespace belfry::http

@@ -2,17 +2,19 @@
 
 #include <array>
 #include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "server/api/api.h"
 #include "server/http/connections.h"
+#include "server/http/deadline.h"
 #include "server/http/outgoing_queue.h"
 #include "server/http/session_context.h"
+#include "server/http/transport.h"
 #include "server/http/websocket_frames.h"
 
 namespace belfry::http {
@@ -31,7 +33,7 @@ namespace belfry::http {
 class WebSocketSession final : public std::enable_shared_from_this<WebSocketSession> {
  public:
   struct Parts {
-    Socket socket;
+    std::unique_ptr<Transport> transport;
     // Shared with whoever posts to the strand from other threads.
     std::shared_ptr<Mailbox> mailbox;
     std::unique_ptr<Connections::Registration> registration;
@@ -71,10 +73,10 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   void Flush();
   bool FillBatch();
   // As SendSome, but for what may not leave any more; 0 also when nothing remains.
-  std::ptrdiff_t AuthorizeAndSend();
+  std::optional<std::size_t> AuthorizeAndSend();
   void DropForbidden();
-  // How many bytes the socket took; 0 when it is full, -1 when it is broken.
-  std::ptrdiff_t SendSome();
+  // As Transport::WriteSome.
+  std::optional<std::size_t> SendSome();
   void OnBatchSent();
   void AwaitWritable();
   void OnNothingToSend();
@@ -85,15 +87,15 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   void BeginClose(CloseCode code, std::string_view reason);
   // Sends the frame, which must be a close frame, and ends when the client does, or after
   // `timeout`.
-  void BeginCloseWith(std::string frame, std::chrono::seconds timeout);
+  void BeginCloseWith(std::string frame, Timeouts::Duration timeout);
   void ReleaseSubscription();
   void End();
 
   SessionContext* const context_;
   const std::shared_ptr<Mailbox> mailbox_;
-  // Before the socket, so that it goes after it.
+  // Before the transport, so that it goes after it.
   const std::unique_ptr<Connections::Registration> registration_;
-  Socket socket_;
+  const std::unique_ptr<Transport> transport_;
   const std::shared_ptr<OutgoingQueue> queue_;
   std::unique_ptr<bus::Subscription> subscription_;
   const std::unique_ptr<bus::EventAuthorizer> event_authorizer_;
@@ -101,7 +103,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
 
   State state_ = State::kOpen;
   boost::asio::steady_timer ping_timer_;
-  boost::asio::steady_timer end_timer_;
+  Deadline deadline_;  // For the client to answer a close.
   FrameReader reader_;
   std::array<char, 512> received_;
 

@@ -17,30 +17,11 @@
 #include "base/metrics.h"
 #include "base/scheduler.h"
 #include "server/mounts/engine.h"
+#include "server/mounts/lease_info.h"
 #include "server/mounts/mount_table.h"
 #include "server/storage/storage.h"
 
 namespace belfry::mounts {
-
-// What can be told of a lease.
-struct LeaseInfo {
-  std::string id;
-  absl::Time issued;
-  absl::Time expires;
-  std::optional<absl::Time> last_renewal;
-  bool renewable = false;
-  // Revocations that have failed, what the last one said and when the next follows. Zero: none has.
-  int failures = 0;
-  std::string last_failure;
-  absl::Time next_attempt = absl::InfinitePast();
-};
-
-// Which leases: one, all below a path, or all that one token has asked for.
-struct LeaseScope {
-  std::string id_or_prefix;
-  bool prefix = false;
-  std::string token_accessor;  // If not empty, it alone counts.
-};
 
 enum class RevokeMode {
   kWait,   // The answer comes when the engine has revoked them.

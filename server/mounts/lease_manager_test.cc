@@ -6,13 +6,13 @@
 #include <chrono>
 #include <functional>
 #include <future>
-#include <span>
 #include <thread>
 #include <utility>
 
 #include "base/testing.h"
 #include "server/mounts/lease_terms.h"
 #include "server/mounts/salted_token.h"
+#include "server/storage/testing.h"
 
 namespace belfry::mounts {
 namespace {
@@ -76,27 +76,17 @@ class FakeFactory final : public EngineFactory {
 };
 
 // In memory, with a chance to act just before something is stored.
-class HookedStorage final : public storage::Storage {
+class HookedStorage final : public storage::MemoryStorage {
  public:
   std::function<void(std::string_view key)> before_put;  // Runs for one Put.
 
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    return memory_->Get(key);
+  void Commit(storage::WriteBatch batch, Done done) override {
+    const storage::Operation& first = batch.operations.at(0);
+    if (first.value) {
+      if (const auto hook = std::exchange(before_put, nullptr)) hook(first.key);
+    }
+    MemoryStorage::Commit(std::move(batch), std::move(done));
   }
-  absl::Status Put(std::string_view key, std::string_view value) override {
-    if (const auto hook = std::exchange(before_put, nullptr)) hook(key);
-    return memory_->Put(key, value);
-  }
-  absl::Status Delete(std::string_view key) override { return memory_->Delete(key); }
-  absl::Status Apply(std::span<const storage::Operation> operations) override {
-    return memory_->Apply(operations);
-  }
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    return memory_->List(prefix);
-  }
-
- private:
-  const std::unique_ptr<storage::Storage> memory_ = storage::NewInMemoryStorage();
 };
 
 class InlineExecutor final : public Executor {

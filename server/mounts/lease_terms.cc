@@ -1,6 +1,7 @@
 #include "server/mounts/lease_terms.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace belfry::mounts {
 namespace {
@@ -37,6 +38,20 @@ absl::StatusOr<absl::Duration> RenewedTtl(const MountEntry& entry, const Lease& 
   if (left <= absl::ZeroDuration())
     return absl::FailedPreconditionError("past the max TTL, cannot renew");
   return std::min(SetOr(lease.ttl, SetOr(increment, DefaultTtl(entry))), left);
+}
+
+absl::StatusOr<LeaseRecord> RenewedRecord(const MountEntry& entry, LeaseRecord record, Lease lease,
+                                          absl::Time now) {
+  const absl::StatusOr<absl::Duration> ttl =
+      RenewedTtl(entry, lease, record.lease.increment, record.lease.issued, now);
+  if (!ttl.ok()) return ttl.status();
+  record.lease.ttl = *ttl;
+  record.lease.max_ttl = lease.max_ttl;
+  record.lease.renewable = lease.renewable;
+  if (!lease.internal_data.empty()) record.lease.internal_data = std::move(lease.internal_data);
+  record.expires = now + *ttl;
+  record.last_renewal = now;
+  return record;
 }
 
 }  // namespace belfry::mounts

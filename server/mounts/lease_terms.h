@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/mounts/engine.h"
+#include "server/mounts/lease_record.h"
 #include "server/mounts/mount_entry.h"
 
 namespace belfry::mounts {
@@ -23,6 +24,11 @@ absl::Duration GrantedTtl(const MountEntry& entry, const Lease& lease);
 // FailedPrecondition when that is past.
 absl::StatusOr<absl::Duration> RenewedTtl(const MountEntry& entry, const Lease& lease,
                                           absl::Duration increment, absl::Time issued,
+                                          absl::Time now);
+
+// What `record` becomes when the engine has answered its renewal with `lease`, at `now`: a new
+// expiry, and what the engine wants back from now on. As RenewedTtl.
+absl::StatusOr<LeaseRecord> RenewedRecord(const MountEntry& entry, LeaseRecord record, Lease lease,
                                           absl::Time now);
 
 }  // namespace belfry::mounts

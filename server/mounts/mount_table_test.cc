@@ -1,4 +1,5 @@
 #include "server/mounts/mount_table.h"
+#include "server/storage/committer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -24,7 +25,7 @@ class FakeEngine final : public Engine {
  public:
   FakeEngine(storage::Storage* view, Restarts* restarts) : view_(view), restarts_(restarts) {}
   // A last write on the way out, as a real engine's clean-up may make.
-  ~FakeEngine() override { (void)view_->Put("left/behind", "v"); }
+  ~FakeEngine() override { (void)storage::Put(*view_, "left/behind", "v"); }
   void Handle(Request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) override {
     done(Reply{});
   }
@@ -58,7 +59,7 @@ class FakeFactory final : public EngineFactory {
     started.push_back(entry);
     if (entry.type == "nosuch")
       return absl::NotFoundError("plugin not found in the catalog: nosuch");
-    (void)view->Put("a", "v");
+    (void)storage::Put(*view, "a", "v");
     if (entry.type == "half") return absl::UnavailableError("it stopped half way");
     return std::make_unique<FakeEngine>(view, &restarts);
   }
@@ -173,7 +174,8 @@ TEST_F(MountTableTest, DisablingWaitsForRequestsUnderWay) {
       std::async(std::launch::async, [this] { return table_->Disable("secret"); });
   // New requests miss it at once or soon; the old one still has its storage.
   while (table_->Find("secret/a").has_value()) std::this_thread::yield();
-  ASSERT_TRUE(storage_->Put("logical/" + under_way->mount->entry.uuid + "/late", "v").ok());
+  ASSERT_TRUE(
+      storage::Put(*storage_, "logical/" + under_way->mount->entry.uuid + "/late", "v").ok());
   under_way.reset();
   EXPECT_TRUE(disabled.get().ok());
   EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/testing.h"
+#include "server/storage/committer.h"
 
 namespace belfry::mounts {
 namespace {

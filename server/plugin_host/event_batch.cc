@@ -32,8 +32,7 @@ bool ReadBytes(google::protobuf::io::CodedInputStream& in, std::string_view* byt
 
 }  // namespace
 
-absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, const Limits& limits,
-                                           google::protobuf::Arena* arena) {
+absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, const Limits& limits) {
   if (wire.size() > limits.max_event_batch_bytes) {
     return absl::ResourceExhaustedError(
         Concat({"a batch may have ", std::to_string(limits.max_event_batch_bytes), " bytes"}));
@@ -50,13 +49,9 @@ absl::StatusOr<EventBatch> ParseEventBatch(std::string_view wire, const Limits& 
         return absl::ResourceExhaustedError(
             Concat({"a batch may have ", std::to_string(limits.max_events_per_batch), " events"}));
       }
-      std::string_view bytes;
-      auto* event = google::protobuf::Arena::CreateMessage<logical::EventReceived>(arena);
-      if (!ReadBytes(in, &bytes) ||
-          !event->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-        return malformed;
-      }
-      batch.events.push_back({event, bytes.size()});
+      std::string_view event;
+      if (!ReadBytes(in, &event)) return malformed;
+      batch.events.push_back(event);
     } else if (!WireFormatLite::SkipField(&in, tag)) {
       return malformed;
     }

@@ -9,9 +9,7 @@ namespace {
 
 class EventBatchTest : public ::testing::Test {
  protected:
-  absl::StatusOr<EventBatch> Parse(std::string_view wire) {
-    return ParseEventBatch(wire, limits_, &arena_);
-  }
+  absl::StatusOr<EventBatch> Parse(std::string_view wire) { return ParseEventBatch(wire, limits_); }
 
   static v1::PublishRequest Request(int events) {
     v1::PublishRequest request;
@@ -25,19 +23,31 @@ class EventBatchTest : public ::testing::Test {
   }
 
   const Limits limits_{.max_events_per_batch = 3, .max_event_batch_bytes = 1024};
-  google::protobuf::Arena arena_;
 };
 
-TEST_F(EventBatchTest, IsWhatProtobufReadsAndSaysHowLargeEachEventWas) {
+TEST_F(EventBatchTest, IsWhatProtobufReadsAndViewsTheBytesOfEachEvent) {
   const v1::PublishRequest request = Request(3);
-  const absl::StatusOr<EventBatch> batch = Parse(request.SerializeAsString());
+  const std::string wire = request.SerializeAsString();
+  const absl::StatusOr<EventBatch> batch = Parse(wire);
   ASSERT_TRUE(batch.ok()) << batch.status();
   EXPECT_EQ(batch->number, 7u);
   ASSERT_EQ(batch->events.size(), 3u);
   for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(batch->events[i].event->SerializeAsString(), request.events(i).SerializeAsString());
-    EXPECT_EQ(batch->events[i].bytes, request.events(i).ByteSizeLong());
+    EXPECT_EQ(batch->events[i], request.events(i).SerializeAsString());
+    EXPECT_GE(batch->events[i].data(), wire.data());
+    EXPECT_LE(batch->events[i].data() + batch->events[i].size(), wire.data() + wire.size());
   }
+}
+
+TEST_F(EventBatchTest, AnEventThatCannotBeReadDoesNotSpoilTheOthers) {
+  std::string wire = Request(1).SerializeAsString();
+  wire += std::string("\x12\x02\x0a\x7f", 4);
+  wire += std::string("\x12\x00", 2);
+  const absl::StatusOr<EventBatch> batch = Parse(wire);
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  ASSERT_EQ(batch->events.size(), 3u);
+  EXPECT_EQ(batch->events[1], "\x0a\x7f");
+  EXPECT_EQ(batch->events[2], "");
 }
 
 TEST_F(EventBatchTest, NothingIsABatchOfNothing) {

@@ -8,29 +8,35 @@
 
 namespace belfry::plugin_host {
 
-void EventIntake::Accept(std::span<const SentEvent> events, google::protobuf::Arena* arena,
-                         google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const {
-  auto* const mount = google::protobuf::Arena::CreateMessage<logical::EventPluginInfo>(arena);
-  *mount = services_->plugin_info;
-  const EventOrigin origin{.mount = mount, .program = services_->program};
-  std::vector<bus::Event> accepted;
+std::vector<storage::AcceptedEvent> EventIntake::Accept(
+    const std::vector<std::string_view>& events,
+    google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const {
+  std::vector<storage::AcceptedEvent> accepted;
   accepted.reserve(events.size());
   const absl::Time now = services_->clock->Now();
   for (std::size_t i = 0; i < events.size(); ++i) {
-    const absl::Status status = AcceptEvent(origin, services_->limits, events[i]);
-    if (status.ok()) {
-      accepted.push_back({.message = events[i].event, .accepted = now});
+    absl::StatusOr<storage::AcceptedEvent> event =
+        AcceptEvent(origin_, services_->limits, events[i], now);
+    if (event.ok()) {
+      accepted.push_back(*std::move(event));
     } else {
-      Reject(i, status, rejected);
+      Reject(i, event.status(), rejected);
     }
   }
-  if (!accepted.empty()) services_->publisher->Publish(accepted);
-  if (rejected->empty() || !MayLog()) return;
-  services_->logger.Warn("refused events of a plugin",
-                         {{"mount", services_->plugin_info.mount_path()},
-                          {"plugin", services_->plugin_info.plugin()},
-                          {"refused", std::to_string(rejected->size())},
-                          {"first_reason", rejected->Get(0).reason()}});
+  if (!rejected->empty() && MayLog()) {
+    services_->logger.Warn("refused events of a plugin",
+                           {{"mount", services_->plugin_info.mount_path()},
+                            {"plugin", services_->plugin_info.plugin()},
+                            {"refused", std::to_string(rejected->size())},
+                            {"first_reason", rejected->Get(0).reason()}});
+  }
+  return accepted;
+}
+
+void EventIntake::Commit(std::vector<storage::AcceptedEvent> events,
+                         storage::Storage::Done done) const {
+  if (services_->storage == nullptr || events.empty()) return done(absl::OkStatus());
+  services_->storage->Commit({.events = std::move(events)}, std::move(done));
 }
 
 bool EventIntake::MayLog() const {

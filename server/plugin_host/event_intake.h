@@ -1,30 +1,37 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <string_view>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "base/mutex.h"
 #include "base/steady_time.h"
-#include "google/protobuf/arena.h"
 #include "google/protobuf/repeated_field.h"
 #include "proto/belfry/v1/event_producer.pb.h"
-#include "server/plugin_host/event_batch.h"
+#include "server/plugin_host/event_validation.h"
 #include "server/plugin_host/mount_services.h"
+#include "server/storage/storage.h"
 
 namespace belfry::plugin_host {
 
 // Where all events of a mount's plugin end, whichever way they came: the same checks, the same
-// publisher. Thread-safe.
+// storage. Thread-safe.
 class EventIntake final {
  public:
   // `services` must outlive it.
-  explicit EventIntake(const MountServices* services) : services_(services) {}
+  explicit EventIntake(const MountServices* services)
+      : services_(services), origin_(services->plugin_info, services->program) {}
 
-  // Publishes what is accepted, in order, before it returns; what is not gets its reason in
-  // `rejected`. The events lie on `arena`, and are of no use afterwards.
-  void Accept(std::span<const SentEvent> events, google::protobuf::Arena* arena,
-              google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const;
+  // Those that are accepted, in order; what is not gets its reason in `rejected`. Each is a
+  // serialized logical.EventReceived.
+  std::vector<storage::AcceptedEvent> Accept(
+      const std::vector<std::string_view>& events,
+      google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const;
+
+  // Commits events that no change goes with.
+  void Commit(std::vector<storage::AcceptedEvent> events, storage::Storage::Done done) const;
 
  private:
   // One line for all that are refused within a minute: a plugin must not be able to flood the log.
@@ -33,6 +40,7 @@ class EventIntake final {
               google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const;
 
   const MountServices* const services_;
+  const EventOrigin origin_;
   mutable Mutex mutex_;
   mutable SteadyTime last_logged_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,9 +1,9 @@
 #include "server/plugin_host/event_services.h"
 
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "base/text.h"
-#include "google/protobuf/arena.h"
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "server/plugin_host/event_batch.h"
@@ -12,31 +12,26 @@
 namespace belfry::plugin_host {
 namespace {
 
-using google::protobuf::Arena;
 using grpc::Status;
 using grpc::StatusCode;
 
-// A batch is thousands of small strings: made and thrown away together, they cost a third.
-google::protobuf::ArenaOptions Blocks() {
-  google::protobuf::ArenaOptions blocks;
-  blocks.start_block_size = 64 * 1024;
-  blocks.max_block_size = 1024 * 1024;
-  return blocks;
-}
-
-// One Publish stream: reads a batch, has it accepted, answers, and reads the next. Owned by gRPC
+// One Publish stream: reads a batch, has it committed, answers, and reads the next. Owned by gRPC
 // until OnDone.
 class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  PublishStream(const EventIntake* acceptor, const MountServices* services)
-      : acceptor_(acceptor), services_(services), arena_(Blocks()) {
+  PublishStream(const EventIntake* intake, const MountServices* services)
+      : intake_(intake), services_(services) {
     StartRead(&request_);
   }
 
   void OnReadDone(bool ok) override {
     if (!ok) return Finish(Status::OK);
-    if (Status status = AcceptBatch(); !status.ok()) return Finish(status);
-    StartWrite(&reply_);
+    absl::StatusOr<std::vector<storage::AcceptedEvent>> accepted = AcceptBatch();
+    if (!accepted.ok()) return Finish(ToGrpc(accepted.status()));
+    intake_->Commit(*std::move(accepted), [this](const absl::Status& committed) {
+      if (!committed.ok()) return Finish(ToGrpc(committed));
+      StartWrite(&reply_);
+    });
   }
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(Status::OK);
@@ -45,28 +40,24 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
   void OnDone() override { delete this; }
 
  private:
-  Status AcceptBatch() {
+  // And prepares the reply.
+  absl::StatusOr<std::vector<storage::AcceptedEvent>> AcceptBatch() {
     grpc::Slice wire;
     if (!request_.DumpToSingleSlice(&wire).ok())
-      return {StatusCode::INTERNAL, "the batch of events cannot be read"};
-    arena_.Reset();
+      return absl::InternalError("the batch of events cannot be read");
     const absl::StatusOr<EventBatch> batch = ParseEventBatch(
-        {reinterpret_cast<const char*>(wire.begin()), wire.size()}, services_->limits, &arena_);
-    if (!batch.ok()) {
-      return {static_cast<StatusCode>(batch.status().code()),
-              std::string(ToStd(batch.status().message()))};
-    }
+        {reinterpret_cast<const char*>(wire.begin()), wire.size()}, services_->limits);
+    if (!batch.ok()) return batch.status();
     v1::PublishReply reply;
     reply.set_batch(batch->number);
-    acceptor_->Accept(batch->events, &arena_, reply.mutable_rejected());
+    auto accepted = intake_->Accept(batch->events, reply.mutable_rejected());
     const grpc::Slice answer(reply.SerializeAsString());
     reply_ = grpc::ByteBuffer(&answer, 1);
-    return Status::OK;
+    return accepted;
   }
 
-  const EventIntake* const acceptor_;
+  const EventIntake* const intake_;
   const MountServices* const services_;
-  Arena arena_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer reply_;
 };
@@ -74,48 +65,52 @@ class PublishStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grp
 class ProducerService final
     : public v1::EventProducer::WithRawCallbackMethod_Publish<v1::EventProducer::Service> {
  public:
-  ProducerService(const EventIntake* acceptor, const MountServices* services)
-      : acceptor_(acceptor), services_(services) {}
+  ProducerService(const EventIntake* intake, const MountServices* services)
+      : intake_(intake), services_(services) {}
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Publish(
       grpc::CallbackServerContext*) override {
-    return new PublishStream(acceptor_, services_);
+    return new PublishStream(intake_, services_);
   }
 
  private:
-  const EventIntake* const acceptor_;
+  const EventIntake* const intake_;
   const MountServices* const services_;
 };
 
 class EventsService final : public pb::Events::CallbackService {
  public:
-  explicit EventsService(const EventIntake* acceptor) : acceptor_(acceptor) {}
+  explicit EventsService(const EventIntake* intake) : intake_(intake) {}
 
   grpc::ServerUnaryReactor* SendEvent(grpc::CallbackServerContext* context,
                                       const pb::SendEventRequest* request, pb::Empty*) override {
-    Arena arena;
-    auto* const event = Arena::CreateMessage<logical::EventReceived>(&arena);
-    event->set_event_type(request->event_type());
-    *event->mutable_event() = request->event();
-    const SentEvent sent{.event = event, .bytes = event->ByteSizeLong()};
+    logical::EventReceived event;
+    event.set_event_type(request->event_type());
+    *event.mutable_event() = request->event();
+    const std::string sent = event.SerializeAsString();
     google::protobuf::RepeatedPtrField<v1::RejectedEvent> rejected;
-    acceptor_->Accept({&sent, 1}, &arena, &rejected);
-    if (rejected.empty()) return Finish(context);
-    return Finish(context, {static_cast<StatusCode>(rejected[0].code()), rejected[0].reason()});
+    auto accepted = intake_->Accept({sent}, &rejected);
+    if (!rejected.empty())
+      return Finish(context, {static_cast<StatusCode>(rejected[0].code()), rejected[0].reason()});
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    intake_->Commit(std::move(accepted), [reactor](const absl::Status& committed) {
+      reactor->Finish(ToGrpc(committed));
+    });
+    return reactor;
   }
 
  private:
-  const EventIntake* const acceptor_;
+  const EventIntake* const intake_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewProducerService(const EventIntake* acceptor,
+std::unique_ptr<grpc::Service> NewProducerService(const EventIntake* intake,
                                                   const MountServices* services) {
-  return std::make_unique<ProducerService>(acceptor, services);
+  return std::make_unique<ProducerService>(intake, services);
 }
 
-std::unique_ptr<grpc::Service> NewEventsService(const EventIntake* acceptor) {
-  return std::make_unique<EventsService>(acceptor);
+std::unique_ptr<grpc::Service> NewEventsService(const EventIntake* intake) {
+  return std::make_unique<EventsService>(intake);
 }
 
 }  // namespace belfry::plugin_host

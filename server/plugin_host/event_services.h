@@ -8,13 +8,13 @@
 
 namespace belfry::plugin_host {
 
-// The ways in for a plugin's events, which are accepted or refused on gRPC's own thread. The
-// pointers must outlive the services.
+// The ways in for a plugin's events, which are checked on gRPC's own thread and answered once they
+// are committed. The pointers must outlive the services.
 
 // A stream of batches. (belfry.v1.EventProducer)
-std::unique_ptr<grpc::Service> NewProducerService(const EventIntake* acceptor,
+std::unique_ptr<grpc::Service> NewProducerService(const EventIntake* intake,
                                                   const MountServices* services);
 // An event a call. (plugin-protocol 5.10)
-std::unique_ptr<grpc::Service> NewEventsService(const EventIntake* acceptor);
+std::unique_ptr<grpc::Service> NewEventsService(const EventIntake* intake);
 
 }  // namespace belfry::plugin_host

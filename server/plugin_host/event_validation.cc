@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "base/event_rules.h"
 #include "base/ids.h"
 #include "base/text.h"
 #include "google/protobuf/struct.pb.h"
+#include "server/plugin_host/event_wire.h"
 
 namespace belfry::plugin_host {
 namespace {
@@ -42,12 +45,23 @@ std::string_view LastWord(std::string_view name) {
   }
 }
 
-// Whether `name`, or its last word, may be in front of a type: plugins keep working when they are
-// registered as "my-kv", or when their program is called "vault-plugin-secrets-kv".
-bool MayBegin(std::string_view first, std::string_view name) {
-  const std::string_view last_word = LastWord(name);
-  return (!name.empty() && BeginsWithName(first, name)) ||
-         (!last_word.empty() && BeginsWithName(first, last_word));
+// Those that may begin a type: plugins keep working when they are registered as "my-kv", or when
+// their program is called "vault-plugin-secrets-kv".
+std::vector<std::string> NamesOf(std::string_view plugin, std::string_view program) {
+  std::vector<std::string> names;
+  for (const std::string_view name : {plugin, LastWord(plugin), program, LastWord(program)}) {
+    if (!name.empty()) names.emplace_back(name);
+  }
+  return names;
+}
+
+// No less than what the host adds to an event: an id, who the mount is, and the mount's path in
+// front of two others.
+std::size_t MaxAddedBytes(const logical::EventPluginInfo& mount) {
+  constexpr std::size_t kIdAndLengths = 64;
+  return kIdAndLengths + mount.mount_class().size() + mount.mount_accessor().size() +
+         3 * mount.mount_path().size() + mount.plugin().size() + mount.plugin_version().size() +
+         mount.version().size();
 }
 
 // The type's first part is the plugin's, as the path's is the mount's: what is named after another
@@ -55,13 +69,26 @@ bool MayBegin(std::string_view first, std::string_view name) {
 absl::Status CheckOwner(const EventOrigin& origin, std::string_view type) {
   if (IsHostEventType(type)) return absl::PermissionDeniedError(ToAbsl(kHostEventTypeRefusal));
   const std::string_view first = type.substr(0, type.find('/'));
-  const std::string_view plugin = origin.mount->plugin();
-  if (!first.empty() && (MayBegin(first, plugin) || MayBegin(first, origin.program)))
-    return absl::OkStatus();
+  if (origin.MayBegin(first)) return absl::OkStatus();
   return absl::PermissionDeniedError(
-      Concat({"an event's type begins with its plugin's name, as \"", plugin, "/…\" or \"", plugin,
+      Concat({"an event's type begins with its plugin's name, as \"", origin.plugin(), "/…\" or \"",
+              origin.plugin(),
               "-…/…\", with the name of its program, or with the last word of either, not with \"",
               first, "\""}));
+}
+
+absl::Status CheckIdentity(const EventOrigin& origin, const WireEvent& event) {
+  // Both as protobuf writes them, which is the same for the same info.
+  if (event.plugin_info && *event.plugin_info != origin.plugin_info()) {
+    return absl::PermissionDeniedError(
+        "the event's plugin info is not that of its mount; leave it out, the host fills it in");
+  }
+  // There is only the root namespace, which has no name.
+  const std::string_view space = event.name_space;
+  if (!space.empty() && space != "root" && space != "/" && space != "root/") {
+    return absl::PermissionDeniedError("the event claims a namespace that is not its mount's");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckStruct(const Struct& object);
@@ -99,84 +126,107 @@ absl::Status CheckStruct(const Struct& object) {
   return absl::OkStatus();
 }
 
-std::size_t SizeOf(const Value& value) {
-  return value.kind_case() == Value::kStringValue ? value.string_value().size()
-                                                  : value.ByteSizeLong();
+absl::Status Unreadable() {
+  return absl::InvalidArgumentError("the event cannot be read");
 }
 
-absl::Status PrefixPath(std::string_view mount_path, std::string_view key, Value& path) {
-  if (path.kind_case() != Value::kStringValue) {
-    return absl::InvalidArgumentError(Concat({"the event's ", key, " must be a text"}));
-  }
-  if (absl::Status status = CheckEventPath(key, path.string_value()); !status.ok()) return status;
-  path.mutable_string_value()->insert(0, mount_path);
-  return absl::OkStatus();
+absl::Status CheckEntry(const WireEntry& entry) {
+  if (entry.string) return CheckEventKey(entry.key);
+  Value value;
+  if (!value.ParseFromArray(entry.value.data(), static_cast<int>(entry.value.size())))
+    return Unreadable();
+  return CheckEntry(entry.key, value);
 }
 
-// Checks all values and puts the mount in front of those that are paths.
-absl::Status AcceptMetadata(std::string_view mount_path, Struct& metadata) {
+absl::Status CheckPath(const WireEntry& entry) {
+  if (entry.string) return CheckEventPath(entry.key, *entry.string);
+  return absl::InvalidArgumentError(Concat({"the event's ", entry.key, " must be a text"}));
+}
+
+// Checks all values and marks those that are paths.
+absl::Status CheckMetadata(WireEvent& event) {
   std::size_t bytes = 0;
-  for (const auto& [key, value] : metadata.fields()) bytes += key.size() + SizeOf(value);
-  absl::Status status = CheckEventSize(static_cast<std::size_t>(metadata.fields_size()), bytes);
+  for (const WireEntry& entry : event.entries)
+    bytes += entry.key.size() + entry.string.value_or(entry.value).size();
+  absl::Status status = CheckEventSize(event.entry_count, bytes);
   if (!status.ok()) return status;
-  for (auto& [key, value] : *metadata.mutable_fields()) {
-    status = CheckEntry(key, value);
+  for (WireEntry& entry : event.entries) {
+    status = CheckEntry(entry);
     if (!status.ok()) return status;
-    if (std::find(std::begin(kPathKeys), std::end(kPathKeys), key) == std::end(kPathKeys)) continue;
-    status = PrefixPath(mount_path, key, value);
+    entry.is_path =
+        std::find(std::begin(kPathKeys), std::end(kPathKeys), entry.key) != std::end(kPathKeys);
+    if (!entry.is_path) continue;
+    status = CheckPath(entry);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-// No less than what an event of so many bytes has when the host has put in its part: an id, who the
-// mount is, and the mount's path in front of two others.
-std::size_t SizeWithMount(const logical::EventPluginInfo& mount, std::size_t sent_bytes) {
-  constexpr std::size_t kIdAndLengths = 64;
-  return sent_bytes + kIdAndLengths + mount.mount_class().size() + mount.mount_accessor().size() +
-         3 * mount.mount_path().size() + mount.plugin().size() + mount.plugin_version().size() +
-         mount.version().size();
+absl::Status CheckEvent(const EventOrigin& origin, const Limits& limits, std::size_t sent_bytes,
+                        WireEvent& event) {
+  absl::Status status = CheckEventType(event.type);
+  if (status.ok()) status = CheckOwner(origin, event.type);
+  if (!status.ok()) return status;
+  if (origin.MaxBytes(sent_bytes) > limits.max_event_bytes) {
+    return absl::ResourceExhaustedError(
+        Concat({"the event is larger than ", std::to_string(limits.max_event_bytes), " bytes"}));
+  }
+  status = CheckIdentity(origin, event);
+  if (!status.ok()) return status;
+  return CheckMetadata(event);
 }
 
-bool Same(const logical::EventPluginInfo& a, const logical::EventPluginInfo& b) {
-  return a.mount_class() == b.mount_class() && a.mount_accessor() == b.mount_accessor() &&
-         a.mount_path() == b.mount_path() && a.plugin() == b.plugin() &&
-         a.plugin_version() == b.plugin_version() && a.version() == b.version() &&
-         a.is_local() == b.is_local();
+std::string PathOf(const EventOrigin& origin, const WireEvent& event) {
+  for (const WireEntry& entry : event.entries) {
+    if (entry.key == kPathKeys[0]) return Concat({origin.mount_path(), *entry.string});
+  }
+  return "";
 }
 
-absl::Status GiveIdentity(logical::EventPluginInfo* mount, logical::EventReceived* event) {
-  if (event->has_plugin_info() && !Same(event->plugin_info(), *mount)) {
-    return absl::PermissionDeniedError(
-        "the event's plugin info is not that of its mount; leave it out, the host fills it in");
+// Of an event that has been checked.
+storage::AcceptedEvent ToAccepted(const EventOrigin& origin, WireEvent& event,
+                                  absl::Time accepted) {
+  std::string id;
+  if (event.id.empty()) {
+    id = NewUuid();
+    event.id = id;
   }
-  // There is only the root namespace, which has no name.
-  const std::string& space = event->namespace_();
-  if (!space.empty() && space != "root" && space != "/" && space != "root/") {
-    return absl::PermissionDeniedError("the event claims a namespace that is not its mount's");
-  }
-  event->clear_namespace_();
-  event->unsafe_arena_set_allocated_plugin_info(mount);
-  if (event->event().id().empty()) event->mutable_event()->set_id(NewUuid());
-  return absl::OkStatus();
+  return {.accepted = accepted,
+          .bytes = WriteEvent(event, origin.mount_path(), origin.plugin_info()),
+          .type = std::string(event.type),
+          .path = PathOf(origin, event),
+          .mount = origin.mount_path(),
+          .name_space = ""};
 }
 
 }  // namespace
 
-absl::Status AcceptEvent(const EventOrigin& origin, const Limits& limits, const SentEvent& sent) {
-  logical::EventPluginInfo* const mount = origin.mount;
-  logical::EventReceived& event = *sent.event;
-  absl::Status status = CheckEventType(event.event_type());
-  if (status.ok()) status = CheckOwner(origin, event.event_type());
-  if (!status.ok()) return status;
-  if (SizeWithMount(*mount, sent.bytes) > limits.max_event_bytes) {
-    return absl::ResourceExhaustedError(
-        Concat({"the event is larger than ", std::to_string(limits.max_event_bytes), " bytes"}));
+EventOrigin::EventOrigin(const logical::EventPluginInfo& mount, std::string_view program)
+    : plugin_info_(mount.SerializeAsString()),
+      mount_path_(mount.mount_path()),
+      plugin_(mount.plugin()),
+      names_(NamesOf(mount.plugin(), program)),
+      max_added_bytes_(MaxAddedBytes(mount)) {}
+
+bool EventOrigin::MayBegin(std::string_view first_part) const {
+  return std::any_of(names_.begin(), names_.end(), [first_part](const std::string& name) {
+    return BeginsWithName(first_part, name);
+  });
+}
+
+absl::StatusOr<storage::AcceptedEvent> AcceptEvent(const EventOrigin& origin, const Limits& limits,
+                                                   std::string_view wire, absl::Time accepted) {
+  std::optional<std::string> normalized;  // What `event` has views of, when it is not `wire`.
+  std::optional<WireEvent> event = ReadEvent(wire);
+  if (!event || event->has_unread_parts) {
+    normalized = NormalizeEvent(wire);
+    event = normalized ? ReadEvent(*normalized) : std::nullopt;
   }
-  status = GiveIdentity(mount, &event);
-  if (!status.ok()) return status;
-  if (!event.event().has_metadata()) return absl::OkStatus();
-  return AcceptMetadata(mount->mount_path(), *event.mutable_event()->mutable_metadata());
+  if (!event) return Unreadable();
+  // Protobuf may write more than it has read: a negative enum, for one, in ten bytes.
+  const std::size_t bytes = std::max(wire.size(), normalized ? normalized->size() : 0);
+  if (absl::Status status = CheckEvent(origin, limits, bytes, *event); !status.ok()) return status;
+  return ToAccepted(origin, *event, accepted);
 }
 
 }  // namespace belfry::plugin_host

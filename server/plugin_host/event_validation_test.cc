@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "absl/status/statusor.h"
 
 namespace belfry::plugin_host {
@@ -28,20 +30,18 @@ logical::EventReceived MakeEvent() {
   return event;
 }
 
+constexpr absl::Time kAccepted = absl::FromUnixSeconds(1);
+
+// What subscribers get.
 absl::StatusOr<logical::EventReceived> Accept(const logical::EventReceived& sent,
                                               const logical::EventPluginInfo& from = SecretMount(),
                                               std::string_view program = "belfry-kv") {
-  google::protobuf::Arena arena;
-  auto* const mount = google::protobuf::Arena::CreateMessage<logical::EventPluginInfo>(&arena);
-  *mount = from;
-  auto* const event = google::protobuf::Arena::CreateMessage<logical::EventReceived>(&arena);
-  *event = sent;
-  if (absl::Status status =
-          AcceptEvent({.mount = mount, .program = program}, Limits(), {event, sent.ByteSizeLong()});
-      !status.ok()) {
-    return status;
-  }
-  return *event;
+  const absl::StatusOr<storage::AcceptedEvent> accepted =
+      AcceptEvent(EventOrigin(from, program), Limits(), sent.SerializeAsString(), kAccepted);
+  if (!accepted.ok()) return accepted.status();
+  logical::EventReceived event;
+  EXPECT_TRUE(event.ParseFromString(accepted->bytes));
+  return event;
 }
 
 std::string Text(const logical::EventReceived& event, const char* key) {
@@ -55,6 +55,33 @@ TEST(AcceptEvent, FillsInWhatTheMountIsAndPutsItInFrontOfThePaths) {
   EXPECT_EQ(Text(*event, "path"), "secret/data/foo");
   EXPECT_EQ(Text(*event, "data_path"), "secret/data/foo");
   EXPECT_EQ(Text(*event, "modified"), "true");
+}
+
+TEST(AcceptEvent, SaysWhatAnEventIsFoundBy) {
+  const EventOrigin origin(SecretMount(), "belfry-kv");
+  logical::EventReceived event = MakeEvent();
+  event.set_namespace_("root/");
+  absl::StatusOr<storage::AcceptedEvent> accepted =
+      AcceptEvent(origin, Limits(), event.SerializeAsString(), kAccepted);
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  EXPECT_EQ(accepted->cursor, 0u);
+  EXPECT_EQ(accepted->accepted, kAccepted);
+  EXPECT_EQ(accepted->type, "kv-v2/data-write");
+  EXPECT_EQ(accepted->path, "secret/data/foo");
+  EXPECT_EQ(accepted->mount, "secret/");
+  EXPECT_EQ(accepted->name_space, "");
+  event.mutable_event()->mutable_metadata()->mutable_fields()->erase("path");
+  accepted = AcceptEvent(origin, Limits(), event.SerializeAsString(), kAccepted);
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  EXPECT_EQ(accepted->path, "");
+}
+
+TEST(AcceptEvent, WhatCannotBeReadIsInvalid) {
+  const std::string whole = MakeEvent().SerializeAsString();
+  EXPECT_EQ(AcceptEvent(EventOrigin(SecretMount(), ""), Limits(), whole.substr(0, whole.size() - 1),
+                        kAccepted)
+                .status(),
+            absl::InvalidArgumentError("the event cannot be read"));
 }
 
 TEST(AcceptEvent, PluginInfoThatIsTrueGoesThrough) {
@@ -105,7 +132,8 @@ TEST(AcceptEvent, APathIsTakenAsItIsOrNotAtAll) {
 }
 
 TEST(AcceptEvent, MalformedTypesAreInvalid) {
-  for (const char* type : {"", "kv v2", "kv*", "kv\n"}) {
+  for (const char* type : {"", "kv v2", "kv*", "kv\n", "/kv/x", "kv/", "kv//x", "./kv/x", "../kv/x",
+                           "kv/..", "sys/"}) {
     logical::EventReceived event = MakeEvent();
     event.set_event_type(type);
     EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kInvalidArgument) << type;
@@ -133,7 +161,7 @@ TEST(AcceptEvent, ATypeBeginsWithThePluginsNameOrItsLastWord) {
                                                          {"a_kv", "kv/x"},
                                                          {"vault-plugin-secrets-kv", "kv-v1/write"},
                                                          {"x.kv", "kv/x"},
-                                                         {"links", "links/"},
+                                                         {"links", "links/x"},
                                                          {"sys-info", "sys-info/x"},
                                                          {"go-kv-v0.26.2", "kv-v2/x"},
                                                          {"secrets-kv_1.0.0", "kv/x"},
@@ -143,13 +171,25 @@ TEST(AcceptEvent, ATypeBeginsWithThePluginsNameOrItsLastWord) {
     EXPECT_EQ(TypeFrom(name, type), absl::OkStatus()) << name << " " << type;
     EXPECT_EQ(TypeFrom("other", type, name), absl::OkStatus()) << name << " " << type;
   }
-  const std::pair<const char*, const char*> refused[] = {
-      {"kv", "notes/write"},     {"kv", "k/x"},      {"kv", "kvx/x"},   {"kv", "KV/x"},
-      {"kv", "/kv/x"},           {"kv", "x-kv/x"},   {"kv", "kv.v2/x"}, {"my-kv", "my/x"},
-      {"my-kv", "-kv/x"},        {"my-kv", "-/x"},   {"gokv", "kv/x"},  {"kv-", "-/x"},
-      {"notes", "kv-v2/x"},      {"", "kv/x"},       {"", "-/x"},       {"", "/x"},
-      {"kv", "%6bv/x"},          {"kv", "./kv/x"},   {"kv", "../kv/x"}, {"kv-helper", "kv/x"},
-      {"go-kv-v0.26.2", "go/x"}, {"kv-v2x", "kv/x"}, {"kv-v", "kv/x"}};
+  const std::pair<const char*, const char*> refused[] = {{"kv", "notes/write"},
+                                                         {"kv", "k/x"},
+                                                         {"kv", "kvx/x"},
+                                                         {"kv", "KV/x"},
+                                                         {"kv", "x-kv/x"},
+                                                         {"kv", "kv.v2/x"},
+                                                         {"my-kv", "my/x"},
+                                                         {"my-kv", "-kv/x"},
+                                                         {"my-kv", "-/x"},
+                                                         {"gokv", "kv/x"},
+                                                         {"kv-", "-/x"},
+                                                         {"notes", "kv-v2/x"},
+                                                         {"", "kv/x"},
+                                                         {"", "-/x"},
+                                                         {"kv", "%6bv/x"},
+                                                         {"kv-helper", "kv/x"},
+                                                         {"go-kv-v0.26.2", "go/x"},
+                                                         {"kv-v2x", "kv/x"},
+                                                         {"kv-v", "kv/x"}};
   for (const auto& [name, type] : refused) {
     for (const absl::Status& status : {TypeFrom(name, type), TypeFrom("other", type, name)})
       EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << name << " " << type;
@@ -158,7 +198,7 @@ TEST(AcceptEvent, ATypeBeginsWithThePluginsNameOrItsLastWord) {
 
 TEST(AcceptEvent, NoPluginSendsWhatIsTheHostsWhateverItsName) {
   for (const char* name : {"kv", "sys", "Sys", "my-sys", "sys-info", "sys.kv", ""}) {
-    for (const char* type : {"sys", "sys/", "sys/plugin-crash", "SYS/plugin-crash", "sYs/x/y"}) {
+    for (const char* type : {"sys", "sys/plugin-crash", "SYS/plugin-crash", "sYs/x/y"}) {
       const absl::Status status = TypeFrom(name, type);
       EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << name << " " << type;
       EXPECT_NE(std::string(status.message()).find("\"sys\""), std::string::npos) << status;
@@ -170,6 +210,30 @@ TEST(AcceptEvent, APathThatIsNoTextIsInvalid) {
   logical::EventReceived event = MakeEvent();
   (*event.mutable_event()->mutable_metadata()->mutable_fields())["path"].set_number_value(1);
   EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(AcceptEvent, AMetadataValueIsThereAndFiniteHoweverDeepItIs) {
+  google::protobuf::Value missing;
+  google::protobuf::Value infinite;
+  infinite.set_number_value(std::numeric_limits<double>::infinity());
+  google::protobuf::Value unnamed;
+  (*unnamed.mutable_struct_value()->mutable_fields())[""].set_bool_value(true);
+  const std::pair<google::protobuf::Value, const char*> values[] = {
+      {missing, "a metadata value of the event is missing"},
+      {infinite, "a metadata number of the event is not finite"},
+      {unnamed, "a metadata key of the event is empty"}};
+  for (const auto& [value, reason] : values) {
+    google::protobuf::Value in_list;
+    *in_list.mutable_list_value()->add_values() = value;
+    google::protobuf::Value in_object;
+    (*in_object.mutable_struct_value()->mutable_fields())["a"] = in_list;
+    for (const google::protobuf::Value& whole : {value, in_list, in_object}) {
+      logical::EventReceived event = MakeEvent();
+      (*event.mutable_event()->mutable_metadata()->mutable_fields())["x"] = whole;
+      EXPECT_EQ(Accept(event).status(), absl::InvalidArgumentError(reason))
+          << whole.ShortDebugString();
+    }
+  }
 }
 
 TEST(AcceptEvent, AMetadataKeyHasANameWithoutControlCharacters) {
@@ -230,6 +294,8 @@ TEST(AcceptEvent, WhatTheHostAddsStillFitsWithinTheLimit) {
 TEST(AcceptEvent, AMissingIdIsMade) {
   logical::EventReceived event = MakeEvent();
   event.mutable_event()->clear_id();
+  EXPECT_EQ(Accept(event)->event().id().size(), 36u);
+  event.clear_event();
   EXPECT_EQ(Accept(event)->event().id().size(), 36u);
 }
 

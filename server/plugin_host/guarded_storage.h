@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "base/wait_group.h"
 #include "server/storage/storage.h"
@@ -12,21 +13,28 @@ namespace belfry::plugin_host {
 // another instance has taken over, which must not find anything changed by this one. Thread-safe.
 class GuardedStorage {
  public:
-  // Exists while a write is done; false: none may be.
-  class Write {
+  // The permission to write, which travels with the batch; false: there is none. ForbidWrites waits
+  // for its end.
+  class Permit {
    public:
-    explicit Write(const GuardedStorage* guarded) : guarded_(guarded) {
+    explicit Permit(const GuardedStorage* guarded) : guarded_(guarded) {
       guarded_->writes_.Add();
       allowed_ = guarded_->writable_;
       if (allowed_ && guarded_->count_ != nullptr) ++*guarded_->count_;
     }
-    ~Write() { guarded_->writes_.Done(); }
-    Write(const Write&) = delete;
-    Write& operator=(const Write&) = delete;
+    Permit(Permit&& other) noexcept
+        : guarded_(std::exchange(other.guarded_, nullptr)), allowed_(other.allowed_) {}
+    Permit& operator=(Permit&&) = delete;
+    ~Permit() { End(); }
+
     explicit operator bool() const { return allowed_; }
+    // The write is over: before the plugin is told so, since the storage may go with its last call.
+    void End() {
+      if (guarded_ != nullptr) std::exchange(guarded_, nullptr)->writes_.Done();
+    }
 
    private:
-    const GuardedStorage* const guarded_;
+    const GuardedStorage* guarded_;
     bool allowed_ = false;
   };
 

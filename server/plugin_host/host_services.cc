@@ -27,10 +27,10 @@ class HostServicesImpl final : public HostServices {
         services_(std::move(services)),
         storage_(services_.storage, services_.writes) {
     served_.push_back(NewStorageService(&storage_, services_.metrics));
-    served_.push_back(NewBatchService(&storage_, &acceptor_, &services_.limits, services_.metrics));
+    served_.push_back(NewBatchService(&storage_, &intake_, services_.metrics));
     served_.push_back(NewSystemViewService(&services_));
-    served_.push_back(NewEventsService(&acceptor_));
-    served_.push_back(NewProducerService(&acceptor_, &services_));
+    served_.push_back(NewEventsService(&intake_));
+    served_.push_back(NewProducerService(&intake_, &services_));
     served_.push_back(NewObservationsService());
   }
 
@@ -58,7 +58,7 @@ class HostServicesImpl final : public HostServices {
   const std::string path_;
   const MountServices services_;
   GuardedStorage storage_;
-  const EventIntake acceptor_{&services_};
+  const EventIntake intake_{&services_};
   std::vector<std::unique_ptr<grpc::Service>> served_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -6,61 +6,64 @@
 #include <filesystem>
 #include <future>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/testing.h"
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/belfry/v1/storage.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "server/plugin_host/testing.h"
+#include "server/storage/testing.h"
 
 namespace belfry::plugin_host {
 namespace {
 
-// Writes wait here, if a test wants it.
-class BlockingStorage final : public storage::Storage {
+// Commits wait here, if a test wants it; whoever brings them does not.
+class BlockingStorage final : public storage::MemoryStorage {
  public:
-  explicit BlockingStorage(storage::Storage* real) : real_(real) {}
-  // From the next write on, until Release.
+  using MemoryStorage::MemoryStorage;
+  // From the next commit on, until Release.
   void Block() {
     MutexLock lock(&mutex_);
     blocked_ = true;
   }
-  void AwaitWrite() {
+  void AwaitCommit() {
     MutexLock lock(&mutex_);
-    while (!writing_) changed_.Wait(&mutex_);
+    while (waiting_.empty()) changed_.Wait(&mutex_);
   }
   void Release() {
-    MutexLock lock(&mutex_);
-    blocked_ = false;
-    changed_.NotifyAll();
-  }
-
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    return real_->Get(key);
-  }
-  absl::Status Put(std::string_view key, std::string_view value) override {
+    std::vector<Waiting> waiting;
     {
       MutexLock lock(&mutex_);
-      writing_ = true;
-      changed_.NotifyAll();
-      while (blocked_) changed_.Wait(&mutex_);
+      blocked_ = false;
+      waiting.swap(waiting_);
     }
-    return real_->Put(key, value);
+    for (Waiting& commit : waiting)
+      MemoryStorage::Commit(std::move(commit.batch), std::move(commit.done));
   }
-  absl::Status Delete(std::string_view key) override { return real_->Delete(key); }
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    return real_->List(prefix);
-  }
-  absl::Status Apply(std::span<const storage::Operation> operations) override {
-    return real_->Apply(operations);
+
+  void Commit(storage::WriteBatch batch, Done done) override {
+    {
+      MutexLock lock(&mutex_);
+      if (blocked_) {
+        waiting_.push_back({std::move(batch), std::move(done)});
+        changed_.NotifyAll();
+        return;
+      }
+    }
+    MemoryStorage::Commit(std::move(batch), std::move(done));
   }
 
  private:
-  storage::Storage* const real_;
+  struct Waiting {
+    storage::WriteBatch batch;
+    Done done;
+  };
   Mutex mutex_;
   CondVar changed_;
   bool blocked_ ABSL_GUARDED_BY(mutex_) = false;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
 // A plugin's view of the host, over a real socket with mutual TLS.
@@ -71,8 +74,7 @@ class HostServicesTest : public ::testing::Test {
     folder_ = mkdtemp(pattern.data());
     host_ = *wire::NewCertificate();
     plugin_ = *wire::NewCertificate();
-    MountServices services{.storage = storage_,
-                           .publisher = &publisher_,
+    MountServices services{.storage = &storage_,
                            .clock = &clock_,
                            .metrics = metrics_.get(),
                            .logger = Logger(log_, "plugins"),
@@ -124,10 +126,8 @@ class HostServicesTest : public ::testing::Test {
   std::string folder_;
   wire::Certificate host_;
   wire::Certificate plugin_;
-  const std::unique_ptr<storage::Storage> memory_ = storage::NewInMemoryStorage();
-  BlockingStorage blocking_{memory_.get()};
-  storage::Storage* storage_ = &blocking_;
-  RecordingPublisher publisher_;
+  RecordingObserver observer_;
+  BlockingStorage storage_{&observer_};
   FakeClock clock_{absl::FromUnixSeconds(1795413511)};
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
@@ -163,13 +163,13 @@ TEST_F(HostServicesTest, AForgedEventIsRefusedAndItsNeighboursGoThrough) {
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
 
-  const std::vector<PublishedEvent> events = publisher_.Take(2);
+  const std::vector<CommittedEvent> events = observer_.Take(2);
   ASSERT_EQ(events.size(), 2u);
   EXPECT_EQ(events[0].message.event_type(), "forger/first");
   EXPECT_EQ(events[1].message.event_type(), "forger/third");
   EXPECT_EQ(events[1].message.plugin_info().mount_path(), "honest/");
-  EXPECT_EQ(bus::MetadataText(events[1].message, "path"), "honest/a");
-  EXPECT_EQ(events[1].accepted, clock_.Now());
+  EXPECT_EQ(TextOf(events[1].message, "path"), "honest/a");
+  EXPECT_EQ(events[1].event.accepted, clock_.Now());
   EXPECT_NE(metrics_->PrometheusText().find("belfry_events_rejected_total{"), std::string::npos);
   ASSERT_EQ(log_->Lines().size(), 1u);
   EXPECT_NE(log_->Lines()[0].find("mount=honest/"), std::string::npos);
@@ -207,13 +207,13 @@ TEST_F(HostServicesTest, NothingOfABatchIsLeftInTheNext) {
       .set_string_value(std::string(20'000, 'x'));
   ASSERT_TRUE(stream->Write(large));
   ASSERT_TRUE(stream->Read(&reply));
-  publisher_.Take(200);
+  observer_.Take(200);
   v1::PublishRequest small;
   small.add_events()->set_event_type("forger/small");
   ASSERT_TRUE(stream->Write(small));
   ASSERT_TRUE(stream->Read(&reply));
   EXPECT_EQ(reply.rejected_size(), 0);
-  const std::vector<PublishedEvent> events = publisher_.Take(1);
+  const std::vector<CommittedEvent> events = observer_.Take(1);
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].message.event_type(), "forger/small");
   EXPECT_FALSE(events[0].message.event().has_metadata());
@@ -227,7 +227,7 @@ TEST_F(HostServicesTest, VaultsOwnWayToSendAnEventIsServedToo) {
   pb::Empty reply;
   grpc::ClientContext context;
   EXPECT_TRUE(pb::Events::NewStub(channel_)->SendEvent(&context, request, &reply).ok());
-  EXPECT_EQ(publisher_.Take(1)[0].message.plugin_info().mount_path(), "honest/");
+  EXPECT_EQ(observer_.Take(1)[0].message.plugin_info().mount_path(), "honest/");
   request.clear_event_type();
   grpc::ClientContext second;
   EXPECT_EQ(pb::Events::NewStub(channel_)->SendEvent(&second, request, &reply).error_code(),
@@ -246,14 +246,14 @@ TEST_F(HostServicesTest, StorageIsReadOnlyUntilSetupIsOver) {
 
 TEST_F(HostServicesTest, WhoeverForbidsWritesWaitsForTheOneUnderWay) {
   services_->AllowWrites();
-  blocking_.Block();
+  storage_.Block();
   auto writing = std::async(std::launch::async, [this] { return Put("a", "1"); });
-  blocking_.AwaitWrite();
+  storage_.AwaitCommit();
   auto stored_by_then = std::async(std::launch::async, [this] {
     services_->ForbidWrites();
     return Get("a").has_entry();
   });
-  blocking_.Release();
+  storage_.Release();
   EXPECT_TRUE(stored_by_then.get());
   EXPECT_EQ(writing.get(), "");
   EXPECT_EQ(Put("b", "1"), "cannot write to storage during setup");
@@ -279,7 +279,7 @@ TEST_F(HostServicesTest, AnInstanceThatWasReplacedStillSpeaksForItsMountAndForWh
   ASSERT_TRUE(publish());
   services_->ForbidWrites();
   ASSERT_TRUE(publish());
-  for (const PublishedEvent& event : publisher_.Take(2)) {
+  for (const CommittedEvent& event : observer_.Take(2)) {
     EXPECT_EQ(event.message.plugin_info().mount_path(), "honest/");
     EXPECT_EQ(event.message.plugin_info().mount_accessor(), "forger_01234567");
   }
@@ -287,7 +287,7 @@ TEST_F(HostServicesTest, AnInstanceThatWasReplacedStillSpeaksForItsMountAndForWh
   *batch.add_events() = Event("forger/refused");
   v1::ApplyReply reply;
   EXPECT_EQ(Apply(batch, &reply).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(publisher_.Take(0).size(), 0u);
+  EXPECT_EQ(observer_.Take(0).size(), 0u);
 }
 
 TEST_F(HostServicesTest, ABatchIsStoredThenTold) {
@@ -307,7 +307,7 @@ TEST_F(HostServicesTest, ABatchIsStoredThenTold) {
   ASSERT_EQ(reply.rejected_size(), 1);
   EXPECT_EQ(reply.rejected(0).index(), 1u);
   EXPECT_EQ(reply.rejected(0).code(), grpc::StatusCode::PERMISSION_DENIED);
-  const std::vector<PublishedEvent> events = publisher_.Take(1);
+  const std::vector<CommittedEvent> events = observer_.Take(1);
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0].message.event_type(), "forger/first");
   EXPECT_EQ(events[0].message.plugin_info().mount_path(), "honest/");
@@ -329,12 +329,16 @@ TEST_F(HostServicesTest, ABatchThatCannotBeStoredChangesAndTellsNothing) {
   EXPECT_EQ(bad_key.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(bad_key.error_message(), "relative paths not supported");
   EXPECT_FALSE(Get("a").has_entry());
+  request.mutable_operations(1)->set_delete_("b");
+  for (int i = 1; i < 65; ++i) *request.add_events() = Event("forger/more");
+  EXPECT_EQ(Apply(request, &reply).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  request.mutable_events()->DeleteSubrange(1, 64);
   for (int i = 0; i < 5000; ++i) request.add_operations()->set_delete_("b");
   EXPECT_EQ(Apply(request, &reply).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   // Only this one: nothing was published before it.
   request.clear_operations();
   ASSERT_TRUE(Apply(request, &reply).ok());
-  EXPECT_EQ(publisher_.Take(1).size(), 1u);
+  EXPECT_EQ(observer_.Take(1).size(), 1u);
 }
 
 TEST_F(HostServicesTest, EachCallOfAPluginToItsStorageIsCounted) {

@@ -10,7 +10,6 @@
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "proto/vault/event.pb.h"
-#include "server/bus/bus.h"
 #include "server/storage/storage.h"
 
 namespace belfry::plugin_host {
@@ -18,10 +17,11 @@ namespace belfry::plugin_host {
 // What one mount of one plugin process may use of the host. The pointers must outlive HostServices.
 struct MountServices {
   logical::EventPluginInfo plugin_info;
-  std::string program;                  // The name of the plugin's file.
-  storage::Storage* storage = nullptr;  // Null while a plugin is registered: its calls fail.
+  std::string program;  // The name of the plugin's file.
+  // Where its events are committed, too. Null while a plugin is registered: its calls fail, and its
+  // events reach nobody.
+  storage::Storage* storage = nullptr;
   std::atomic<std::uint64_t>* writes = nullptr;  // Counts those of the plugin; may be null.
-  bus::Publisher* publisher = nullptr;
   const Clock* clock = nullptr;
   Metrics* metrics = nullptr;
   Logger logger;

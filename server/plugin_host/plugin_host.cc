@@ -44,19 +44,13 @@ logical::EventPluginInfo PluginInfoOf(const mounts::MountEntry& entry) {
   return info;
 }
 
-// For a plugin that is only looked at: what it sends is dropped.
-class NoPublisher final : public bus::Publisher {
- public:
-  void Publish(std::span<const bus::Event>) override {}
-};
-
 class PluginHostImpl final : public PluginHost {
  public:
   PluginHostImpl(Options options, std::unique_ptr<SocketDirectory> sockets,
-                 bus::Publisher* publisher, const Clock* clock, Metrics* metrics, Logger logger)
+                 storage::Storage* storage, const Clock* clock, Metrics* metrics, Logger logger)
       : options_(std::move(options)),
         catalog_(options_.plugin_directories),
-        publisher_(publisher),
+        storage_(storage),
         clock_(clock),
         metrics_(metrics),
         logger_(std::move(logger)),
@@ -206,11 +200,9 @@ class PluginHostImpl final : public PluginHost {
         pool_.Launch(program, {.on_first_answer = [] {}, .on_crash = [](const ExitStatus&) {}},
                      StartReason::kRequested);
     if (!process.ok()) return process.status();
-    NoPublisher nobody;
     mounts::MountEntry nowhere;
     nowhere.type = program.entry.name;
     MountServices services = ServicesOf(nowhere, program, nullptr);
-    services.publisher = &nobody;
     return PluginInstance::ProbeVersion(*std::move(process), program, std::move(services));
   }
 
@@ -230,8 +222,15 @@ class PluginHostImpl final : public PluginHost {
     set("path", "sys/plugins/catalog/secret/" + plugin.name);
     set("plugin", plugin.name);
     set("plugin_version", plugin.version);
-    const bus::Event event{.message = &message, .accepted = clock_->Now()};
-    publisher_->Publish({&event, 1});
+    storage::WriteBatch batch;
+    batch.events.push_back({.accepted = clock_->Now(),
+                            .bytes = message.SerializeAsString(),
+                            .type = message.event_type(),
+                            .path = metadata["path"].string_value()});
+    storage_->Commit(std::move(batch), [logger = logger_](const absl::Status& committed) {
+      if (committed.ok()) return;
+      logger.Error("an event of a crash was lost", {{"error", std::string(committed.message())}});
+    });
   }
 
   MountServices ServicesOf(const mounts::MountEntry& entry, const PluginProgram& program,
@@ -242,7 +241,6 @@ class PluginHostImpl final : public PluginHost {
     return {.plugin_info = PluginInfoOf(entry),
             .program = program.entry.command,
             .storage = view,
-            .publisher = publisher_,
             .clock = clock_,
             .metrics = metrics_,
             .logger = logger_,
@@ -256,7 +254,7 @@ class PluginHostImpl final : public PluginHost {
 
   const Options options_;
   Catalog catalog_;
-  bus::Publisher* const publisher_;
+  storage::Storage* const storage_;
   const Clock* const clock_;
   Metrics* const metrics_;
   const Logger logger_;
@@ -274,7 +272,7 @@ class PluginHostImpl final : public PluginHost {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PluginHost>> PluginHost::Create(Options options,
-                                                               bus::Publisher* publisher,
+                                                               storage::Storage* storage,
                                                                const Clock* clock, Metrics* metrics,
                                                                Logger logger) {
   const std::string guard =
@@ -286,7 +284,7 @@ absl::StatusOr<std::unique_ptr<PluginHost>> PluginHost::Create(Options options,
   // What protobuf says of a malformed message is as long as a plugin wants and names nobody; the
   // call fails anyway.
   google::protobuf::SetLogHandler(nullptr);
-  return std::make_unique<PluginHostImpl>(std::move(options), *std::move(sockets), publisher, clock,
+  return std::make_unique<PluginHostImpl>(std::move(options), *std::move(sockets), storage, clock,
                                           metrics, std::move(logger));
 }
 

@@ -9,7 +9,6 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
-#include "server/bus/bus.h"
 #include "server/mounts/mount_table.h"
 #include "server/mounts/plugin_catalog.h"
 
@@ -43,9 +42,9 @@ class PluginHost : public mounts::EngineFactory, public mounts::PluginCatalog {
   // Does not block.
   virtual void BeginStop(absl::Duration limit) = 0;
 
-  // All pointers must outlive the host.
+  // All pointers must outlive the host. `storage` is where it commits events of its own.
   static absl::StatusOr<std::unique_ptr<PluginHost>> Create(Options options,
-                                                            bus::Publisher* publisher,
+                                                            storage::Storage* storage,
                                                             const Clock* clock, Metrics* metrics,
                                                             Logger logger);
 };

@@ -25,6 +25,7 @@
 #include "sdk/wire/credentials.h"
 #include "server/plugin_host/program_file.h"
 #include "server/plugin_host/testing.h"
+#include "server/storage/testing.h"
 
 namespace belfry::plugin_host {
 namespace {
@@ -73,8 +74,9 @@ mounts::Request Request(mounts::Operation operation, std::string path, std::stri
 }
 
 // In memory, with a chance to act just before a plugin is given what it reads.
-class HookedStorage final : public storage::Storage {
+class HookedStorage final : public storage::MemoryStorage {
  public:
+  using MemoryStorage::MemoryStorage;
   // Runs before the next Get, on a thread of the host's; then it is forgotten.
   void BeforeNextGet(std::function<void()> hook) {
     MutexLock lock(&mutex_);
@@ -88,21 +90,10 @@ class HookedStorage final : public storage::Storage {
       hook = std::exchange(hook_, nullptr);
     }
     if (hook) hook();
-    return memory_->Get(key);
-  }
-  absl::Status Put(std::string_view key, std::string_view value) override {
-    return memory_->Put(key, value);
-  }
-  absl::Status Delete(std::string_view key) override { return memory_->Delete(key); }
-  absl::Status Apply(std::span<const storage::Operation> operations) override {
-    return memory_->Apply(operations);
-  }
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    return memory_->List(prefix);
+    return MemoryStorage::Get(key);
   }
 
  private:
-  const std::unique_ptr<storage::Storage> memory_ = storage::NewInMemoryStorage();
   mutable Mutex mutex_;
   mutable std::function<void()> hook_ ABSL_GUARDED_BY(mutex_);
 };
@@ -138,7 +129,7 @@ class PluginHostTest : public ::testing::Test {
                             .guard_program = BELFRY_BIN "/belfry-plugin-guard",
                             .vault_version = "1.21.4",
                             .limits = limits},
-                           &publisher_, &clock_, metrics_.get(), Logger(log_, "plugins"));
+                           storage_.get(), &clock_, metrics_.get(), Logger(log_, "plugins"));
     ASSERT_TRUE(host.ok()) << host.status();
     host_ = *std::move(host);
   }
@@ -211,8 +202,8 @@ class PluginHostTest : public ::testing::Test {
   }
 
   std::string folder_;
-  const std::unique_ptr<HookedStorage> storage_ = std::make_unique<HookedStorage>();
-  RecordingPublisher publisher_;
+  RecordingObserver observer_;
+  const std::unique_ptr<HookedStorage> storage_ = std::make_unique<HookedStorage>(&observer_);
   FakeClock clock_{absl::FromUnixSeconds(1795413511)};
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
@@ -244,7 +235,7 @@ TEST_F(PluginHostTest, APluginWritesReadsAndTellsOfItAsItsMount) {
   const absl::StatusOr<mounts::Reply> read = Read(**engine);
   ASSERT_TRUE(read.ok() && read->response);
   EXPECT_EQ(read->response->data, R"({"text":"hi"})");
-  const std::vector<PublishedEvent> events = publisher_.Take(1);
+  const std::vector<CommittedEvent> events = observer_.Take(1);
   ASSERT_THAT(events, SizeIs(1));
   const logical::EventReceived& event = events[0].message;
   EXPECT_EQ(event.event_type(), "notes/write");
@@ -252,9 +243,9 @@ TEST_F(PluginHostTest, APluginWritesReadsAndTellsOfItAsItsMount) {
   EXPECT_EQ(event.plugin_info().mount_path(), "n/");
   EXPECT_EQ(event.plugin_info().mount_accessor(), "notes_01234567");
   EXPECT_EQ(event.plugin_info().plugin(), "notes");
-  EXPECT_EQ(bus::MetadataText(event, "path"), "n/notes/a");
-  EXPECT_EQ(bus::MetadataText(event, "data_path"), "n/notes/a");
-  EXPECT_EQ(events[0].accepted, clock_.Now());
+  EXPECT_EQ(TextOf(event, "path"), "n/notes/a");
+  EXPECT_EQ(TextOf(event, "data_path"), "n/notes/a");
+  EXPECT_EQ(events[0].event.accepted, clock_.Now());
 }
 
 TEST_F(PluginHostTest, AnExistenceCheckTellsCreateFromUpdate) {
@@ -610,7 +601,7 @@ TEST_F(PluginHostTest, MountsWithTheSameEntryShareOneProcess) {
   first->reset();
   EXPECT_THAT(Plugins(), SizeIs(1));
   EXPECT_TRUE(Write(**second, "hi").ok());
-  EXPECT_EQ(publisher_.Take(1)[0].message.plugin_info().mount_path(), "m/");
+  EXPECT_EQ(observer_.Take(1)[0].message.plugin_info().mount_path(), "m/");
   second->reset();
   EXPECT_TRUE(Eventually([this] { return Plugins().empty() && host_->Processes().empty(); }));
 }
@@ -631,11 +622,11 @@ TEST_F(PluginHostTest, ACrashIsAnEventAMetricAndOnRecord) {
   auto engine = Mount("notes");
   ASSERT_TRUE(engine.ok()) << engine.status();
   kill(Plugins()[0], SIGKILL);
-  const logical::EventReceived event = publisher_.Take(1)[0].message;
+  const logical::EventReceived event = observer_.Take(1)[0].message;
   EXPECT_EQ(event.event_type(), "sys/plugin-crash");
-  EXPECT_EQ(bus::MetadataText(event, "plugin"), "notes");
-  EXPECT_EQ(bus::MetadataText(event, "end"), "was ended by signal 9 (Killed)");
-  EXPECT_EQ(bus::MetadataText(event, "path"), "sys/plugins/catalog/secret/notes");
+  EXPECT_EQ(TextOf(event, "plugin"), "notes");
+  EXPECT_EQ(TextOf(event, "end"), "was ended by signal 9 (Killed)");
+  EXPECT_EQ(TextOf(event, "path"), "sys/plugins/catalog/secret/notes");
   EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("belfry_plugin_crashes_total 1"));
   const mounts::PluginProcesses processes = OnlyProcesses();
   EXPECT_EQ(processes.crashes, 1);
@@ -681,18 +672,18 @@ TEST_F(PluginHostTest, ARestartGoesOnWithTheNewEntryAndTheSameData) {
   StartHost();
   auto engine = Mount("notes");
   ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok());
-  publisher_.Take(1);
+  observer_.Take(1);
   mounts::MountEntry entry = Entry("notes", "n/");
   entry.options["version"] = "7";
   ASSERT_TRUE((*engine)->Restart(entry).ok());
   EXPECT_EQ(Read(**engine)->response->data, R"({"text":"kept"})");
   ASSERT_TRUE(Write(**engine, "new").ok());
-  EXPECT_EQ(publisher_.Take(1)[0].message.plugin_info().version(), "7");
+  EXPECT_EQ(observer_.Take(1)[0].message.plugin_info().version(), "7");
   EXPECT_THAT(Plugins(), SizeIs(1));
   // A crash starts what the restart has left.
   kill(Plugins()[0], SIGKILL);
   EXPECT_TRUE(Write(**engine, "newer").ok());
-  std::vector<PublishedEvent> events = publisher_.Take(2);
+  std::vector<CommittedEvent> events = observer_.Take(2);
   EXPECT_EQ(events.back().message.plugin_info().version(), "7");
 }
 
@@ -956,7 +947,7 @@ TEST_F(PluginHostTest, ALieAboutTheCertificateIsOneSentence) {
 
 TEST_F(PluginHostTest, WithoutAGuardThereIsNoHost) {
   EXPECT_EQ(PluginHost::Create({.socket_directory = folder_ + "/s", .guard_program = "/no/guard"},
-                               &publisher_, &clock_, metrics_.get(), Logger())
+                               storage_.get(), &clock_, metrics_.get(), Logger())
                 .status()
                 .code(),
             absl::StatusCode::kUnavailable);

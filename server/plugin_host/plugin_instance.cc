@@ -178,6 +178,11 @@ void PluginInstance::Address(grpc::ClientContext& context) const {
   context.AddMetadata(wire::kMultiplexIdMetadata, multiplex_id_);
 }
 
+bool PluginInstance::Kill(absl::Duration limit) {
+  process_->Kill();
+  return process_->WaitForExit(limit);
+}
+
 PluginInstance::~PluginInstance() {
   if (set_up_ && process_->running()) CleanUp();
   process_->RemoveMount(mount_path_);

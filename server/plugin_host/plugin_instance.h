@@ -10,6 +10,7 @@
 #include "proto/vault/backend.grpc.pb.h"
 #include "server/mounts/mount_table.h"
 #include "server/plugin_host/host_services.h"
+#include "server/plugin_host/instance_slot.h"
 #include "server/plugin_host/plugin_process.h"
 
 namespace belfry::plugin_host {
@@ -17,7 +18,7 @@ namespace belfry::plugin_host {
 // One mount in one plugin process, set up and initialized: its listener, its multiplex id, its
 // share of the process. Thread-safe. Destroying it cleans up in the plugin, and stops the process
 // when nobody else uses it. (plugin-protocol 4.2, 6.3, 6.4)
-class PluginInstance {
+class PluginInstance final : public Instance {
  public:
   // Blocks for as long as a plugin may take. Unavailable, with a reason for operators, when it
   // fails.
@@ -30,17 +31,22 @@ class PluginInstance {
   static absl::StatusOr<std::string> ProbeVersion(const std::shared_ptr<PluginProcess>& process,
                                                   const PluginProgram& program,
                                                   MountServices services);
-  ~PluginInstance();
+  ~PluginInstance() override;
 
+  // A slot that was filled with PluginInstances has no others.
+  static PluginInstance& Of(Instance& instance) { return static_cast<PluginInstance&>(instance); }
   // False once it has said that it does not know belfry.v1.Backend.
   bool TakesWrites() const { return takes_writes_; }
   void NoteThatItTakesNoWrites() { takes_writes_ = false; }
   // Puts the multiplex id on a call.
   void Address(grpc::ClientContext& context) const;
   PluginProcess& process() const { return *process_; }
+  bool Answers() const override { return process_->Answers(); }
+  void KillIfSilent() override { process_->KillIfSilent(); }
+  bool Kill(absl::Duration limit) override;
   // As of HostServices.
-  void AllowWrites() const { services_->AllowWrites(); }
-  void ForbidWrites() const { services_->ForbidWrites(); }
+  void AllowWrites() const override { services_->AllowWrites(); }
+  void ForbidWrites() const override { services_->ForbidWrites(); }
   // What the plugin says its version is.
   const std::string& version() const { return version_; }
   const std::shared_ptr<const mounts::SpecialPaths>& special_paths() const {

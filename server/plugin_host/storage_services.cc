@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/event_rules.h"
 #include "base/text.h"
-#include "google/protobuf/arena.h"
 #include "proto/belfry/v1/storage.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
 #include "sdk/wire/handshake.h"
@@ -15,7 +15,6 @@
 namespace belfry::plugin_host {
 namespace {
 
-using google::protobuf::Arena;
 using grpc::Status;
 using grpc::StatusCode;
 
@@ -39,8 +38,7 @@ Counter& CallsOf(Metrics* metrics, const char* method) {
 }
 
 storage::Operation ToOperation(const v1::StorageOperation& operation) {
-  if (operation.has_put())
-    return {.key = operation.put().key(), .value = std::string_view(operation.put().value())};
+  if (operation.has_put()) return {.key = operation.put().key(), .value = operation.put().value()};
   return {.key = operation.delete_(), .value = std::nullopt};
 }
 
@@ -73,30 +71,18 @@ class StorageService final : public pb::Storage::CallbackService {
                                 const pb::StoragePutArgs* args,
                                 pb::StoragePutReply* reply) override {
     puts_.Increment();
-    if (guarded_->storage() == nullptr) return Finish(context, MissingStorage());
-    const GuardedStorage::Write write(guarded_);
-    if (!write) {
-      reply->set_err(wire::kSetupReadOnlyText);
-    } else if (absl::Status status =
-                   guarded_->storage()->Put(args->entry().key(), args->entry().value());
-               !status.ok()) {
-      reply->set_err(Text(status));
-    }
-    return Finish(context);
+    storage::WriteBatch batch;
+    batch.Put(args->entry().key(), args->entry().value());
+    return Commit(context, std::move(batch), reply);
   }
 
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
                                    const pb::StorageDeleteArgs* args,
                                    pb::StorageDeleteReply* reply) override {
     deletes_.Increment();
-    if (guarded_->storage() == nullptr) return Finish(context, MissingStorage());
-    const GuardedStorage::Write write(guarded_);
-    if (!write) {
-      reply->set_err(wire::kSetupReadOnlyText);
-    } else if (absl::Status status = guarded_->storage()->Delete(args->key()); !status.ok()) {
-      reply->set_err(Text(status));
-    }
-    return Finish(context);
+    storage::WriteBatch batch;
+    batch.Delete(args->key());
+    return Commit(context, std::move(batch), reply);
   }
 
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
@@ -114,6 +100,26 @@ class StorageService final : public pb::Storage::CallbackService {
   }
 
  private:
+  template <typename Reply>
+  grpc::ServerUnaryReactor* Commit(grpc::CallbackServerContext* context, storage::WriteBatch batch,
+                                   Reply* reply) {
+    if (guarded_->storage() == nullptr) return Finish(context, MissingStorage());
+    GuardedStorage::Permit permit(guarded_);
+    if (!permit) {
+      reply->set_err(wire::kSetupReadOnlyText);
+      permit.End();
+      return Finish(context);
+    }
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    guarded_->storage()->Commit(std::move(batch), [reactor, reply, permit = std::move(permit)](
+                                                      const absl::Status& committed) mutable {
+      if (!committed.ok()) reply->set_err(Text(committed));
+      permit.End();
+      reactor->Finish(Status::OK);
+    });
+    return reactor;
+  }
+
   const GuardedStorage* const guarded_;
   Counter& gets_;
   Counter& puts_;
@@ -123,58 +129,57 @@ class StorageService final : public pb::Storage::CallbackService {
 
 class BatchService final : public v1::Storage::CallbackService {
  public:
-  BatchService(const GuardedStorage* guarded, const EventIntake* acceptor, const Limits* limits,
-               Metrics* metrics)
-      : guarded_(guarded),
-        acceptor_(acceptor),
-        limits_(limits),
-        batches_(CallsOf(metrics, "apply")) {}
+  BatchService(const GuardedStorage* guarded, const EventIntake* intake, Metrics* metrics)
+      : guarded_(guarded), intake_(intake), batches_(CallsOf(metrics, "apply")) {}
 
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
                                   const v1::ApplyRequest* request, v1::ApplyReply* reply) override {
     batches_.Increment();
-    // Until the events are told, too: those of the next instance come after them.
-    const GuardedStorage::Write write(guarded_);
-    if (const absl::Status status = Store(*request, write); !status.ok())
-      return Finish(context, {static_cast<StatusCode>(status.code()), Text(status)});
-    if (request->events_size() > 0) PublishEvents(*request, reply);
-    return Finish(context);
+    GuardedStorage::Permit permit(guarded_);
+    absl::StatusOr<storage::WriteBatch> batch = BatchOf(*request, static_cast<bool>(permit));
+    if (!batch.ok()) {
+      permit.End();
+      return Finish(context, ToGrpc(batch.status()));
+    }
+    batch->events = EventsOf(*request, reply);
+    grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
+    guarded_->storage()->Commit(*std::move(batch), [reactor, permit = std::move(permit)](
+                                                       const absl::Status& committed) mutable {
+      permit.End();
+      reactor->Finish(ToGrpc(committed));
+    });
+    return reactor;
   }
 
  private:
-  absl::Status Store(const v1::ApplyRequest& request, const GuardedStorage::Write& write) const {
+  absl::StatusOr<storage::WriteBatch> BatchOf(const v1::ApplyRequest& request,
+                                              bool permitted) const {
     if (guarded_->storage() == nullptr) return absl::UnknownError(kMissingStorage);
-    if (!write) return absl::FailedPreconditionError(wire::kSetupReadOnlyText);
-    if (static_cast<std::size_t>(request.operations_size()) > limits_->max_operations_per_batch ||
-        static_cast<std::size_t>(request.events_size()) > limits_->max_events_per_batch) {
-      return absl::ResourceExhaustedError(
-          Concat({"a batch may have ", std::to_string(limits_->max_operations_per_batch),
-                  " operations and ", std::to_string(limits_->max_events_per_batch), " events"}));
-    }
-    std::vector<storage::Operation> operations;
-    operations.reserve(request.operations_size());
+    if (!permitted) return absl::FailedPreconditionError(wire::kSetupReadOnlyText);
+    absl::Status too_many = CheckBatchSize(static_cast<std::size_t>(request.operations_size()),
+                                           static_cast<std::size_t>(request.events_size()));
+    if (!too_many.ok()) return too_many;
+    storage::WriteBatch batch;
+    batch.operations.reserve(request.operations_size());
     for (const v1::StorageOperation& operation : request.operations()) {
       if (operation.kind_case() == v1::StorageOperation::KIND_NOT_SET)
         return absl::InvalidArgumentError("an operation of the batch is missing");
-      operations.push_back(ToOperation(operation));
+      batch.operations.push_back(ToOperation(operation));
     }
-    return guarded_->storage()->Apply(operations);
+    return batch;
   }
 
-  void PublishEvents(const v1::ApplyRequest& request, v1::ApplyReply* reply) const {
-    Arena arena;
-    std::vector<SentEvent> events;
-    for (const logical::EventReceived& sent : request.events()) {
-      auto* const event = Arena::CreateMessage<logical::EventReceived>(&arena);
-      *event = sent;
-      events.push_back({.event = event, .bytes = sent.ByteSizeLong()});
-    }
-    acceptor_->Accept(events, &arena, reply->mutable_rejected());
+  std::vector<storage::AcceptedEvent> EventsOf(const v1::ApplyRequest& request,
+                                               v1::ApplyReply* reply) const {
+    std::vector<std::string> sent;
+    sent.reserve(request.events_size());
+    for (const logical::EventReceived& event : request.events())
+      sent.push_back(event.SerializeAsString());
+    return intake_->Accept({sent.begin(), sent.end()}, reply->mutable_rejected());
   }
 
   const GuardedStorage* const guarded_;
-  const EventIntake* const acceptor_;
-  const Limits* const limits_;
+  const EventIntake* const intake_;
   Counter& batches_;
 };
 
@@ -185,9 +190,8 @@ std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded, 
 }
 
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
-                                               const EventIntake* acceptor, const Limits* limits,
-                                               Metrics* metrics) {
-  return std::make_unique<BatchService>(guarded, acceptor, limits, metrics);
+                                               const EventIntake* intake, Metrics* metrics) {
+  return std::make_unique<BatchService>(guarded, intake, metrics);
 }
 
 }  // namespace belfry::plugin_host

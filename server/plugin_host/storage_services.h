@@ -17,7 +17,6 @@ namespace belfry::plugin_host {
 std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded, Metrics* metrics);
 // Several changes at once, and the events that tell of them. (belfry.v1.Storage)
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
-                                               const EventIntake* acceptor, const Limits* limits,
-                                               Metrics* metrics);
+                                               const EventIntake* intake, Metrics* metrics);
 
 }  // namespace belfry::plugin_host

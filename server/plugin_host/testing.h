@@ -1,31 +1,48 @@
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
-#include "server/bus/bus.h"
+#include "proto/vault/event.pb.h"
+#include "server/storage/event_observer.h"
 
 namespace belfry::plugin_host {
 
-// As a bus::Event, with a message of its own.
-struct PublishedEvent {
+// As a storage::AcceptedEvent, read again.
+struct CommittedEvent {
   logical::EventReceived message;
-  absl::Time accepted;
+  storage::AcceptedEvent event;
 };
 
-// Keeps what is published, for a test to look at. Thread-safe.
-class RecordingPublisher final : public bus::Publisher {
+// The metadata value `key` of an event; "" when it is absent or no text.
+inline std::string TextOf(const logical::EventReceived& event, const std::string& key) {
+  const auto& fields = event.event().metadata().fields();
+  const auto found = fields.find(key);
+  return found == fields.end() ? "" : found->second.string_value();
+}
+
+// Keeps what is committed, for a test to look at. Thread-safe.
+class RecordingObserver final : public storage::EventObserver {
  public:
-  void Publish(std::span<const bus::Event> events) override {
+  void OnEvents(std::span<const storage::AcceptedEvent> events) override {
     MutexLock lock(&mutex_);
-    for (const bus::Event& event : events) events_.push_back({*event.message, event.accepted});
+    for (const storage::AcceptedEvent& event : events) {
+      events_.push_back({.event = event});
+      // A message that cannot be read is empty, which no test takes for its own.
+      (void)events_.back().message.ParseFromString(event.bytes);
+    }
     changed_.NotifyAll();
   }
-  // All that was published since the last Take, as soon as it is `count` events or more.
-  std::vector<PublishedEvent> Take(std::size_t count) {
+  std::size_t MostEventsAtOnce() const override { return std::numeric_limits<std::size_t>::max(); }
+
+  // All that was committed since the last Take, as soon as it is `count` events or more.
+  std::vector<CommittedEvent> Take(std::size_t count) {
     MutexLock lock(&mutex_);
     while (events_.size() < count) changed_.Wait(&mutex_);
     return std::exchange(events_, {});
@@ -34,7 +51,7 @@ class RecordingPublisher final : public bus::Publisher {
  private:
   Mutex mutex_;
   CondVar changed_;
-  std::vector<PublishedEvent> events_ ABSL_GUARDED_BY(mutex_);
+  std::vector<CommittedEvent> events_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::plugin_host

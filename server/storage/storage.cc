@@ -1,83 +1,15 @@
 #include "server/storage/storage.h"
 
-#include <map>
+#include <future>
 #include <utility>
 
-#include "base/mutex.h"
 #include "base/text.h"
 
 namespace belfry::storage {
 namespace {
 
-// The text is protocol: plugins compare it. (plugin-protocol 5.8)
-absl::Status CheckKey(std::string_view key) {
-  if (key.find("..") == std::string_view::npos) return absl::OkStatus();
-  return absl::InvalidArgumentError("relative paths not supported");
-}
-
-class InMemoryStorage final : public Storage {
- public:
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    if (absl::Status status = CheckKey(key); !status.ok()) return status;
-    MutexLock lock(&mutex_);
-    const auto it = values_.find(key);
-    if (it == values_.end()) return std::nullopt;
-    return it->second;
-  }
-
-  absl::Status Put(std::string_view key, std::string_view value) override {
-    if (absl::Status status = CheckKey(key); !status.ok()) return status;
-    MutexLock lock(&mutex_);
-    values_.insert_or_assign(std::string(key), std::string(value));
-    return absl::OkStatus();
-  }
-
-  absl::Status Delete(std::string_view key) override {
-    if (absl::Status status = CheckKey(key); !status.ok()) return status;
-    MutexLock lock(&mutex_);
-    if (const auto it = values_.find(key); it != values_.end()) values_.erase(it);
-    return absl::OkStatus();
-  }
-
-  absl::Status Apply(std::span<const Operation> operations) override {
-    for (const Operation& operation : operations) {
-      if (absl::Status status = CheckKey(operation.key); !status.ok()) return status;
-    }
-    MutexLock lock(&mutex_);
-    for (const Operation& operation : operations) {
-      if (operation.value) {
-        values_.insert_or_assign(std::string(operation.key), std::string(*operation.value));
-      } else if (const auto it = values_.find(operation.key); it != values_.end()) {
-        values_.erase(it);
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    if (absl::Status status = CheckKey(prefix); !status.ok()) return status;
-    std::vector<std::string> names;
-    MutexLock lock(&mutex_);
-    auto it = values_.lower_bound(prefix);
-    while (it != values_.end() && it->first.starts_with(prefix)) {
-      const std::string_view rest = std::string_view(it->first).substr(prefix.size());
-      const std::size_t slash = rest.find('/');
-      if (slash == std::string_view::npos) {
-        if (!rest.empty()) names.emplace_back(rest);
-        ++it;
-      } else {
-        names.emplace_back(rest.substr(0, slash + 1));
-        // '0' follows '/': skips everything else in the folder.
-        it = values_.lower_bound(Concat({prefix, rest.substr(0, slash), "0"}));
-      }
-    }
-    return names;
-  }
-
- private:
-  mutable Mutex mutex_;
-  std::map<std::string, std::string, std::less<>> values_ ABSL_GUARDED_BY(mutex_);
-};
+// Entries that are read at once, and keys that are deleted at once.
+constexpr std::size_t kPage = 1000;
 
 class View final : public Storage {
  public:
@@ -86,25 +18,19 @@ class View final : public Storage {
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
     return base_->Get(Concat({prefix_, key}));
   }
-  absl::Status Put(std::string_view key, std::string_view value) override {
-    return base_->Put(Concat({prefix_, key}), value);
-  }
-  absl::Status Delete(std::string_view key) override {
-    return base_->Delete(Concat({prefix_, key}));
-  }
-  absl::Status Apply(std::span<const Operation> operations) override {
-    std::vector<std::string> keys;
-    keys.reserve(operations.size());
-    std::vector<Operation> below;
-    below.reserve(operations.size());
-    for (const Operation& operation : operations) {
-      keys.push_back(Concat({prefix_, operation.key}));
-      below.push_back({keys.back(), operation.value});
-    }
-    return base_->Apply(below);
-  }
   absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
     return base_->List(Concat({prefix_, prefix}));
+  }
+  absl::StatusOr<std::vector<Entry>> Scan(std::string_view prefix, std::string_view after,
+                                          std::size_t limit) const override {
+    auto entries = base_->Scan(Concat({prefix_, prefix}), Concat({prefix_, after}), limit);
+    if (!entries.ok()) return entries;
+    for (Entry& entry : *entries) entry.key.erase(0, prefix_.size());
+    return entries;
+  }
+  void Commit(WriteBatch batch, Done done) override {
+    for (Operation& operation : batch.operations) operation.key.insert(0, prefix_);
+    base_->Commit(std::move(batch), std::move(done));
   }
 
  private:
@@ -114,25 +40,54 @@ class View final : public Storage {
 
 }  // namespace
 
-std::unique_ptr<Storage> NewInMemoryStorage() {
-  return std::make_unique<InMemoryStorage>();
+absl::Status CommitAndWait(Storage& storage, WriteBatch batch) {
+  // Shared: whoever sets the value may still be at it when the value has been got.
+  const auto ended = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> status = ended->get_future();
+  storage.Commit(std::move(batch),
+                 [ended](absl::Status committed) { ended->set_value(std::move(committed)); });
+  return status.get();
+}
+
+absl::Status Put(Storage& storage, std::string_view key, std::string_view value) {
+  WriteBatch batch;
+  batch.Put(std::string(key), std::string(value));
+  return CommitAndWait(storage, std::move(batch));
+}
+
+absl::Status Delete(Storage& storage, std::string_view key) {
+  WriteBatch batch;
+  batch.Delete(std::string(key));
+  return CommitAndWait(storage, std::move(batch));
+}
+
+absl::Status ForEach(const Storage& storage, std::string_view prefix,
+                     const absl::AnyInvocable<absl::Status(const Entry&) const>& visit) {
+  std::string after;
+  for (;;) {
+    const absl::StatusOr<std::vector<Entry>> page = storage.Scan(prefix, after, kPage);
+    if (!page.ok()) return page.status();
+    for (const Entry& entry : *page) {
+      if (absl::Status status = visit(entry); !status.ok()) return status;
+    }
+    if (page->size() < kPage) return absl::OkStatus();
+    after = page->back().key;
+  }
+}
+
+absl::Status DeleteAll(Storage& storage, std::string_view prefix) {
+  for (;;) {
+    absl::StatusOr<std::vector<Entry>> page = storage.Scan(prefix, "", kPage);
+    if (!page.ok()) return page.status();
+    if (page->empty()) return absl::OkStatus();
+    WriteBatch batch;
+    for (Entry& entry : *page) batch.Delete(std::move(entry.key));
+    if (absl::Status status = CommitAndWait(storage, std::move(batch)); !status.ok()) return status;
+  }
 }
 
 std::unique_ptr<Storage> NewView(Storage* base, std::string prefix) {
   return std::make_unique<View>(base, std::move(prefix));
-}
-
-absl::Status DeleteAll(Storage& storage, std::string_view prefix) {
-  const absl::StatusOr<std::vector<std::string>> names = storage.List(prefix);
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
-    const std::string key = Concat({prefix, name});
-    // A folder's name may be a key as well.
-    if (absl::Status status = storage.Delete(key); !status.ok()) return status;
-    if (!name.ends_with('/')) continue;
-    if (absl::Status status = DeleteAll(storage, key); !status.ok()) return status;
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace belfry::storage

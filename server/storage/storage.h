@@ -1,49 +1,68 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/storage/write_batch.h"
 
 namespace belfry::storage {
 
-// A change: a value for a key, or, without one, its end. The views must live while it is used.
-struct Operation {
-  std::string_view key;
-  std::optional<std::string_view> value;
+struct Entry {
+  std::string key;
+  std::string value;
 };
 
-// Keys and values, as bytes. Thread-safe; a Put that has returned OK is seen by every later Get.
+// Keys and values, as bytes, and the one order of all that happens. Thread-safe.
 // Keys are '/'-separated paths; a key that contains ".." is InvalidArgument "relative paths not
-// supported", a text that plugins compare.
+// supported", a text that plugins compare. (plugin-protocol 5.8)
 class Storage {
  public:
+  // Runs once, with what came of a commit. It may commit more, but must neither block nor wait for
+  // another commit: those that come later wait for it.
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
   virtual ~Storage() = default;
   // nullopt: no such key.
   virtual absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const = 0;
-  virtual absl::Status Put(std::string_view key, std::string_view value) = 0;
-  // OK when there was none.
-  virtual absl::Status Delete(std::string_view key) = 0;
-  // All of them, in this order, or none; no Get or List sees a part.
-  virtual absl::Status Apply(std::span<const Operation> operations) = 0;
   // What is directly below `prefix` (empty, or ending in '/'), without it, in lexical order, each
   // name once; folders end in '/'.
   virtual absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const = 0;
+  // The first `limit` entries whose keys begin with `prefix` and come after the key `after`, in
+  // lexical order. Fewer: there are no more.
+  virtual absl::StatusOr<std::vector<Entry>> Scan(std::string_view prefix, std::string_view after,
+                                                  std::size_t limit) const = 0;
+  // Does all of the batch or nothing, in one order for all who commit: its operations in turn, then
+  // its events get their places and reach whoever observes them, then `done` runs. By then
+  // every Get sees the batch, and none has seen a part. Never waits for another commit: when one is
+  // under way, `done` runs later, on another thread. Batches without operations let the others go
+  // first, and theirs too have their turns: a long one may come in parts between which others
+  // commit.
+  virtual void Commit(WriteBatch batch, Done done) = 0;
 };
 
-// In memory, lost with the process.
-std::unique_ptr<Storage> NewInMemoryStorage();
+// Commits and waits for the end of it: on no thread of gRPC or of the network, and in no Done.
+absl::Status CommitAndWait(Storage& storage, WriteBatch batch);
+// The same with one operation.
+absl::Status Put(Storage& storage, std::string_view key, std::string_view value);
+absl::Status Delete(Storage& storage, std::string_view key);
+
+// Calls `visit` with every entry below `prefix`, in order, page by page; stops at the first error,
+// of storage or of `visit`.
+absl::Status ForEach(const Storage& storage, std::string_view prefix,
+                     const absl::AnyInvocable<absl::Status(const Entry&) const>& visit);
+
+// Deletes every key below `prefix`, page by page, and waits for it.
+absl::Status DeleteAll(Storage& storage, std::string_view prefix);
 
 // The part of `base` below `prefix` (ending in '/') as a storage of its own. `base` must outlive
 // it.
 std::unique_ptr<Storage> NewView(Storage* base, std::string prefix);
-
-// Deletes every key below `prefix`.
-absl::Status DeleteAll(Storage& storage, std::string_view prefix);
 
 }  // namespace belfry::storage

@@ -19,7 +19,7 @@
 #include "sdk/wire/credentials.h"
 #include "server/bus/bus.h"
 #include "server/plugin_host/host_services.h"
-#include "server/storage/storage.h"
+#include "server/storage/committer.h"
 
 namespace belfry::bench {
 namespace {
@@ -75,10 +75,9 @@ int ServeBare(const std::string& socket, const wire::Trust& trust) {
 int ServeAsHost(const std::string& socket, const wire::Trust& trust) {
   const std::unique_ptr<Metrics> metrics = NewMetrics();
   const std::unique_ptr<bus::Bus> bus = bus::Bus::Create(metrics.get(), Limits(), NewThreadPool(1));
-  const std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage();
+  const std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage(bus.get());
   const SystemClock clock;
   plugin_host::MountServices services{.storage = storage.get(),
-                                      .publisher = bus.get(),
                                       .clock = &clock,
                                       .metrics = metrics.get(),
                                       .logger = Logger(NewStderrLogSink(LogLevel::kError), "bench"),

@@ -60,9 +60,18 @@ void ExamineLimits(const logical::EventReceived& event, const Limits& limits) {
   BELFRY_CLAIM(event.ByteSizeLong() <= limits.max_event_bytes);
 }
 
+// What the host finds an event by is what subscribers read in it.
+void ExamineAccepted(const storage::AcceptedEvent& accepted, const logical::EventReceived& event) {
+  BELFRY_CLAIM(accepted.type == event.event_type());
+  BELFRY_CLAIM(accepted.mount == kMount && accepted.name_space.empty());
+  const auto& fields = event.event().metadata().fields();
+  const auto path = fields.find("path");
+  BELFRY_CLAIM(accepted.path == (path == fields.end() ? "" : path->second.string_value()));
+}
+
 // Both formats can be read, and say the same.
-void ExamineFrames(const logical::EventReceived& event) {
-  const std::string frame = encode::CloudEventJson(event, absl::UnixEpoch());
+void ExamineFrames(const storage::AcceptedEvent& accepted, const logical::EventReceived& event) {
+  const std::string frame = encode::Encode(encode::Format::kCloudEventsJson, accepted);
   BELFRY_CLAIM(frame.ends_with('\n') && frame.find('\n') + 1 == frame.size());
   const absl::StatusOr<Json> json = Json::Parse(frame);
   BELFRY_CLAIM(json.ok());
@@ -70,37 +79,41 @@ void ExamineFrames(const logical::EventReceived& event) {
   BELFRY_CLAIM(data != nullptr && data->Find("event_type") != nullptr);
   BELFRY_CLAIM(*data->Find("event_type")->if_string() == event.event_type());
   logical::EventReceived read;
-  BELFRY_CLAIM(read.ParseFromString(encode::Protobuf(event)));
+  BELFRY_CLAIM(read.ParseFromString(encode::Encode(encode::Format::kProtobuf, accepted)));
   BELFRY_CLAIM(read.event().metadata().fields_size() == event.event().metadata().fields_size());
+}
+
+// One event, as the plugin sent it. What protobuf cannot read is refused, for that; what is
+// accepted, protobuf can read.
+void ExamineEvent(const EventOrigin& origin, const Limits& limits, std::string_view wire) {
+  logical::EventReceived event;
+  const bool readable = event.ParseFromArray(wire.data(), static_cast<int>(wire.size()));
+  const auto accepted = AcceptEvent(origin, limits, wire, absl::UnixEpoch());
+  const bool unreadable =
+      accepted.status() == absl::InvalidArgumentError("the event cannot be read");
+  BELFRY_CLAIM(unreadable == !readable);
+  if (!accepted.ok()) return ExamineRefusal(accepted.status());
+  BELFRY_CLAIM(event.ParseFromString(accepted->bytes));
+  ExamineIdentity(event);
+  ExamineLimits(event, limits);
+  ExamineAccepted(*accepted, event);
+  ExamineFrames(*accepted, event);
 }
 
 }  // namespace
 }  // namespace belfry::plugin_host
 
 void belfry::fuzz::Examine(std::string_view input) {
-  using google::protobuf::Arena;
   static const Limits limits = plugin_host::SmallLimits();
-  Arena arena;
-  const auto batch = plugin_host::ParseEventBatch(input, limits, &arena);
+  static const plugin_host::EventOrigin origin(plugin_host::Mount(), "");
+  const auto batch = plugin_host::ParseEventBatch(input, limits);
   v1::PublishRequest request;
   if (request.ParseFromArray(input.data(), static_cast<int>(input.size()))) {
     BELFRY_CLAIM(batch.ok() || absl::IsResourceExhausted(batch.status()));
     BELFRY_CLAIM(!batch.ok() || batch->number == request.batch());
     BELFRY_CLAIM(!batch.ok() || static_cast<int>(batch->events.size()) == request.events_size());
   }
-  // Protobuf counts the batch among the levels of nesting, and allows a hundred.
-  if (!batch.ok()) return;
-  auto* const mount = Arena::CreateMessage<logical::EventPluginInfo>(&arena);
-  *mount = plugin_host::Mount();
-  for (const plugin_host::SentEvent& sent : batch->events) {
-    if (const absl::Status status =
-            plugin_host::AcceptEvent({.mount = mount, .program = ""}, limits, sent);
-        !status.ok()) {
-      plugin_host::ExamineRefusal(status);
-      continue;
-    }
-    plugin_host::ExamineIdentity(*sent.event);
-    plugin_host::ExamineLimits(*sent.event, limits);
-    plugin_host::ExamineFrames(*sent.event);
-  }
+  if (!batch.ok()) return plugin_host::ExamineRefusal(batch.status());
+  for (const std::string_view event : batch->events)
+    plugin_host::ExamineEvent(origin, limits, event);
 }

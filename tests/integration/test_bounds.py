@@ -224,3 +224,16 @@ def test_what_the_server_reads_itself_is_bounded(server):
         assert "request body too large" in answer.json["errors"][0]
     # Nobody else's request was lost meanwhile.
     assert server.request("GET", "sys/health").status == 200
+
+
+def test_a_body_with_too_many_values_is_refused_and_costs_nobody_memory(lean_server):
+    """A value of three bytes takes up a hundred and more where it is read."""
+    before = memory(lean_server)
+    deep = "[" * 290 + "]" * 290
+    body = '{"data":{"a":[' + ",".join([deep] * 5000) + "]}}"
+    for _ in range(5):
+        answer = lean_server.request("POST", "secret/data/deep", raw=body)
+        assert answer.status == 400 and "it has more than 100000 values" in answer.text, answer.text
+    assert memory(lean_server) - before < 60 * MEGABYTE
+    flat = '{"data":{"a":[' + ",".join(["1"] * 90_000) + "]}}"
+    assert lean_server.request("POST", "secret/data/flat", raw=flat).status == 200

@@ -273,6 +273,10 @@ def test_headers_that_are_too_long_together_are_431(server):
     refused(server, f"GET /v1/sys/health HTTP/1.1\r\n{HOST}" + "".join(f"X-{n}: {'a' * 50_000}\r\n" for n in range(30)) + "\r\n", 431)
 
 
+def test_too_many_fields_are_431(server):
+    refused(server, f"GET /v1/sys/health HTTP/1.1\r\n{HOST}" + "a:b\r\n" * 10_001 + "\r\n", 431)
+
+
 def test_a_field_of_sixty_thousand_bytes_is_taken(server):
     assert server.request("GET", "sys/health", headers={"X-Big": "a" * 60_000}).status == 200
 

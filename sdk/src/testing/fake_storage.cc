@@ -2,13 +2,10 @@
 
 #include <utility>
 
+#include "base/event_rules.h"
 #include "sdk/src/reserved_keys.h"
 
 namespace belfry::testing {
-namespace {
-constexpr std::size_t kMostAtOnce = 4096;  // As Belfry's.
-}  // namespace
-
 absl::StatusOr<std::optional<std::string>> InMemoryFakeStorage::Get(std::string_view key) {
   MutexLock lock(&mutex_);
   if (absl::Status status = Check(key); !status.ok()) return status;
@@ -50,9 +47,8 @@ absl::Status InMemoryFakeStorage::Apply(const StorageBatch& batch) {
   {
     MutexLock lock(&mutex_);
     if (failure_ && until_failure_ > 0) return ApplyOneByOne(batch);
-    if (batch.operations().size() > kMostAtOnce) {
-      return absl::ResourceExhaustedError("a batch may have 4096 operations and 4096 events");
-    }
+    absl::Status too_many = CheckBatchSize(batch.operations().size(), batch.events().size());
+    if (!too_many.ok()) return too_many;
     if (absl::Status status = CheckWrites(batch); !status.ok()) return status;
     for (const StorageBatch::Operation& operation : batch.operations()) Change(operation);
   }

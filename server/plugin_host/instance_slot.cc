@@ -1,0 +1,321 @@
+#include "server/plugin_host/instance_slot.h"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "base/text.h"
+#include "server/plugin_host/operator_status.h"
+#include "server/plugin_host/plugin_log.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+// How long a process that was killed may take to be gone.
+constexpr absl::Duration kTimeToDie = absl::Seconds(5);
+// What the log says of the requests that hold up a restart.
+constexpr std::size_t kMostNamedPaths = 5;
+constexpr std::size_t kMostBytesOfAPath = 200;
+
+absl::Status TooManyWait() {
+  return absl::ResourceExhaustedError("too many requests queued for plugin restart; try again");
+}
+
+}  // namespace
+
+InstanceSlot::InstanceSlot(const Starter* starter, LaunchSpec spec, std::unique_ptr<Instance> first,
+                           std::shared_ptr<Executor> executor, Metrics* metrics,
+                           const Limits& limits, Logger logger)
+    : starter_(starter),
+      executor_(std::move(executor)),
+      restarts_(metrics->GetCounter("belfry_plugin_restarts_total",
+                                    "Plugins that were restarted because they had died.")),
+      limits_(limits),
+      logger_(std::move(logger)),
+      spec_(std::move(spec)),
+      current_(std::move(first)) {}
+
+InstanceSlot::~InstanceSlot() {
+  Stop();
+}
+
+InstanceSlot::State InstanceSlot::After(State state, Transition transition) {
+  const bool holding = state == State::kHolding || state == State::kHoldingRecovering;
+  const bool recovering = state == State::kRecovering || state == State::kHoldingRecovering;
+  switch (transition) {
+    case Transition::kHold:
+      return recovering ? State::kHoldingRecovering : State::kHolding;
+    case Transition::kResume:
+      return recovering ? State::kRecovering : State::kServing;
+    case Transition::kCrash:
+      return holding ? State::kHoldingRecovering : State::kRecovering;
+    case Transition::kRecovered:
+      return holding ? State::kHolding : State::kServing;
+    case Transition::kStop:
+      break;
+  }
+  return State::kStopped;
+}
+
+void InstanceSlot::Take(Transition transition) {
+  state_ = After(state_, transition);
+}
+
+InstanceSlot::State InstanceSlot::state() const {
+  MutexLock lock(&mutex_);
+  return state_;
+}
+
+std::shared_ptr<Instance> InstanceSlot::Copy() const {
+  MutexLock lock(&mutex_);
+  return current_;
+}
+
+LaunchSpec InstanceSlot::spec() const {
+  MutexLock lock(&mutex_);
+  return spec_;
+}
+
+void InstanceSlot::Begin(const RequestName* request, Continuation start) {
+  // End leaves.
+  users_.Add();
+  absl::StatusOr<std::shared_ptr<Instance>> instance;
+  {
+    MutexLock lock(&mutex_);
+    switch (state_) {
+      case State::kServing:
+      case State::kRecovering:
+        instance = current_;
+        under_way_.insert(request);
+        break;
+      case State::kHolding:
+      case State::kHoldingRecovering:
+        if (held_.size() < limits_.max_requests_queued_per_plugin) {
+          held_.push_back({request, std::move(start)});
+          return;
+        }
+        instance = TooManyWait();
+        break;
+      case State::kStopped:
+        instance = absl::UnavailableError("the plugin has been stopped");
+        break;
+    }
+    // End leaves, here too.
+    started_.Add();
+  }
+  start(std::move(instance));
+}
+
+void InstanceSlot::Forget(const RequestName* request) {
+  MutexLock lock(&mutex_);
+  under_way_.erase(request);
+}
+
+void InstanceSlot::End(std::shared_ptr<Instance> used) {
+  Release(std::move(used));
+  started_.Done();
+  // Last: the slot may be destroyed from here on.
+  users_.Done();
+}
+
+void InstanceSlot::Release(std::shared_ptr<Instance> used) {
+  if (used == nullptr) return;
+  {
+    MutexLock lock(&mutex_);
+    const bool replaced = used != current_;
+    // Not the last reference: it is the current one, or among the replaced.
+    used.reset();
+    if (!replaced) return;
+  }
+  users_.Add();
+  const bool posted = executor_->Post([this] {
+    Sweep();
+    users_.Done();
+  });
+  // Then the next one does it.
+  if (!posted) users_.Done();
+}
+
+InstanceSlot::Pin::Pin(InstanceSlot* slot, std::shared_ptr<Instance> instance)
+    : slot_(slot), instance_(std::move(instance)) {
+  slot_->users_.Add();
+}
+
+InstanceSlot::Pin::~Pin() {
+  slot_->Release(std::move(instance_));
+  // Last: the slot may be destroyed from here on.
+  slot_->users_.Done();
+}
+
+absl::Status InstanceSlot::Restart(LaunchSpec spec) {
+  {
+    MutexLock lock(&mutex_);
+    Take(Transition::kHold);
+  }
+  Drain();
+  // What it does beside requests must not change what the next one has read.
+  Copy()->ForbidWrites();
+  const std::uint64_t writes_before = starter_->Writes();
+  absl::StatusOr<std::unique_ptr<Instance>> started = starter_->StartRequested(spec);
+  if (started.ok()) {
+    Adopt(*std::move(started));
+    MutexLock lock(&mutex_);
+    spec_ = std::move(spec);
+  } else {
+    Revert(writes_before);
+  }
+  ResumeHeld();
+  Sweep();
+  return ForOperators(started.status());
+}
+
+void InstanceSlot::Adopt(std::shared_ptr<Instance> instance) {
+  MutexLock lock(&mutex_);
+  replaced_.push_back(std::exchange(current_, std::move(instance)));
+}
+
+// An instance that was there before may have kept what is no longer stored so; a fresh one has not.
+void InstanceSlot::Revert(std::uint64_t writes_before) {
+  if (starter_->Writes() != writes_before) {
+    const LaunchSpec old = spec();
+    absl::StatusOr<std::unique_ptr<Instance>> fresh = starter_->StartRequested(old);
+    if (fresh.ok()) return Adopt(*std::move(fresh));
+    logger_.Error(
+        "a failed restart has written to the mount's storage, and the plugin could not be "
+        "started again as it was before; its process from before goes on",
+        {{"mount", old.entry.path}, {"reason", std::string(ToStd(fresh.status().message()))}});
+  }
+  Copy()->AllowWrites();
+}
+
+// A plugin that hangs ends none of its requests: killed, it ends them all.
+void InstanceSlot::Drain() {
+  for (int waited = 0; !started_.Wait(limits_.plugin_probe_timeout); ++waited) {
+    if (waited == 0) LogWhatHoldsUp();
+    Copy()->KillIfSilent();
+  }
+}
+
+void InstanceSlot::LogWhatHoldsUp() const {
+  std::string paths;
+  std::size_t count = 0;
+  std::string mount;
+  {
+    MutexLock lock(&mutex_);
+    count = under_way_.size();
+    mount = spec_.entry.path;
+    std::size_t named = 0;
+    for (const RequestName* request : under_way_) {
+      if (named++ == kMostNamedPaths) break;
+      paths += Concat({paths.empty() ? "" : ", ", request->operation, " ",
+                       OneLine(request->path, kMostBytesOfAPath)});
+    }
+  }
+  logger_.Warn("a restart of the plugin waits for requests under way",
+               {{"path", mount}, {"requests", std::to_string(count)}, {"among_them", paths}});
+}
+
+void InstanceSlot::ResumeHeld() {
+  std::vector<Held> held;
+  std::shared_ptr<Instance> instance;
+  {
+    MutexLock lock(&mutex_);
+    Take(Transition::kResume);
+    held.swap(held_);
+    instance = current_;
+    for (const Held& request : held) {
+      started_.Add();
+      under_way_.insert(request.request);
+    }
+  }
+  for (Held& request : held) request.start(instance);
+}
+
+void InstanceSlot::Sweep() {
+  std::vector<std::shared_ptr<Instance>> unused;
+  MutexLock lock(&mutex_);
+  for (std::shared_ptr<Instance>& instance : replaced_) {
+    if (instance.use_count() == 1) unused.push_back(std::move(instance));
+  }
+  std::erase(replaced_, nullptr);
+  // Declared first, destroyed last: not under the lock.
+}
+
+void InstanceSlot::Recover(const Instance* broken, Continuation then) {
+  absl::StatusOr<std::shared_ptr<Instance>> now = TooManyWait();
+  bool wait = false;
+  {
+    MutexLock lock(&mutex_);
+    if (current_.get() != broken) {
+      now = current_;
+    } else if (waiting_.size() < limits_.max_requests_queued_per_plugin) {
+      wait = true;
+      waiting_.push_back(std::move(then));
+      if (state_ == State::kRecovering || state_ == State::kHoldingRecovering) return;
+      Take(Transition::kCrash);
+      // The slot waits for the recovery, too: it goes on after the last request has its answer.
+      users_.Add();
+    }
+  }
+  if (!wait) return then(std::move(now));
+  if (!executor_->Post([this] { EndRecovery(Replace()); }))
+    EndRecovery(
+        absl::ResourceExhaustedError("too many mounts of the plugin wait for its restart; try "
+                                     "again"));
+}
+
+void InstanceSlot::EndRecovery(absl::StatusOr<std::shared_ptr<Instance>> instance) {
+  std::vector<Continuation> waiting;
+  {
+    MutexLock lock(&mutex_);
+    Take(Transition::kRecovered);
+    waiting.swap(waiting_);
+  }
+  for (Continuation& then : waiting) {
+    // A status of its own for each: who drops a shared one last, ThreadSanitizer cannot see.
+    if (instance.ok()) {
+      then(instance);
+    } else {
+      then(absl::Status(instance.status().code(), instance.status().message()));
+    }
+  }
+  waiting.clear();
+  if (instance.ok()) Release(*std::move(instance));
+  // Last: the slot, and with it the mount's storage, may be destroyed from here on.
+  users_.Done();
+}
+
+absl::StatusOr<std::shared_ptr<Instance>> InstanceSlot::Replace() {
+  const std::shared_ptr<Instance> broken = Copy();
+  if (broken->Answers()) return broken;
+  // Most likely it is dead already; one that runs but cannot be spoken to is of no use.
+  if (!broken->Kill(kTimeToDie))
+    return absl::UnavailableError("the plugin is unresponsive and did not exit after SIGKILL");
+  // What it sent before it ended may not have been read yet.
+  broken->ForbidWrites();
+  const LaunchSpec crashed = spec();
+  absl::StatusOr<std::unique_ptr<Instance>> started = starter_->StartAfterCrash(crashed);
+  if (!started.ok()) {
+    const absl::Status whole = ForOperators(started.status());
+    logger_.Error("a plugin could not be started again",
+                  {{"path", crashed.entry.path}, {"reason", std::string(ToStd(whole.message()))}});
+    return ForClients(started.status());
+  }
+  restarts_.Increment();
+  // Shared from here on: with the requests that go on with it.
+  const std::shared_ptr<Instance> current = *std::move(started);
+  Adopt(current);
+  return current;
+}
+
+void InstanceSlot::Stop() {
+  users_.Wait();
+  std::vector<std::shared_ptr<Instance>> ended;
+  MutexLock lock(&mutex_);
+  Take(Transition::kStop);
+  ended.swap(replaced_);
+  ended.push_back(std::move(current_));
+  // Declared first, destroyed last: not under the lock.
+}
+
+}  // namespace belfry::plugin_host

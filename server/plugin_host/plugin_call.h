@@ -1,0 +1,29 @@
+#pragma once
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/steady_time.h"
+#include "proto/vault/backend.pb.h"
+#include "server/mounts/engine.h"
+#include "server/plugin_host/instance_slot.h"
+
+namespace belfry::plugin_host {
+
+// One request as one RPC to the plugin that a slot has, whose instances are PluginInstances. None
+// blocks; `done` runs exactly once, codes as of mounts::Engine. The slot waits for its calls when
+// it is stopped. (plugin-protocol 5, 6.4)
+//
+// An RPC that a broken connection interrupts is sent once more, to the instance that has taken the
+// place of the one that died; if that breaks, too, the request fails. An instance that has died
+// while nothing was asked of it costs a request none of its two attempts. What is cancelled, or not
+// answered by the deadline, is not sent again.
+
+void CallHandleRequest(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+                       absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done);
+void CallExistenceCheck(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+                        absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done);
+// A plugin that does not know this call gets the other two, one after the other.
+void CallWrite(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+               absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done);
+
+}  // namespace belfry::plugin_host

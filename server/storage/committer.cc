@@ -1,0 +1,214 @@
+#include "server/storage/committer.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
+
+namespace belfry::storage {
+namespace {
+
+absl::Status CheckKey(std::string_view key) {
+  if (key.find("..") == std::string_view::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError("relative paths not supported");
+}
+
+absl::Status Check(const WriteBatch& batch) {
+  for (const Operation& operation : batch.operations) {
+    if (absl::Status status = CheckKey(operation.key); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// A batch on its way.
+struct Pending {
+  WriteBatch batch;
+  Storage::Done done;
+  std::size_t told = 0;  // Of its events.
+
+  bool complete() const { return told == batch.events.size(); }
+};
+
+class Committer final : public Storage {
+ public:
+  Committer(PhysicalStorage* physical, EventObserver* observer)
+      : physical_(physical), observer_(observer) {}
+
+  ~Committer() override {
+    {
+      MutexLock lock(&mutex_);
+      ending_ = true;
+    }
+    changed_.NotifyOne();
+    thread_.join();
+  }
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    if (absl::Status status = CheckKey(key); !status.ok()) return status;
+    return physical_->Get(key);
+  }
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
+    if (absl::Status status = CheckKey(prefix); !status.ok()) return status;
+    return physical_->List(prefix);
+  }
+  absl::StatusOr<std::vector<Entry>> Scan(std::string_view prefix, std::string_view after,
+                                          std::size_t limit) const override {
+    if (absl::Status status = CheckKey(prefix); !status.ok()) return status;
+    return physical_->Scan(prefix, after, limit);
+  }
+
+  void Commit(WriteBatch batch, Done done) override {
+    if (absl::Status bad = Check(batch); !bad.ok()) return done(bad);
+    Pending pending{.batch = std::move(batch), .done = std::move(done)};
+    if (!Begin(pending)) return;
+    if (pending.batch.operations.empty()) {
+      CommitPart(std::move(pending));
+    } else {
+      Pending* const one = &pending;
+      CommitTogether({&one, 1});
+    }
+    End();
+  }
+
+ private:
+  enum class State {
+    kIdle,
+    kInPlace,  // By a thread that has brought a batch.
+    kThread,   // By thread_, which goes on until nothing waits.
+  };
+
+  // True: the caller is to commit, and to call End. False: the batch waits for whoever does.
+  bool Begin(Pending& pending) {
+    MutexLock lock(&mutex_);
+    if (state_ == State::kIdle) {
+      state_ = State::kInPlace;
+      return true;
+    }
+    std::deque<Pending>& queue = pending.batch.operations.empty() ? events_ : changes_;
+    queue.push_back(std::move(pending));
+    return false;
+  }
+
+  // What has come meanwhile is the thread's: its callers must not make this one work for ever.
+  void End() {
+    {
+      MutexLock lock(&mutex_);
+      const bool more = !changes_.empty() || !events_.empty();
+      state_ = more ? State::kThread : State::kIdle;
+      if (!more) return;
+    }
+    changed_.NotifyOne();
+  }
+
+  void Run() {
+    for (;;) {
+      std::deque<Pending> changes;
+      std::optional<Pending> events;
+      {
+        MutexLock lock(&mutex_);
+        if (state_ == State::kThread && changes_.empty() && events_.empty()) state_ = State::kIdle;
+        while (state_ != State::kThread && !ending_) changed_.Wait(&mutex_);
+        if (state_ != State::kThread) return;
+        changes.swap(changes_);
+        if (!events_.empty()) {
+          events = std::move(events_.front());
+          events_.pop_front();
+        }
+      }
+      if (!changes.empty()) CommitAll(changes);
+      if (events) CommitPart(*std::move(events));
+    }
+  }
+
+  void CommitAll(std::deque<Pending>& changes) {
+    std::vector<Pending*> together;
+    together.reserve(changes.size());
+    for (Pending& pending : changes) together.push_back(&pending);
+    CommitTogether(together);
+  }
+
+  void CommitTogether(std::span<Pending* const> together) {
+    std::vector<WriteBatch*> batches;
+    batches.reserve(together.size());
+    for (Pending* const pending : together) batches.push_back(&pending->batch);
+    const absl::Status status = physical_->Write(batches);
+    for (Pending* const pending : together) {
+      if (status.ok()) Tell(*pending, pending->batch.events.size());
+      pending->done(status);
+    }
+  }
+
+  // Of a batch without operations. The rest of it has its turn after those that wait.
+  void CommitPart(Pending pending) {
+    Tell(pending, observer_ == nullptr ? pending.batch.events.size()
+                                       : std::max<std::size_t>(observer_->MostEventsAtOnce(), 1));
+    if (pending.complete()) return pending.done(absl::OkStatus());
+    MutexLock lock(&mutex_);
+    events_.push_back(std::move(pending));
+  }
+
+  // The next events of the batch get their places and go to the observer.
+  void Tell(Pending& pending, std::size_t most) {
+    const std::span<AcceptedEvent> left = std::span(pending.batch.events).subspan(pending.told);
+    const std::span<AcceptedEvent> next = left.first(std::min(most, left.size()));
+    if (next.empty()) return;
+    for (AcceptedEvent& event : next) event.cursor = ++last_cursor_;
+    pending.told += next.size();
+    if (observer_ != nullptr) observer_->OnEvents(next);
+  }
+
+  PhysicalStorage* const physical_;
+  EventObserver* const observer_;
+  std::uint64_t last_cursor_ = 0;  // Of whoever commits.
+  Mutex mutex_;
+  CondVar changed_;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  // Batches that wait: with operations, and without.
+  std::deque<Pending> changes_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Pending> events_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_{[this] { Run(); }};  // Last: it uses the rest.
+};
+
+// A committer and the memory below it.
+class InMemoryStorage final : public Storage {
+ public:
+  explicit InMemoryStorage(EventObserver* observer)
+      : committer_(NewCommitter(physical_.get(), observer)) {}
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    return committer_->Get(key);
+  }
+  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
+    return committer_->List(prefix);
+  }
+  absl::StatusOr<std::vector<Entry>> Scan(std::string_view prefix, std::string_view after,
+                                          std::size_t limit) const override {
+    return committer_->Scan(prefix, after, limit);
+  }
+  void Commit(WriteBatch batch, Done done) override {
+    committer_->Commit(std::move(batch), std::move(done));
+  }
+
+ private:
+  const std::unique_ptr<PhysicalStorage> physical_ = NewInMemoryPhysicalStorage();
+  const std::unique_ptr<Storage> committer_;
+};
+
+}  // namespace
+
+std::unique_ptr<Storage> NewCommitter(PhysicalStorage* physical, EventObserver* observer) {
+  return std::make_unique<Committer>(physical, observer);
+}
+
+std::unique_ptr<Storage> NewInMemoryStorage(EventObserver* observer) {
+  return std::make_unique<InMemoryStorage>(observer);
+}
+
+}  // namespace belfry::storage

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/storage/storage.h"
+#include "server/storage/write_batch.h"
+
+namespace belfry::storage {
+
+// Where keys and values lie: below the committer, which alone writes. Get, List and Scan as
+// Storage's, thread-safe, also while something is written.
+class PhysicalStorage {
+ public:
+  virtual ~PhysicalStorage() = default;
+  virtual absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const = 0;
+  virtual absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const = 0;
+  virtual absl::StatusOr<std::vector<Entry>> Scan(std::string_view prefix, std::string_view after,
+                                                  std::size_t limit) const = 0;
+  // The operations of all the batches, in this order, or none; nobody who reads sees a part. It may
+  // take what they hold. One call at a time.
+  virtual absl::Status Write(std::span<WriteBatch* const> batches) = 0;
+};
+
+// In memory, lost with the process.
+std::unique_ptr<PhysicalStorage> NewInMemoryPhysicalStorage();
+
+}  // namespace belfry::storage
