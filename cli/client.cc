@@ -34,6 +34,7 @@ class Exchange final {
   }
 
   absl::StatusOr<http::response<http::string_body>> Run(const Request& request) {
+    const bool changes = MayChange(request);
     tcp::resolver resolver(context_);
     beast::error_code error;
     const auto endpoints =
@@ -43,16 +44,23 @@ class Exchange final {
     Await(error, [&](auto done) {
       stream_.async_connect(endpoints, [done](auto result, const auto&) { done(result); });
     });
-    if (error) return Failed(error, "");
+    if (error == beast::error::timeout) return TimedOut();
+    if (error) return Unreachable(connection_, error.message());
     Await(error, [&](auto done) {
       http::async_write(stream_, request, [done](auto result, auto) { done(result); });
     });
-    if (error) return Failed(error, "");
+    // What the server has of it is no whole request.
+    if (error == beast::error::timeout) return TimedOut();
+    if (error) return Unanswered(connection_, error);
     Await(error, [&](auto done) {
       http::async_read(stream_, buffer_, parser_, [done](auto result, auto) { done(result); });
     });
-    if (error) return Failed(error, "the answer is not understood: ");
-    return parser_.release();
+    if (!error) return parser_.release();
+    const absl::Status failed =
+        error == beast::error::timeout ? TimedOut() : Unanswered(connection_, error);
+    if (!changes) return failed;
+    return absl::Status(failed.code(), Concat(std::string(failed.message()),
+                                              "; the change may have been carried out"));
   }
 
  private:
@@ -64,13 +72,14 @@ class Exchange final {
     context_.run();
   }
 
-  absl::Status Failed(beast::error_code error, std::string_view what) const {
-    if (error == beast::error::timeout) {
-      return absl::DeadlineExceededError(Concat("the server at ", connection_.Authority(),
-                                                " did not answer within ",
-                                                absl::FormatDuration(timeout_)));
-    }
-    return Unreachable(connection_, Concat(what, error.message()));
+  absl::Status TimedOut() const {
+    return absl::DeadlineExceededError(Concat("the server at ", connection_.Authority(),
+                                              " did not answer within ",
+                                              absl::FormatDuration(timeout_)));
+  }
+
+  static bool MayChange(const Request& request) {
+    return request.method_string() != "GET" && request.method_string() != "LIST";
   }
 
   const Connection& connection_;
@@ -142,12 +151,30 @@ std::string Answer::Reasons() const {
 std::string Answer::ErrorText() const {
   const std::string reasons = Reasons();
   return Concat(request, " was answered with ", status,
-                reasons.empty() ? ", without a reason" : reasons);
+                reasons.empty() ? ", without a reason" : reasons, advice);
 }
 
 absl::Status Unreachable(const Connection& connection, std::string_view reason) {
   return absl::UnavailableError(Concat("cannot reach the server at ", connection.Authority(), ": ",
                                        reason, " (VAULT_ADDR or -address says where it is)"));
+}
+
+absl::Status Unanswered(const Connection& connection, const boost::system::error_code& error) {
+  const bool ended = error.category() == boost::system::system_category() ||
+                     error.category() == asio::error::get_misc_category() ||
+                     error == http::error::end_of_stream || error == http::error::partial_message;
+  if (ended) {
+    return absl::UnavailableError(Concat("the connection to the server at ", connection.Authority(),
+                                         " broke before it had answered: ", error.message()));
+  }
+  return absl::UnavailableError(Concat("the answer of the server at ", connection.Authority(),
+                                       " cannot be used: ", error.message(),
+                                       " (VAULT_ADDR or -address says where it is)"));
+}
+
+std::string TokenAdvice(const Connection& connection, int status) {
+  if (status != 403 || !connection.token.empty()) return "";
+  return "\nno token was sent: set VAULT_TOKEN";
 }
 
 Client::Client(Connection connection, absl::Duration timeout)
@@ -163,6 +190,7 @@ absl::StatusOr<Answer> Client::Send(std::string_view method, std::string_view pa
     Answer answer;
     answer.request = Concat(method, " http://", connection_.Authority(), target);
     answer.status = response->result_int();
+    answer.advice = TokenAdvice(connection_, answer.status);
     const auto location = (*response)[http::field::location];
     answer.location = std::string(location.data(), location.size());
     answer.body = std::move(response->body());

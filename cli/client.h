@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <boost/json/value.hpp>
+#include <boost/system/error_code.hpp>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,6 +17,8 @@ namespace belfry::cli {
 struct Answer {
   std::string request;  // "PUT http://127.0.0.1:8200/v1/secret/data/foo", for messages.
   int status = 0;
+  // For a refusal that came because no token was sent: what to do. Else empty.
+  std::string advice;
   std::string location;
   std::string body;
   // The body, parsed; null when it is empty or no JSON.
@@ -24,7 +27,7 @@ struct Answer {
   bool ok() const { return status >= 200 && status < 300; }
   // The member `data` when it is an object, else null.
   const boost::json::object* data() const;
-  // One line for what was asked, and Reasons.
+  // One line for what was asked, Reasons, and the advice.
   std::string ErrorText() const;
   // What the server says to explain its answer, each behind "\n* ": its errors, its warnings, or
   // the body where that is no JSON. Empty when it says nothing.
@@ -38,7 +41,9 @@ class Client final {
 
   // `path` is without "/v1/" and not encoded; `query` is encoded; a `body` that is empty is not
   // sent. Follows one redirect, as RedirectTarget has it. Unavailable, with one sentence, when the
-  // server cannot be reached or speaks no HTTP; DeadlineExceeded when it does not answer in time.
+  // server cannot be reached, ends the connection before it has answered, or speaks no HTTP;
+  // DeadlineExceeded when it does not answer in time. Where the server may have carried out a
+  // change all the same, the sentence says so.
   absl::StatusOr<Answer> Send(std::string_view method, std::string_view path,
                               std::string_view query = "", std::string body = "");
 
@@ -52,5 +57,11 @@ class Client final {
 // The error of a failed connection attempt as one sentence, for example
 // "cannot reach the server at 127.0.0.1:8200: Connection refused (set VAULT_ADDR or -address …)".
 absl::Status Unreachable(const Connection& connection, std::string_view reason);
+// The error of a connection that was made and brought no answer: the peer ended it, or what it sent
+// is not HTTP.
+absl::Status Unanswered(const Connection& connection, const boost::system::error_code& error);
+
+// "\nno token was sent: …" for a 403 on a connection without a token, else "".
+std::string TokenAdvice(const Connection& connection, int status);
 
 }  // namespace belfry::cli

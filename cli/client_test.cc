@@ -7,18 +7,22 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/json/parse.hpp>
 #include <chrono>
 #include <map>
 #include <sstream>
 #include <thread>
 
 #include "cli/commands.h"
+#include "cli/explain_output.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
 namespace {
 
 using boost::asio::ip::tcp;
+using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -136,11 +140,36 @@ TEST(ClientTest, NobodyThereIsUnavailable) {
             absl::StatusCode::kUnavailable);
 }
 
-TEST(ClientTest, RubbishIsUnavailable) {
-  ScriptedServer server({"SSH-2.0-nothing\r\n\r\n"});
+absl::Status AnsweredWith(const std::string& bytes, std::string_view method) {
+  ScriptedServer server({bytes});
   Connection connection;
-  ASSERT_TRUE(SetAddress(server.Address(), &connection).ok());
-  EXPECT_EQ(Client(connection).Send("GET", "x").status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(SetAddress(server.Address(), &connection).ok());
+  return Client(connection).Send(method, "x").status();
+}
+
+TEST(ClientTest, RubbishIsUnavailable) {
+  const absl::Status refused = AnsweredWith("SSH-2.0-nothing\r\n\r\n", "GET");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("cannot be used: "));
+}
+
+TEST(ClientTest, AServerThatEndsTheConnectionBeforeItAnswersWasReached) {
+  for (const char* begun : {"", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"}) {
+    const absl::Status broken = AnsweredWith(begun, "GET");
+    EXPECT_EQ(broken.code(), absl::StatusCode::kUnavailable) << begun;
+    EXPECT_THAT(std::string(broken.message()),
+                AllOf(HasSubstr("broke before it had answered: "), Not(HasSubstr("VAULT_ADDR")),
+                      Not(HasSubstr("carried out"))))
+        << begun;
+  }
+}
+
+TEST(ClientTest, AChangeWithoutAnAnswerMayHaveBeenCarriedOut) {
+  for (const char* method : {"PUT", "POST", "PATCH", "DELETE"}) {
+    EXPECT_THAT(std::string(AnsweredWith("", method).message()),
+                HasSubstr("; the change may have been carried out"))
+        << method;
+  }
 }
 
 TEST(KvTest, PutAsksForTheMountThenWritesBelowData) {
@@ -183,6 +212,58 @@ TEST(KvTest, ARefusalIsTwoAndShowsTheServersErrors) {
   Terminal terminal = world.Make();
   EXPECT_EQ(RunKv(terminal, {"get", "-address", server.Address(), "secret/foo"}), 2);
   EXPECT_THAT(world.err.str(), HasSubstr("was answered with 403\n* permission denied"));
+}
+
+TEST(KvTest, ARefusalWithoutATokenSaysThatNoneWasSent) {
+  for (const char* token : {"", "root"}) {
+    ScriptedServer server({Http("403 Forbidden", R"({"errors":["permission denied"]})")});
+    World world;
+    world.environment = {{"VAULT_TOKEN", token}};
+    Terminal terminal = world.Make();
+    EXPECT_EQ(RunKv(terminal, {"get", "-address", server.Address(), "secret/foo"}), 2);
+    EXPECT_THAT(world.err.str(),
+                EndsWith(*token == 0 ? "* permission denied\nno token was sent: set VAULT_TOKEN\n"
+                                     : "* permission denied\n"));
+  }
+}
+
+TEST(KvTest, WhatAMountWithoutVersionsCannotDoIsRefused) {
+  for (const auto& [refused, arguments] :
+       std::initializer_list<std::pair<const char*, std::vector<std::string>>>{
+           {"put -cas", {"put", "-cas=0", "kv1/foo", "a=1"}},
+           {"get -version", {"get", "-version=1", "kv1/foo"}},
+           {"delete -versions", {"delete", "-versions=1", "kv1/foo"}}}) {
+    ScriptedServer server({Http("200 OK", R"({"data":{"path":"kv1/","options":null}})")});
+    World world;
+    world.environment["VAULT_ADDR"] = server.Address();
+    Terminal terminal = world.Make();
+    EXPECT_EQ(RunKv(terminal, arguments), 1) << refused;
+    EXPECT_EQ(world.err.str(),
+              Concat("kv ", refused, " is not supported on KV engine version 1\n"));
+  }
+}
+
+TEST(KvTest, APatchByReadingAndWritingTakesNoVersionToCheck) {
+  ScriptedServer server({Http("200 OK", kVersionedMount)});
+  World world;
+  world.environment["VAULT_ADDR"] = server.Address();
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunKv(terminal, {"patch", "-method=rw", "-cas=1", "secret/foo", "a=1"}), 1);
+  EXPECT_THAT(world.err.str(), HasSubstr("-cas is not supported with -method=rw"));
+}
+
+TEST(KvTest, NumbersThatAreTooSmallAreRefusedBeforeAnythingIsSent) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"get", "-version=-1", "secret/foo"},
+        {"put", "-cas=-2", "secret/foo", "a=1"},
+        {"patch", "-cas=-2", "secret/foo", "a=1"},
+        {"metadata", "put", "-max-versions=-1", "secret/foo"},
+        {"metadata", "patch", "-max-versions=-1", "secret/foo"}}) {
+    World world;
+    Terminal terminal = world.Make();
+    EXPECT_EQ(RunKv(terminal, arguments), 1);
+    EXPECT_THAT(world.err.str(), HasSubstr(" or more\n\nUsage: belfry kv "));
+  }
 }
 
 TEST(KvTest, WarningsAreTheReasonWhereThereAreNoErrors) {
@@ -239,6 +320,66 @@ TEST(EventsTest, ARefusalNamesTheStatusAndTheReason) {
   EXPECT_EQ(world.err.str(),
             "failed to WebSocket dial: expected handshake response status code 101 but got 403\n* "
             "permission denied\n");
+}
+
+TEST(EventsTest, ARefusalWithoutATokenSaysThatNoneWasSent) {
+  ScriptedServer server({Http("403 Forbidden", R"({"errors":["permission denied"]})")});
+  World world;
+  world.environment = {};
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
+  EXPECT_THAT(world.err.str(),
+              EndsWith("* permission denied\nno token was sent: set VAULT_TOKEN\n"));
+}
+
+TEST(EventsTest, AConnectionThatEndsBeforeTheUpgradeIsTwoAndWasReached) {
+  ScriptedServer server({""});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 2);
+  EXPECT_THAT(world.err.str(), HasSubstr("broke before it had answered: "));
+}
+
+TEST(EventsTest, AFormatOtherThanJsonIsRefusedWhereverItComesFrom) {
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-format=table", "kv*"}), 1);
+  EXPECT_EQ(world.err.str(), "this command prints JSON: leave -format out, or say -format=json\n");
+  world.err.str("");
+  world.environment["VAULT_FORMAT"] = "table";
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "kv*"}), 1);
+  EXPECT_EQ(world.err.str(),
+            "this command prints JSON: leave VAULT_FORMAT out, or say -format=json\n");
+}
+
+TEST(ExplainTest, NothingThatIsGrantedIsSaidToArriveNowhere) {
+  const auto text = [](const char* data) {
+    return ExplanationText(boost::json::parse(data).as_object());
+  };
+  const char* nothing =
+      "\nNo event will arrive: no rule of the token grants subscribe to this "
+      "type in any mount.\n";
+  const char* hint = "-path=PATH shows which lines would grant the events of a path.\n";
+  EXPECT_THAT(text(R"({"mounts":[]})"), EndsWith(Concat(nothing, hint)));
+  EXPECT_THAT(text(R"({"mounts":[{"mount":"a/","patterns":[{"verdict":"denied"}]}]})"),
+              EndsWith(nothing));
+  for (const char* verdict : {"granted", "partly"}) {
+    EXPECT_THAT(text(Concat(R"({"mounts":[{"mount":"a/","patterns":[{"verdict":"denied"},)"
+                            R"({"verdict":")",
+                            verdict, R"("}]}]})")
+                         .c_str()),
+                Not(HasSubstr("No event will arrive")));
+  }
+}
+
+TEST(ExplainTest, APathOutsideOfAllMountsIsSaidToBe) {
+  const auto text = [](const char* mount) {
+    return ExplanationText(
+        {{"event", {{"mount", mount}, {"path", "nowhere/x"}, {"verdict", "denied"}}}});
+  };
+  EXPECT_THAT(text(""), EndsWith("\nNo mount that the token may know of has the path nowhere/x: a "
+                                 "path begins with its mount.\n"));
+  EXPECT_THAT(text("nowhere/"), Not(HasSubstr("No mount")));
 }
 
 TEST(EventsTest, ARefusalIsToldAtOnce) {

@@ -8,10 +8,13 @@
 
 namespace belfry::cli {
 
-ClientFlags::ClientFlags(Flags* flags, Field field) {
+ClientFlags::ClientFlags(Flags* flags, Field field, Output output) : output_(output) {
+  const bool json_only = output == Output::kJsonOnly;
   flags->Add("address", "Address of the server, for example http://127.0.0.1:8200.", &address_);
   flags->Add("namespace", "Namespace to work in.", &name_space_);
-  flags->Add("format", "What to print: table or json.", &format_);
+  flags->Add("format",
+             json_only ? "json, the only format of this command." : "What to print: table or json.",
+             &format_);
   if (field == Field::kOffered) flags->Add("field", "Print only the value of this field.", &field_);
   flags->AddEnvironment("BELFRY_ADDR, VAULT_ADDR",
                         "Address of the server, if -address does not give it. Default: "
@@ -21,14 +24,20 @@ ClientFlags::ClientFlags(Flags* flags, Field field) {
   flags->AddEnvironment("BELFRY_NAMESPACE, VAULT_NAMESPACE",
                         "Namespace to work in, if -namespace does not give it.");
   flags->AddEnvironment("BELFRY_FORMAT, VAULT_FORMAT",
-                        "table or json, if -format does not give it. Default: table.");
+                        json_only ? "If set and -format does not give it: json."
+                                  : "table or json, if -format does not give it. Default: table.");
 }
 
 absl::StatusOr<Client> ClientFlags::Connect(const Terminal& terminal) const {
-  const std::string format = format_.empty() ? Setting(terminal, "FORMAT") : format_;
-  if (!format.empty() && format != "table" && format != "json") {
+  EnvironmentSetting format{.variable = "-format", .value = format_};
+  if (format.value.empty()) format = FindSetting(terminal, "FORMAT");
+  if (!format.value.empty() && format.value != "table" && format.value != "json") {
     return absl::InvalidArgumentError(
-        Concat("unknown format \"", format, "\": it must be table or json"));
+        Concat("unknown format \"", format.value, "\": it must be table or json"));
+  }
+  if (output_ == Output::kJsonOnly && format.value == "table") {
+    return absl::InvalidArgumentError(
+        Concat("this command prints JSON: leave ", format.variable, " out, or say -format=json"));
   }
   absl::StatusOr<Connection> connection = ConnectionFrom(terminal, address_, name_space_);
   if (!connection.ok()) return connection.status();
@@ -50,7 +59,7 @@ bool ParseOrExplain(Flags& flags, const std::vector<std::string>& arguments, std
   if (status.ok()) status = flags.ExpectArguments(minimum, maximum);
   if (status.ok()) return true;
   *exit_code = Fail(terminal, status, kUsageError);
-  *terminal.err << "\n" << flags.Usage();
+  *terminal.err << "\n" << flags.ShortUsage();
   return false;
 }
 

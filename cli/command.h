@@ -18,9 +18,10 @@ namespace belfry::cli {
 class ClientFlags {
  public:
   enum class Field { kOffered, kNotOffered };
-  ClientFlags(Flags* flags, Field field);
+  enum class Output { kTableOrJson, kJsonOnly };
+  ClientFlags(Flags* flags, Field field, Output output = Output::kTableOrJson);
   // A client for what was asked; InvalidArgument for an address, a token or a namespace that cannot
-  // be used, or an unknown format.
+  // be used, or a format that is unknown or that the command does not print.
   absl::StatusOr<Client> Connect(const Terminal& terminal) const;
   bool Json(const Terminal& terminal) const;
   const std::string& field() const { return field_; }
@@ -28,6 +29,7 @@ class ClientFlags {
   const std::string& name_space() const { return name_space_; }
 
  private:
+  Output output_;
   std::string address_;
   std::string name_space_;
   std::string format_;
@@ -35,7 +37,7 @@ class ClientFlags {
 };
 
 // Parses, and checks the number of arguments. On true the command goes on; otherwise everything has
-// been said and *exit_code is set.
+// been said (help, or the error and the first line of it) and *exit_code is set.
 bool ParseOrExplain(Flags& flags, const std::vector<std::string>& arguments, std::size_t minimum,
                     std::size_t maximum, Terminal& terminal, int* exit_code);
 

@@ -13,7 +13,8 @@ namespace belfry::cli {
 
 int RunKv(Terminal& terminal, const std::vector<std::string>& arguments);
 int RunSecrets(Terminal& terminal, const std::vector<std::string>& arguments);
-// 1 for whatever ends the stream, except a lost reader of its output: 0.
+// `subscribe`: 0 when the reader of its output has gone, 1 when the server has refused or closed
+// the stream.
 int RunEvents(Terminal& terminal, const std::vector<std::string>& arguments);
 // 0 unsealed, 2 sealed, 1 for every error.
 int RunStatus(Terminal& terminal, const std::vector<std::string>& arguments);

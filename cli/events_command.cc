@@ -52,7 +52,7 @@ std::string ReasonsIn(const std::string& body) {
   return answer.Reasons();
 }
 
-absl::Status Refused(const WebSocket::Refusal& refusal) {
+absl::Status Refused(const WebSocket::Refusal& refusal, const Connection& connection) {
   if (refusal.status == 404) {
     return absl::NotFoundError(
         "events endpoint not found; check `vault read sys/experiments` to see if an events "
@@ -60,7 +60,7 @@ absl::Status Refused(const WebSocket::Refusal& refusal) {
   }
   return absl::FailedPreconditionError(
       Concat("failed to WebSocket dial: expected handshake response status code 101 but got ",
-             refusal.status, ReasonsIn(refusal.body)));
+             refusal.status, ReasonsIn(refusal.body), TokenAdvice(connection, refusal.status)));
 }
 
 // Opens the stream, wherever on it the server sends us.
@@ -72,7 +72,7 @@ absl::StatusOr<Socket> Open(const Connection& connection, const Subscription& wa
     if (!opened.ok()) return opened.status();
     if (auto* socket = std::get_if<Socket>(&*opened)) return std::move(*socket);
     const auto& refusal = std::get<WebSocket::Refusal>(*opened);
-    if (refusal.status != 307) return Refused(refusal);
+    if (refusal.status != 307) return Refused(refusal, connection);
     absl::StatusOr<std::string> next = RedirectTarget(connection, refusal.location);
     if (!next.ok()) return next.status();
     target = *std::move(next);
@@ -116,7 +116,8 @@ server ends the stream or the reader of the output goes away. Only events that t
 policies of the token let it see are among them; "belfry events explain" says why.
 
 In TYPE, * stands for any text, also for none: 'kv*' is every event of kv, '*' every
-event. Quote it, or the shell takes it for file names.
+event. Quote it, or the shell takes it for file names. A type that no plugin sends, for
+example a misspelt one, is no error: nothing arrives.
 
 Exit codes: 0 when the reader of the output has gone; 1 when the server has refused or
 ended the stream; 2 when it cannot be reached or is lost.)",
@@ -124,7 +125,7 @@ ended the stream; 2 when it cannot be reached or is lost.)",
                     "belfry events subscribe -filter='data_path matches "
                     "\"^secret/data/app/\"' 'kv-v2/data-*'",
                     "belfry events subscribe '*' | head -n 1"}});
-  ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
+  ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered, ClientFlags::Output::kJsonOnly);
   Subscription wanted;
   std::vector<std::string> namespaces;
   flags.Add("filter", "Only events for which this expression holds.", &wanted.filter);
@@ -132,9 +133,6 @@ ended the stream; 2 when it cannot be reached or is lost.)",
             &namespaces);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
-  if (flags.Given("format") && !client_flags.Json(terminal))
-    return Fail(terminal, "events are printed as JSON: leave -format out, or say -format=json",
-                kUsageError);
   absl::StatusOr<std::string> type = CleanPath(flags.arguments().front(), "TYPE");
   if (!type.ok()) return Fail(terminal, type.status(), kUsageError);
   wanted.type = *std::move(type);

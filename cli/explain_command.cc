@@ -14,7 +14,10 @@ int RunExplain(Terminal& terminal, const std::vector<std::string>& arguments) {
   Flags flags(
       {.usage = "events explain [flags] TYPE",
        .about = R"(Shows which events a subscription to a type would bring, and which line of which
-policy grants or denies them. In TYPE, * stands for any text.)",
+policy grants or denies them. In TYPE, * stands for any text.
+
+Only policies are looked at: a type that no plugin sends, for example a misspelt one, is
+explained like any other. The types of kv begin with kv-v1/ and kv-v2/.)",
        .examples = {"belfry events explain 'kv*'",
                     "belfry events explain -path=secret/data/app 'kv-v2/data-write'"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);

@@ -37,10 +37,42 @@ std::string LinesOf(const boost::json::object& finding) {
   return lines.empty() ? "n/a" : lines;
 }
 
-// The rows of the table, and what would grant what they deny.
+bool Denies(const boost::json::object& finding) {
+  return Member(finding, "verdict") == "denied";
+}
+
+// What the table does not show: that nothing arrives at all, and why.
+std::string NothingArrives(const boost::json::object& data) {
+  const auto* mounts = data.if_contains("mounts");
+  if (mounts == nullptr || !mounts->is_array()) return "";
+  bool rows = false;
+  bool arrives = false;
+  ForEachObject(data, "mounts", [&](const boost::json::object& mount) {
+    ForEachObject(mount, "patterns", [&](const boost::json::object& finding) {
+      rows = true;
+      if (!Denies(finding)) arrives = true;
+    });
+  });
+  if (arrives) return "";
+  return Concat(
+      "\nNo event will arrive: no rule of the token grants subscribe to this type in any "
+      "mount.\n",
+      rows ? "" : "-path=PATH shows which lines would grant the events of a path.\n");
+}
+
+// What an event's own row means when no mount is in it.
+std::string NoMount(const boost::json::object& event) {
+  if (!Member(event, "mount").empty()) return "";
+  return Concat("\nNo mount that the token may know of has the path ", Member(event, "path"),
+                ": a path begins with its mount.\n");
+}
+
+// The rows of the table, what follows from them, and what would grant what they deny.
 class Explanation {
  public:
   Explanation() : rows_({{"Mount", "Path", "Verdict", "Policy Line", "Reason"}}) {}
+
+  void Note(std::string_view text) { notes_ += text; }
 
   void Add(const std::string& mount, const boost::json::object& finding) {
     rows_.push_back({mount.empty() ? "n/a" : mount, Member(finding, "path"),
@@ -52,7 +84,7 @@ class Explanation {
   }
 
   std::string Text() const {
-    std::string text = Columns(rows_);
+    std::string text = Columns(rows_) + notes_;
     if (grants_.empty()) return text;
     text += "\nEach of these, added to one of the token's policies, grants what is not granted:\n";
     for (const std::string& grant : grants_) text += Concat("\n", grant);
@@ -61,6 +93,7 @@ class Explanation {
 
  private:
   std::vector<Row> rows_;
+  std::string notes_;
   std::vector<std::string> grants_;
 };
 
@@ -73,12 +106,14 @@ std::string ExplanationText(const boost::json::object& data) {
   const auto* event = data.if_contains("event");
   if (event != nullptr && event->is_object()) {
     explanation.Add(Member(event->get_object(), "mount"), event->get_object());
+    explanation.Note(NoMount(event->get_object()));
   }
   ForEachObject(data, "mounts", [&explanation](const boost::json::object& mount) {
     const std::string path = Member(mount, "mount");
     ForEachObject(mount, "patterns",
                   [&](const boost::json::object& finding) { explanation.Add(path, finding); });
   });
+  explanation.Note(NothingArrives(data));
   return explanation.Text();
 }
 

@@ -131,15 +131,17 @@ void Flags::Add(std::string_view name, std::string_view help, std::string* targe
                               std::string(help).c_str());
 }
 
-void Flags::Add(std::string_view name, std::string_view help, int* target) {
+void Flags::Add(std::string_view name, std::string_view help, int* target, int minimum) {
   const std::string flag(name);
-  auto* value = po::value<std::string>()->notifier([flag, target](const std::string& text) {
+  auto* value = po::value<std::string>()->notifier([=](const std::string& text) {
     const char* const end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, *target);
-    if (error == std::errc() && stop == end) return;
-    throw FlagError(
-        Concat("invalid value \"", text, "\" for flag -", flag,
-               error == std::errc::result_out_of_range ? ": value out of range" : ": parse error"));
+    const bool number = error == std::errc() && stop == end;
+    if (number && *target >= minimum) return;
+    std::string why = "parse error";
+    if (error == std::errc::result_out_of_range) why = "value out of range";
+    if (number) why = Concat("it must be ", minimum, " or more");
+    throw FlagError(Concat("invalid value \"", text, "\" for flag -", flag, ": ", why));
   });
   state_->known.add_options()(flag.c_str(), value, std::string(help).c_str());
 }
@@ -221,6 +223,10 @@ absl::Status Flags::ExpectArguments(std::size_t minimum, std::size_t maximum) co
 
 bool Flags::Given(std::string_view name) const {
   return state_->given.count(std::string(name)) > 0;
+}
+
+std::string Flags::ShortUsage() const {
+  return Concat("Usage: belfry ", state_->help.usage, "\n-help shows flags and examples.\n");
 }
 
 std::string Flags::Usage() const {

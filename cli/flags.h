@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,7 +31,9 @@ class Flags {
   Flags& operator=(const Flags&) = delete;
 
   void Add(std::string_view name, std::string_view help, std::string* target);
-  void Add(std::string_view name, std::string_view help, int* target);
+  // Refuses values below `minimum`.
+  void Add(std::string_view name, std::string_view help, int* target,
+           int minimum = std::numeric_limits<int>::min());
   void Add(std::string_view name, std::string_view help, bool* target);
   // May be given several times; each use adds one value.
   void Add(std::string_view name, std::string_view help, std::vector<std::string>* target);
@@ -51,6 +54,8 @@ class Flags {
   bool Given(std::string_view name) const;
 
   std::string Usage() const;
+  // The first line of Usage, and how to see the rest.
+  std::string ShortUsage() const;
 
  private:
   struct State;

@@ -113,6 +113,18 @@ TEST_F(FlagsTest, ANumberThatIsNoneIsNamedWithItsFlagAsItWasTyped) {
             "invalid value \"99999999999\" for flag -cas: value out of range");
 }
 
+TEST_F(FlagsTest, ANumberBelowItsFlagsMinimumIsRefused) {
+  const auto status_of = [this](const std::string& text) {
+    Flags flags(Help{});
+    flags.Add("cas", "", &cas_, -1);
+    return flags.Parse({"-cas", text});
+  };
+  EXPECT_TRUE(status_of("-1").ok());
+  EXPECT_EQ(cas_, -1);
+  EXPECT_EQ(status_of("-2"), absl::InvalidArgumentError(
+                                 "invalid value \"-2\" for flag -cas: it must be -1 or more"));
+}
+
 TEST_F(FlagsTest, HelpIsCancelledWhereverItStands) {
   EXPECT_EQ(flags_.Parse({"-cas=1", "-help"}).code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(Flags(Help{}).Parse({"thing", "--help"}).code(), absl::StatusCode::kCancelled);
@@ -129,6 +141,11 @@ TEST_F(FlagsTest, UsageSaysWhatACommandDoesWithExamplesFlagsAndEnvironment) {
             "Usage: belfry test [flags] THING\n\nTests a thing.\n\nExamples:\n\n"
             "    $ belfry test -cas=1 thing\n\nOptions:\n\n  -cas=<value>\n      A number.\n\n"
             "  -dev\n      Yes or no.\n\nEnvironment:\n\n  VAULT_ADDR\n      Where.\n");
+}
+
+TEST_F(FlagsTest, TheShortUsageIsTheFirstLineAndTheWayToTheRest) {
+  EXPECT_EQ(flags_.ShortUsage(),
+            "Usage: belfry test [flags] THING\n-help shows flags and examples.\n");
 }
 
 TEST_F(FlagsTest, WrongNumbersOfArgumentsAreToldInVaultsWords) {

@@ -1,7 +1,9 @@
 #include "cli/input.h"
 
+#include <cerrno>
 #include <fstream>
 #include <istream>
+#include <system_error>
 
 #include "cli/text.h"
 
@@ -21,11 +23,15 @@ bool Drain(std::istream& in, std::string* text) {
 }  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& name) {
+  errno = 0;
   std::ifstream file(name, std::ios::binary);
   std::string text;
-  if (!file.is_open() || !Drain(file, &text))
-    return absl::InvalidArgumentError(Concat("cannot read the file \"", name, "\""));
-  return text;
+  if (file.is_open() && Drain(file, &text)) return text;
+  // The streams of libstdc++ fail when a system call does, and leave its errno.
+  const int reason = errno;
+  return absl::InvalidArgumentError(
+      Concat("cannot read the file \"", name, "\"",
+             reason == 0 ? "" : Concat(": ", std::generic_category().message(reason))));
 }
 
 absl::StatusOr<std::string> ReadAll(std::istream& in) {

@@ -54,9 +54,14 @@ class KvCall {
                       int* exit_code) {
     if (!Begin(arguments, 1, 1, exit_code)) return false;
     if (location_.versioned) return true;
-    *exit_code = Fail(terminal_, Concat("kv ", command, " is not supported on KV engine version 1"),
-                      kUsageError);
+    *exit_code = Unsupported(command);
     return false;
+  }
+
+  // Says that a mount without versions does not understand a command, or a flag of it.
+  int Unsupported(std::string_view what) {
+    return Fail(terminal_, Concat("kv ", what, " is not supported on KV engine version 1"),
+                kUsageError);
   }
 
   // Asks, and says so when the server refuses.
@@ -136,10 +141,13 @@ int Put(Terminal& terminal, const std::vector<std::string>& arguments) {
                             "echo '{\"user\":\"alice\"}' | belfry kv put secret/app/db -"}},
               ClientFlags::Field::kOffered, terminal);
   int cas = kNoCas;
-  call.flags().Add("cas", "Write only if this is the current version; 0: only if there is none.",
-                   &cas);
+  call.flags().Add("cas",
+                   "Write only if this is the current version; 0: only if there is none; -1, the "
+                   "default: in any case.",
+                   &cas, kNoCas);
   int exit_code = kSuccess;
   if (!call.Begin(arguments, 2, kAnyNumber, &exit_code)) return exit_code;
+  if (cas != kNoCas && !call.at().versioned) return call.Unsupported("put -cas");
   absl::StatusOr<json::object> secret = ParseSecret(call.Rest(), *terminal.in);
   if (!secret.ok()) return Fail(terminal, secret.status(), kUsageError);
   const json::object body =
@@ -179,11 +187,13 @@ int Get(Terminal& terminal, const std::vector<std::string>& arguments) {
                     "belfry kv get -version=1 -format=json secret/app/db"}},
       ClientFlags::Field::kOffered, terminal);
   int version = 0;
-  call.flags().Add("version", "Which version. Default: the current one.", &version);
+  call.flags().Add("version", "Which version. 0, the default: the current one.", &version,
+                   /*minimum=*/0);
   int exit_code = kSuccess;
   if (!call.Begin(arguments, 1, 1, &exit_code)) return exit_code;
+  if (version != 0 && !call.at().versioned) return call.Unsupported("get -version");
   const std::string path = call.at().Path("data");
-  const std::string query = version != 0 && call.at().versioned ? Concat("version=", version) : "";
+  const std::string query = version == 0 ? "" : Concat("version=", version);
   const absl::StatusOr<Answer> answer = call.client().Send("GET", path, query);
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
   // A deleted version is 404 with its metadata; that is an answer.
@@ -222,7 +232,9 @@ int Patch(Terminal& terminal, const std::vector<std::string>& arguments) {
               ClientFlags::Field::kOffered, terminal);
   int cas = kNoCas;
   std::string method;
-  call.flags().Add("cas", "Patch only if this is the current version.", &cas);
+  call.flags().Add("cas",
+                   "Patch only if this is the current version; -1, the default: in any case.", &cas,
+                   kNoCas);
   call.flags().Add("method",
                    "patch: the server merges. rw: read, merge here, write. Default: patch, then rw "
                    "if that is refused.",
@@ -233,6 +245,12 @@ int Patch(Terminal& terminal, const std::vector<std::string>& arguments) {
     return Fail(terminal, "K/V engine mount must be version 2 for patch support", kRequestError);
   if (!method.empty() && method != "patch" && method != "rw") {
     return Fail(terminal, Concat("Unsupported method provided to -method flag: ", method),
+                kUsageError);
+  }
+  if (method == "rw" && cas != kNoCas) {
+    return Fail(terminal,
+                "kv patch -cas is not supported with -method=rw, which checks that nobody has "
+                "written since it read",
                 kUsageError);
   }
   absl::StatusOr<json::object> changes = ParseSecret(call.Rest(), *terminal.in);
@@ -270,7 +288,8 @@ int Delete(Terminal& terminal, const std::vector<std::string>& arguments) {
   call.flags().Add("versions", "These versions instead of the latest: 1,2.", &texts);
   int exit_code = kSuccess;
   if (!call.Begin(arguments, 1, 1, &exit_code)) return exit_code;
-  if (texts.empty() || !call.at().versioned) {
+  if (!texts.empty() && !call.at().versioned) return call.Unsupported("delete -versions");
+  if (texts.empty()) {
     const std::string path = call.at().Path("data");
     return call.Deleted(call.Ask("Error deleting", "DELETE", path), path);
   }
@@ -372,7 +391,7 @@ int ChangeMetadata(std::string_view command, std::string_view method, std::strin
   std::string delete_version_after;
   std::vector<std::string> custom;
   call.flags().Add("max-versions", "How many versions to keep; 0: the mount's default.",
-                   &max_versions);
+                   &max_versions, /*minimum=*/0);
   call.flags().Add("cas-required", "Whether every write must name the current version.",
                    &cas_required);
   call.flags().Add("delete-version-after", "How long a version lives, for example 3h.",

@@ -13,11 +13,27 @@ namespace {
 
 namespace json = boost::json;
 
+// Standard input, which can be taken once.
+class Input {
+ public:
+  explicit Input(std::istream& in) : in_(in) {}
+
+  absl::StatusOr<std::string> Take() {
+    if (taken_)
+      return absl::InvalidArgumentError("- is given twice, but standard input can be read once");
+    taken_ = true;
+    return ReadAll(in_);
+  }
+
+ private:
+  std::istream& in_;
+  bool taken_ = false;
+};
+
 // The text that "@name" or "-" stands for; nullopt when `argument` is neither.
-absl::StatusOr<std::optional<std::string>> Referenced(const std::string& argument,
-                                                      std::istream& in) {
+absl::StatusOr<std::optional<std::string>> Referenced(const std::string& argument, Input& in) {
   if (argument != "-" && !argument.starts_with('@')) return std::optional<std::string>();
-  absl::StatusOr<std::string> text = argument == "-" ? ReadAll(in) : ReadFile(argument.substr(1));
+  absl::StatusOr<std::string> text = argument == "-" ? in.Take() : ReadFile(argument.substr(1));
   if (!text.ok()) return text.status();
   return std::optional(*std::move(text));
 }
@@ -52,7 +68,7 @@ void AddMember(const std::string& key, std::string value, json::object* secret) 
   }
 }
 
-absl::Status AddArgument(const std::string& argument, std::istream& in, json::object* secret) {
+absl::Status AddArgument(const std::string& argument, Input& in, json::object* secret) {
   absl::StatusOr<std::optional<std::string>> whole = Referenced(argument, in);
   if (!whole.ok()) return whole.status();
   if (*whole) return AddObject(**whole, argument, secret);
@@ -82,8 +98,9 @@ absl::Status AddArgument(const std::string& argument, std::istream& in, json::ob
 absl::StatusOr<json::object> ParseSecret(const std::vector<std::string>& arguments,
                                          std::istream& in) {
   json::object secret;
+  Input input(in);
   for (const std::string& argument : arguments) {
-    if (absl::Status status = AddArgument(argument, in, &secret); !status.ok()) return status;
+    if (absl::Status status = AddArgument(argument, input, &secret); !status.ok()) return status;
   }
   return secret;
 }
@@ -94,8 +111,11 @@ absl::StatusOr<json::array> ParseVersions(const std::vector<std::string>& texts)
     for (std::size_t begin = 0; begin <= text.size();) {
       const std::size_t comma = std::min(text.find(',', begin), text.size());
       const std::string_view version = Trimmed(std::string_view(text).substr(begin, comma - begin));
-      if (version.empty() || version.find_first_not_of("0123456789") != std::string_view::npos) {
-        return absl::InvalidArgumentError(Concat("\"", text, "\" is no list of version numbers"));
+      const bool digits =
+          !version.empty() && version.find_first_not_of("0123456789") == std::string_view::npos;
+      if (!digits || version.find_first_not_of('0') == std::string_view::npos) {
+        return absl::InvalidArgumentError(
+            Concat("\"", text, "\" is not a list of version numbers: 1 is the first of them"));
       }
       versions.push_back(json::value(std::string(version)));
       begin = comma + 1;

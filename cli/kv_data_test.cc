@@ -34,7 +34,19 @@ TEST(ParseSecretTest, AnAtSignIsAFileUnlessItIsEscaped) {
   EXPECT_EQ(Secret({"@" + file}), R"({"from":"file"})");
   EXPECT_EQ(Secret({"a=@" + file}), R"({"a":"{\"from\":\"file\"}"})");
   EXPECT_EQ(Secret({"a=\\@home"}), R"({"a":"@home"})");
-  EXPECT_EQ(Secret({"a=@/nowhere/at/all"}), "cannot read the file \"/nowhere/at/all\"");
+}
+
+TEST(ParseSecretTest, AFileThatCannotBeReadIsRefusedWithTheReason) {
+  EXPECT_EQ(Secret({"a=@/nowhere/at/all"}),
+            "cannot read the file \"/nowhere/at/all\": No such file or directory");
+  EXPECT_EQ(Secret({"@/"}), "cannot read the file \"/\": Is a directory");
+}
+
+TEST(ParseSecretTest, TheInputCanBeTakenOnce) {
+  const std::string refusal = "- is given twice, but standard input can be read once";
+  EXPECT_EQ(Secret({"a=-", "b=-"}, "x"), refusal);
+  EXPECT_EQ(Secret({"-", "b=-"}, "{}"), refusal);
+  EXPECT_EQ(Secret({"-", "-"}, "{}"), refusal);
 }
 
 TEST(ParseSecretTest, WhatIsNoTextIsRefused) {
@@ -60,6 +72,13 @@ TEST(ParseVersionsTest, CommasAndRepeatedFlagsAddUp) {
 TEST(ParseVersionsTest, AWordIsNoVersion) {
   EXPECT_EQ(ParseVersions({"1,x"}).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(ParseVersions({""}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ParseVersionsTest, TheFirstVersionIsOne) {
+  for (const char* text : {"0", "00", "1,0", "-1"}) {
+    EXPECT_EQ(ParseVersions({text}).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+  EXPECT_TRUE(ParseVersions({"10"}).ok());
 }
 
 }  // namespace

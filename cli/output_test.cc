@@ -144,6 +144,8 @@ TEST(ExplanationTextTest, NamesTheLinesThatDecideAndThoseThatWouldGrant) {
       "secret/    secret/*                    denied     n/a             no\n"
       "secret/    p                           denied     n/a             no\n"
       "\n"
+      "No event will arrive: no rule of the token grants subscribe to this type in any mount.\n"
+      "\n"
       "Each of these, added to one of the token's policies, grants what is not granted:\n"
       "\n"
       "path x\n");

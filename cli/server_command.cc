@@ -14,6 +14,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "cli/command.h"
 #include "cli/connection.h"
 #include "cli/text.h"
@@ -34,7 +36,7 @@ struct ServerFlags {
   std::string plugin_directory;
   std::string periodic_interval = "1m";
   std::vector<std::string> experiments;
-  std::string log_level = "info";
+  std::string log_level;
 
   void AddTo(Flags* flags) {
     flags->Add("dev", "Keep everything in memory, with one root token. The only mode so far.",
@@ -55,13 +57,16 @@ struct ServerFlags {
                &experiments);
     flags->Add("dev-no-store-token",
                "Accepted and without effect: ~/.vault-token is never written.", &no_store_token);
-    flags->Add("log-level", "trace, debug, info, warn or error. Default: info.", &log_level);
+    flags->Add("log-level", "trace, debug, info, warn or error, in any case. Default: info.",
+               &log_level);
     flags->AddEnvironment("BELFRY_DEV_ROOT_TOKEN_ID, VAULT_DEV_ROOT_TOKEN_ID",
                           "The root token, if -dev-root-token-id does not give it.");
     flags->AddEnvironment("BELFRY_DEV_LISTEN_ADDRESS, VAULT_DEV_LISTEN_ADDRESS",
                           "Where to listen, if -dev-listen-address does not say it.");
     flags->AddEnvironment("BELFRY_EXPERIMENTS, VAULT_EXPERIMENTS",
                           "As -experiment, separated by commas.");
+    flags->AddEnvironment("BELFRY_LOG_LEVEL, VAULT_LOG_LEVEL",
+                          "What to log, if -log-level does not say it.");
   }
 };
 
@@ -123,13 +128,27 @@ absl::Status SetListenAddress(const Wanted& wanted, HostConfig* config) {
   return absl::OkStatus();
 }
 
-// The root token travels in a header.
+// The root token travels in a header: clients can send no control character there, intermediaries
+// and servers take the spaces around a value away, and what lies beyond ASCII means nothing.
 absl::Status SetRootToken(const Wanted& wanted, HostConfig* config) {
   config->root_token = wanted.value.empty() ? NewRootToken() : wanted.value;
-  if (std::any_of(config->root_token.begin(), config->root_token.end(), absl::ascii_iscntrl)) {
+  if (!std::all_of(config->root_token.begin(), config->root_token.end(), absl::ascii_isgraph)) {
     return absl::InvalidArgumentError(
-        Concat("the root token (", wanted.source, ") has a control character in it"));
+        Concat("the root token (", wanted.source,
+               ") cannot be sent by clients: it must be of visible ASCII characters, no spaces"));
   }
+  return absl::OkStatus();
+}
+
+absl::Status SetLogLevel(const Wanted& wanted, HostConfig* config) {
+  if (wanted.value.empty()) return absl::OkStatus();
+  const std::string level = absl::AsciiStrToLower(wanted.value);
+  const std::vector<std::string> levels = {"trace", "debug", "info", "warn", "error"};
+  if (std::find(levels.begin(), levels.end(), level) == levels.end()) {
+    return absl::InvalidArgumentError(Concat(
+        wanted.source, " must be trace, debug, info, warn or error: \"", wanted.value, "\""));
+  }
+  config->log_level = level;
   return absl::OkStatus();
 }
 
@@ -182,18 +201,14 @@ absl::StatusOr<HostConfig> ConfigFrom(const Terminal& terminal, const ServerFlag
   if (absl::Status status = SetRootToken(token, &config); !status.ok()) return status;
   if (absl::Status status = CheckPluginDirectory(flags.plugin_directory); !status.ok())
     return status;
-  const std::vector<std::string> levels = {"trace", "debug", "info", "warn", "error"};
-  if (std::find(levels.begin(), levels.end(), flags.log_level) == levels.end()) {
-    return absl::InvalidArgumentError(
-        Concat("-log-level must be trace, debug, info, warn or error: \"", flags.log_level, "\""));
-  }
+  const Wanted level = FlagOrSetting(terminal, "-log-level", flags.log_level, "LOG_LEVEL");
+  if (absl::Status status = SetLogLevel(level, &config); !status.ok()) return status;
   if (!absl::ParseDuration(flags.periodic_interval, &config.periodic_interval) ||
       config.periodic_interval <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         Concat("-dev-periodic-interval must be a duration above zero, for example 1m or 10s: \"",
                flags.periodic_interval, "\""));
   }
-  config.log_level = flags.log_level;
   config.version = BELFRY_VERSION;
   config.plugin_directories = PluginDirectories(flags.plugin_directory);
   return config;
@@ -230,6 +245,13 @@ void PrintExperiments(const std::vector<std::string>& experiments, std::ostream&
   out << "\nThe experiment " << kEvents << " changes nothing: events are always on.\n";
 }
 
+// As a word of a shell's command.
+std::string ShellQuoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 void PrintDevNotes(const HostConfig& config, std::uint16_t port, std::ostream& out) {
   out << "\n==> Belfry server started! Log data will stream in below:\n"
          "\nWARNING! dev mode is enabled! Everything is kept in memory and lost at the end; the "
@@ -237,8 +259,8 @@ void PrintDevNotes(const HostConfig& config, std::uint16_t port, std::ostream& o
          "plain HTTP and has one token that may do everything.\n"
          "\nTo use it from another terminal:\n"
          "\n    $ export VAULT_ADDR='http://"
-      << Authority(config, port)
-      << "'\n"
+      << Authority(config, port) << "'\n    $ export VAULT_TOKEN=" << ShellQuoted(config.root_token)
+      << "\n"
          "\nThe unseal key and the root token are shown here and nowhere else; neither is stored "
          "on disk.\n"
          "\nUnseal Key: "
@@ -247,13 +269,41 @@ void PrintDevNotes(const HostConfig& config, std::uint16_t port, std::ostream& o
       << std::endl;
 }
 
+// A line of the server's log, in the form of base/logging.h, which only the server's rooms use.
+void LogInfo(const HostConfig& config, std::string_view message, std::string_view signal,
+             std::ostream& err) {
+  if (config.log_level == "warn" || config.log_level == "error") return;
+  err << Concat(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()),
+                " [INFO]  core: ", message, ": signal=", signal, "\n")
+      << std::flush;
+}
+
+std::string_view NameOf(int signal) {
+  return signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP";
+}
+
+// Waits for a signal that ends the server. SIGHUP, at which daemons reload what they are configured
+// by, is taken and changes nothing yet.
+void AwaitEnd(const HostConfig& config, boost::asio::io_context& context,
+              boost::asio::signal_set& signals, std::ostream& err) {
+  int signal = SIGHUP;
+  while (signal == SIGHUP) {
+    signals.async_wait([&signal](boost::system::error_code, int number) { signal = number; });
+    context.restart();
+    context.run();
+    LogInfo(config, signal == SIGHUP ? "there is nothing to reload" : "stopping", NameOf(signal),
+            err);
+  }
+}
+
 }  // namespace
 
 int RunServer(Terminal& terminal, const std::vector<std::string>& arguments) {
   Flags flags(
       {.usage = "server -dev [flags]",
        .about =
-           R"(Starts a server. It logs to standard error and runs until it is sent SIGTERM or SIGINT.
+           R"(Starts a server. It logs to standard error and runs until it is sent SIGTERM or SIGINT;
+a second one ends it at once.
 
 In dev mode everything is kept in memory, and lost at the end; secret/ is mounted as kv
 version 2. Flags win over environment variables.)",
@@ -271,7 +321,7 @@ version 2. Flags win over environment variables.)",
 
   // From here on a signal is remembered, also one that comes while the server starts.
   boost::asio::io_context context;
-  boost::asio::signal_set stop(context, SIGINT, SIGTERM);
+  boost::asio::signal_set signals(context, SIGINT, SIGTERM, SIGHUP);
   absl::StatusOr<std::unique_ptr<Host>> host = Host::Start(*config);
   if (!host.ok()) {
     return Fail(terminal,
@@ -283,10 +333,11 @@ version 2. Flags win over environment variables.)",
   PrintDevNotes(*config, (*host)->Port(), *terminal.out);
   // Who cannot read the root token cannot use the server.
   if (!terminal.out->good()) return kServerError;
-  stop.async_wait([](boost::system::error_code, int) {});
-  context.run();
+  AwaitEnd(*config, context, signals, *terminal.err);
 
-  stop.clear();  // A second signal ends a shutdown that hangs.
+  // A second one ends a shutdown that hangs.
+  signals.remove(SIGINT);
+  signals.remove(SIGTERM);
   *terminal.out << "==> Belfry shutdown triggered" << std::endl;
   host->reset();
   terminal.out->clear();  // Whoever read the beginning need not have stayed.

@@ -66,8 +66,12 @@ class BeastWebSocket final : public WebSocket {
                             [&error](auto result) { error = result; });
     RunUntil(error);
     if (!*error) return absl::OkStatus();
-    if (*error != websocket::error::upgrade_declined)
-      return Unreachable(connection_, error->message());
+    if (*error == beast::error::timeout) {
+      return absl::DeadlineExceededError(Concat("the server at ", connection_.Authority(),
+                                                " did not answer within ",
+                                                absl::FormatDuration(limits_.handshake)));
+    }
+    if (*error != websocket::error::upgrade_declined) return Unanswered(connection_, *error);
     *refusal = Refusal{.status = static_cast<int>(response.result_int()),
                        .location = std::string(response[http::field::location]),
                        .body = response.body()};

@@ -123,6 +123,17 @@ TEST(WebSocketTest, AServerThatAnswersNoPingIsLost) {
               HasSubstr("is lost: it has sent nothing for 100ms and answers no ping"));
 }
 
+TEST(WebSocketTest, AServerThatDoesNotAnswerTheHandshakeIsLateNotUnreachable) {
+  boost::asio::io_context context;
+  const tcp::acceptor silent(context, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+  Connection connection;
+  connection.port = silent.local_endpoint().port();
+  const absl::Status late =
+      WebSocket::Open(connection, "/", {.handshake = absl::Milliseconds(50)}).status();
+  EXPECT_EQ(late.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(late.message()), HasSubstr("did not answer within 50ms"));
+}
+
 TEST(WebSocketTest, AServerThatCutsTheConnectionIsUnavailable) {
   Peer peer([](Stream& stream) { stream.next_layer().close(); });
   const auto socket = peer.Connect(absl::Seconds(30));

@@ -65,6 +65,7 @@ void KvV2::DescribeConfig(Engine& engine) {
   });
   route.OnWrite([this, fields](Request& request) -> Result {
     if (!fields.AnyOf(request)) return Response::NoContent();
+    BELFRY_RETURN_IF_ERROR(fields.CheckMaxVersions(request));
     BELFRY_RETURN_IF_ERROR(config_.Change(
         request.storage(), [&](MountConfig& config) { fields.ApplyTo(request, config); },
         {"kv-v2/config-write", {.path = "config", .data_path = "config", .modified = true}}));

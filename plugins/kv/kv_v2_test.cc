@@ -241,12 +241,52 @@ TEST_F(KvV2Test, NullInMetadataIsZeroButNoDuration) {
   EXPECT_EQ(Metadata("a").Find("delete_version_after")->Dump(), "\"1h30m0s\"");
 }
 
-TEST_F(KvV2Test, NumbersOfMetadataAreCutAsInVault) {
-  ASSERT_THAT(host_->Write("config", {{"max_versions", -1}, {"delete_version_after", "-1h"}}),
-              IsNoContent());
+TEST_F(KvV2Test, ANegativeTimeToLiveOfAMountIsMinusOneSecondAsInVault) {
+  ASSERT_THAT(
+      host_->Write("config", {{"max_versions", 4294967295}, {"delete_version_after", "-1h"}}),
+      IsNoContent());
   EXPECT_THAT(host_->Read("config"),
               belfry::testing::IsData(R"({"cas_required":false,"delete_version_after":"-1s",)"
                                       R"("max_versions":4294967295})"));
+}
+
+TEST_F(KvV2Test, ANumberOfVersionsThatWouldWrapAroundIsRefusedByName) {
+  const auto refused = [](std::string prefix) {
+    return FailsWith(absl::StatusCode::kInvalidArgument,
+                     prefix +
+                         "error converting input for field \"max_versions\": it must be from "
+                         "0 to 4294967295");
+  };
+  ASSERT_THAT(host_->Write("metadata/a", {{"max_versions", 5}}), IsNoContent());
+  const std::size_t told = host_->events().size();
+  for (const Json& number : {Json(-1), Json("-3"), Json(4294967296), Json("4294967297")}) {
+    EXPECT_THAT(host_->Write("config", {{"max_versions", number}}), refused("")) << number.Dump();
+    EXPECT_THAT(host_->Write("metadata/a", {{"max_versions", number}}), refused(""))
+        << number.Dump();
+    EXPECT_THAT(host_->Patch("metadata/a", {{"max_versions", number}}),
+                refused("Field validation failed: "))
+        << number.Dump();
+  }
+  EXPECT_EQ(host_->events().size(), told);
+  EXPECT_EQ(host_->Read("config")->data().at("max_versions").Dump(), "0");
+  EXPECT_EQ(Metadata("a").Find("max_versions")->Dump(), "5");
+}
+
+TEST_F(KvV2Test, ANegativeCheckAndSetParameterMatchesNoVersion) {
+  for (const Json& cas : {Json(-1), Json("-1")}) {
+    EXPECT_THAT(host_->Write("data/a", {{"data", Json::Object{{"v", 1}}},
+                                        {"options", Json::Object{{"cas", cas}}}}),
+                FailsWith(absl::StatusCode::kInvalidArgument,
+                          "check-and-set parameter did not match the current version"));
+  }
+  EXPECT_TRUE(host_->events().empty());
+}
+
+TEST_F(KvV2Test, VersionsThatCannotBeAreIgnoredAsThoseThatAreNot) {
+  Write("a", 1);
+  ASSERT_THAT(host_->Write("delete/a", {{"versions", Json::Array{0, -1}}}), IsNoContent());
+  ASSERT_THAT(host_->Write("destroy/a", {{"versions", Json::Array{0, -1}}}), IsNoContent());
+  EXPECT_EQ(Data("a"), R"({"v":1})");
 }
 
 TEST_F(KvV2Test, APatchOfMetadataIsWarnedAboutCasAsAWriteIs) {

@@ -1,6 +1,7 @@
 #include "plugins/kv/metadata_fields.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -80,10 +81,8 @@ absl::StatusOr<CustomMetadata> Texts(const Json::Object& members, Operation oper
   return texts;
 }
 
-// As Vault keeps it: 32 bits, and a negative number is a very large one.
-std::int64_t Kept(std::int64_t max_versions) {
-  return static_cast<std::uint32_t>(max_versions);
-}
+// As many as Vault has bits for.
+constexpr std::int64_t kMostVersions = std::numeric_limits<std::uint32_t>::max();
 
 // Whether the request has the field, be it null.
 bool Names(const Request& request, const char* field) {
@@ -114,12 +113,18 @@ absl::Duration MountFields::DeleteVersionAfter(const Request& request) const {
   return absl::Trunc(request[delete_version_after_], absl::Seconds(1));
 }
 
-bool MountFields::WrapsAround(const Request& request) const {
-  return request[max_versions_] != Kept(request[max_versions_]);
+absl::Status MountFields::CheckMaxVersions(const Request& request) const {
+  if (request[max_versions_] >= 0 && request[max_versions_] <= kMostVersions)
+    return absl::OkStatus();
+  const bool patches = request.operation() == Operation::kPatch;
+  return absl::InvalidArgumentError(std::string(patches ? "Field validation failed: " : "") +
+                                    "error converting input for field \"max_versions\": it must be "
+                                    "from 0 to " +
+                                    std::to_string(kMostVersions));
 }
 
 void MountFields::ApplyTo(const Request& request, MountConfig& config) const {
-  if (Names(request, kMaxVersions)) config.max_versions = Kept(request[max_versions_]);
+  if (Names(request, kMaxVersions)) config.max_versions = request[max_versions_];
   if (Names(request, kCasRequired)) config.cas_required = request[cas_required_];
   // However negative, it says no more than that.
   if (request.Has(delete_version_after_))
@@ -127,7 +132,7 @@ void MountFields::ApplyTo(const Request& request, MountConfig& config) const {
 }
 
 void MountFields::ApplyTo(const Request& request, KeyMetadata& metadata) const {
-  if (Names(request, kMaxVersions)) metadata.max_versions = Kept(request[max_versions_]);
+  if (Names(request, kMaxVersions)) metadata.max_versions = request[max_versions_];
   if (Names(request, kCasRequired)) metadata.cas_required = request[cas_required_];
   if (request.Has(delete_version_after_))
     metadata.delete_version_after = DeleteVersionAfter(request);
@@ -143,6 +148,8 @@ bool KeyFields::AnyOf(const Request& request) const {
 }
 
 absl::Status KeyFields::Check(const Request& request) const {
+  if (request.operation() != Operation::kPatch)
+    BELFRY_RETURN_IF_ERROR(shared_.CheckMaxVersions(request));
   const absl::Duration after = shared_.DeleteVersionAfter(request);
   if (after < absl::ZeroDuration()) {
     const bool patches = request.operation() == Operation::kPatch;
@@ -161,12 +168,7 @@ absl::Status KeyFields::CheckPatch(const Request& request) const {
     if (!member.is_null() && member.if_string() == nullptr)
       return absl::InvalidArgumentError(kCustomPrefix + std::string("a patch takes only texts"));
   }
-  if (shared_.WrapsAround(request)) {
-    return absl::InvalidArgumentError(
-        "Field validation failed: error converting input for field \"max_versions\": a patch takes "
-        "only what 32 bits can hold");
-  }
-  return absl::OkStatus();
+  return shared_.CheckMaxVersions(request);
 }
 
 void KeyFields::ApplyTo(const Request& request, KeyMetadata& metadata) const {

@@ -17,14 +17,15 @@ class MountFields {
   // Whether the request gave any of them.
   bool AnyOf(const Request& request) const;
   bool TurnsCasOff(const Request& request) const;
-  // Sets what the request gave; the rest stays.
+  // Sets what the request gave; the rest stays. Only after CheckMaxVersions.
   void ApplyTo(const Request& request, MountConfig& config) const;
   void ApplyTo(const Request& request, KeyMetadata& metadata) const;
 
   // In whole seconds; zero when it was not given.
   absl::Duration DeleteVersionAfter(const Request& request) const;
-  // Whether the number of versions is more than is kept of it.
-  bool WrapsAround(const Request& request) const;
+  // InvalidArgument for a number of versions that is negative or more than 32 bits can hold. Vault
+  // takes the lowest 32 bits of it, so that -1 keeps four billion versions.
+  absl::Status CheckMaxVersions(const Request& request) const;
 
  private:
   FieldKey<std::int64_t> max_versions_;
@@ -40,10 +41,11 @@ class KeyFields {
   bool AnyOf(const Request& request) const;
   bool TurnsCasOff(const Request& request) const { return shared_.TurnsCasOff(request); }
   // InvalidArgument for what a key does not take: a negative delete_version_after, custom metadata
-  // over its limits. In a patch null is taken, for it removes.
+  // over its limits, and in a write what CheckMaxVersions refuses. In a patch null is taken, for it
+  // removes.
   absl::Status Check(const Request& request) const;
-  // InvalidArgument for what only a write takes: numbers as custom metadata, numbers of versions
-  // that wrap around.
+  // InvalidArgument for what only a write takes, numbers as custom metadata, and for what
+  // CheckMaxVersions refuses.
   absl::Status CheckPatch(const Request& request) const;
   // Sets what the request gave; the rest stays. Only after Check.
   void ApplyTo(const Request& request, KeyMetadata& metadata) const;

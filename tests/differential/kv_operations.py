@@ -218,8 +218,14 @@ class Version2(Generator):
                           (many(65), 0.5), (lambda: members([("k", self.one(*texts))]), 4), (lambda: members([(self.one(*names), '"v"')]), 3),
                           ('{"":"","b":""}', 0.5), ('[{"a":"1"},{"b":"2"}]', 0.5), ("[1]", 0.3))
 
+    def count(self):
+        """Without those that wrap around in theirs; see DIFFERENCES."""
+        while (text := self.integer()) in ("-1", '"-1"', "4294967297"):
+            pass
+        return text
+
     def limits(self):
-        return (self.maybe(0.4, "max_versions", self.integer), self.maybe(0.3, "cas_required", self.boolean),
+        return (self.maybe(0.4, "max_versions", self.count), self.maybe(0.3, "cas_required", self.boolean),
                 self.maybe(0.35, "delete_version_after", self.duration))
 
     def read_metadata(self):

@@ -273,6 +273,8 @@ DIFFERENCES = [
     Difference("a_fraction_is_no_duration", "The same.", "2", [], put("metadata/a", '{"delete_version_after":5400.5}'), "^400 ", "^204 "),
     Difference("an_integer_has_64_bits", "The same; the double becomes an integer of another value.", "2", [],
                put("metadata/a", '{"max_versions":12345678901234567890}'), "^400 .*expected an integer", "^204 "),
+    Difference("a_number_of_versions_does_not_wrap_around", "Ours names the field; theirs keeps four billion versions.", "2", [],
+               put("metadata/a", '{"max_versions":-1}'), "^400 .*max_versions", "^204 "),
     Difference("two_is_no_boolean", "The same.", "2", [], put("metadata/a", '{"cas_required":2}'), "^400 ", "^204 "),
     Difference("a_reason_names_no_value", "It may be a secret's, and ends up in logs.", "2", [], put("data/a", '{"data":"correct horse"}'),
                "^400 .*expected an object, got a string", "^400 .*expected a map, got 'string'"),

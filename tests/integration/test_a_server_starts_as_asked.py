@@ -87,9 +87,49 @@ def test_the_environment_is_honoured_and_flags_win():
 
 
 def test_a_root_token_that_no_header_can_carry_is_refused():
-    for token in "root\n", "ro\x01ot":
+    for token in "root\n", "ro\x01ot", "a b ", "root ", " root", "r\u00f6t", "ro\x7fot":
         assert "-dev-root-token-id" in refused(f"-dev-root-token-id={token}", "-dev-listen-address=127.0.0.1:0")
         assert "VAULT_DEV_ROOT_TOKEN_ID" in refused("-dev-listen-address=127.0.0.1:0", VAULT_DEV_ROOT_TOKEN_ID=token)
+
+
+def test_the_banner_can_be_pasted_into_a_shell():
+    with Started("-dev-listen-address=127.0.0.1:0", "-dev-root-token-id=it's") as server:
+        address, _ = server.started()
+        exports = "\n".join(line.strip().removeprefix("$ ") for line in server.out.seen if " $ export " in line)
+        shown = subprocess.run(["bash", "-c", f'{exports}\nprintf "%s %s" "$VAULT_ADDR" "$VAULT_TOKEN"'], capture_output=True, text=True,
+                               timeout=PATIENCE)
+        assert shown.stdout == f"http://{address} it's"
+
+
+@pytest.mark.parametrize("flags, environment, shown", [
+    (["-log-level=DEBUG"], {}, "debug"), (["-log-level=Warn"], {}, "warn"), ([], {"VAULT_LOG_LEVEL": "Debug"}, "debug"),
+    ([], {"VAULT_LOG_LEVEL": "debug", "BELFRY_LOG_LEVEL": "error"}, "error"), (["-log-level=info"], {"VAULT_LOG_LEVEL": "debug"}, "info")])
+def test_the_log_level_is_taken_in_any_case_from_a_flag_or_the_environment(flags, environment, shown):
+    with Started("-dev-listen-address=127.0.0.1:0", *flags, **environment) as server:
+        assert server.out.until(r"Log Level: (\S+)").group(1) == shown
+
+
+def test_a_log_level_that_is_none_is_an_error_that_names_its_source():
+    assert '-log-level must be trace' in refused("-log-level=loud")
+    assert 'VAULT_LOG_LEVEL must be trace' in refused(VAULT_LOG_LEVEL="loud")
+
+
+def test_a_hangup_is_logged_and_the_server_goes_on():
+    with Started("-dev-listen-address=127.0.0.1:0", "-dev-root-token-id=root") as server:
+        address, token = server.started()
+        for _ in range(2):
+            server.process.send_signal(signal.SIGHUP)
+            server.log.until(r"\[INFO\]  core: there is nothing to reload: signal=SIGHUP$")
+            assert cli(address, token, "secrets", "list").returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_log_names_the_signal_that_stops_the_server(number):
+    with Started("-dev-listen-address=127.0.0.1:0", "-dev-root-token-id=root") as server:
+        server.started()
+        server.process.send_signal(number)
+        server.log.until(rf"^\S+Z \[INFO\]  core: stopping: signal={number.name}$")
+        assert server.process.wait(timeout=PATIENCE) == 0
 
 
 def test_the_experiment_for_events_is_taken_with_a_note():

@@ -7,8 +7,8 @@ import subprocess
 from conftest import BIN, PATIENCE, Lines, eventually
 
 
-def subscriber(server, *arguments):
-    environment = dict(os.environ, VAULT_ADDR=f"http://{server.address}", VAULT_TOKEN=server.token)
+def subscriber(server, *arguments, **more):
+    environment = dict(os.environ, VAULT_ADDR=f"http://{server.address}", VAULT_TOKEN=server.token, **more)
     return subprocess.Popen([str(BIN / "belfry"), "events", "subscribe", *arguments], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -114,7 +114,10 @@ def test_a_server_that_is_killed_is_2_and_one_that_closes_is_1(start_server):
 
 def test_events_are_json_and_no_other_format_is_promised(server):
     result = server.cli("events", "subscribe", "-format=table", "kv*", check=False)
-    assert result.returncode == 1 and "-format=json" in result.stderr
+    assert result.returncode == 1 and "leave -format out" in result.stderr
+    process = subscriber(server, "kv*", VAULT_FORMAT="table")
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1 and "leave VAULT_FORMAT out" in err
     process = subscriber(server, "-format=json", "kv*")
     try:
         assert eventually(lambda: subscriptions(server) == ["belfry_events_subscriptions 1"])
@@ -139,6 +142,56 @@ def test_the_servers_reason_is_shown_where_it_names_no_error(server):
                       ["kv", "get", "secret"], ["kv", "metadata", "get", "secret"]):
         result = server.cli(*arguments, check=False)
         assert result.returncode == 2 and result.stdout == "" and reason in result.stderr, arguments
+
+
+def test_what_kv_version_1_does_not_have_is_refused_and_nothing_is_written(server):
+    server.cli("secrets", "enable", "-path=kv1", "-version=1", "kv")
+    server.cli("kv", "put", "kv1/a", "x=1")
+    for arguments in (["put", "-cas=0", "kv1/a", "x=2"], ["get", "-version=1", "kv1/a"], ["delete", "-versions=1", "kv1/a"]):
+        result = server.cli("kv", *arguments, check=False)
+        flag = arguments[1].partition("=")[0]
+        assert result.returncode == 1 and result.stdout == ""
+        assert result.stderr == f"kv {arguments[0]} {flag} is not supported on KV engine version 1\n"
+    assert server.request("GET", "kv1/a").data == {"x": "1"}
+
+
+def test_numbers_of_versions_below_zero_are_refused_by_the_command_and_by_the_server(server):
+    result = server.cli("kv", "metadata", "put", "-max-versions=-1", "secret/a", check=False)
+    assert result.returncode == 1 and result.stderr.startswith('invalid value "-1" for flag -max-versions: ')
+    for path in ("secret/config", "secret/metadata/a"):
+        answer = server.request("POST", path, {"max_versions": -3})
+        assert answer.status == 400 and "max_versions" in answer.text
+    assert server.request("GET", "secret/config").data["max_versions"] == 0
+
+
+def test_a_command_without_a_token_that_is_refused_says_that_none_was_sent(server, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("VAULT_", "BELFRY_"))}
+    for arguments in (["kv", "get", "secret/a"], ["secrets", "list"], ["events", "subscribe", "kv*"], ["events", "explain", "kv*"]):
+        result = subprocess.run([str(BIN / "belfry"), *arguments], capture_output=True, text=True, timeout=PATIENCE,
+                                env=dict(environment, HOME=str(tmp_path), VAULT_ADDR=f"http://{server.address}"))
+        assert result.returncode != 0 and result.stderr.endswith("\nno token was sent: set VAULT_TOKEN\n")
+
+
+def test_the_answer_to_a_wrong_use_is_an_error_and_how_to_see_the_rest(server):
+    result = server.cli("kv", "get", "-version=abc", "secret/a", check=False)
+    assert result.returncode == 1
+    assert result.stderr == ('invalid value "abc" for flag -version: parse error\n\n'
+                             "Usage: belfry kv get [flags] PATH\n-help shows flags and examples.\n")
+
+
+def test_each_exit_code_means_what_the_operations_page_says(server):
+    server.cli("secrets", "enable", "-path=kv1", "-version=1", "kv")
+    server.cli("kv", "put", "secret/a", "x=1")
+    wrong_use = [["kv", "metdata", "get", "x"], ["kv"], ["events", "subscrbe", "x"], ["kv", "undelete", "-versions=1", "kv1/a"],
+                 ["kv", "metadata", "get", "kv1/a"], ["kv", "get", "-field=nope", "secret/a"], ["kv", "put", "-field=nope", "secret/j", "y=2"],
+                 ["status", "-address=http://127.0.0.1:1"]]
+    failed = [["kv", "get", "secret/nosuch"], ["kv", "patch", "kv1/a", "x=1"], ["kv", "get", "-address=http://127.0.0.1:1", "secret/a"]]
+    unknown = [[], ["nosuch"]]
+    for code, cases in ((1, wrong_use), (2, failed), (127, unknown)):
+        for arguments in cases:
+            assert server.cli(*arguments, check=False).returncode == code, arguments
+    # The field is looked for in the answer: the write has happened.
+    assert server.request("GET", "secret/data/j").data["data"] == {"y": "2"}
 
 
 def test_a_field_is_json_where_json_is_asked_for(server):

@@ -107,6 +107,26 @@ def test_the_command_shows_lines_and_what_to_add(server):
     assert [mount["mount"] for mount in data["mounts"]] == ["secret/"]
 
 
+def test_the_command_says_that_nothing_will_arrive_and_that_a_path_has_no_mount(server):
+    nothing = "\nNo event will arrive: no rule of the token grants subscribe to this type in any mount.\n"
+    write_policy(server, "reader", 'path "secret/data/*" { capabilities = ["read"] }')
+    operator = server.token
+    assert nothing not in server.cli("events", "explain", "kv*").stdout
+    try:
+        server.token = create(server, "default")["client_token"]
+        without_rows = server.cli("events", "explain", "kv*").stdout
+        server.token = create(server, "reader")["client_token"]
+        denied = server.cli("events", "explain", "kv*").stdout
+        elsewhere = server.cli("events", "explain", "-path=nowhere/x", "kv*").stdout
+        here = server.cli("events", "explain", "-path=secret/data/x", "kv*").stdout
+    finally:
+        server.token = operator
+    assert nothing + "-path=PATH shows which lines would grant the events of a path.\n" in without_rows
+    assert nothing in denied and "-path=PATH" not in denied and 'path "secret/data/*" {' in denied
+    assert "\nNo mount that the token may know of has the path nowhere/x: a path begins with its mount.\n" in elsewhere
+    assert "No mount" not in here
+
+
 def test_the_document_shows_what_the_command_prints(server):
     policy, shown = read(ROOT / "docs/event_policies.md", ROOT)
     write_policy(server, "app", policy.text)
