@@ -149,6 +149,11 @@ bool ReadMetadata(std::string_view rest, WireEvent& event) {
   return true;
 }
 
+// A note that is empty is not written.
+bool IsOfRest(const WireField& field) {
+  return field.tag == kEntityIdsTag || (field.tag == kNoteTag && !field.content.empty());
+}
+
 bool ReadData(std::string_view rest, WireEvent& event) {
   WireField field;
   for (std::uint8_t last = 0; !rest.empty(); last = field.tag) {
@@ -160,7 +165,7 @@ bool ReadData(std::string_view rest, WireEvent& event) {
     } else if (field.tag == kMetadataTag) {
       if (!ReadMetadata(field.content, event)) return false;
       continue;
-    } else if (field.tag != kEntityIdsTag && field.tag != kNoteTag) {
+    } else if (!IsOfRest(field)) {
       return false;
     } else if (event.rest.empty()) {
       event.rest = from_here;

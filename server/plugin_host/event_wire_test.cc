@@ -142,6 +142,7 @@ void CompareAccepted(const storage::AcceptedEvent& accepted, logical::EventRecei
     ASSERT_EQ(event.event().id().size(), 36u);
     expected.mutable_event()->set_id(event.event().id());
   }
+  ASSERT_EQ(accepted.bytes.size(), expected.ByteSizeLong());
   // Unknown fields are among what is compared.
   ASSERT_TRUE(MessageDifferencer::Equals(event, expected))
       << event.ShortDebugString() << "\n  instead of " << expected.ShortDebugString();
@@ -455,6 +456,7 @@ TEST_F(EventWireTest, PartsOfAMessageMerge) {
                             Field(1, Field(2, Entry("path", String("data/foo")))) +
                             Field(3, "no type of this plugin") + Field(3, "kv/x");
   EXPECT_TRUE(Compare(split));
+  EXPECT_TRUE(Compare(Field(1, Field(4, "first note") + Field(4, "note")) + Field(3, "kv/x")));
   // Plugin info that is true as a whole.
   const std::string info = Mount().SerializeAsString();
   EXPECT_TRUE(Compare(split + Field(4, info) + Field(4, info)));
@@ -472,6 +474,23 @@ TEST_F(EventWireTest, OfEntriesWithTheSameKeyTheLastCounts) {
   for (int i = 0; i < 65; ++i) different += Entry("key" + std::to_string(i), String("v"));
   EXPECT_EQ(Refusal(EventWith(different)),
             absl::InvalidArgumentError("an event may have 64 metadata entries, this one has 65"));
+}
+
+TEST_F(EventWireTest, WhatIsBeyondTheLastEntryThatMayBeIsReadAsWell) {
+  std::string most;
+  for (int i = 0; i < 64; ++i) most += Entry("key" + std::to_string(i), String("v"));
+  EXPECT_TRUE(Compare(EventWith(most)));
+  EXPECT_TRUE(Compare(EventWith(most + Entry("key0", String("w")))));
+  EXPECT_EQ(Refusal(EventWith(most + Entry("key64", String("\xff")))),
+            absl::InvalidArgumentError("the event cannot be read"));
+}
+
+TEST_F(EventWireTest, LengthsInMoreBytesThanTheyNeedAreReadAndNotPassedOn) {
+  const std::string long_one("\x81\x00", 2);
+  const std::string value = "\x1a" + long_one + "v";
+  EXPECT_TRUE(Compare(EventWith(Entry("x", value))));
+  EXPECT_TRUE(Compare("\x1a" + std::string("\x84\x80\x00", 3) + "kv/x"));
+  EXPECT_TRUE(Compare(Field(1, "\x22" + long_one + "n") + Field(3, "kv/x")));
 }
 
 TEST_F(EventWireTest, OfSeveralKindsOfAValueTheLastCounts) {
@@ -494,6 +513,7 @@ TEST_F(EventWireTest, EntriesWithoutKeyOrValueAreRefused) {
 TEST_F(EventWireTest, MetadataThatIsEmptyStaysAndWhatIsAbsentStaysAbsent) {
   EXPECT_TRUE(Compare(EventWith("")));
   EXPECT_TRUE(Compare(Field(1, "") + Field(3, "kv/x")));
+  EXPECT_TRUE(Compare(Field(1, Field(3, "") + Field(3, "") + Field(4, "")) + Field(3, "kv/x")));
   EXPECT_TRUE(Compare(Field(3, "kv/x")));
 }
 

@@ -29,7 +29,7 @@ OUR_WORDS = {
 }
 # Where the server itself answers otherwise, without a token or with a namespace: how, and all that it says.
 OTHER_ANSWERS = {
-    "kv get secret/in": (2, r"GET .* was answered with 403\n\* permission denied\n\* no token was sent: set VAULT_TOKEN$"),
+    "kv get secret/in": (2, r"GET .* was answered with 403\n\* permission denied\nno token was sent: set VAULT_TOKEN$"),
     "kv get -namespace=ns1 secret/in": (2, r'GET .* was answered with 400\n\* there is only the root namespace on this server, no "ns1"$'),
 }
 # The plugin protocol tells a plugin no client id, so that our kv cannot keep one.
