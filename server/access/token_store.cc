@@ -44,8 +44,9 @@ absl::Status TokenStore::Load() {
   const absl::Status read =
       storage::ForEach(*storage_, kIds, [&entries](const storage::Entry& stored) {
         absl::StatusOr<TokenEntry> entry = TokenFromBytes(stored.value);
-        if (entry.ok()) entries.push_back(*std::move(entry));
-        return entry.status();
+        if (!entry.ok()) return entry.status();
+        entries.push_back(*std::move(entry));
+        return absl::OkStatus();
       });
   if (!read.ok()) return read;
   std::vector<TokenEntry> strays;
