@@ -73,6 +73,7 @@ class Committer final : public Storage {
       Pending* const one = &pending;
       CommitTogether({&one, 1});
     }
+    CommitWaitingChanges();
     End();
   }
 
@@ -95,7 +96,18 @@ class Committer final : public Storage {
     return false;
   }
 
-  // What has come meanwhile is the thread's: its callers must not make this one work for ever.
+  // What came while this thread committed, once: nearly always that is all, and no other thread has
+  // to be woken.
+  void CommitWaitingChanges() {
+    std::deque<Pending> changes;
+    {
+      MutexLock lock(&mutex_);
+      changes.swap(changes_);
+    }
+    if (!changes.empty()) CommitAll(changes);
+  }
+
+  // What has come since is the thread's: its callers must not make this one work for ever.
   void End() {
     {
       MutexLock lock(&mutex_);
