@@ -18,7 +18,7 @@ bool IsControl(char c) {
 }
 
 bool HasControl(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), IsControl);
+  return std::any_of(text.begin(), text.end(), [](char c) { return IsControl(c); });
 }
 
 }  // namespace
