@@ -14,8 +14,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "cli/command.h"
 #include "cli/connection.h"
 #include "cli/text.h"
@@ -269,30 +267,19 @@ void PrintDevNotes(const HostConfig& config, std::uint16_t port, std::ostream& o
       << std::endl;
 }
 
-// A line of the server's log, in the form of base/logging.h, which only the server's rooms use.
-void LogInfo(const HostConfig& config, std::string_view message, std::string_view signal,
-             std::ostream& err) {
-  if (config.log_level == "warn" || config.log_level == "error") return;
-  err << Concat(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()),
-                " [INFO]  core: ", message, ": signal=", signal, "\n")
-      << std::flush;
-}
-
 std::string_view NameOf(int signal) {
   return signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP";
 }
 
 // Waits for a signal that ends the server. SIGHUP, at which daemons reload what they are configured
 // by, is taken and changes nothing yet.
-void AwaitEnd(const HostConfig& config, boost::asio::io_context& context,
-              boost::asio::signal_set& signals, std::ostream& err) {
+void AwaitEnd(Host& host, boost::asio::io_context& context, boost::asio::signal_set& signals) {
   int signal = SIGHUP;
   while (signal == SIGHUP) {
     signals.async_wait([&signal](boost::system::error_code, int number) { signal = number; });
     context.restart();
     context.run();
-    LogInfo(config, signal == SIGHUP ? "there is nothing to reload" : "stopping", NameOf(signal),
-            err);
+    host.LogSignal(signal == SIGHUP ? "there is nothing to reload" : "stopping", NameOf(signal));
   }
 }
 
@@ -333,7 +320,7 @@ version 2. Flags win over environment variables.)",
   PrintDevNotes(*config, (*host)->Port(), *terminal.out);
   // Who cannot read the root token cannot use the server.
   if (!terminal.out->good()) return kServerError;
-  AwaitEnd(*config, context, signals, *terminal.err);
+  AwaitEnd(**host, context, signals);
 
   // A second one ends a shutdown that hangs.
   signals.remove(SIGINT);

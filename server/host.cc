@@ -54,6 +54,9 @@ class HostImpl final : public Host {
   }
 
   std::uint16_t Port() const override { return http_->Port(); }
+  void LogSignal(std::string_view what, std::string_view signal) override {
+    log_.Info(what, {{"signal", std::string(signal)}});
+  }
 
  private:
   absl::Status Listen() {

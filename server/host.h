@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -37,6 +38,8 @@ class Host {
   // Stops everything in the reverse order; no plugin and no socket file stays behind.
   virtual ~Host() = default;
   virtual std::uint16_t Port() const = 0;
+  // Notes in the log what the process does at a signal, by its name. From any thread.
+  virtual void LogSignal(std::string_view what, std::string_view signal) = 0;
 };
 
 }  // namespace belfry

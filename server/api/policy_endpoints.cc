@@ -35,10 +35,9 @@ std::string_view NameIn(const Call& call) {
   return NameIn(call, call.path);
 }
 
-HttpResponse Data(const Call& call, std::string_view data, std::vector<std::string> warnings = {}) {
-  const Envelope envelope{
-      .request_id = call.id, .data = data, .warnings = std::move(warnings), .mount_type = "system"};
-  return IsOld(call) && data != "null" ? InjectedAnswer(envelope) : EnvelopeAnswer(envelope);
+HttpResponse Data(const Call& call, std::string_view data) {
+  const Envelope envelope{.request_id = call.id, .data = data, .mount_type = "system"};
+  return IsOld(call) ? InjectedAnswer(envelope) : EnvelopeAnswer(envelope);
 }
 
 HttpResponse Failure(const absl::Status& status) {

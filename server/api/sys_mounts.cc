@@ -53,10 +53,9 @@ HttpResponse TuneMount(const Dependencies& dependencies, const Call& call) {
       dependencies.mounts->Tune(MountPath(call), request.tuning);
   if (absl::IsNotFound(warnings.status())) return NoSuchMount(MountPath(call));
   if (!warnings.ok()) return MountFailure(warnings.status());
+  // What it says of fields that are not known is more than that they were ignored.
   for (std::string& ignored : request.warnings) warnings->push_back(std::move(ignored));
-  if (warnings->empty()) return NoContent();
-  return EnvelopeAnswer(
-      {.request_id = call.id, .warnings = *std::move(warnings), .mount_type = "system"});
+  return Done(call, Fields(), *std::move(warnings));
 }
 
 HttpResponse ReadMount(const Dependencies& dependencies, const Call& call, bool tuning) {

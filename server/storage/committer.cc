@@ -35,7 +35,7 @@ struct Pending {
   bool complete() const { return told == batch.events.size(); }
 };
 
-class Committer final : public Storage {
+class Committer : public Storage {
  public:
   Committer(PhysicalStorage* physical, EventObserver* observer)
       : physical_(physical), observer_(observer) {}
@@ -188,29 +188,14 @@ class Committer final : public Storage {
   std::thread thread_{[this] { Run(); }};  // Last: it uses the rest.
 };
 
-// A committer and the memory below it.
-class InMemoryStorage final : public Storage {
+// Before the committer in InMemoryStorage, so that it goes after it.
+struct OwnMemory {
+  const std::unique_ptr<PhysicalStorage> physical = NewInMemoryPhysicalStorage();
+};
+
+class InMemoryStorage final : private OwnMemory, public Committer {
  public:
-  explicit InMemoryStorage(EventObserver* observer)
-      : committer_(NewCommitter(physical_.get(), observer)) {}
-
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    return committer_->Get(key);
-  }
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    return committer_->List(prefix);
-  }
-  absl::StatusOr<std::vector<Entry>> Scan(std::string_view prefix, std::string_view after,
-                                          std::size_t limit) const override {
-    return committer_->Scan(prefix, after, limit);
-  }
-  void Commit(WriteBatch batch, Done done) override {
-    committer_->Commit(std::move(batch), std::move(done));
-  }
-
- private:
-  const std::unique_ptr<PhysicalStorage> physical_ = NewInMemoryPhysicalStorage();
-  const std::unique_ptr<Storage> committer_;
+  explicit InMemoryStorage(EventObserver* observer) : Committer(physical.get(), observer) {}
 };
 
 }  // namespace
