@@ -125,17 +125,12 @@ class Check:
     def check_file(self, path, text):
         room = room_of(path)
         holders = self.holders.get(path, [])
-        if not holders and not (path.endswith(".h") and self.is_test_helper(path)):
+        if not holders:
             self.breach(path, "belongs to no target")
         for number, line in enumerate(text.splitlines(), 1):
             match = INCLUDE.match(line)
             if match:
                 self.check_include(f"{path}:{number}", path, room, holders, match[1])
-
-    def is_test_helper(self, path):
-        """testing.h, fakes.h, or a header whose source is one of a test or a program, such as raw_client.h beside raw_client.cc."""
-        kinds = {holder.kind for holder in self.holders.get(path[:-2] + ".cc", [])}
-        return path.endswith(("/testing.h", "/fakes.h")) or bool(kinds & {"test", "binary"})
 
     def check_include(self, where, path, room, holders, include):
         if ".." in include.split("/"):

@@ -54,6 +54,9 @@ class RoomsTest(unittest.TestCase):
         self.expect("server/bus/bus.cc:1: ../base/clock.h climbs out of its folder",
                     **{"server/bus/bus.cc": '#include "../base/clock.h"\n'})
 
+    def test_a_header_that_no_target_lists_is_found(self):
+        self.expect("server/bus/extra.h: belongs to no target", **{"server/bus/extra.h": ""})
+
     def test_a_socket_in_the_bus_is_found(self):
         self.expect("server/bus/bus.cc:1: server/bus may not see boost/asio/ip/tcp.hpp",
                     **{"server/bus/bus.cc": "#include <boost/asio/ip/tcp.hpp>\n"})
