@@ -68,6 +68,9 @@ struct SubscribeOptions {
   // Only what it matches; null: everything. Shared by the subscriptions that ask the same. It is
   // asked by the bus's executor, about what at least one of them may see.
   std::shared_ptr<const Filter> filter;
+  // Who subscribes, as a token's accessor: where there is a filter, owners take turns, so that what
+  // the filters of one cost holds up only its own subscriptions.
+  std::string owner;
   Format format = Format::kProtobuf;
   // What the subscriber may see. Asked by whoever commits events, from several threads but one call
   // at a time, possibly after Subscription's end has begun.
@@ -90,8 +93,8 @@ class Subscription {
 class Bus : public storage::EventObserver {
  public:
   // `metrics` must outlive the bus. Filters are asked on `filters`, never by OnEvents: for each
-  // filter the events wait in a queue with the bounds of a subscriber's, and take turns with those
-  // of the others.
+  // filter of an owner the events wait in a queue with the bounds of a subscriber's. Owners take
+  // turns, and so do the filters of one owner.
   static std::unique_ptr<Bus> Create(Metrics* metrics, const Limits& limits,
                                      std::unique_ptr<Executor> filters);
   // From its return on, every event committed later is offered.

@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "server/bus/event_fields.h"
 #include "server/bus/subjects.h"
+#include "server/bus/testing.h"
 #include "server/storage/committer.h"
 
 namespace belfry::bus {
@@ -20,66 +21,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-// Keeps what it is offered, until it is full.
-class RecordingSink final : public Sink {
- public:
-  std::atomic<bool> overflowed = false;
-
-  explicit RecordingSink(std::size_t capacity = 1'000'000) : capacity_(capacity) {}
-  OfferResult Offer(const Frame& frame, std::uint64_t policy_version) override {
-    MutexLock lock(&mutex_);
-    policy_version_ = policy_version;
-    if (closed_) return OfferResult::kClosed;
-    if (frames_.size() == capacity_) return OfferResult::kFull;
-    frames_.push_back(frame);
-    return OfferResult::kAccepted;
-  }
-  void Overflow() override { overflowed = true; }
-  void Close() {
-    MutexLock lock(&mutex_);
-    closed_ = true;
-  }
-  std::uint64_t policy_version() const {
-    MutexLock lock(&mutex_);
-    return policy_version_;
-  }
-  std::vector<Frame> frames() const {
-    MutexLock lock(&mutex_);
-    return frames_;
-  }
-  std::vector<std::string> ids() const {
-    std::vector<std::string> ids;
-    for (const Frame& frame : frames()) {
-      logical::EventReceived event;
-      EXPECT_TRUE(event.ParseFromString(frame->bytes));
-      ids.push_back(event.event().id());
-    }
-    return ids;
-  }
-
- private:
-  const std::size_t capacity_;
-  mutable Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::uint64_t policy_version_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<Frame> frames_ ABSL_GUARDED_BY(mutex_);
-};
-
-// Allows all but one path, and counts how often it was asked to look at the rules.
-class PathAuthorizer final : public EventAuthorizer {
- public:
-  explicit PathAuthorizer(std::string forbidden = "forbidden") : forbidden_(std::move(forbidden)) {}
-  std::uint64_t Refresh() override { return ++version_; }
-  bool Allows(std::string_view path, std::string_view type) override {
-    EXPECT_FALSE(type.empty());
-    return path != forbidden_;
-  }
-
- private:
-  const std::string forbidden_;
-  std::uint64_t version_ = 0;
-};
 
 logical::EventReceived MakeEvent(std::string id, std::string type = "kv-v2/data-write",
                                  std::string event_namespace = "") {
@@ -254,21 +195,6 @@ TEST_F(BusTest, SubscribersWithDifferentFiltersGetDifferentEvents) {
   EXPECT_THAT(writes->ids(), ElementsAre("2"));
   EXPECT_THAT(all->ids(), ElementsAre("1", "2"));
 }
-
-// Says how often it was asked.
-class CountingFilter final : public Filter {
- public:
-  CountingFilter(std::string text, int* asked) : text_(std::move(text)), asked_(asked) {}
-  const std::string& text() const override { return text_; }
-  bool Matches(const EventFields&) const override {
-    ++*asked_;
-    return true;
-  }
-
- private:
-  const std::string text_;
-  int* const asked_;
-};
 
 TEST_F(BusTest, FiltersOfOneTextAreAskedOnceForAll) {
   int asked = 0;
@@ -742,6 +668,55 @@ TEST_F(BusTest, ASlowFilterLetsTheOthersHaveTheirTurn) {
   executor_->RunAll();
   EXPECT_THAT(slow->ids(), ElementsAre("1", "2", "3", "4"));
   EXPECT_THAT(other->ids(), ElementsAre("1", "2", "3", "4"));
+}
+
+// What many filters of one owner cost, only that owner's subscribers wait for.
+TEST_F(BusTest, FiltersOfOneOwnerDoNotHoldUpThoseOfAnother) {
+  executor_->at_once = false;
+  constexpr int kMany = 100;
+  int asked = 0;
+  std::vector<std::unique_ptr<Subscription>> subscriptions;
+  for (int i = 0; i < kMany; ++i) {
+    SubscribeOptions options = Options(std::make_shared<RecordingSink>());
+    options.filter = std::make_shared<CountingFilter>(std::to_string(i), &asked);
+    options.owner = "many";
+    subscriptions.push_back(bus_->Subscribe(std::move(options)));
+  }
+  const auto sink = std::make_shared<RecordingSink>();
+  SubscribeOptions options = Filtered(sink, "event_type != x");
+  options.owner = "one";
+  subscriptions.push_back(bus_->Subscribe(std::move(options)));
+  for (int round = 1; round <= 2; ++round) {
+    const int before = asked;
+    Publish({MakeEvent(std::to_string(round))});
+    executor_->RunOne();
+    executor_->RunOne();
+    EXPECT_EQ(sink->frames().size(), static_cast<std::size_t>(round));
+    EXPECT_EQ(asked, before + 1);
+    executor_->RunAll();
+    EXPECT_EQ(asked, round * kMany);
+  }
+  ExpectThatCountsAddUp();
+}
+
+TEST_F(BusTest, AFilterThatTwoOwnersShareFillsTheLaneOfTheSlowOneOnly) {
+  executor_->at_once = false;
+  const auto first = std::make_shared<RecordingSink>();
+  const auto second = std::make_shared<RecordingSink>();
+  SubscribeOptions a = Filtered(first, "event_type != x");
+  a.owner = "a";
+  SubscribeOptions b = Filtered(second, "event_type != x");
+  b.owner = "b";
+  b.event_authorizer = std::make_unique<PathAuthorizer>("");
+  const auto keep_a = bus_->Subscribe(std::move(a));
+  const auto keep_b = bus_->Subscribe(std::move(b));
+  for (int i = 0; i < 5; ++i) Publish({MakeEvent("for a")});
+  Publish({EventOn("p", "for b")});
+  executor_->RunAll();
+  EXPECT_TRUE(first->overflowed);
+  EXPECT_FALSE(second->overflowed);
+  EXPECT_THAT(second->ids(), ElementsAre("for b"));
+  ExpectThatCountsAddUp();
 }
 
 TEST_F(BusTest, AFullSubscriberOfAFilterMissesWhatWaitsBehind) {
