@@ -13,6 +13,10 @@ std::string Key(const LiveToken& token, std::string_view path) {
   return Concat({token.entry.id, "/", path});
 }
 
+absl::Status Ended() {
+  return absl::UnauthenticatedError("invalid token");
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<std::string>> Cubbyholes::Get(const LiveToken& token,
@@ -22,9 +26,13 @@ absl::StatusOr<std::optional<std::string>> Cubbyholes::Get(const LiveToken& toke
 
 absl::Status Cubbyholes::Put(const LiveToken& token, std::string_view path,
                              std::string_view value) {
-  MutexLock lock(&writing_);
-  if (!token.life->Lasts(clock_->Now())) return absl::UnauthenticatedError("invalid token");
-  return storage::Put(*storage_, Key(token, path), value);
+  const std::string key = Key(token, path);
+  if (!token.life->Lasts(clock_->Now())) return Ended();
+  if (absl::Status status = storage::Put(*storage_, key, value); !status.ok()) return status;
+  if (token.life->Lasts(clock_->Now())) return absl::OkStatus();
+  // It has ended meanwhile, so that Clear may have come before the write.
+  absl::Status status = storage::Delete(*storage_, key);
+  return status.ok() ? Ended() : status;
 }
 
 absl::Status Cubbyholes::Delete(const LiveToken& token, std::string_view path) {
@@ -37,7 +45,6 @@ absl::StatusOr<std::vector<std::string>> Cubbyholes::List(const LiveToken& token
 }
 
 absl::Status Cubbyholes::Clear(const TokenEntry& token) {
-  MutexLock lock(&writing_);
   return storage::DeleteAll(*storage_, Folder(token));
 }
 

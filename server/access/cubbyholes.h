@@ -9,7 +9,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "server/access/token.h"
 #include "server/storage/storage.h"
 
@@ -31,7 +30,8 @@ class Cubbyholes {
   absl::StatusOr<std::vector<std::string>> List(const LiveToken& token,
                                                 std::string_view folder) const;
 
-  // For a token that has ended: nothing of it is left when this returns, nor comes back.
+  // For a token that has ended: deletes all that it has kept. A Put that is under way meanwhile
+  // deletes again what it has written, before it returns: nothing comes back.
   absl::Status Clear(const TokenEntry& token);
   // Clears those of tokens that `is_known` does not know by their id: what a process left that
   // ended before it had cleared them.
@@ -40,8 +40,6 @@ class Cubbyholes {
  private:
   storage::Storage* const storage_;
   const Clock* const clock_;
-  // Held from the look at a token's life to the end of the write that it allows.
-  Mutex writing_;
 };
 
 }  // namespace belfry::access

@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
+#include "server/access/testing.h"
+
 namespace belfry::access {
 namespace {
 
@@ -19,7 +23,8 @@ class CubbyholesTest : public ::testing::Test {
 
   FakeClock clock_{absl::FromUnixSeconds(1'795'413'461)};
   const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
-  Cubbyholes cubbyholes_{storage_.get(), &clock_};
+  GatedStorage gate_{storage_.get()};
+  Cubbyholes cubbyholes_{&gate_, &clock_};
   const std::shared_ptr<TokenValidity> life_ =
       std::make_shared<TokenValidity>(clock_.Now() + absl::Hours(1));
   const LiveToken mine_ = Token("mine", life_);
@@ -46,6 +51,21 @@ TEST_F(CubbyholesTest, NothingComesBackAfterTheTokensEnd) {
   EXPECT_EQ(cubbyholes_.Put(mine_, "a", "3").code(), absl::StatusCode::kUnauthenticated);
   EXPECT_THAT(*cubbyholes_.List(mine_, ""), IsEmpty());
   EXPECT_THAT(*cubbyholes_.List(other_, ""), ElementsAre("a"));
+}
+
+TEST_F(CubbyholesTest, AWriteThatIsPendingHoldsUpNobodyAndDoesNotOutliveItsToken) {
+  ASSERT_EQ(cubbyholes_.Put(other_, "a", "1"), absl::OkStatus());
+  gate_.Close();
+  absl::Status written;
+  std::thread writer([&] { written = cubbyholes_.Put(mine_, "a", "2"); });
+  gate_.Await();
+  EXPECT_THAT(*cubbyholes_.Get(other_, "a"), Optional(std::string("1")));
+  life_->End();
+  EXPECT_EQ(cubbyholes_.Clear(mine_.entry), absl::OkStatus());
+  gate_.Open();
+  writer.join();
+  EXPECT_EQ(written.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(*storage_->List(""), ElementsAre("other/"));
 }
 
 TEST_F(CubbyholesTest, WhatAnUnknownTokenLeftIsDropped) {

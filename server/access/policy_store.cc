@@ -1,6 +1,7 @@
 #include "server/access/policy_store.h"
 
 #include <algorithm>
+#include <future>
 #include <set>
 #include <utility>
 
@@ -134,31 +135,68 @@ absl::Status PolicyStore::Put(std::string_view name, std::string_view text) {
   if (text.empty()) return Invalid({"'policy' parameter not supplied or empty"});
   absl::StatusOr<Policy> policy = ParsePolicy(key, Decoded(text));
   if (!policy.ok()) return policy.status();
-  return Store(*std::move(policy));
+  return Make({.name = key, .policy = std::make_shared<const Policy>(*std::move(policy))});
 }
 
-absl::Status PolicyStore::Store(Policy policy) {
-  MutexLock writing(&writing_);
+absl::Status PolicyStore::Delete(std::string_view name) {
+  const std::string key = PolicyName(name);
+  if (IsImmutable(key)) return Invalid({"cannot delete \"", key, "\" policy"});
+  if (key == "default") return Invalid({"cannot delete default policy"});
+  return Make({.name = key, .policy = nullptr});
+}
+
+absl::Status PolicyStore::Make(Change change) {
+  storage::WriteBatch batch;
   // In hex: a name may hold what a storage key must not.
-  absl::Status status = storage::Put(*storage_, absl::BytesToHexString(policy.name), policy.text);
-  if (!status.ok()) return status;
-  const std::string name = policy.name;
-  Replace(name, std::make_shared<const Policy>(std::move(policy)));
-  return absl::OkStatus();
+  std::string key = absl::BytesToHexString(change.name);
+  if (change.policy == nullptr) {
+    batch.Delete(std::move(key));
+  } else {
+    batch.Put(std::move(key), change.policy->text);
+  }
+  // Shared: whoever sets the value may still be at it when the value has been got.
+  const auto ended = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> committed = ended->get_future();
+  // Its end is called in the order of the commits.
+  storage_->Commit(std::move(batch),
+                   [this, change = std::move(change), ended](const absl::Status& status) mutable {
+                     if (status.ok()) {
+                       MutexLock lock(&mutex_);
+                       committed_.push_back(std::move(change));
+                     }
+                     ended->set_value(status);
+                   });
+  absl::Status status = committed.get();
+  if (status.ok()) ApplyCommitted();
+  return status;
 }
 
-void PolicyStore::Replace(const std::string& name, std::shared_ptr<const Policy> policy) {
-  std::vector<CachedAcl> replacements = RulesWith(name, policy);
+void PolicyStore::ApplyCommitted() {
+  // Another may have taken the change of this caller: then it is in force once that lets go.
+  MutexLock applying(&applying_);
+  for (;;) {
+    Change change;
+    {
+      MutexLock lock(&mutex_);
+      if (committed_.empty()) return;
+      change = std::move(committed_.front());
+      committed_.pop_front();
+    }
+    Apply(std::move(change));
+  }
+}
+
+void PolicyStore::Apply(Change change) {
+  std::vector<CachedAcl> replacements = RulesWith(change);
   // Destroyed after the lock.
   std::vector<CachedAcl> outdated;
   std::shared_ptr<const Policy> old;
   {
     MutexLock lock(&mutex_);
-    outdated = acls_.TakeIf([&name](const CachedAcl& cached) {
-      return std::find(cached.names.begin(), cached.names.end(), name) != cached.names.end();
+    outdated = acls_.TakeIf([&change](const CachedAcl& cached) {
+      return std::find(cached.names.begin(), cached.names.end(), change.name) != cached.names.end();
     });
-    old = std::exchange(policies_[name], policy);
-    if (policy == nullptr) policies_.erase(name);
+    old = Set(change, &policies_);
     for (CachedAcl& replacement : replacements) Keep(std::move(replacement));
     version_.fetch_add(1, std::memory_order_release);
   }
@@ -169,38 +207,30 @@ void PolicyStore::Replace(const std::string& name, std::shared_ptr<const Policy>
   NotifyWatchers();
 }
 
-// Of what is kept, what `name` is part of, put together with the new policy. Nobody waits for this
-// but who changes the policy.
-std::vector<PolicyStore::CachedAcl> PolicyStore::RulesWith(
-    const std::string& name, const std::shared_ptr<const Policy>& policy) const {
+std::shared_ptr<const Policy> PolicyStore::Set(const Change& change, Policies* policies) {
+  std::shared_ptr<const Policy> old = std::exchange((*policies)[change.name], change.policy);
+  if (change.policy == nullptr) policies->erase(change.name);
+  return old;
+}
+
+// Of what is kept, what the policy is part of, put together as the change has it. Nobody waits for
+// this but who changes policies.
+std::vector<PolicyStore::CachedAcl> PolicyStore::RulesWith(const Change& change) const {
   std::vector<CachedAcl> concerned;
   Policies policies;
   {
     MutexLock lock(&mutex_);
     policies = policies_;
     acls_.ForEach([&](const CachedAcl& cached) {
-      if (std::find(cached.names.begin(), cached.names.end(), name) != cached.names.end())
+      if (std::find(cached.names.begin(), cached.names.end(), change.name) != cached.names.end())
         concerned.push_back({.names = cached.names, .token_id = cached.token_id});
     });
   }
-  policies[name] = policy;
-  if (policy == nullptr) policies.erase(name);
+  Set(change, &policies);
   for (CachedAcl& rules : concerned) {
     rules.acl = std::make_shared<const Acl>(Found(policies, rules.names));
   }
   return concerned;
-}
-
-absl::Status PolicyStore::Delete(std::string_view name) {
-  const std::string key = PolicyName(name);
-  if (IsImmutable(key)) return Invalid({"cannot delete \"", key, "\" policy"});
-  if (key == "default") return Invalid({"cannot delete default policy"});
-  MutexLock writing(&writing_);
-  if (absl::Status status = storage::Delete(*storage_, absl::BytesToHexString(key)); !status.ok()) {
-    return status;
-  }
-  Replace(key, nullptr);
-  return absl::OkStatus();
 }
 
 std::string PolicyStore::KeyOf(const std::vector<std::string>& names) const {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -31,7 +32,10 @@ std::vector<std::string> PolicyNames(const std::vector<std::string>& names);
 std::vector<std::string> CleanPolicies(const std::vector<std::string>& names);
 
 // The policies of the server: those that are stored, and `root`, which stands for everything.
-// Thread-safe.
+//
+// Thread-safe. Put and Delete wait for storage, all others never do: until a change is committed
+// they answer as before it. Changes that are made at the same time come into force in the order of
+// their commits.
 class PolicyStore {
  public:
   // Reads what is stored; where there is no `default`, stores the one that every token gets.
@@ -80,6 +84,10 @@ class PolicyStore {
     std::string token_id;
   };
   using Policies = std::map<std::string, std::shared_ptr<const Policy>, std::less<>>;
+  struct Change {
+    std::string name;
+    std::shared_ptr<const Policy> policy;  // nullptr: there is none from now on.
+  };
 
   PolicyStore(storage::Storage* storage, const Limits& limits);
   // Names what policies of these names there are.
@@ -89,28 +97,33 @@ class PolicyStore {
                                                           const std::vector<std::string>& names);
   void Keep(CachedAcl cached) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Load();
-  absl::Status Store(Policy policy);
-  // Has everybody decide by this policy, or without it when it is null.
-  void Replace(const std::string& name, std::shared_ptr<const Policy> policy)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
-  std::vector<CachedAcl> RulesWith(const std::string& name,
-                                   const std::shared_ptr<const Policy>& policy) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+  // When it returns, the change is stored and in force, or neither.
+  absl::Status Make(Change change);
+  // Has everybody decide by all that is committed.
+  void ApplyCommitted();
+  // Returns what was there before.
+  static std::shared_ptr<const Policy> Set(const Change& change, Policies* policies);
+  void Apply(Change change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(applying_);
+  std::vector<CachedAcl> RulesWith(const Change& change) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(applying_);
   void NotifyWatchers();
 
   storage::Storage* const storage_;
   std::atomic<std::uint64_t> version_ = 1;
-  // Held while a change is written, so that what is stored and what is used agree.
-  Mutex writing_;
+  // Held while what is committed comes into force, one change after the other; never while storage
+  // is waited for. Locked before mutex_.
+  Mutex applying_;
   // What the last change replaced: most who hold it let go of it before the next, so that it is not
   // a publisher of events who frees it.
-  std::vector<CachedAcl> replaced_ ABSL_GUARDED_BY(writing_);
+  std::vector<CachedAcl> replaced_ ABSL_GUARDED_BY(applying_);
   Mutex watchers_mutex_;
   std::vector<std::weak_ptr<std::function<void()>>> watchers_ ABSL_GUARDED_BY(watchers_mutex_);
   // Of those that have gone some may still be listed: they are taken out when so many are reached.
   std::size_t tidy_at_ ABSL_GUARDED_BY(watchers_mutex_) = 16;
   mutable Mutex mutex_;
   Policies policies_ ABSL_GUARDED_BY(mutex_);
+  // Stored, in this order, and not in force yet.
+  std::deque<Change> committed_ ABSL_GUARDED_BY(mutex_);
   // By the policies that there are of each.
   mutable LruCache<CachedAcl> acls_ ABSL_GUARDED_BY(mutex_);
 };

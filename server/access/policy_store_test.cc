@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "absl/strings/escaping.h"
+#include "server/access/testing.h"
 #include "server/storage/committer.h"
+#include "server/storage/testing.h"
 
 namespace belfry::access {
 namespace {
@@ -17,7 +21,7 @@ class PolicyStoreTest : public ::testing::Test {
   PolicyStoreTest() { Open(); }
 
   void Open() {
-    absl::StatusOr<std::unique_ptr<PolicyStore>> opened = PolicyStore::Open(storage_.get());
+    absl::StatusOr<std::unique_ptr<PolicyStore>> opened = PolicyStore::Open(&gate_);
     ASSERT_TRUE(opened.ok()) << opened.status();
     store_ = *std::move(opened);
   }
@@ -26,6 +30,7 @@ class PolicyStoreTest : public ::testing::Test {
   }
 
   const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
+  GatedStorage gate_{storage_.get()};
   std::unique_ptr<PolicyStore> store_;
 };
 
@@ -67,6 +72,49 @@ TEST_F(PolicyStoreTest, AChangeIsInForceAndToldWhenTheCallReturns) {
   watch.reset();
   ASSERT_EQ(store_->Delete("a"), absl::OkStatus());
   EXPECT_EQ(changes, 3);
+}
+
+TEST_F(PolicyStoreTest, UntilAChangeIsCommittedEverybodyIsAnsweredAsBeforeIt) {
+  ASSERT_EQ(store_->Put("a", "path \"a\" { policy = \"read\" }"), absl::OkStatus());
+  const std::uint64_t version = store_->version();
+  gate_.Close();
+  std::thread writer([this] {
+    EXPECT_EQ(store_->Put("a", "path \"b\" { policy = \"read\" }"), absl::OkStatus());
+  });
+  gate_.Await();
+  EXPECT_TRUE(MayRead({"a"}, "a"));
+  EXPECT_THAT(store_->Find("a")->text, HasSubstr("path \"a\""));
+  EXPECT_THAT(store_->Names(), ElementsAre("a", "default", "root"));
+  EXPECT_EQ(store_->version(), version);
+  const auto watch = store_->Watch([] {});
+  gate_.Open();
+  writer.join();
+  EXPECT_FALSE(MayRead({"a"}, "a"));
+  EXPECT_TRUE(MayRead({"a"}, "b"));
+}
+
+TEST_F(PolicyStoreTest, ChangesThatArePendingAtOnceComeIntoForceInTheOrderOfTheirCommits) {
+  gate_.Close();
+  std::vector<std::thread> writers;
+  for (std::size_t i = 1; i <= 4; ++i) {
+    writers.emplace_back([this, i] {
+      EXPECT_EQ(store_->Put("a", "path \"" + std::to_string(i) + "\" { policy = \"read\" }"),
+                absl::OkStatus());
+    });
+    gate_.Await(i);
+  }
+  gate_.Open();
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_TRUE(MayRead({"a"}, "4"));
+  EXPECT_EQ(*storage_->Get(absl::BytesToHexString("a")), store_->Find("a")->text);
+}
+
+TEST_F(PolicyStoreTest, WhatIsNotStoredIsNotInForce) {
+  storage::FaultyStorage storage;
+  const auto store = *PolicyStore::Open(&storage);
+  storage.refuse_puts = true;
+  EXPECT_EQ(store->Put("a", "path \"a\" {}").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(store->Find("a"), nullptr);
 }
 
 TEST_F(PolicyStoreTest, WatchersMayAskAndComeAndGo) {

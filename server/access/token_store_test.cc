@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/mutex.h"
+#include "server/access/testing.h"
 #include "server/access/token_record.h"
 #include "server/storage/testing.h"
 
@@ -18,75 +19,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-// Notes what is committed, and holds it back when a test wants it.
-class GatedStorage final : public storage::Storage {
- public:
-  explicit GatedStorage(storage::Storage* base) : base_(base) {}
-
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    return base_->Get(key);
-  }
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    return base_->List(prefix);
-  }
-  absl::StatusOr<std::vector<storage::Entry>> Scan(std::string_view prefix, std::string_view after,
-                                                   std::size_t limit) const override {
-    return base_->Scan(prefix, after, limit);
-  }
-  void Commit(storage::WriteBatch batch, Done done) override {
-    {
-      MutexLock lock(&mutex_);
-      batches_.push_back(batch.operations);
-      if (closed_) {
-        held_ = std::make_pair(std::move(batch), std::move(done));
-        changed_.NotifyOne();
-        return;
-      }
-    }
-    base_->Commit(std::move(batch), std::move(done));
-  }
-
-  // The next batch is held back.
-  void Close() {
-    MutexLock lock(&mutex_);
-    closed_ = true;
-  }
-  // Until one is.
-  void Await() {
-    MutexLock lock(&mutex_);
-    while (!held_) changed_.Wait(&mutex_);
-  }
-  void Open() {
-    std::optional<std::pair<storage::WriteBatch, Done>> held;
-    {
-      MutexLock lock(&mutex_);
-      closed_ = false;
-      held.swap(held_);
-    }
-    base_->Commit(std::move(held->first), std::move(held->second));
-  }
-  // As "put key" and "delete key", of each batch since the last call.
-  std::vector<std::vector<std::string>> Batches() {
-    std::vector<std::vector<std::string>> batches;
-    MutexLock lock(&mutex_);
-    for (const auto& operations : std::exchange(batches_, {})) {
-      batches.emplace_back();
-      for (const storage::Operation& operation : operations) {
-        batches.back().push_back((operation.value ? "put " : "delete ") + operation.key);
-      }
-    }
-    return batches;
-  }
-
- private:
-  storage::Storage* const base_;
-  Mutex mutex_;
-  CondVar changed_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<std::pair<storage::WriteBatch, Done>> held_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::vector<storage::Operation>> batches_ ABSL_GUARDED_BY(mutex_);
-};
 
 class TokenStoreTest : public ::testing::Test {
  protected:
