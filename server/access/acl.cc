@@ -1,7 +1,9 @@
 #include "server/access/acl.h"
 
 #include <algorithm>
+#include <boost/json/value.hpp>
 #include <tuple>
+#include <unordered_set>
 #include <utility>
 
 #include "base/glob.h"
@@ -71,20 +73,6 @@ bool SegmentsMatch(std::string_view pattern, std::string_view path, Ending endin
   }
 }
 
-// Whether a path that begins with `folder`, which ends in '/', may match the pattern.
-bool SegmentsReachInto(std::string_view pattern, std::string_view folder, Ending ending) {
-  while (!folder.empty()) {
-    bool pattern_ends = false;
-    bool folder_ends = false;
-    const std::string_view wanted = TakeSegment(&pattern, &pattern_ends);
-    const std::string_view given = TakeSegment(&folder, &folder_ends);
-    const bool same = wanted == "+" || wanted == given;
-    if (pattern_ends) return ending == Ending::kPrefix && (same || given.starts_with(wanted));
-    if (!same) return false;
-  }
-  return true;
-}
-
 std::size_t CountSegmentWildcards(std::string_view pattern) {
   std::size_t count = 0;
   for (bool last = false; !last;) count += TakeSegment(&pattern, &last) == "+" ? 1 : 0;
@@ -98,14 +86,6 @@ Ending EndingOf(const PathRule& rule) {
 bool Matches(const PathRule& rule, std::string_view path) {
   if (rule.segments) return SegmentsMatch(rule.path, path, EndingOf(rule));
   return rule.prefix ? path.starts_with(rule.path) : path == rule.path;
-}
-
-// Whether some path that begins with `mount` may match, or the mount's own path without its slash,
-// which is that of an event that names no path.
-bool MayMatchInside(const PathRule& rule, std::string_view mount) {
-  if (Matches(rule, mount.substr(0, mount.size() - 1))) return true;
-  if (rule.segments) return SegmentsReachInto(rule.path, mount, EndingOf(rule));
-  return rule.path.starts_with(mount);
 }
 
 // A pattern that matches, so that the greatest is the one that counts.
@@ -122,22 +102,39 @@ absl::Duration SmallerBound(absl::Duration a, absl::Duration b) {
 }
 
 template <typename T>
-void Unite(const std::vector<T>& from, std::vector<T>* into) {
-  for (const T& value : from) {
-    if (std::find(into->begin(), into->end(), value) == into->end()) into->push_back(value);
-  }
+void Append(const std::vector<T>& from, std::vector<T>* into) {
+  into->insert(into->end(), from.begin(), from.end());
 }
 
-void Unite(const ParameterRules& from, ParameterRules* into) {
+void Append(const ParameterRules& from, ParameterRules* into) {
   for (const auto& [name, values] : from) {
     const auto [it, is_new] = into->try_emplace(name, values);
     if (is_new) continue;
     if (values.empty() || it->second.empty()) {
       it->second.clear();  // Any value.
     } else {
-      Unite(values, &it->second);
+      Append(values, &it->second);
     }
   }
+}
+
+// Keeps the first of each, in time linear in them.
+template <typename T>
+void DropRepeated(std::vector<T>* values) {
+  std::unordered_set<T> seen;
+  std::erase_if(*values, [&seen](const T& value) { return !seen.insert(value).second; });
+}
+
+void DropRepeated(ParameterRules* rules) {
+  for (auto& [name, values] : *rules) DropRepeated(&values);
+}
+
+// What several rules say may be there several times.
+void DropRepeated(PathRule* rule) {
+  DropRepeated(&rule->allowed_parameters);
+  DropRepeated(&rule->denied_parameters);
+  DropRepeated(&rule->required_parameters);
+  DropRepeated(&rule->subscribe_event_types);
 }
 
 void Merge(const PathRule& from, PathRule* into) {
@@ -149,10 +146,10 @@ void Merge(const PathRule& from, PathRule* into) {
   into->capabilities.Add(from.capabilities);
   into->min_wrapping_ttl = SmallerBound(into->min_wrapping_ttl, from.min_wrapping_ttl);
   into->max_wrapping_ttl = SmallerBound(into->max_wrapping_ttl, from.max_wrapping_ttl);
-  Unite(from.allowed_parameters, &into->allowed_parameters);
-  Unite(from.denied_parameters, &into->denied_parameters);
-  Unite(from.required_parameters, &into->required_parameters);
-  Unite(from.subscribe_event_types, &into->subscribe_event_types);
+  Append(from.allowed_parameters, &into->allowed_parameters);
+  Append(from.denied_parameters, &into->denied_parameters);
+  Append(from.required_parameters, &into->required_parameters);
+  Append(from.subscribe_event_types, &into->subscribe_event_types);
 }
 
 bool WrappingAllowed(const PathRule& rule, absl::Duration wrap_ttl) {
@@ -266,6 +263,11 @@ void Acl::Add(const Policy& policy, const PathRule& rule) {
 }
 
 void Acl::Finish() {
+  for (Rules* rules : {&exact_, &prefix_, &segments_, &segments_prefix_}) {
+    for (auto& [path, merged] : *rules) {
+      if (merged.origins.size() > 1) DropRepeated(&merged.rule);
+    }
+  }
   for (const Rules* rules : {&segments_, &segments_prefix_}) {
     for (const auto& [path, merged] : *rules) by_segment_.Add(&merged);
   }
@@ -341,21 +343,33 @@ bool Acl::ReachesInto(std::string_view mount) const {
       if (GrantsSomething(it->second.rule)) return true;
     }
   }
-  const auto reach = [mount](const Rules& rules, Ending ending) {
-    return std::any_of(rules.begin(), rules.end(), [&](const auto& rule) {
-      return GrantsSomething(rule.second.rule) && SegmentsReachInto(rule.first, mount, ending);
-    });
-  };
-  return reach(segments_, Ending::kWhole) || reach(segments_prefix_, Ending::kPrefix);
+  // One that matches nothing but the mount's own path reaches no further than that.
+  const std::string_view own = mount.substr(0, mount.size() - 1);
+  return by_segment_.VisitInto(mount, [own](const MergedRule& merged) {
+    const PathRule& rule = merged.rule;
+    return GrantsSomething(rule) && (rule.prefix || !Matches(rule, own));
+  });
 }
 
 std::vector<const MergedRule*> Acl::RulesInto(std::string_view mount) const {
   std::vector<const MergedRule*> found;
-  for (const Rules* rules : {&exact_, &prefix_, &segments_, &segments_prefix_}) {
-    for (const auto& [path, merged] : *rules) {
-      if (MayMatchInside(merged.rule, mount)) found.push_back(&merged);
+  const auto add = [&found](const Rules& rules, std::string_view path) {
+    const auto it = rules.find(path);
+    if (it != rules.end()) found.push_back(&it->second);
+  };
+  // The mount's own path without its slash is that of an event that names no path.
+  add(exact_, mount.substr(0, mount.size() - 1));
+  for (std::size_t size = 0; size < mount.size(); ++size) add(prefix_, mount.substr(0, size));
+  for (const Rules* rules : {&exact_, &prefix_}) {
+    for (auto it = rules->lower_bound(mount); it != rules->end() && it->first.starts_with(mount);
+         ++it) {
+      found.push_back(&it->second);
     }
   }
+  by_segment_.VisitInto(mount, [&found](const MergedRule& merged) {
+    found.push_back(&merged);
+    return false;
+  });
   std::sort(found.begin(), found.end(), [](const MergedRule* a, const MergedRule* b) {
     return PatternOf(a->rule) < PatternOf(b->rule);
   });

@@ -115,7 +115,7 @@ class Acl {
   const MergedRule* Decisive(Capability capability, std::string_view path) const;
 
   // The rules that can decide about an event of a mount, whose path ends in '/', in the order of
-  // their patterns.
+  // their patterns. Costs as much as there are such rules, not as there are rules.
   std::vector<const MergedRule*> RulesInto(std::string_view mount) const;
   // The same policies and one more.
   Acl With(std::shared_ptr<const Policy> policy) const;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 #include "base/text.h"
@@ -74,11 +75,10 @@ Lines Narrower(const Acl& acl, std::string_view path, const PathRule* rule, cons
   lines.pattern = std::string(path);
   if (rule != nullptr && !rule->capabilities.Has(Capability::kDeny)) {
     lines.capabilities.Add(rule->capabilities);
+    std::unordered_set<std::string_view> seen(missing.event_types.begin(),
+                                              missing.event_types.end());
     for (const std::string& type : rule->subscribe_event_types) {
-      if (std::find(lines.event_types.begin(), lines.event_types.end(), type) ==
-          lines.event_types.end()) {
-        lines.event_types.push_back(type);
-      }
+      if (seen.insert(type).second) lines.event_types.push_back(type);
     }
   }
   // It decides about the listing of a folder of that name as well.

@@ -52,6 +52,43 @@ std::vector<std::string> Patterns(const std::vector<Finding>& findings) {
   return texts;
 }
 
+// Whatever the form of the rule, and no rule twice.
+TEST(Acl, RulesIntoAMountAreThoseThatCanDecideAboutOneOfItsPaths) {
+  std::string text;
+  for (const char* path :
+       {"*",       "a*",    "a/*",  "a/b",    "a/b*",  "a/b/c", "a/b/c*", "a/b/c/d", "a/c",
+        "b",       "b*",    "ab/*", "+",      "+/b",   "+/b/*", "+/b*",   "+/+",     "+/+/c",
+        "+/+/+/x", "a/+/*", "a/+",  "a/+/x*", "+/c/x", "b/+",   "+/c*",   "+/*"}) {
+    text += Concat({"path \"", path, "\" { capabilities = [\"read\"] }\n"});
+  }
+  const Acl acl = AclOf(text);
+  std::vector<std::string> patterns;
+  for (const MergedRule* rule : acl.RulesInto("a/b/")) patterns.push_back(PatternOf(rule->rule));
+  EXPECT_THAT(patterns, ElementsAre("*", "+/*", "+/+", "+/+/+/x", "+/+/c", "+/b", "+/b*", "+/b/*",
+                                    "a*", "a/*", "a/+", "a/+/*", "a/+/x*", "a/b", "a/b*", "a/b/c",
+                                    "a/b/c*", "a/b/c/d"));
+}
+
+// Only one of them can be reached into: with "+" at its end a pattern matches the mount's path.
+TEST(Acl, APatternOfTheMountsOwnPathDoesNotReachIntoIt) {
+  EXPECT_FALSE(AclOf("path \"a/b\" { capabilities = [\"deny\"] }"
+                     "path \"a/+\" { capabilities = [\"read\"] }")
+                   .ReachesInto("a/b/"));
+  EXPECT_TRUE(AclOf("path \"a/b\" { capabilities = [\"deny\"] }"
+                    "path \"a/+/c\" { capabilities = [\"read\"] }")
+                  .ReachesInto("a/b/"));
+}
+
+TEST(Acl, WhatSeveralPoliciesSayIsThereOnce) {
+  const Acl acl({Parse("a",
+                       "path \"x\" { capabilities = [\"subscribe\"]\n"
+                       "subscribe_event_types = [\"b\", \"a\"] }"),
+                 Parse("b",
+                       "path \"x\" { capabilities = [\"subscribe\"]\n"
+                       "subscribe_event_types = [\"c\", \"b\"] }")});
+  EXPECT_THAT(acl.RulesInto("x/").front()->rule.subscribe_event_types, ElementsAre("b", "a", "c"));
+}
+
 TEST(ExplainEvent, NamesTheLinesThatDecide) {
   const Acl acl(
       {Parse("a", "path \"x\" {}\n  path \"secret/data/*\" { capabilities = [\"read\"] }"),

@@ -1,5 +1,6 @@
 #include "server/access/segment_rules.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -82,6 +83,47 @@ SegmentRules::Best SegmentRules::Find(std::string_view path) const {
   // Where the path ended, so may a pattern.
   for (const Node* node : here) Consider(node->whole, &best.rule);
   return best;
+}
+
+bool SegmentRules::VisitInto(std::string_view folder, const Visit& visit) const {
+  std::vector<const Node*> here;
+  std::vector<const Node*> next;
+  if (!nodes_.empty()) here.push_back(&nodes_.front());
+  while (!folder.empty() && !here.empty()) {
+    std::string_view segment;
+    TakeSegment(&folder, &segment);
+    next.clear();
+    for (const Node* node : here) {
+      if (node->any_prefix != nullptr && visit(*node->any_prefix)) return true;
+      for (std::size_t size = 0; size <= segment.size(); ++size) {
+        const auto prefix = node->prefixes.find(segment.substr(0, size));
+        if (prefix != node->prefixes.end() && visit(*prefix->second)) return true;
+      }
+      const auto child = node->children.find(segment);
+      if (child != node->children.end()) next.push_back(child->second);
+      if (node->any != nullptr) next.push_back(node->any);
+    }
+    here.swap(next);
+  }
+  return std::any_of(here.begin(), here.end(),
+                     [&visit](const Node* node) { return VisitBelow(*node, visit); });
+}
+
+bool SegmentRules::VisitBelow(const Node& top, const Visit& visit) {
+  std::vector<const Node*> waiting = {&top};
+  while (!waiting.empty()) {
+    const Node& node = *waiting.back();
+    waiting.pop_back();
+    for (const MergedRule* rule : {node.whole, node.any_prefix}) {
+      if (rule != nullptr && visit(*rule)) return true;
+    }
+    for (const auto& [beginning, rule] : node.prefixes) {
+      if (visit(*rule)) return true;
+    }
+    for (const auto& [segment, child] : node.children) waiting.push_back(child);
+    if (node.any != nullptr) waiting.push_back(node.any);
+  }
+  return false;
 }
 
 }  // namespace belfry::access

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -47,6 +48,12 @@ class SegmentRules {
   // The matching rule that outranks the others. Linear in the path for given rules.
   Best Find(std::string_view path) const;
 
+  // Calls `visit` with each rule that may match a path that begins with `folder`, which ends in
+  // '/', or the folder's own path without its slash, until it returns true; returns whether it did.
+  // Linear in the folder and in what is visited.
+  using Visit = std::function<bool(const MergedRule&)>;
+  bool VisitInto(std::string_view folder, const Visit& visit) const;
+
   bool empty() const { return nodes_.empty(); }
   std::size_t bytes() const { return bytes_; }
 
@@ -63,6 +70,7 @@ class SegmentRules {
 
   Node* NewNode();
   Node* Child(Node* node, std::string_view segment);
+  static bool VisitBelow(const Node& top, const Visit& visit);
 
   std::deque<Node> nodes_;  // The first is the root; each stays in place.
   std::size_t bytes_ = 0;
