@@ -10,6 +10,14 @@
 namespace belfry::access::hcl {
 namespace {
 
+// A token, as an error names it.
+std::string Found(const Token& token) {
+  constexpr std::size_t kMost = 40;
+  if (token.kind == TokenKind::kEnd) return "the end of the text";
+  if (token.text.size() <= kMost) return Quoted(token.text);
+  return Concat({"a text of ", std::to_string(token.text.size()), " bytes"});
+}
+
 // One token of look-ahead, as little memory as HashiCorp's parser has, so that errors at the end
 // of the text have the same place. Every method is false when it has left an error.
 class Parser {
@@ -38,8 +46,9 @@ class Parser {
     error_ = ErrorAt(position, what);
     return false;
   }
-  bool Unexpected(std::string_view wanted) {
-    return Fail(token_.position, Concat({wanted, NameOf(token_.kind)}));
+  // Instead of the token that was just read.
+  bool Expected(std::string_view what) {
+    return Fail(token_.position, Concat({"expected ", what, ", found ", Found(token_)}));
   }
 
   // Up to the end of the text, or a brace that stays for the caller.
@@ -78,7 +87,7 @@ class Parser {
       const Token token = Scan();
       if (token.kind == TokenKind::kAssign) return ReadAssigned(item);
       if (token.kind == TokenKind::kLeftBrace) {
-        if (item->keys.empty()) return Unexpected("expected: IDENT | STRING got: ");
+        if (item->keys.empty()) return Expected("a name in front of the block");
         return ReadObject(&item->value);
       }
       if (token.kind != TokenKind::kIdentifier && token.kind != TokenKind::kString) {
@@ -96,7 +105,7 @@ class Parser {
                   Concat({"key '", names, "' expected start of object ('{') or assignment ('=')"}));
     }
     if (token.kind == TokenKind::kIllegal) return Fail(token.position, "illegal character");
-    return Unexpected("expected: IDENT | STRING | ASSIGN | LBRACE got: ");
+    return Expected("a name, '=' or '{'");
   }
 
   bool ReadKey(const Token& token, Item* item) {
@@ -108,16 +117,14 @@ class Parser {
   }
 
   bool ReadAssigned(Item* item) {
-    if (item->keys.empty()) return Fail(token_.position, "no object keys found!");
-    if (item->keys.size() > 1) return Unexpected("nested object expected: LBRACE got: ");
+    if (item->keys.empty()) return Expected("a name in front of the value");
+    if (item->keys.size() > 1) return Expected("'{' behind the names of a block");
     item->assign = token_.position;
     const Token token = Scan();
     if (token.kind == TokenKind::kLeftBrace) return ReadObject(&item->value);
     if (token.kind == TokenKind::kLeftBracket) return ReadList(&item->value);
     if (IsLiteral(token.kind)) return ReadLiteral(token, &item->value);
-    if (token.kind == TokenKind::kEnd) return Unexpected("value expected got: ");
-    return Fail(token.position, Concat({"Unknown token: ", ToText(token.position), " ",
-                                        NameOf(token.kind), " ", token.text}));
+    return Expected("a value (strings stand in quotes)");
   }
 
   static bool IsLiteral(TokenKind kind) {
@@ -149,7 +156,8 @@ class Parser {
     if (!ReadItems(Place::kObject, &value->object)) return false;
     --depth_;
     if (Scan().kind == TokenKind::kRightBrace) return true;
-    return Unexpected("object expected closing RBRACE got: ");
+    // The items go up to a brace or to the end. These are Vault's words.
+    return Fail(token_.position, "object expected closing RBRACE got: EOF");
   }
 
   // Behind the bracket that was just read.
@@ -165,7 +173,7 @@ class Parser {
         need_comma = false;
         continue;
       }
-      if (need_comma) return Unexpected("error parsing list, expected comma or list end, got: ");
+      if (need_comma) return Expected("',' or ']' in a list");
       if (!ReadElement(token, &value->list.emplace_back())) return false;
       need_comma = token.kind != TokenKind::kLeftBracket;
     }
@@ -175,18 +183,9 @@ class Parser {
 
   bool ReadElement(const Token& token, Value* value) {
     if (IsLiteral(token.kind)) return ReadLiteral(token, value);
-    if (token.kind == TokenKind::kLeftBrace) {
-      return ReadObject(value) || FailWithin("object", token.position);
-    }
-    if (token.kind == TokenKind::kLeftBracket) {
-      return ReadList(value) || FailWithin("list", token.position);
-    }
-    return Unexpected("unexpected token while parsing list: ");
-  }
-
-  bool FailWithin(std::string_view what, Position position) {
-    return Fail(position, Concat({"error while trying to parse ", what,
-                                  " within list: ", ToStd(error_.message())}));
+    if (token.kind == TokenKind::kLeftBrace) return ReadObject(value);
+    if (token.kind == TokenKind::kLeftBracket) return ReadList(value);
+    return Expected("a value in a list (strings stand in quotes)");
   }
 
   bool Enter() { return ++depth_ <= kMaxDepth || Fail(token_.position, "nested too deeply"); }

@@ -50,8 +50,8 @@ struct Item {
 
 // The items of a text in the first version of HashiCorp's configuration language, or, when it
 // begins with a brace, of a JSON object. Objects in JSON whose members are all objects become items
-// with several keys, as blocks are. Errors are InvalidArgument with a position, in the words of
-// github.com/hashicorp/hcl v1; where we accept or refuse something that it does not,
+// with several keys, as blocks are. Errors are InvalidArgument with a position, as
+// github.com/hashicorp/hcl v1 has it; where we accept or refuse something that it does not,
 // tests/differential lists it with the reason. Pure, thread-safe. (vault-api-and-events 5.1)
 absl::StatusOr<std::vector<Item>> Parse(std::string_view text);
 

@@ -108,13 +108,6 @@ bool EveryLineStartsWith(std::string_view body, std::string_view indent) {
 
 }  // namespace
 
-std::string_view NameOf(TokenKind kind) {
-  constexpr std::string_view kNames[] = {
-      "ILLEGAL", "EOF",   "IDENT",  "NUMBER", "FLOAT",  "BOOL",   "STRING", "HEREDOC", "LBRACK",
-      "LBRACE",  "COMMA", "PERIOD", "RBRACK", "RBRACE", "ASSIGN", "ADD",    "SUB"};
-  return kNames[static_cast<int>(kind)];
-}
-
 Token Lexer::Next() {
   for (;;) {
     char32_t c = cursor_.Next();

@@ -29,9 +29,6 @@ enum class TokenKind {
   kSub,
 };
 
-// As error messages name it: "RBRACE".
-std::string_view NameOf(TokenKind kind);
-
 struct Token {
   TokenKind kind = TokenKind::kEnd;
   Position position;

@@ -21,15 +21,16 @@ absl::Status Errors(const std::vector<std::string>& errors) {
   return absl::InvalidArgumentError(Concat({text, "\n\n"}));
 }
 
-// Refuses keys that are not `known`, each with its line.
+// Refuses keys that are not `known`, each with its place.
 absl::Status CheckKeys(std::string_view prefix, const std::vector<Item>& items,
                        std::initializer_list<std::string_view> known) {
   std::vector<std::string> errors;
   for (const Item& item : items) {
     const std::string& key = item.keys[0].text;
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    errors.push_back(Concat(
-        {prefix, "invalid key ", Quoted(key), " on line ", std::to_string(item.assign.line)}));
+    errors.push_back(Concat({prefix, "invalid key ", Quoted(key), " on line ",
+                             std::to_string(item.keys[0].position.line), ", column ",
+                             std::to_string(item.keys[0].position.column)}));
   }
   return errors.empty() ? absl::OkStatus() : Errors(errors);
 }
@@ -66,11 +67,9 @@ class RuleReader {
 
   absl::Status CheckItem() {
     const Value& value = item_.value;
-    if (value.kind == Value::Kind::kList) {
-      return Invalid({prefix_, "cannot check HCL keys of type *ast.ListType"});
-    }
     if (value.kind != Value::Kind::kObject) {
-      return Invalid({prefix_, "cannot check HCL keys of type *ast.LiteralType"});
+      return Prefixed(hcl::ErrorAt(value.position,
+                                   "a path is a block with a pattern: path \"secret/*\" { … }"));
     }
     return CheckKeys(prefix_, value.object,
                      {"comment", "policy", "capabilities", "allowed_parameters",

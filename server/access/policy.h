@@ -40,10 +40,10 @@ struct Policy {
   std::vector<PathRule> rules;
 };
 
-// Reads a policy, in HCL or JSON. InvalidArgument "failed to parse policy: …", with the texts and
-// places that Vault's users know. What a policy cannot say here (templates, control groups,
-// multi-factor methods) is refused rather than ignored. Pure, thread-safe. (vault-api-and-events
-// 5.1)
+// Reads a policy, in HCL or JSON. InvalidArgument "failed to parse policy: …", which says what is
+// wrong and at which line and column, in Vault's words where those have been recorded. What a
+// policy cannot say here (templates, control groups, multi-factor methods) is refused rather than
+// ignored. Pure, thread-safe. (vault-api-and-events 5.1)
 absl::StatusOr<Policy> ParsePolicy(std::string_view name, std::string_view text);
 
 }  // namespace belfry::access

@@ -17,19 +17,17 @@ namespace {
 
 using Kind = hcl::Value::Kind;
 
-// As the recorded errors name them.
-std::string_view TypeName(const hcl::Value& value) {
-  if (value.kind == Kind::kList) return "*ast.ListType";
-  return value.kind == Kind::kObject ? "*ast.ObjectType" : "*ast.LiteralType";
-}
-
 // The item without its first key, which is the attribute's name.
 bool IsBlockWithLabels(const hcl::Item& item) {
   return item.keys.size() > 1;
 }
 
-absl::Status NotText(hcl::Position position, std::string_view name, std::string_view type) {
-  return hcl::ErrorAt(position, Concat({"root.", name, ": unknown type for string ", type}));
+absl::Status NotText(hcl::Position position, std::string_view name) {
+  return hcl::ErrorAt(position, Concat({name, " must be a string in quotes"}));
+}
+
+absl::Status NotList(hcl::Position position, std::string_view name) {
+  return hcl::ErrorAt(position, Concat({name, " must be a list: [\"…\", …]"}));
 }
 
 bool IsText(const hcl::Value& value) {
@@ -114,9 +112,9 @@ absl::StatusOr<boost::json::value> ToJson(const hcl::Value& value) {
 absl::Status ReadParameter(std::string_view name, const hcl::Item& item, std::size_t key,
                            ParameterRules* rules) {
   if (item.keys.size() > key + 1) {
-    return hcl::ErrorAt(item.keys[key].position,
-                        Concat({"root.", name, ".", item.keys[key].text,
-                                "[0]: cannot decode into interface: *ast.ObjectItem"}));
+    return hcl::ErrorAt(
+        item.keys[key].position,
+        Concat({"a parameter in ", name, " has one name and a list: \"…\" = [\"…\", …]"}));
   }
   const hcl::Value& value = item.value;
   std::vector<boost::json::value>& values =
@@ -128,7 +126,7 @@ absl::Status ReadParameter(std::string_view name, const hcl::Item& item, std::si
     return absl::OkStatus();
   }
   if (value.kind != Kind::kList) {
-    return hcl::ErrorAt(value.position, Concat({"unknown slice type: ", TypeName(value)}));
+    return NotList(value.position, Concat({"the parameter ", hcl::Quoted(item.keys[key].text)}));
   }
   for (const hcl::Value& element : value.list) {
     absl::StatusOr<boost::json::value> converted = ToJson(element);
@@ -142,9 +140,8 @@ absl::Status ReadParameter(std::string_view name, const hcl::Item& item, std::si
 
 absl::Status ReadText(std::string_view name, const hcl::Item& item, std::string* text) {
   const hcl::Value& value = item.value;
-  if (IsBlockWithLabels(item)) return NotText(item.keys[1].position, name, "*ast.ObjectList");
-  if (value.kind == Kind::kObject) return NotText(value.position, name, "*ast.ObjectList");
-  if (!IsText(value)) return NotText(value.position, name, TypeName(value));
+  if (IsBlockWithLabels(item)) return NotText(item.keys[1].position, name);
+  if (!IsText(value)) return NotText(value.position, name);
   *text = value.text;
   return absl::OkStatus();
 }
@@ -152,20 +149,18 @@ absl::Status ReadText(std::string_view name, const hcl::Item& item, std::string*
 absl::Status ReadTexts(std::string_view name, const hcl::Item& item,
                        std::vector<std::string>* texts) {
   const hcl::Value& value = item.value;
-  const std::string first = Concat({name, "[0]"});
-  if (IsBlockWithLabels(item)) return NotText(item.keys[1].position, first, "*ast.ObjectItem");
+  if (IsBlockWithLabels(item)) return NotList(item.keys[1].position, name);
   if (value.kind == Kind::kObject) {
     if (value.object.empty()) return absl::OkStatus();
-    return NotText(value.object[0].keys[0].position, first, "*ast.ObjectItem");
+    return NotList(value.position, name);
   }
   if (value.kind != Kind::kList) {
-    return hcl::ErrorAt(value.position, Concat({"unknown slice type: ", TypeName(value)}));
+    return NotList(value.position, name);
   }
   for (std::size_t i = 0; i < value.list.size(); ++i) {
     const hcl::Value& element = value.list[i];
     if (!IsText(element)) {
-      return NotText(element.position, Concat({name, "[", std::to_string(i), "]"}),
-                     TypeName(element));
+      return NotText(element.position, Concat({name, "[", std::to_string(i), "]"}));
     }
     texts->push_back(element.text);
   }
@@ -176,8 +171,8 @@ absl::Status ReadParameters(std::string_view name, const hcl::Item& item, Parame
   if (IsBlockWithLabels(item)) return ReadParameter(name, item, 1, rules);
   const hcl::Value& value = item.value;
   if (value.kind != Kind::kObject) {
-    return hcl::ErrorAt(value.position, Concat({"root.", name, ": not an object type for map (",
-                                                TypeName(value), ")"}));
+    return hcl::ErrorAt(value.position,
+                        Concat({name, " must be a block of lists: ", name, " = { \"…\" = [] }"}));
   }
   for (const hcl::Item& parameter : value.object) {
     if (absl::Status status = ReadParameter(name, parameter, 0, rules); !status.ok()) {
