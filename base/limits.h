@@ -40,6 +40,10 @@ struct Limits {
   // Vault's proxy repeats its token header on each reconnect until a request has a megabyte of
   // headers.
   std::size_t max_request_header_bytes = 1024 * 1024;
+  // Of the requests of all connections together, from when their bytes are read until they are
+  // answered; one that does not fit is answered with 503, unless it is alone. A quarter is for what
+  // comes before it is known that the token may use it, the rest for large bodies.
+  std::size_t max_held_request_bytes = 256 * 1024 * 1024;
   absl::Duration max_request_duration = absl::Seconds(90);
   // A decoded path with its parts between slashes; beyond, the answer is 400. An event names the
   // path twice and must stay below max_event_bytes.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <boost/beast/core/read_size.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
@@ -31,10 +30,13 @@ constexpr std::chrono::seconds kAnswerGrace{5};
 constexpr std::size_t kReadSize = 4096;
 constexpr std::size_t kMaxReadSize = 64 * 1024;
 constexpr std::size_t kMaxAnswerField = 32 * 1024;
-constexpr std::size_t kDiscardSize = 64 * 1024;
 constexpr std::size_t kMaxIdleBuffer = 16 * 1024;
+// Of each connection, what is held without being counted, so that small requests always fit.
+constexpr std::size_t kUncountedBytes = 16 * 1024;
 constexpr std::size_t kMaxDiscardedBytes = 64 * 1024 * 1024;
 constexpr std::string_view kTooManyConnections = "too many connections; try again later";
+constexpr std::string_view kTooManyBytes =
+    "the server holds too many large requests; try again later";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // As the API's own answers have them.
@@ -44,6 +46,7 @@ api::HttpResponse PlainError(int status, std::string_view text) {
   response.headers = {{"Cache-Control", "no-store"},
                       {"Content-Type", "application/json"},
                       {"Strict-Transport-Security", "max-age=31536000; includeSubDomains"}};
+  if (status == 503) response.headers.emplace_back("Retry-After", "1");
   // The texts are ours and need no escapes.
   response.body = R"({"errors":[")";
   response.body += text;
@@ -54,6 +57,18 @@ api::HttpResponse PlainError(int status, std::string_view text) {
 std::size_t CountOf(const api::HttpRequest& request, std::string_view name) {
   return static_cast<std::size_t>(std::ranges::count_if(
       request.headers, [name](const auto& header) { return beast::iequals(header.first, name); }));
+}
+
+// What such pairs take up: many short ones far more than their bytes.
+std::size_t SizeOf(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::size_t size = 0;
+  for (const auto& pair : pairs) size += sizeof pair + pair.first.size() + pair.second.size();
+  return size;
+}
+
+std::size_t HeaderSize(const api::HttpRequest& request) {
+  return request.target.size() + request.path.size() + SizeOf(request.query) +
+         SizeOf(request.headers);
 }
 
 std::string SwitchingProtocols(const api::HttpRequest& request, absl::Time now) {
@@ -143,12 +158,13 @@ void HttpSession::ReadNext() {
   parser_->header_limit(static_cast<std::uint32_t>(context_->limits.max_request_header_bytes));
   parser_->body_limit(context_->limits.max_request_body_bytes);
   parser_->AllowBody(api::kMaxUnaskedBodyBytes);
+  header_bytes_ = 0;
+  authorized_ = false;
+  held_ = ByteBudget::Lease(context_->unauthorized_bytes);
   if (buffer_.size() > 0) {
     ReadHeader();
     return;
   }
-  // What an idle connection has kept of a large request goes now.
-  if (buffer_.capacity() > kMaxIdleBuffer) buffer_.shrink_to_fit();
   deadline_.SetAfter(context_->timeouts.idle);
   Read(kReadSize);
 }
@@ -211,11 +227,39 @@ void HttpSession::Parse() {
 }
 
 void HttpSession::ReadMore() {
-  const std::size_t size = beast::read_size(buffer_, kMaxReadSize);
+  if (!HoldRequest()) return;
+  const std::size_t size = NextReadSize();
   if (size > 0) {
     Read(size);
   } else {
     OnParseError(HttpError::header_limit);
+  }
+}
+
+// As much as has come already, within bounds: a client that owes its body is not given much room.
+std::size_t HttpSession::NextReadSize() const {
+  const std::size_t received = buffer_.size() + parser_->request().body.size();
+  return std::min(std::clamp(received, kReadSize, kMaxReadSize),
+                  buffer_.max_size() - buffer_.size());
+}
+
+bool HttpSession::HoldRequest() {
+  const std::size_t bytes = buffer_.size() + header_bytes_ + parser_->request().body.size();
+  const std::size_t counted = bytes - std::min(bytes, kUncountedBytes);
+  if (held_.Resize(counted)) return true;
+  // There may still be room for those whose token may use it.
+  if (!authorized_ && parser_->is_header_done()) {
+    if (RefuseEarly()) return false;
+    if (held_.Resize(counted)) return true;
+  }
+  context_->requests_refused.Increment();
+  Refuse(503, kTooManyBytes);
+  return false;
+}
+
+void HttpSession::TrimBuffer() {
+  if (buffer_.capacity() > kMaxIdleBuffer && buffer_.size() <= buffer_.capacity() / 2) {
+    buffer_.shrink_to_fit();
   }
 }
 
@@ -251,6 +295,9 @@ void HttpSession::OnHeader() {
   request.path = std::move(target->path);
   request.query = std::move(target->query);
   request.remote_address = remote_address_;
+  header_bytes_ = HeaderSize(request);
+  TrimBuffer();
+  if (!HoldRequest()) return;
   if (parser_->is_done()) {
     OnRequest();
   } else {
@@ -270,7 +317,7 @@ void HttpSession::OnBodyPromised() {
   const bool expects_continue =
       version_ >= 11 && beast::iequals(request.Header("Expect"), "100-continue");
   const bool is_large = parser_->promised_body() > api::kMaxUnaskedBodyBytes;
-  if ((is_large || expects_continue) && RefuseEarly()) return;
+  if ((is_large || expects_continue) && (RefuseEarly() || !HoldRequest())) return;
   if (expects_continue) {
     SendContinue();
   } else {
@@ -286,6 +333,8 @@ bool HttpSession::RefuseEarly() {
     AnswerAndLeave(*std::move(answer));
     return true;
   }
+  if (!authorized_) held_ = ByteBudget::Lease(context_->authorized_bytes);
+  authorized_ = true;
   // Asked again when it has doubled, so that chunks of a byte do not ask a million times.
   parser_->AllowBody(std::max(std::bit_ceil(promised), api::kMaxUnaskedBodyBytes));
   return false;
@@ -296,6 +345,8 @@ void HttpSession::SendContinue() {
 }
 
 void HttpSession::OnRequest() {
+  TrimBuffer();
+  if (!HoldRequest()) return;
   SetBusy();
   deadline_.Clear();
   api::HttpRequest request = std::move(parser_->request());
@@ -329,12 +380,15 @@ bool HttpSession::TakeAnswer(std::uint64_t request) {
 
 void HttpSession::Ask(api::HttpRequest request) {
   const std::uint64_t number = AwaitAnswer();
-  context_->api->Handle(std::move(request), [weak = weak_from_this(), mailbox = mailbox_,
-                                             number](api::HttpResponse answer) {
-    mailbox->Post([weak, number, answer = std::move(answer)]() mutable {
-      if (auto self = weak.lock()) self->OnAnswer(number, std::move(answer));
-    });
-  });
+  // What is held goes with the request: the engine has it also when its client has gone.
+  context_->api->Handle(std::move(request),
+                        [weak = weak_from_this(), mailbox = mailbox_, number,
+                         held = std::move(held_)](api::HttpResponse answer) mutable {
+                          held = {};
+                          mailbox->Post([weak, number, answer = std::move(answer)]() mutable {
+                            if (auto self = weak.lock()) self->OnAnswer(number, std::move(answer));
+                          });
+                        });
 }
 
 void HttpSession::OnAnswer(std::uint64_t request, api::HttpResponse answer) {
@@ -348,8 +402,9 @@ void HttpSession::OpenSubscription(api::HttpRequest request) {
   std::string head = SwitchingProtocols(request, context_->clock->Now());
   context_->api->Subscribe(
       std::move(request), queue,
-      [weak = weak_from_this(), mailbox = mailbox_, number, queue,
-       head = std::move(head)](api::SubscribeResult result) mutable {
+      [weak = weak_from_this(), mailbox = mailbox_, number, queue, head = std::move(head),
+       held = std::move(held_)](api::SubscribeResult result) mutable {
+        held = {};
         mailbox->Post([weak, number, queue = std::move(queue), head = std::move(head),
                        result = std::move(result)]() mutable {
           if (auto self = weak.lock()) {
@@ -386,6 +441,9 @@ void HttpSession::Refuse(int status, std::string_view text) {
 void HttpSession::AnswerAndLeave(api::HttpResponse answer) {
   keep_alive_ = false;
   parser_.reset();
+  held_ = {};
+  buffer_.clear();
+  TrimBuffer();
   Write(std::move(answer));
 }
 
@@ -461,7 +519,8 @@ void HttpSession::Leave() {
 // still sending a body is given as long as for any other body.
 void HttpSession::AwaitClientsEnd() {
   deadline_.SetAt(std::min(Deadline::Clock::now() + context_->timeouts.leave, leave_by_));
-  transport_->ReadSome(buffer_.prepare(std::min(kDiscardSize, buffer_.max_size())),
+  const std::size_t size = std::clamp(discarded_bytes_, kReadSize, kMaxReadSize);
+  transport_->ReadSome(buffer_.prepare(std::min(size, buffer_.max_size())),
                        [self = shared_from_this()](error_code error, std::size_t size) {
                          self->OnDiscarded(error, size);
                        });

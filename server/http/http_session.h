@@ -9,6 +9,7 @@
 #include <string>
 
 #include "server/api/api.h"
+#include "server/http/byte_budget.h"
 #include "server/http/connections.h"
 #include "server/http/deadline.h"
 #include "server/http/outgoing_queue.h"
@@ -52,6 +53,11 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   // the body; reads more where that does not reach.
   void Parse();
   void ReadMore();
+  std::size_t NextReadSize() const;
+  // Counts what there is of the request; false: there is no room for it, and it has been refused.
+  bool HoldRequest();
+  // Gives back what a large request has needed.
+  void TrimBuffer();
   void OnParseError(boost::system::error_code error);
   void OnHeader();
   void OnBodyPromised();
@@ -95,6 +101,10 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   std::string remote_address_;
   boost::beast::flat_buffer buffer_;
   std::optional<RequestParser> parser_;
+  std::size_t header_bytes_ = 0;  // Of the request, once its header has been read.
+  // What the request takes up of one of the server's budgets until it has been answered.
+  ByteBudget::Lease held_;
+  bool authorized_ = false;  // Its token may use it, as far as can be said without its body.
   Outgoing outgoing_;
   boost::asio::steady_timer answer_timer_;
 

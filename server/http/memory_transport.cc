@@ -157,6 +157,10 @@ bool MemoryClient::awaited() const {
   return wire_->wait != nullptr;
 }
 
+std::size_t MemoryClient::read_size() const {
+  return wire_->read == nullptr ? 0 : wire_->buffer.size();
+}
+
 std::optional<std::size_t> MemoryClient::unsent_limit() const {
   return wire_->unsent_limit;
 }

@@ -42,6 +42,8 @@ class MemoryClient final {
 
   // Whether an AwaitWritable is under way.
   bool awaited() const;
+  // How many bytes the server would take at once; 0: it is not reading.
+  std::size_t read_size() const;
   // What was set by LimitUnsent.
   std::optional<std::size_t> unsent_limit() const;
 

@@ -10,6 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/http/byte_budget.h"
 #include "server/http/connections.h"
 #include "server/http/http_date.h"
 #include "server/http/outgoing_queue.h"
@@ -77,6 +78,63 @@ TEST(WebSocketFrames, ACloseIsAnsweredWithItsCodeWhereThatMayBe) {
   EXPECT_EQ(reply("\x03\xe8\xff"), "\x03\xef");  // 1007.
   EXPECT_EQ(reply("\x03\xe8\xc3\xbc"), "\x03\xe8");
   EXPECT_EQ(reply("\x03\xed\xff"), "\x03\xea");
+}
+
+TEST(ByteBudget, LeasesThatDoNotFitHoldWhatTheyHeld) {
+  const auto budget = std::make_shared<ByteBudget>(100);
+  ByteBudget::Lease first(budget);
+  ByteBudget::Lease second(budget);
+  EXPECT_TRUE(first.Resize(60));
+  EXPECT_TRUE(second.Resize(40));
+  EXPECT_FALSE(second.Resize(41));
+  EXPECT_EQ(budget->used(), 100u);
+  EXPECT_TRUE(second.Resize(30));
+  EXPECT_TRUE(first.Resize(70));
+  EXPECT_EQ(budget->used(), 100u);
+}
+
+TEST(ByteBudget, ALeaseThatIsAloneAlwaysFits) {
+  const auto budget = std::make_shared<ByteBudget>(100);
+  ByteBudget::Lease first(budget);
+  ByteBudget::Lease second(budget);
+  EXPECT_TRUE(first.Resize(200));
+  EXPECT_FALSE(second.Resize(1));
+  EXPECT_TRUE(first.Resize(150));
+  first.Release();
+  EXPECT_TRUE(second.Resize(200));
+}
+
+TEST(ByteBudget, WhatALeaseHoldsMovesWithItAndGoesWithIt) {
+  const auto budget = std::make_shared<ByteBudget>(100);
+  {
+    ByteBudget::Lease lease(budget);
+    EXPECT_TRUE(lease.Resize(60));
+    ByteBudget::Lease moved(std::move(lease));
+    EXPECT_EQ(budget->used(), 60u);
+    ByteBudget::Lease other(budget);
+    EXPECT_TRUE(other.Resize(40));
+    other = std::move(moved);
+    EXPECT_EQ(budget->used(), 60u);
+  }
+  EXPECT_EQ(budget->used(), 0u);
+}
+
+TEST(ByteBudget, IsNeverExceededByManyAtOnce) {
+  const auto budget = std::make_shared<ByteBudget>(100);
+  std::atomic<bool> exceeded = false;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      ByteBudget::Lease lease(budget);
+      for (std::size_t round = 0; round < 2000; ++round) {
+        if (!lease.Resize(round % 45)) lease.Release();
+        if (budget->used() > 100) exceeded = true;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(exceeded);
+  EXPECT_EQ(budget->used(), 0u);
 }
 
 TEST(HttpDate, IsAnImfFixdate) {

@@ -214,7 +214,14 @@ SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Limits
       timeouts(the_timeouts),
       logger(std::move(the_logger)),
       connections(bounds),
+      unauthorized_bytes(std::make_shared<ByteBudget>(limits.max_held_request_bytes / 4)),
+      authorized_bytes(std::make_shared<ByteBudget>(limits.max_held_request_bytes -
+                                                    limits.max_held_request_bytes / 4)),
       http_connections(metrics.GetGauge("belfry_http_connections", "Open HTTP connections.")),
+      requests_refused(
+          metrics.GetCounter("belfry_http_requests_refused_total",
+                             "Requests answered with 503 because the server held too many bytes "
+                             "of requests.")),
       websocket_sessions(
           metrics.GetGauge("belfry_websocket_sessions", "Open WebSocket connections.")),
       frames_sent(metrics.GetCounter("belfry_websocket_frames_sent_total",

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "server/api/api.h"
+#include "server/http/byte_budget.h"
 #include "server/http/connections.h"
 
 namespace belfry::http {
@@ -39,7 +41,12 @@ struct SessionContext {
   const Timeouts timeouts;
   const Logger logger;
   Connections connections;
+  // For what clients may send before it is known that its token may use it: headers and the
+  // beginning of a body. Apart, so that without a token nobody takes the room of bodies.
+  const std::shared_ptr<ByteBudget> unauthorized_bytes;
+  const std::shared_ptr<ByteBudget> authorized_bytes;
   Gauge& http_connections;
+  Counter& requests_refused;
   Gauge& websocket_sessions;
   Counter& frames_sent;
   Counter& bytes_sent;

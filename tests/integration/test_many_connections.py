@@ -171,6 +171,34 @@ def served(server):
     return False
 
 
+# Of nearly a mebibyte, and its end is missing.
+LARGE_HEADERS = b"GET /v1/sys/health HTTP/1.1\r\nHost: localhost\r\n" + (b"X: " + b"x" * 60_000 + b"\r\n") * 16
+
+
+def test_headers_that_nobody_ends_leave_room_for_other_requests(server):
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connect(server)) for _ in range(100)]
+        for connection in waiting:
+            connection.sendall(LARGE_HEADERS)
+        refused, _, _ = select.select(waiting, [], [], PATIENCE)
+        head, _, body = refused[0].recv(65536).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1" in head and b"\r\nConnection: close" in head
+        assert json.loads(body) == {"errors": ["the server holds too many large requests; try again later"]}
+        for size in (10, 50_000, 1_000_000):
+            assert server.request("PUT", "secret/data/a", {"data": {"b": "c" * size}}).status == 200
+    assert eventually(lambda: served_with_large_headers(server))
+    metrics = server.request("GET", "sys/metrics?format=prometheus").text
+    assert int(re.search(r"^belfry_http_requests_refused_total (\d+)", metrics, re.M).group(1)) > 0
+
+
+def served_with_large_headers(server):
+    with contextlib.suppress(OSError), contextlib.closing(connect(server)) as connection:
+        connection.sendall(LARGE_HEADERS + b"\r\n")
+        return connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    return False
+
+
 def test_the_soft_limit_is_raised_to_the_hard_one_but_not_for_plugins(start_server):
     server = start_server(wrapper=("prlimit", "--nofile=64:2048"))
     assert descriptors_of(server.process.pid) == (2048, 2048)
