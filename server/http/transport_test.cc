@@ -320,6 +320,22 @@ TEST_F(SessionTest, TheDeadlineOfTheRequestIsNotTheAnswers) {
   EXPECT_THAT(client.TakeReceived(), EndsWith("\r\n\r\nlate"));
 }
 
+TEST_F(SessionTest, ClientsThatSendManyRequestsAtOnceTakeTurns) {
+  std::string order;
+  api_.answer = [&](const api::HttpRequest& request, FakeApi::Respond respond) {
+    order += request.path;
+    respond({200, {}, ""});
+  };
+  MemoryClient first(&io_);
+  MemoryClient second(&io_);
+  Serve(first);
+  Serve(second);
+  first.Send(Request("GET /a") + Request("GET /a") + Request("GET /a"));
+  second.Send(Request("GET /b") + Request("GET /b") + Request("GET /b"));
+  Poll();
+  EXPECT_EQ(order, "/a/b/a/b/a/b");
+}
+
 TEST_F(SessionTest, ReadsMoreAtOnceTheMoreOfABodyHasCome) {
   MemoryClient client(&io_);
   Serve(client);
