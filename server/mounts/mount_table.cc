@@ -73,6 +73,34 @@ bool Overlap(std::string_view a, std::string_view b) {
   return a.starts_with(b) || b.starts_with(a);
 }
 
+bool HasSegment(std::string_view path, std::string_view segment) {
+  return Concat({"/", path}).find(Concat({"/", segment, "/"})) != std::string::npos;
+}
+
+// Whether something may be mounted there. `path` ends in '/', unless it is empty.
+absl::Status CheckMountPath(std::string_view path) {
+  if (path.empty()) {
+    return absl::InvalidArgumentError(
+        "missing mount path: say where to mount, for example secret/");
+  }
+  if (!IsCleanPath(path)) {
+    return absl::InvalidArgumentError(
+        Concat({"cannot mount at \"", path,
+                "\": a path does not begin with '/' and has no empty segment, no \".\" and no "
+                "\"..\""}));
+  }
+  const auto contains = [path](std::string_view text) {
+    return path.find(text) != std::string_view::npos;
+  };
+  if (contains("*") || contains("{{") || contains("}}") || HasSegment(path, "+")) {
+    return absl::InvalidArgumentError(Concat(
+        {"cannot mount at \"", path,
+         "\": '*', a segment \"+\", \"{{\" and \"}}\" mean something else in policies, so that "
+         "no policy could name this mount alone; choose another path"}));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status NoSuchMount(std::string_view path) {
   return absl::NotFoundError(Concat({"no mount at ", path}));
 }
@@ -93,15 +121,7 @@ class MountTableImpl final : public MountTable {
 
   absl::Status Enable(MountEntry entry) override {
     entry.path = AsMountPath(entry.path);
-    if (entry.path.empty())
-      return absl::InvalidArgumentError(
-          "missing mount path: say where to mount, for example secret/");
-    if (!IsCleanPath(entry.path) || entry.path.find('*') != std::string::npos) {
-      return absl::InvalidArgumentError(
-          Concat({"cannot mount at \"", entry.path,
-                  "\": a path does not begin with '/' and has no empty segment, no \".\" or "
-                  "\"..\" and no '*'"}));
-    }
+    if (absl::Status status = CheckMountPath(entry.path); !status.ok()) return status;
     if (Protected(entry.path))
       return absl::InvalidArgumentError(Concat({"cannot mount \"", entry.path, "\""}));
     if (const std::optional<std::string> other = Reserve(entry.path))

@@ -134,7 +134,14 @@ TEST_F(MountTableTest, TheHostsOwnPathsAreProtected) {
 
 TEST_F(MountTableTest, APathThatNoRequestOrPatternCouldNameIsRefused) {
   EXPECT_EQ(Enable("a//b").code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Enable("a*").code(), absl::StatusCode::kInvalidArgument);
+  for (const char* path : {"a*", "+", "a/+", "+/a", "a/+/b", "{{a", "a}}/b"}) {
+    const absl::Status status = Enable(path);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << path;
+    EXPECT_THAT(std::string(status.message()),
+                ::testing::HasSubstr("no policy could name this mount"))
+        << path;
+  }
+  EXPECT_TRUE(Enable("a+/+b").ok());
 }
 
 TEST_F(MountTableTest, AnEngineThatDoesNotStartLeavesNoMount) {

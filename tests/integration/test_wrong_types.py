@@ -132,6 +132,14 @@ def test_every_field_refuses_every_wrong_type(server, path):
     assert comparable(state_of(server)) == before
 
 
+def test_a_number_is_a_text_as_in_vault(server):
+    answer = server.request("POST", "sys/mounts/extra", {"type": 5})
+    assert (answer.status, answer.json["errors"]) == (400, ["plugin not found in the catalog: 5"])
+    answer = server.request("POST", "sys/policies/acl/extra", {"policy": 5})
+    assert answer.status == 400
+    assert answer.json["errors"][0].startswith("failed to parse policy: At 1:1: expected a name"), answer.text
+
+
 @pytest.mark.parametrize("path", QUERIES)
 def test_a_parameter_that_comes_twice_is_no_text(server, path):
     answer = server.request("GET", path)
