@@ -16,9 +16,11 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/escaping.h"
+#include "base/event_rules.h"
 #include "base/executor.h"
 #include "base/glob.h"
 #include "base/ids.h"
+#include "base/log_throttle.h"
 #include "base/logging.h"
 #include "base/lru_cache.h"
 #include "base/metrics.h"
@@ -387,6 +389,31 @@ std::string Stderr(LogLevel minimum, const std::function<void(const Logger&)>& w
   ::testing::internal::CaptureStderr();
   write(Logger(NewStderrLogSink(minimum), "core"));
   return ::testing::internal::GetCapturedStderr();
+}
+
+TEST(LogThrottle, LetsABurstPassThenOneEachIntervalAndCountsTheRest) {
+  using Seconds = std::chrono::seconds;
+  const LogThrottle::Clock::time_point begin{Seconds(100)};
+  LogThrottle throttle(3, Seconds(10));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(throttle.Take(begin), 0);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(throttle.Take(begin + Seconds(9)), std::nullopt);
+  EXPECT_EQ(throttle.Take(begin + Seconds(10)), 5);
+  EXPECT_EQ(throttle.Take(begin + Seconds(10)), std::nullopt);
+  // A quiet time allows no more than another burst.
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(throttle.Take(begin + Seconds(1000)), i == 0 ? 1 : 0);
+  EXPECT_EQ(throttle.Take(begin + Seconds(1000)), std::nullopt);
+}
+
+TEST(EventRules, AnIdMayBeEmptyAndIsCharactersThatShow) {
+  for (const std::string_view id : {"", "1", "0d6a9d5e-8b1f-4a3c-9c1e-2f6a7b8c9d0e", "ä/… x"})
+    EXPECT_EQ(CheckEventId(id), absl::OkStatus()) << id;
+  EXPECT_EQ(CheckEventId(std::string(128, 'x')), absl::OkStatus());
+  EXPECT_EQ(CheckEventId(std::string(129, 'x')),
+            absl::InvalidArgumentError("an event id may have 128 bytes, this one has 129"));
+  for (const std::string_view id : {"a\n", "\x7f", "\xc2\x85"})
+    EXPECT_EQ(CheckEventId(id),
+              absl::InvalidArgumentError("the event's id has control characters"));
+  EXPECT_EQ(CheckEventId("a\xff"), absl::InvalidArgumentError("the event's id is not UTF-8"));
 }
 
 TEST(StderrLogSink, WritesTimeLevelLoggerMessageAndFields) {

@@ -5,6 +5,7 @@
 
 #include "base/paths.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace belfry {
 namespace {
@@ -45,6 +46,21 @@ bool IsHostEventType(std::string_view type) {
   return std::equal(first.begin(), first.end(), kHost.begin(), kHost.end(), [](char a, char b) {
     return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
   });
+}
+
+absl::Status CheckEventId(std::string_view id) {
+  if (id.size() > kMaxEventIdBytes) {
+    return Invalid({"an event id may have ", std::to_string(kMaxEventIdBytes),
+                    " bytes, this one has ", std::to_string(id.size())});
+  }
+  while (!id.empty()) {
+    const Utf8Character next = FirstCharacter(id);
+    if (!next.valid) return Invalid({"the event's id is not UTF-8"});
+    if (next.code < 0x20 || (next.code >= 0x7f && next.code < 0xa0))
+      return Invalid({"the event's id has control characters"});
+    id.remove_prefix(next.size);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckEventPath(std::string_view key, std::string_view path) {

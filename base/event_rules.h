@@ -12,6 +12,7 @@ namespace belfry {
 // thread-safe.
 
 inline constexpr std::size_t kMaxEventTypeBytes = 256;
+inline constexpr std::size_t kMaxEventIdBytes = 128;
 inline constexpr std::size_t kMaxEventMetadataEntries = 64;
 // Of keys and values together, before the host puts the mount in front of the paths.
 inline constexpr std::size_t kMaxEventMetadataBytes = 28 * 1024;
@@ -26,6 +27,9 @@ bool IsHostEventType(std::string_view type);
 inline constexpr std::string_view kHostEventTypeRefusal =
     "event types whose first part is \"sys\" are the host's own; a plugin's begin with the "
     "plugin's name";
+// Empty, for the host to choose one, or UTF-8 without control characters (C0, DEL, C1), as
+// CloudEvents 1.0 has it of its attributes.
+absl::Status CheckEventId(std::string_view id);
 // Of `path` and `data_path`, which `key` says: without the mount and exactly as a request has it,
 // since subscribers' rights are asked for it. No segment is empty, "." or "..", so that there is no
 // '/' at either end; no control characters.

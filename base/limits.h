@@ -51,6 +51,8 @@ struct Limits {
   std::size_t max_request_path_segments = 256;
   // Of one question about capabilities.
   std::size_t max_capability_paths = 512;
+  // Of one explanation, in all mounts together.
+  std::size_t max_explained_patterns = 10000;
   // Connections of clients; 0: what RLIMIT_NOFILE leaves room for.
   std::size_t max_connections = 0;
 

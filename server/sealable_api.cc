@@ -12,6 +12,23 @@ api::HttpResponse Sealed() {
   return api::ErrorAnswer(503, "Vault is sealed");
 }
 
+// A request for a subscription is under way until that has been opened, or dropped.
+class PendingInUse final : public subscriptions::PendingSubscription {
+ public:
+  PendingInUse(std::shared_ptr<api::Api> use, std::unique_ptr<PendingSubscription> pending)
+      : use_(std::move(use)), pending_(std::move(pending)) {}
+
+  void Open(std::shared_ptr<subscriptions::Subscriber> subscriber, Done done) override {
+    pending_->Open(std::move(subscriber), [use = use_, done = std::move(done)](
+                                              auto opened) mutable { done(std::move(opened)); });
+  }
+
+ private:
+  // Before what it keeps usable, so that it goes after it.
+  const std::shared_ptr<api::Api> use_;
+  const std::unique_ptr<PendingSubscription> pending_;
+};
+
 }  // namespace
 
 struct SealableApi::Unsealed {
@@ -53,35 +70,23 @@ std::shared_ptr<api::Api> SealableApi::Use() const {
   return {unsealed_->api, [unsealed = unsealed_](api::Api*) { unsealed->requests.Done(); }};
 }
 
-void SealableApi::Handle(api::HttpRequest request,
-                         absl::AnyInvocable<void(api::HttpResponse)> respond) {
+void SealableApi::Handle(api::HttpRequest request, api::Respond respond) {
   std::shared_ptr<api::Api> api = Use();
   if (api == nullptr) return respond(Sealed());
   api::Api& unsealed = *api;
-  unsealed.Handle(std::move(request),
-                  [api = std::move(api), respond = std::move(respond)](
-                      api::HttpResponse response) mutable { respond(std::move(response)); });
+  unsealed.Handle(std::move(request), [api = std::move(api),
+                                       respond = std::move(respond)](api::Outcome outcome) mutable {
+    if (auto* wanted = std::get_if<api::SubscriptionRequest>(&outcome)) {
+      wanted->pending = std::make_unique<PendingInUse>(std::move(api), std::move(wanted->pending));
+    }
+    respond(std::move(outcome));
+  });
 }
 
 std::optional<api::HttpResponse> SealableApi::RefuseEarly(const api::HttpRequest& head,
                                                           std::uint64_t body_bytes) const {
   const std::shared_ptr<api::Api> api = Use();
   return api == nullptr ? Sealed() : api->RefuseEarly(head, body_bytes);
-}
-
-bool SealableApi::IsSubscribe(const api::HttpRequest& request) const {
-  const std::shared_ptr<api::Api> api = Use();
-  return api != nullptr && api->IsSubscribe(request);
-}
-
-void SealableApi::Subscribe(api::HttpRequest request, std::shared_ptr<api::Subscriber> subscriber,
-                            absl::AnyInvocable<void(api::SubscribeResult)> done) {
-  std::shared_ptr<api::Api> api = Use();
-  if (api == nullptr) return done(Sealed());
-  api::Api& unsealed = *api;
-  unsealed.Subscribe(std::move(request), std::move(subscriber),
-                     [api = std::move(api), done = std::move(done)](
-                         api::SubscribeResult result) mutable { done(std::move(result)); });
 }
 
 }  // namespace belfry

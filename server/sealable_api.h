@@ -24,13 +24,9 @@ class SealableApi final : public api::Api {
   // Returns when every request that was under way at the last Seal has been answered.
   void AwaitRequests();
 
-  void Handle(api::HttpRequest request,
-              absl::AnyInvocable<void(api::HttpResponse)> respond) override;
+  void Handle(api::HttpRequest request, api::Respond respond) override;
   std::optional<api::HttpResponse> RefuseEarly(const api::HttpRequest& head,
                                                std::uint64_t body_bytes) const override;
-  bool IsSubscribe(const api::HttpRequest& request) const override;
-  void Subscribe(api::HttpRequest request, std::shared_ptr<api::Subscriber> subscriber,
-                 absl::AnyInvocable<void(api::SubscribeResult)> done) override;
 
  private:
   struct Unsealed;

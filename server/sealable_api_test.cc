@@ -14,10 +14,18 @@ namespace {
 
 using ::testing::HasSubstr;
 
+// Refuses to be opened.
+class FakePending final : public subscriptions::PendingSubscription {
+ public:
+  void Open(std::shared_ptr<subscriptions::Subscriber>, Done done) override {
+    done(absl::UnauthenticatedError("invalid token"));
+  }
+};
+
 // Answers requests when it is told to.
 class FakeApi final : public api::Api {
  public:
-  void Handle(api::HttpRequest, absl::AnyInvocable<void(api::HttpResponse)> respond) override {
+  void Handle(api::HttpRequest, api::Respond respond) override {
     waiting_.push_back(std::move(respond));
   }
   std::optional<api::HttpResponse> RefuseEarly(const api::HttpRequest&,
@@ -25,38 +33,32 @@ class FakeApi final : public api::Api {
     if (body_bytes < 100) return std::nullopt;
     return api::HttpResponse{.status = 413};
   }
-  bool IsSubscribe(const api::HttpRequest& request) const override {
-    return request.path == "/v1/sys/events/subscribe/a";
-  }
-  void Subscribe(api::HttpRequest, std::shared_ptr<api::Subscriber>,
-                 absl::AnyInvocable<void(api::SubscribeResult)> done) override {
-    done(api::HttpResponse{.status = 418});
-  }
-
   void AnswerAll() {
-    for (auto& respond : std::exchange(waiting_, {})) respond({.status = 200});
+    for (auto& respond : std::exchange(waiting_, {})) respond(api::HttpResponse{.status = 200});
+  }
+  // Lets the requests open subscriptions.
+  void SubscribeAll() {
+    for (auto& respond : std::exchange(waiting_, {})) {
+      respond(api::SubscriptionRequest{.pending = std::make_unique<FakePending>()});
+    }
   }
 
  private:
-  std::vector<absl::AnyInvocable<void(api::HttpResponse)>> waiting_;
+  std::vector<api::Respond> waiting_;
 };
 
 class SealableApiTest : public ::testing::Test {
  protected:
   // What comes of a request, perhaps later.
-  std::shared_ptr<std::optional<api::HttpResponse>> Ask() {
-    auto answer = std::make_shared<std::optional<api::HttpResponse>>();
+  std::shared_ptr<std::optional<api::Outcome>> Ask() {
+    auto answer = std::make_shared<std::optional<api::Outcome>>();
     sealable_.Handle({.method = "GET", .path = "/v1/secret/a"},
-                     [answer](api::HttpResponse response) { *answer = std::move(response); });
+                     [answer](api::Outcome outcome) { *answer = std::move(outcome); });
     return answer;
   }
 
-  int StatusOfSubscribing() {
-    int status = 0;
-    sealable_.Subscribe({}, nullptr, [&status](api::SubscribeResult result) {
-      status = std::get<api::HttpResponse>(result).status;
-    });
-    return status;
+  static const api::HttpResponse& ResponseIn(const std::optional<api::Outcome>& outcome) {
+    return std::get<api::HttpResponse>(outcome.value());
   }
 
   FakeApi api_;
@@ -64,7 +66,6 @@ class SealableApiTest : public ::testing::Test {
 };
 
 TEST_F(SealableApiTest, WithoutACoreEverythingIs503InVaultsWords) {
-  const api::HttpRequest subscribe{.path = "/v1/sys/events/subscribe/a"};
   for (const bool was_unsealed : {false, true}) {
     if (was_unsealed) {
       sealable_.Unseal(&api_);
@@ -72,10 +73,8 @@ TEST_F(SealableApiTest, WithoutACoreEverythingIs503InVaultsWords) {
     }
     const auto answer = Ask();
     ASSERT_TRUE(answer->has_value());
-    EXPECT_EQ((*answer)->status, 503);
-    EXPECT_THAT((*answer)->body, HasSubstr(R"({"errors":["Vault is sealed"]})"));
-    EXPECT_FALSE(sealable_.IsSubscribe(subscribe));
-    EXPECT_EQ(StatusOfSubscribing(), 503);
+    EXPECT_EQ(ResponseIn(*answer).status, 503);
+    EXPECT_THAT(ResponseIn(*answer).body, HasSubstr(R"({"errors":["Vault is sealed"]})"));
     EXPECT_EQ(sealable_.RefuseEarly({}, 1).value().status, 503);
   }
 }
@@ -86,9 +85,7 @@ TEST_F(SealableApiTest, WithACoreItsApiAnswers) {
   EXPECT_FALSE(answer->has_value());
   api_.AnswerAll();
   ASSERT_TRUE(answer->has_value());
-  EXPECT_EQ((*answer)->status, 200);
-  EXPECT_TRUE(sealable_.IsSubscribe({.path = "/v1/sys/events/subscribe/a"}));
-  EXPECT_EQ(StatusOfSubscribing(), 418);
+  EXPECT_EQ(ResponseIn(*answer).status, 200);
   EXPECT_FALSE(sealable_.RefuseEarly({}, 1).has_value());
   EXPECT_EQ(sealable_.RefuseEarly({}, 100).value().status, 413);
 }
@@ -104,7 +101,23 @@ TEST_F(SealableApiTest, RequestsUnderWayAreAnsweredAndWaitedFor) {
   });
   api_.AnswerAll();
   EXPECT_TRUE(answered.get());
-  EXPECT_EQ((*answer)->status, 200);
+  EXPECT_EQ(ResponseIn(*answer).status, 200);
+}
+
+TEST_F(SealableApiTest, ASubscriptionIsUnderWayUntilItHasBeenOpenedAndDropped) {
+  sealable_.Unseal(&api_);
+  const auto outcome = Ask();
+  api_.SubscribeAll();
+  sealable_.Seal();
+  bool opened = false;
+  std::future<bool> was_opened = std::async(std::launch::async, [&] {
+    sealable_.AwaitRequests();
+    return opened;
+  });
+  auto& wanted = std::get<api::SubscriptionRequest>(outcome->value());
+  wanted.pending->Open(nullptr, [&opened](const auto& result) { opened = !result.ok(); });
+  wanted.pending.reset();
+  EXPECT_TRUE(was_opened.get());
 }
 
 TEST_F(SealableApiTest, ItIsUnsealedAgainWithAnother) {
@@ -121,7 +134,7 @@ TEST_F(SealableApiTest, ItIsUnsealedAgainWithAnother) {
 TEST_F(SealableApiTest, SealingWhatIsSealedWaitsForNobody) {
   sealable_.Seal();
   sealable_.AwaitRequests();
-  EXPECT_EQ(Ask()->value().status, 503);
+  EXPECT_EQ(ResponseIn(*Ask()).status, 503);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "server/api/engine_requests.h"
 #include "server/api/request_parsing.h"
 #include "server/api/responses.h"
-#include "server/api/subscribe.h"
+#include "server/api/subscribe_endpoint.h"
 #include "server/api/system_endpoints.h"
 
 namespace belfry::api {
@@ -48,17 +48,18 @@ class ApiImpl final : public Api {
 
   void Handle(HttpRequest request, Respond respond) override {
     if (std::string space(request.Header("X-Vault-Namespace")); !space.empty()) {
-      respond = [space = std::move(space),
-                 respond = std::move(respond)](HttpResponse response) mutable {
-        NameNamespace(std::move(space), &response);
-        respond(std::move(response));
+      respond = [space = std::move(space), respond = std::move(respond)](Outcome outcome) mutable {
+        if (auto* response = std::get_if<HttpResponse>(&outcome)) {
+          NameNamespace(std::move(space), response);
+        }
+        respond(std::move(outcome));
       };
     }
     std::variant<Call, HttpResponse> understood = Understand(request);
     if (auto* answer = std::get_if<HttpResponse>(&understood)) return respond(std::move(*answer));
     Call& call = std::get<Call>(understood);
-    Caller caller = Authenticate(*dependencies_.authorizer, TokenOf(request));
-    if (SpendsAUse(caller)) {
+    Caller caller = CallerOf(request, call);
+    if (SpendsAUse(call, caller)) {
       SpendAUse(std::move(request), std::move(call), std::move(respond));
     } else {
       Identified(std::move(request), std::move(call), std::move(caller), std::move(respond));
@@ -71,21 +72,6 @@ class ApiImpl final : public Api {
     std::string space(head.Header("X-Vault-Namespace"));
     if (answer && !space.empty()) NameNamespace(std::move(space), &*answer);
     return answer;
-  }
-
-  bool IsSubscribe(const HttpRequest& request) const override {
-    return IsSubscribePath(request.path);
-  }
-
-  void Subscribe(HttpRequest request, std::shared_ptr<Subscriber> subscriber,
-                 absl::AnyInvocable<void(SubscribeResult)> done) override {
-    // Shared: when the executor refuses the work, it is answered here.
-    auto shared_done = std::make_shared<absl::AnyInvocable<void(SubscribeResult)>>(std::move(done));
-    const bool posted = dependencies_.executor->Post(
-        [this, request = std::move(request), subscriber = std::move(subscriber), shared_done] {
-          (*shared_done)(OpenSubscription(dependencies_, request, subscriber));
-        });
-    if (!posted) (*shared_done)(TooBusy());
   }
 
  private:
@@ -103,11 +89,17 @@ class ApiImpl final : public Api {
     if (std::optional<HttpResponse> answer = system_.AnswerAnyone(request, path)) {
       return *std::move(answer);
     }
-    const std::variant<mounts::Operation, HttpResponse> operation = OperationOf(request);
+    const bool subscribes = IsSubscribePath(request.path);
+    // Any PATCH of a subscription is refused later, not only one without a merge patch.
+    const std::variant<mounts::Operation, HttpResponse> operation =
+        subscribes && request.method == "PATCH" ? mounts::Operation::kPatch : OperationOf(request);
     if (const auto* refusal = std::get_if<HttpResponse>(&operation)) return *refusal;
     Call call;
     call.operation = std::get<mounts::Operation>(operation);
-    std::optional<std::string> canonical = CanonicalPath(path, call.operation);
+    call.subscribes = subscribes;
+    // Whatever the operation, a subscription lists nothing.
+    std::optional<std::string> canonical =
+        CanonicalPath(path, subscribes ? mounts::Operation::kRead : call.operation);
     if (!canonical) return NamelessAnswer();
     call.path = *std::move(canonical);
     call.written_path = std::string(path);
@@ -115,9 +107,16 @@ class ApiImpl final : public Api {
     return call;
   }
 
-  static bool SpendsAUse(const Caller& caller) {
+  Caller CallerOf(const HttpRequest& request, const Call& call) const {
+    const access::Authorizer& authorizer = *dependencies_.authorizer;
+    return call.subscribes ? AuthenticateSubscriber(authorizer, request)
+                           : Authenticate(authorizer, TokenOf(request));
+  }
+
+  // A subscription spends none, as in Vault.
+  static bool SpendsAUse(const Call& call, const Caller& caller) {
     const auto* const known = std::get_if<Authenticated>(&caller);
-    return known != nullptr && known->identity.limited;
+    return !call.subscribes && known != nullptr && known->identity.limited;
   }
 
   // Where storage may be waited for.
@@ -135,9 +134,8 @@ class ApiImpl final : public Api {
       call.authenticated = false;
       caller = Authenticated();
     }
-    if (const auto& identity = std::get<Authenticated>(caller).identity; identity.last_use) {
-      EndTokenFirst(identity, &respond);
-    }
+    const access::Identity& identity = std::get<Authenticated>(caller).identity;
+    if (identity.last_use && !call.subscribes) EndTokenFirst(identity, &respond);
     call.id = NewUuid();
     call.token = std::move(std::get<Authenticated>(caller).token);
     call.identity = std::move(std::get<Authenticated>(caller).identity);
@@ -185,11 +183,14 @@ class ApiImpl final : public Api {
 
   // Whether others would have to wait for it, as the thread serves many connections.
   bool TakesLong(const HttpRequest& request, const Call& call) const {
-    return request.body.size() > kSmallBodyBytes || request.query.size() > kFewParameters ||
-           !dependencies_.authorizer->Ready(call.identity);
+    return call.subscribes || request.body.size() > kSmallBodyBytes ||
+           request.query.size() > kFewParameters || !dependencies_.authorizer->Ready(call.identity);
   }
 
   void GoOn(HttpRequest& request, Call call, Respond respond) const {
+    if (call.subscribes) {
+      return respond(AnswerSubscribe(dependencies_, std::move(request), std::move(call)));
+    }
     if (!request.body.empty()) {
       std::optional<HttpResponse> refusal = RefuseBody(call, request.body.size());
       if (refusal) return respond(*std::move(refusal));
@@ -232,12 +233,12 @@ class ApiImpl final : public Api {
   // Before the client learns that the request is done, its token has ended.
   void EndTokenFirst(access::Identity identity, Respond* respond) const {
     *respond = [this, identity = std::move(identity),
-                respond = std::move(*respond)](HttpResponse response) mutable {
+                respond = std::move(*respond)](Outcome outcome) mutable {
       dependencies_.executor->PostAlways([this, identity = std::move(identity),
                                           respond = std::move(respond),
-                                          response = std::move(response)]() mutable {
+                                          outcome = std::move(outcome)]() mutable {
         EndToken(identity);
-        respond(std::move(response));
+        respond(std::move(outcome));
       });
     };
   }

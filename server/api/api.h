@@ -5,9 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 
-#include "absl/functional/any_invocable.h"
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/limits.h"
@@ -19,6 +17,8 @@
 #include "server/access/role_store.h"
 #include "server/access/token_store.h"
 #include "server/api/http_message.h"
+#include "server/api/outcome.h"
+#include "server/api/refusal_log.h"
 #include "server/bus/bus.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_table.h"
@@ -53,31 +53,9 @@ struct Dependencies {
   Limits limits;
   std::string version;  // As in sys/health.
   Logger logger;
+  // Shared: copies of this struct have the same.
+  std::shared_ptr<RefusalLog> refusals = std::make_shared<RefusalLog>();
 };
-
-// Where the frames of one subscription go. Thread-safe.
-class Subscriber : public bus::Sink {
- public:
-  // Drops what waits, takes nothing more, and has the connection closed with 1000 and this reason.
-  // Once it has returned no frame begins to leave. Waits for one system call at most.
-  virtual void End(std::string_view reason) = 0;
-  // Returns when what is leaving at this moment has left: every frame after that leaves only if
-  // the authorizer, refreshed after this was called, allows it. Waits for one system call at most.
-  virtual void AwaitSending() = 0;
-};
-
-// The subscription that a WebSocket upgrade has opened. Events may already have been offered to the
-// subscriber.
-struct OpenedSubscription {
-  std::unique_ptr<bus::Subscription> subscription;
-  bus::Format format = bus::Format::kProtobuf;
-  // For whoever sends: what was offered may have to be authorized again when its turn comes. Kept
-  // as long as anything may be sent, it also ends the subscriber, see Api::Subscribe.
-  std::unique_ptr<bus::EventAuthorizer> event_authorizer;
-};
-
-// What came of an upgrade: a subscription, or the answer instead.
-using SubscribeResult = std::variant<OpenedSubscription, HttpResponse>;
 
 // What is kept of a request's body before Api::RefuseEarly has been asked.
 inline constexpr std::uint64_t kMaxUnaskedBodyBytes = 64 * 1024;
@@ -88,8 +66,9 @@ class Api {
   static std::unique_ptr<Api> Create(Dependencies dependencies);
   virtual ~Api() = default;
 
-  // Answers a request. `respond` runs exactly once, on any thread, possibly before Handle returns.
-  virtual void Handle(HttpRequest request, absl::AnyInvocable<void(HttpResponse)> respond) = 0;
+  // Answers a request, or hands it back as a subscription that may be opened. `respond` runs
+  // possibly before Handle returns.
+  virtual void Handle(HttpRequest request, Respond respond) = 0;
 
   // What answers a request whatever its body says, so that the body need not be read: its sender
   // has no valid token or may not write there, or a body of so many bytes is too large for the
@@ -98,17 +77,6 @@ class Api {
   // token.
   virtual std::optional<HttpResponse> RefuseEarly(const HttpRequest& head,
                                                   std::uint64_t body_bytes) const = 0;
-
-  // Whether the path is the subscribe endpoint; then Subscribe answers it, whatever the method.
-  virtual bool IsSubscribe(const HttpRequest& request) const = 0;
-
-  // Checks everything that can fail before "101 Switching Protocols" and opens the subscription, so
-  // that no event after the 101 is missed; or says what to answer instead. `done` runs exactly
-  // once, on any thread, possibly before Subscribe returns. From then on the subscriber is ended
-  // when its token is, or when a policy takes away what it needed to subscribe.
-  // (vault-api-and-events 3.2)
-  virtual void Subscribe(HttpRequest request, std::shared_ptr<Subscriber> subscriber,
-                         absl::AnyInvocable<void(SubscribeResult)> done) = 0;
 };
 
 }  // namespace belfry::api

@@ -4,10 +4,12 @@
 #include <array>
 #include <string_view>
 
+#include "base/testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/api/engine_requests.h"
 #include "server/api/fakes.h"
+#include "server/api/refusal_log.h"
 #include "server/mounts/salted_token.h"
 
 namespace belfry::api {
@@ -312,6 +314,37 @@ TEST_F(ApiTest, LostEngineIs500AndLateEngineIs504) {
   EXPECT_EQ(Get("/v1/secret/a").status, 504);
   engine_.existence = absl::UnavailableError("gone");
   EXPECT_EQ(Send(AsRoot("PUT", "/v1/secret/a", "{}")).status, 500);
+}
+
+TEST_F(ApiTest, WhatTheHostItselfHasInterruptedIs503InItsWords) {
+  engine_.reply = absl::AbortedError("the server is stopping");
+  EXPECT_EQ(Get("/v1/secret/a").status, 503);
+  EXPECT_EQ(Get("/v1/secret/a").body, "{\"errors\":[\"the server is stopping\"]}\n");
+  engine_.existence = absl::AbortedError("the server is stopping");
+  EXPECT_EQ(Send(AsRoot("PUT", "/v1/secret/a", "{}")).status, 503);
+}
+
+TEST(RefusalLogTest, OnePluginsRefusedAnswersAreBoundedLinesAndTakeNoOthers) {
+  RefusalLog refusals;
+  const auto sink = std::make_shared<RecordingLogSink>();
+  const Logger logger(sink, "api");
+  mounts::MountEntry entry;
+  entry.path = "a/";
+  entry.type = "evil";
+  for (int i = 0; i < 1000; ++i)
+    refusals.Write(logger, entry, "1", RefusedPart::kRedirect, "elsewhere");
+  EXPECT_EQ(sink->Lines().size(), 10u);
+  // Another mount of it is no way around.
+  entry.path = "b/";
+  refusals.Write(logger, entry, "1", RefusedPart::kRedirect, "elsewhere");
+  EXPECT_EQ(sink->Lines().size(), 10u);
+  refusals.Write(logger, entry, "1", RefusedPart::kHeader, "a header");
+  entry.type = "good";
+  refusals.Write(logger, entry, "1", RefusedPart::kRedirect, "elsewhere");
+  EXPECT_EQ(sink->Lines().size(), 12u);
+  EXPECT_EQ(sink->Lines()[11],
+            "api: an answer of a plugin was refused: mount=b/ plugin=good "
+            "request_id=1 reason=elsewhere suppressed=0");
 }
 
 TEST_F(ApiTest, MistakeThatTheExistenceCheckFindsIs400InTheEnginesWords) {

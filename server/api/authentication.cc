@@ -40,4 +40,13 @@ std::variant<Authenticated, HttpResponse> AuthenticateRequest(const access::Auth
   return Answered(token, authorizer.AuthenticateRequest(token));
 }
 
+std::variant<Authenticated, HttpResponse> AuthenticateSubscriber(
+    const access::Authorizer& authorizer, const HttpRequest& request) {
+  std::variant<Authenticated, HttpResponse> first = Authenticate(authorizer, TokenOf(request));
+  const std::string_view last = request.LastHeader("X-Vault-Token");
+  if (std::holds_alternative<Authenticated>(first) || last.empty()) return first;
+  std::variant<Authenticated, HttpResponse> second = Authenticate(authorizer, last);
+  return std::holds_alternative<Authenticated>(second) ? std::move(second) : std::move(first);
+}
+
 }  // namespace belfry::api

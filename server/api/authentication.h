@@ -26,4 +26,9 @@ std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer&
 std::variant<Authenticated, HttpResponse> AuthenticateRequest(const access::Authorizer& authorizer,
                                                               std::string_view token);
 
+// The token that a subscriber means. A client that adds a header at each reconnect means the last;
+// one that sends two at once is answered by the first.
+std::variant<Authenticated, HttpResponse> AuthenticateSubscriber(
+    const access::Authorizer& authorizer, const HttpRequest& request);
+
 }  // namespace belfry::api

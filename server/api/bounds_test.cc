@@ -104,8 +104,8 @@ TEST_F(BoundsTest, ExplanationsWaitOnlyForEachOther) {
 
 TEST_F(BoundsTest, ASubscriptionIsOpenedOnTheExecutor) {
   fixture_.executor.full = true;
-  const SubscribeResult result = fixture_.Subscribe(AsRoot("GET", "/v1/sys/events/subscribe/kv*"),
-                                                    std::make_shared<FakeSubscriber>());
+  const auto result = fixture_.Subscribe(AsRoot("GET", "/v1/sys/events/subscribe/kv*"),
+                                         std::make_shared<subscriptions::FakeSubscriber>());
   ASSERT_TRUE(std::holds_alternative<HttpResponse>(result));
   EXPECT_EQ(std::get<HttpResponse>(result).status, 503);
 }
@@ -251,19 +251,13 @@ TEST_F(BoundsTest, TheHostsOwnEndpointsReadNoLargeBodies) {
 
 TEST_F(BoundsTest, WhatASubscriptionAsksForIsBounded) {
   const Limits limits;
-  const auto open = [&](const std::string& type,
-                        const std::vector<std::string>& namespaces) -> SubscribeResult {
+  const auto open = [&](const std::string& type, const std::vector<std::string>& namespaces) {
     HttpRequest request = AsRoot("GET", "/v1/sys/events/subscribe/" + type);
-    for (const auto& [name, value] :
-         {std::pair("Connection", "Upgrade"), std::pair("Upgrade", "websocket"),
-          std::pair("Sec-WebSocket-Version", "13"),
-          std::pair("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")}) {
-      request.headers.emplace_back(name, value);
-    }
     for (const std::string& pattern : namespaces) request.query.emplace_back("namespaces", pattern);
-    return fixture_.Subscribe(std::move(request), std::make_shared<FakeSubscriber>());
+    return fixture_.Subscribe(std::move(request),
+                              std::make_shared<subscriptions::FakeSubscriber>());
   };
-  const auto status = [](const SubscribeResult& result) {
+  const auto status = [](const ApiFixture::Subscribed& result) {
     const auto* refusal = std::get_if<HttpResponse>(&result);
     return refusal == nullptr ? 101 : refusal->status;
   };

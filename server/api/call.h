@@ -7,14 +7,12 @@
 #include "server/access/authorizer.h"
 #include "server/api/fields.h"
 #include "server/api/http_message.h"
+#include "server/api/outcome.h"
 #include "server/mounts/engine.h"
 
 namespace belfry::api {
 
 struct Dependencies;
-
-// Runs exactly once, on any thread.
-using Respond = absl::AnyInvocable<void(HttpResponse)>;
 
 // A request whose sender is known, on its way to the endpoint that answers it.
 struct Call {
@@ -28,6 +26,7 @@ struct Call {
   std::string token;
   access::Identity identity;
   bool authenticated = true;  // Else there is no identity.
+  bool subscribes = false;
   std::string remote_address;
 };
 

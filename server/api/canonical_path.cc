@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "base/paths.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "server/access/policy_store.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
 
 namespace belfry::api {
 namespace {

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "base/paths.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/access/authorizer.h"
 #include "server/access/token_store.h"
 #include "server/api/canonical_path.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
 
 namespace belfry::api {
 namespace {

@@ -4,11 +4,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/access/cubbyholes.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
 
 namespace belfry::api {
 namespace {

@@ -4,11 +4,11 @@
 
 #include "absl/strings/escaping.h"
 #include "base/http_status.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/api/engine_answer.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
 #include "server/mounts/lease_terms.h"
 #include "server/mounts/salted_token.h"
 
@@ -33,12 +33,15 @@ struct MountCall {
   mounts::LeaseManager* leases;
   const Clock* clock;
   const Logger* logger;
+  RefusalLog* refusals;
   Respond respond;
 };
 
-// 500, 503 when too many wait for the engine, and 504 when it took too long.
+// 500, 503 when too many wait for the engine or the host itself has interrupted it, and 504 when it
+// took too long.
 HttpResponse EngineFailure(const absl::Status& status) {
-  if (absl::IsResourceExhausted(status)) return BusyAnswer(ToStd(status.message()));
+  if (absl::IsResourceExhausted(status) || absl::IsAborted(status))
+    return BusyAnswer(ToStd(status.message()));
   const int code = status.code() == absl::StatusCode::kDeadlineExceeded ? 504 : 500;
   return ErrorAnswer(code, OneError(ToStd(status.message())));
 }
@@ -73,14 +76,13 @@ struct Said {
   const mounts::Request* request;
   const mounts::MountEntry* entry;
   const Logger* logger;
+  RefusalLog* refusals;  // May be null.
 };
 
 // 500 for an answer that must not go on to a client, and a line for the operator.
-HttpResponse Refusal(const Said& said, std::string_view reason) {
-  said.logger->Warn("an answer of a plugin was refused", {{"mount", said.entry->path},
-                                                          {"plugin", said.entry->type},
-                                                          {"request_id", said.request->id},
-                                                          {"reason", std::string(reason)}});
+HttpResponse Refusal(const Said& said, RefusedPart part, std::string_view reason) {
+  if (said.refusals != nullptr)
+    said.refusals->Write(*said.logger, *said.entry, said.request->id, part, reason);
   return ErrorAnswer(500, OneError(reason));
 }
 
@@ -90,7 +92,8 @@ HttpResponse RawAnswer(const Said& said, std::string_view data) {
                      "http_raw_cache_control", "http_raw_pragma", "http_www_authenticate"});
   const int status = ToNumber(members["http_status_code"].text).value_or(0);
   if (!IsAnswerStatus(status)) {
-    return Refusal(said, "the plugin answered with an impossible HTTP status");
+    return Refusal(said, RefusedPart::kStatus,
+                   "the plugin answered with an impossible HTTP status");
   }
   const Member& body = members["http_raw_body"];
   HttpResponse response = Answer(status, "application/json",
@@ -114,14 +117,17 @@ HttpResponse RawAnswer(const Said& said, std::string_view data) {
   }
   for (const auto& [name, value] : response.headers) {
     if (IsHeaderValue(value)) continue;
-    return Refusal(said, Concat({"the plugin answered with an impossible HTTP header: ", name}));
+    return Refusal(said, RefusedPart::kHeader,
+                   Concat({"the plugin answered with an impossible HTTP header: ", name}));
   }
   return response;
 }
 
 HttpResponse Redirect(const Said& said, std::string_view location) {
   const std::string reason = WhyNotRedirect(location, said.request->operation, said.entry->path);
-  if (!reason.empty()) return Refusal(said, Concat({"the plugin's redirect is refused: ", reason}));
+  if (!reason.empty())
+    return Refusal(said, RefusedPart::kRedirect,
+                   Concat({"the plugin's redirect is refused: ", reason}));
   HttpResponse redirect = Answer(307, "application/json", "");
   redirect.headers.emplace_back("Location", location);
   return redirect;
@@ -193,8 +199,8 @@ void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply
               "which has ended or has no use left"));
         }
         kept->response->lease = *std::move(lease);
-        call->respond(
-            AnswerForReply(call->request, call->mount->entry, std::move(*kept), *call->logger));
+        call->respond(AnswerForReply(call->request, call->mount->entry, std::move(*kept),
+                                     *call->logger, call->refusals));
       });
 }
 
@@ -207,7 +213,8 @@ mounts::Request TakeRequest(MountCall& call) {
 
 void AnswerWith(const std::shared_ptr<MountCall>& call, absl::StatusOr<mounts::Reply> reply) {
   if (LeasesASecret(*call, reply)) return AnswerWithLease(call, *std::move(reply));
-  call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply), *call->logger));
+  call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply), *call->logger,
+                               call->refusals));
 }
 
 void Ask(const std::shared_ptr<MountCall>& call) {
@@ -287,8 +294,9 @@ mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::Mo
 }  // namespace
 
 HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
-                            absl::StatusOr<mounts::Reply> reply, const Logger& logger) {
-  const Said said{.request = &request, .entry = &entry, .logger = &logger};
+                            absl::StatusOr<mounts::Reply> reply, const Logger& logger,
+                            RefusalLog* refusals) {
+  const Said said{.request = &request, .entry = &entry, .logger = &logger, .refusals = refusals};
   if (!reply.ok()) return EngineFailure(reply.status());
   if (!reply->response) {
     if (reply->error)
@@ -302,7 +310,8 @@ HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountE
   const absl::StatusOr<ObjectSummary> summary = Summarize(response.data, kMaxReplyJsonDepth);
   if (!summary.ok()) {
     return Refusal(
-        said, Concat({"the plugin's answer cannot be read: ", ToStd(summary.status().message())}));
+        said, RefusedPart::kData,
+        Concat({"the plugin's answer cannot be read: ", ToStd(summary.status().message())}));
   }
   if (reply->error) {
     const int status = StatusBesideResponse(reply->error->http_status);
@@ -350,6 +359,7 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
   mount_call->leases = dependencies.leases;
   mount_call->clock = dependencies.clock;
   mount_call->logger = &dependencies.logger;
+  mount_call->refusals = dependencies.refusals.get();
   mount_call->respond = std::move(respond);
   if (mount_call->request.operation == Operation::kUpdate) {
     WriteIfAllowed(mount_call);

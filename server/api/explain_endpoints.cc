@@ -11,14 +11,14 @@
 #include <vector>
 
 #include "base/glob.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/access/explanation.h"
 #include "server/access/token_store.h"
 #include "server/api/canonical_path.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
-#include "server/api/subscribe.h"
+#include "server/subscriptions/query.h"
 
 namespace belfry::api {
 namespace {
@@ -149,9 +149,8 @@ std::variant<Asked, HttpResponse> Parse(const Dependencies& dependencies, const 
   if (std::optional<HttpResponse> refusal = RefusePath(asked.path, dependencies.limits)) {
     return *std::move(refusal);
   }
-  if (std::optional<HttpResponse> refusal = RefuseEventType(asked.type, dependencies.limits)) {
-    return *std::move(refusal);
-  }
+  const absl::Status status = subscriptions::CheckTypePattern(asked.type, dependencies.limits);
+  if (!status.ok()) return ErrorAnswer(400, ToStd(status.message()));
   const bool sudo =
       dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path);
   if (sudo) asked.sight = Sight::kAllMounts;
@@ -187,23 +186,75 @@ std::string MountText(const access::Acl& acl, const mounts::Mount& mount, std::s
       .Finish();
 }
 
-std::string MountsText(const Dependencies& dependencies, const access::Acl& acl, const Asked& asked,
-                       std::string_view type) {
+using Mounts = std::vector<std::shared_ptr<const mounts::Mount>>;
+
+// Those that events of the type may come from, as far as the caller may know of them.
+Mounts MountsToExplain(const Dependencies& dependencies, const access::Acl& acl,
+                       const Asked& asked) {
+  Mounts mounts = dependencies.mounts->List();
+  std::erase_if(mounts, [&](const std::shared_ptr<const mounts::Mount>& mount) {
+    return !EmitsEvents(*mount, asked.type) ||
+           (asked.sight != Sight::kAllMounts && !MayKnow(acl, mount->entry.path));
+  });
+  return mounts;
+}
+
+// Each pattern with "+" may reach into each mount.
+std::optional<HttpResponse> RefuseTooMany(const access::Acl& acl, const Mounts& mounts,
+                                          std::size_t most) {
+  std::size_t patterns = 0;
+  for (const std::shared_ptr<const mounts::Mount>& mount : mounts) {
+    patterns += acl.root() ? 1 : acl.RulesInto(mount->entry.path).size() + 1;
+    if (patterns > most) {
+      return ErrorAnswer(
+          400, Concat({"the policies have more than ", std::to_string(most),
+                       " patterns for these mounts; ask about one path of an event with path="}));
+    }
+  }
+  return std::nullopt;
+}
+
+std::string MountsText(const access::Acl& acl, const Mounts& mounts, std::string_view type) {
   std::vector<std::string> texts;
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
-    if (!EmitsEvents(*mount, type)) continue;
-    if (asked.sight != Sight::kAllMounts && !MayKnow(acl, mount->entry.path)) continue;
+  for (const std::shared_ptr<const mounts::Mount>& mount : mounts) {
     texts.push_back(MountText(acl, *mount, type));
   }
   return ListText(texts);
 }
 
-// "" where there is none, or none that the caller may know of.
-std::string MountOf(const Dependencies& dependencies, const access::Acl& acl, const Asked& asked) {
-  const std::optional<mounts::Route> route = dependencies.mounts->Find(asked.path);
-  if (!route) return "";
-  const std::string& mount = route->mount->entry.path;
-  return asked.sight == Sight::kAllMounts || MayKnow(acl, mount) ? mount : "";
+// Where events of a path come from.
+struct Source {
+  std::string mount;  // "": none that the caller may know of.
+  std::string note;   // Why no event may come, whatever the policies say.
+  bool none = false;  // That is certain: no policy would help.
+};
+
+Source SourceOf(const Dependencies& dependencies, const access::Acl& acl, const Asked& asked) {
+  std::optional<mounts::Route> route = dependencies.mounts->Find(asked.path);
+  // An event that names no path has that of its mount without the slash.
+  if (!route) route = dependencies.mounts->Find(Concat({asked.path, "/"}));
+  const bool sees_all = asked.sight == Sight::kAllMounts;
+  if (!route && sees_all) {
+    return {.note = "nothing is mounted there: a path begins with its mount", .none = true};
+  }
+  // Whether there is one is not to be told.
+  if (!route || !(sees_all || MayKnow(acl, route->mount->entry.path))) {
+    return {.note = "the token knows of no mount there: a path begins with its mount"};
+  }
+  Source source{.mount = route->mount->entry.path};
+  source.none = !EmitsEvents(*route->mount, asked.type);
+  if (source.none) source.note = "this mount sends no such events";
+  return source;
+}
+
+std::string PathText(const Dependencies& dependencies, const access::Acl& acl, const Asked& asked) {
+  const Source source = SourceOf(dependencies, acl, asked);
+  Finding finding = access::ExplainEvent(acl, asked.path, asked.type);
+  if (source.none) finding.grant.clear();
+  ObjectText object = FindingObject(finding, "subscribe");
+  object.Text("mount", source.mount);
+  if (!source.note.empty()) object.Text("note", source.note);
+  return object.Finish();
 }
 
 HttpResponse Explain(const Dependencies& dependencies, const Call& call) {
@@ -211,22 +262,24 @@ HttpResponse Explain(const Dependencies& dependencies, const Call& call) {
   if (const auto* refusal = std::get_if<HttpResponse>(&parsed)) return *refusal;
   const Asked& asked = std::get<Asked>(parsed);
   const std::shared_ptr<const access::Acl> acl = dependencies.authorizer->RulesOf(asked.subject);
+  Mounts mounts;
+  if (asked.path.empty()) mounts = MountsToExplain(dependencies, *acl, asked);
+  if (std::optional<HttpResponse> refusal =
+          RefuseTooMany(*acl, mounts, dependencies.limits.max_explained_patterns)) {
+    return *std::move(refusal);
+  }
   const std::string connect = Concat({kSubscribe, asked.type});
   const std::string_view type = asked.type;
-  const boost::json::object parameters = SubscribeParameters(asked.subscription);
+  const boost::json::object parameters = subscriptions::ParametersOf(asked.subscription);
   ObjectText data;
   data.Text("accessor", asked.subject.accessor)
       .Raw(
           "connect",
           FindingObject(access::Explain(*acl, {.path = connect, .parameters = &parameters}), "read")
               .Finish());
-  if (!asked.path.empty()) {
-    data.Raw("event", FindingObject(access::ExplainEvent(*acl, asked.path, type), "subscribe")
-                          .Text("mount", MountOf(dependencies, *acl, asked))
-                          .Finish());
-  }
+  if (!asked.path.empty()) data.Raw("event", PathText(dependencies, *acl, asked));
   data.Text("event_type", type);
-  if (asked.path.empty()) data.Raw("mounts", MountsText(dependencies, *acl, asked, type));
+  if (asked.path.empty()) data.Raw("mounts", MountsText(*acl, mounts, type));
   const std::string text = data.Raw("policies", ArrayText(asked.subject.policies)).Finish();
   return EnvelopeAnswer({.request_id = call.id, .data = text, .mount_type = "system"});
 }

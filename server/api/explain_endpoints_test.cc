@@ -80,22 +80,63 @@ class ExplainTest : public ::testing::Test {
     }
     return rows;
   }
-  // As the server answers an upgrade.
+  // Whether a subscription is opened.
   bool Connects(const std::string& type, const std::string& token) {
     HttpRequest request = AsRoot("GET", "/v1/sys/events/subscribe/" + type);
-    request.headers = {{"Host", "h"},
-                       {"X-Vault-Token", token},
-                       {"Connection", "Upgrade"},
-                       {"Upgrade", "websocket"},
-                       {"Sec-WebSocket-Version", "13"},
-                       {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}};
-    return std::holds_alternative<OpenedSubscription>(
-        fixture_.Subscribe(request, std::make_shared<FakeSubscriber>()));
+    request.headers = {{"Host", "h"}, {"X-Vault-Token", token}};
+    return std::holds_alternative<subscriptions::OpenedSubscription>(
+        fixture_.Subscribe(request, std::make_shared<subscriptions::FakeSubscriber>()));
   }
 
   ApiFixture fixture_{Access::kReal};
   std::string token_;
 };
+
+TEST_F(ExplainTest, WhereNoEventsComeFromNoPolicyIsProposed) {
+  WritePolicy("explain",
+              "path \"sys/events/explain/*\" { capabilities = [\"read\", \"sudo\"] }\n"
+              "path \"cubbyhole/*\" { capabilities = [\"read\"] }\n");
+  const std::string sudo = Create({.policies = {"explain"}});
+  const std::tuple<const char*, const char*, bool> cases[] = {
+      {"nowhere/x", "nothing is mounted there: a path begins with its mount", false},
+      {"cubbyhole/x", "this mount sends no such events", false},
+      {"secret/data/x", "", true},
+      {"secret", "", true},
+  };
+  for (const auto& [path, note, proposed] : cases) {
+    const json::value event = Event("kv*", path, sudo);
+    EXPECT_EQ(Text(event.at("verdict")), "denied") << path;
+    EXPECT_EQ(!Text(event.at("grant")).empty(), proposed) << path;
+    const json::value* const said = event.as_object().if_contains("note");
+    EXPECT_EQ(said == nullptr ? "" : Text(*said), note) << path;
+  }
+}
+
+// Else a token could find out what is mounted.
+TEST_F(ExplainTest, WhoMayNotKnowOfAMountIsToldTheSameWhetherItIsThere) {
+  json::value there = Event("kv*", "other/data/x");
+  json::value nowhere = Event("kv*", "nowhere/data/x");
+  EXPECT_EQ(Text(there.at("note")),
+            "the token knows of no mount there: a path begins with its mount");
+  for (const char* name : {"path", "grant"}) {
+    there.as_object().erase(name);
+    nowhere.as_object().erase(name);
+  }
+  EXPECT_EQ(there, nowhere);
+}
+
+TEST_F(ExplainTest, MorePatternsThanTheLimitAreRefusedButNotAPath) {
+  std::string text = "path \"sys/events/explain/*\" { capabilities = [\"read\", \"sudo\"] }\n";
+  for (std::size_t i = 0; i <= Limits().max_explained_patterns / 2; ++i) {
+    text += "path \"+/data/" + std::to_string(i) + "\" { capabilities = [\"read\"] }\n";
+  }
+  WritePolicy("large", text);
+  const std::string token = Create({.policies = {"large"}});
+  const HttpResponse answer = Send("kv*", {}, token);
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_THAT(answer.body, ::testing::HasSubstr("more than 10000 patterns"));
+  EXPECT_EQ(Text(Event("kv*", "secret/data/1", token).at("verdict")), "denied");
+}
 
 TEST_F(ExplainTest, APathIsExplainedByTheLineThatDecides) {
   const HttpResponse answer = Send("kv-v2/data-write", {{"path", "secret/data/app/key"}});

@@ -15,11 +15,12 @@
 #include "server/access/authorizer.h"
 #include "server/access/testing.h"
 #include "server/api/api.h"
-#include "server/bus/bus.h"
+#include "server/api/responses.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_table.h"
 #include "server/mounts/plugin_catalog.h"
+#include "server/subscriptions/testing.h"
 
 namespace belfry::api {
 
@@ -267,30 +268,6 @@ class FakeLeases final : public mounts::LeaseManager {
   absl::Status RevokeAllOf(const mounts::Mount&) override { return absl::OkStatus(); }
 };
 
-class FakeBus final : public bus::Bus {
- public:
-  std::vector<bus::SubscribeOptions> subscribed;
-  void OnEvents(std::span<const storage::AcceptedEvent>) override {}
-  std::size_t MostEventsAtOnce() const override { return 1; }
-  std::unique_ptr<bus::Subscription> Subscribe(bus::SubscribeOptions options) override {
-    subscribed.push_back(std::move(options));
-    return std::make_unique<bus::Subscription>();
-  }
-};
-
-class FakeSubscriber final : public Subscriber {
- public:
-  std::string end_reason;  // "": it was not ended.
-  int awaited = 0;
-
-  bus::OfferResult Offer(const bus::Frame&, std::uint64_t) override {
-    return bus::OfferResult::kAccepted;
-  }
-  void Overflow() override {}
-  void End(std::string_view reason) override { end_reason = reason; }
-  void AwaitSending() override { ++awaited; }
-};
-
 // Runs work at once, or refuses it.
 class InlineExecutor final : public Executor {
  public:
@@ -313,7 +290,7 @@ struct ApiFixture {
   FakeMountTable mounts;
   FakeCatalog catalog;
   FakeLeases leases;
-  FakeBus bus;
+  subscriptions::FakeBus bus;
   FakeClock clock{absl::FromUnixSeconds(1795413511)};
   access::MemoryTokens tokens{&clock};
   access::MemoryRoles roles;
@@ -356,19 +333,30 @@ struct ApiFixture {
     api = Api::Create(std::move(dependencies));
   }
 
-  // What the upgrade opens or is answered, which is known before Subscribe returns.
-  SubscribeResult Subscribe(HttpRequest request, std::shared_ptr<Subscriber> subscriber) {
-    SubscribeResult result;
-    api->Subscribe(std::move(request), std::move(subscriber),
-                   [&result](SubscribeResult given) { result = std::move(given); });
-    return result;
+  using Subscribed = std::variant<subscriptions::OpenedSubscription, HttpResponse>;
+  // What is opened, or answered instead, which is known before Subscribe returns.
+  Subscribed Subscribe(HttpRequest request, std::shared_ptr<subscriptions::Subscriber> subscriber) {
+    Outcome outcome = OutcomeOf(std::move(request));
+    if (auto* answer = std::get_if<HttpResponse>(&outcome)) return std::move(*answer);
+    absl::StatusOr<subscriptions::OpenedSubscription> opened;
+    std::get<SubscriptionRequest>(outcome).pending->Open(
+        std::move(subscriber), [&opened](auto result) { opened = std::move(result); });
+    if (!opened.ok()) return SubscriptionRefused(opened.status());
+    return *std::move(opened);
   }
 
   // The answer, which the fakes give before Handle returns.
   HttpResponse Send(HttpRequest request) {
-    std::optional<HttpResponse> answer;
-    api->Handle(std::move(request), [&answer](HttpResponse given) { answer = std::move(given); });
-    return answer.value_or(HttpResponse{.status = 0});
+    Outcome outcome = OutcomeOf(std::move(request));
+    auto* const answer = std::get_if<HttpResponse>(&outcome);
+    return answer != nullptr ? std::move(*answer) : HttpResponse{.status = 0};
+  }
+
+ private:
+  Outcome OutcomeOf(HttpRequest request) {
+    Outcome outcome = HttpResponse{.status = 0};
+    api->Handle(std::move(request), [&outcome](Outcome given) { outcome = std::move(given); });
+    return outcome;
   }
 };
 

@@ -4,10 +4,10 @@
 #include <cassert>
 #include <utility>
 
+#include "base/strings.h"
 #include "base/text.h"
 #include "belfry/json.h"
 #include "sdk/src/field_conversion.h"
-#include "server/api/strings.h"
 
 namespace belfry::api {
 namespace {

@@ -1,5 +1,6 @@
 #include "server/api/http_message.h"
-#include "server/api/strings.h"
+
+#include "base/strings.h"
 
 namespace belfry::api {
 
@@ -18,10 +19,6 @@ std::string_view HttpRequest::LastHeader(std::string_view name) const {
 }
 
 const std::string* HttpRequest::Query(std::string_view name) const {
-  return FirstValue(query, name);
-}
-
-const std::string* FirstValue(const QueryParameters& query, std::string_view name) {
   for (const auto& [key, value] : query) {
     if (key == name) return &value;
   }

@@ -32,9 +32,6 @@ struct HttpRequest {
   const std::string* Query(std::string_view name) const;
 };
 
-// The same in parameters that come from elsewhere.
-const std::string* FirstValue(const QueryParameters& query, std::string_view name);
-
 struct HttpResponse {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;

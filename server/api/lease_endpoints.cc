@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
 
 namespace belfry::api {
 namespace {

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "base/duration.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
 #include "server/encode/encode.h"
 
 namespace belfry::api {

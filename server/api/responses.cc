@@ -80,6 +80,19 @@ HttpResponse InvalidToken() {
   return ErrorAnswer(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
 }
 
+HttpResponse SubscriptionRefused(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnauthenticated:
+      return InvalidToken();
+    case absl::StatusCode::kPermissionDenied:
+      return Denied();
+    case absl::StatusCode::kResourceExhausted:
+      return TooBusy();
+    default:
+      return ErrorAnswer(400, ToStd(status.message()));
+  }
+}
+
 HttpResponse EnvelopeAnswer(const Envelope& envelope) {
   return JsonAnswer(200, EnvelopeText(envelope, ObjectText()));
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "server/api/http_message.h"
 
 namespace belfry::api {
@@ -45,6 +46,9 @@ HttpResponse InvalidToken();
 
 // 503: no room where this would be answered.
 HttpResponse TooBusy();
+
+// Why a subscription is not opened, as subscriptions::Prepare and PendingSubscription::Open say it.
+HttpResponse SubscriptionRefused(const absl::Status& status);
 
 // What surrounds an answer's data.
 struct Envelope {

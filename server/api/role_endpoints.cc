@@ -4,12 +4,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/access/role_store.h"
 #include "server/api/fields.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
 #include "server/api/token_texts.h"
 
 namespace belfry::api {

@@ -6,6 +6,7 @@
 
 #include "base/http_status.h"
 #include "base/ids.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/api/authentication.h"
 #include "server/api/capability_endpoints.h"
@@ -17,7 +18,6 @@
 #include "server/api/policy_endpoints.h"
 #include "server/api/responses.h"
 #include "server/api/role_endpoints.h"
-#include "server/api/strings.h"
 #include "server/api/sys_mounts.h"
 #include "server/api/token_endpoints.h"
 

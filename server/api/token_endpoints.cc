@@ -8,13 +8,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/access/cubbyholes.h"
 #include "server/access/role_store.h"
 #include "server/access/token_store.h"
 #include "server/api/json_text.h"
 #include "server/api/responses.h"
-#include "server/api/strings.h"
 #include "server/api/token_texts.h"
 
 namespace belfry::api {

@@ -19,13 +19,13 @@ namespace belfry::http {
 // Answers as the test says, from whatever thread asks. Thread-safe.
 class FakeApi final : public api::Api {
  public:
-  using Respond = absl::AnyInvocable<void(api::HttpResponse)>;
+  using Respond = api::Respond;
 
   // How a request is answered, once it was remembered; set before the server starts.
   std::function<void(const api::HttpRequest&, Respond)> answer = [](const api::HttpRequest& request,
                                                                     Respond respond) {
-    respond(
-        {200, {}, request.method + " " + request.path + " " + std::to_string(request.body.size())});
+    respond(api::HttpResponse{
+        200, {}, request.method + " " + request.path + " " + std::to_string(request.body.size())});
   };
   // What is offered to a subscriber before its upgrade is answered.
   std::vector<bus::Frame> early_frames;
@@ -40,7 +40,14 @@ class FakeApi final : public api::Api {
       MutexLock lock(&mutex_);
       requests_.push_back(request);
     }
-    answer(request, std::move(respond));
+    if (request.path == "/subscribe/refused") {
+      respond(api::HttpResponse{403, {}, "no\n"});
+    } else if (request.path.starts_with("/subscribe")) {
+      auto pending = std::make_unique<FakePending>(this, request.path);
+      respond(api::SubscriptionRequest{std::move(request), std::move(pending)});
+    } else {
+      answer(request, std::move(respond));
+    }
   }
 
   std::optional<api::HttpResponse> RefuseEarly(const api::HttpRequest& head,
@@ -50,27 +57,16 @@ class FakeApi final : public api::Api {
     return refuse_early(head);
   }
 
-  bool IsSubscribe(const api::HttpRequest& request) const override {
-    return request.path.starts_with("/subscribe");
-  }
-
-  void Subscribe(api::HttpRequest request, std::shared_ptr<api::Subscriber> sink,
-                 absl::AnyInvocable<void(api::SubscribeResult)> done) override {
-    done(Open(request, sink));
-  }
-
-  api::SubscribeResult Open(const api::HttpRequest& request,
-                            const std::shared_ptr<api::Subscriber>& sink) {
-    if (request.path == "/subscribe/refused")
-      return api::HttpResponse{426, {{"Connection", "Upgrade"}}, "no\n"};
+  absl::StatusOr<subscriptions::OpenedSubscription> Open(
+      const std::string& path, const std::shared_ptr<subscriptions::Subscriber>& sink) {
     for (const bus::Frame& frame : early_frames) sink->Offer(frame, 1);
     if (end_early) sink->End("token revoked");
     MutexLock lock(&mutex_);
     sinks_.push_back(sink);
     changed_.NotifyAll();
-    return api::OpenedSubscription{
+    return subscriptions::OpenedSubscription{
         std::make_unique<FakeSubscription>(this),
-        request.path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
+        path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
         std::make_unique<FakeAuthorizer>(this)};
   }
 
@@ -94,7 +90,7 @@ class FakeApi final : public api::Api {
   }
 
   // The sink of the n-th subscription; null once its session is gone.
-  std::shared_ptr<api::Subscriber> Sink(std::size_t n) {
+  std::shared_ptr<subscriptions::Subscriber> Sink(std::size_t n) {
     MutexLock lock(&mutex_);
     while (sinks_.size() <= n) changed_.Wait(&mutex_);
     return sinks_[n].lock();
@@ -106,6 +102,18 @@ class FakeApi final : public api::Api {
   }
 
  private:
+  class FakePending final : public subscriptions::PendingSubscription {
+   public:
+    FakePending(FakeApi* api, std::string path) : api_(api), path_(std::move(path)) {}
+    void Open(std::shared_ptr<subscriptions::Subscriber> subscriber, Done done) override {
+      done(api_->Open(path_, subscriber));
+    }
+
+   private:
+    FakeApi* const api_;
+    const std::string path_;
+  };
+
   class FakeSubscription final : public bus::Subscription {
    public:
     explicit FakeSubscription(FakeApi* api) : api_(api) {}
@@ -142,7 +150,7 @@ class FakeApi final : public api::Api {
   std::string forbidden_ ABSL_GUARDED_BY(mutex_) = "nothing";
   std::vector<api::HttpRequest> requests_ ABSL_GUARDED_BY(mutex_);
   // As the bus does: the session owns the sink.
-  std::vector<std::weak_ptr<api::Subscriber>> sinks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<subscriptions::Subscriber>> sinks_ ABSL_GUARDED_BY(mutex_);
   int ended_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

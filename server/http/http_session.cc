@@ -11,11 +11,12 @@
 #include <variant>
 
 #include "absl/time/time.h"
+#include "server/api/responses.h"
 #include "server/http/gather.h"
 #include "server/http/http_date.h"
 #include "server/http/outgoing_queue.h"
 #include "server/http/request_target.h"
-#include "server/http/websocket_frames.h"
+#include "server/http/websocket_handshake.h"
 #include "server/http/websocket_session.h"
 
 namespace belfry::http {
@@ -69,20 +70,6 @@ std::size_t SizeOf(const std::vector<std::pair<std::string, std::string>>& pairs
 std::size_t HeaderSize(const api::HttpRequest& request) {
   return request.target.size() + request.path.size() + SizeOf(request.query) +
          SizeOf(request.headers);
-}
-
-std::string SwitchingProtocols(const api::HttpRequest& request, absl::Time now) {
-  std::string head =
-      "HTTP/1.1 101 Switching Protocols\r\nCache-Control: no-store\r\nConnection: Upgrade\r\n"
-      "Date: ";
-  head += HttpDate(now);
-  head += "\r\nSec-WebSocket-Accept: ";
-  std::string_view key = request.Header("Sec-WebSocket-Key");
-  head += AcceptKey(key);
-  head +=
-      "\r\nStrict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
-      "Upgrade: websocket\r\n\r\n";
-  return head;
 }
 
 using ResponseHead = beast::http::response<beast::http::empty_body>;
@@ -310,7 +297,7 @@ void HttpSession::OnBodyPromised() {
   SetIdle();
   const api::HttpRequest& request = parser_->request();
   // What comes after the request would be frames to us, and a body to a proxy.
-  if (parser_->upgrade() && context_->api->IsSubscribe(request)) {
+  if (parser_->upgrade() && AsksForWebSocket(request)) {
     Refuse(400, "a WebSocket upgrade must not have a body");
     return;
   }
@@ -351,11 +338,7 @@ void HttpSession::OnRequest() {
   deadline_.Clear();
   api::HttpRequest request = std::move(parser_->request());
   parser_.reset();
-  if (context_->api->IsSubscribe(request)) {
-    OpenSubscription(std::move(request));
-  } else {
-    Ask(std::move(request));
-  }
+  Ask(std::move(request));
 }
 
 std::uint64_t HttpSession::AwaitAnswer() {
@@ -365,7 +348,7 @@ std::uint64_t HttpSession::AwaitAnswer() {
   answer_timer_.expires_after(absl::ToChronoNanoseconds(context_->limits.max_request_duration) +
                               kAnswerGrace);
   answer_timer_.async_wait([self = shared_from_this(), number](error_code error) {
-    if (!error) self->OnAnswer(number, PlainError(504, "the request took too long"));
+    if (!error) self->OnOutcome(number, PlainError(504, "the request took too long"));
   });
   return number;
 }
@@ -383,42 +366,51 @@ void HttpSession::Ask(api::HttpRequest request) {
   // What is held goes with the request: the engine has it also when its client has gone.
   context_->api->Handle(std::move(request),
                         [weak = weak_from_this(), mailbox = mailbox_, number,
-                         held = std::move(held_)](api::HttpResponse answer) mutable {
+                         held = std::move(held_)](api::Outcome outcome) mutable {
                           held = {};
-                          mailbox->Post([weak, number, answer = std::move(answer)]() mutable {
-                            if (auto self = weak.lock()) self->OnAnswer(number, std::move(answer));
+                          mailbox->Post([weak, number, outcome = std::move(outcome)]() mutable {
+                            if (auto self = weak.lock())
+                              self->OnOutcome(number, std::move(outcome));
                           });
                         });
 }
 
-void HttpSession::OnAnswer(std::uint64_t request, api::HttpResponse answer) {
-  if (TakeAnswer(request)) Write(std::move(answer));
+void HttpSession::OnOutcome(std::uint64_t request, api::Outcome outcome) {
+  if (!TakeAnswer(request)) return;
+  if (auto* answer = std::get_if<api::HttpResponse>(&outcome)) {
+    Write(std::move(*answer));
+  } else {
+    OpenSubscription(std::get<api::SubscriptionRequest>(std::move(outcome)));
+  }
 }
 
-void HttpSession::OpenSubscription(api::HttpRequest request) {
+void HttpSession::OpenSubscription(api::SubscriptionRequest wanted) {
+  if (std::optional<api::HttpResponse> refusal = RefuseHandshake(wanted.request)) {
+    Write(*std::move(refusal));
+    return;
+  }
   auto queue = std::make_shared<OutgoingQueue>(context_->limits.max_queued_frames,
                                                context_->limits.max_queued_bytes);
   const std::uint64_t number = AwaitAnswer();
-  std::string head = SwitchingProtocols(request, context_->clock->Now());
-  context_->api->Subscribe(
-      std::move(request), queue,
-      [weak = weak_from_this(), mailbox = mailbox_, number, queue, head = std::move(head),
-       held = std::move(held_)](api::SubscribeResult result) mutable {
-        held = {};
+  wanted.pending->Open(
+      queue, [weak = weak_from_this(), mailbox = mailbox_, number, queue,
+              head = SwitchingProtocols(wanted.request, context_->clock->Now())](
+                 absl::StatusOr<subscriptions::OpenedSubscription> opened) mutable {
         mailbox->Post([weak, number, queue = std::move(queue), head = std::move(head),
-                       result = std::move(result)]() mutable {
+                       opened = std::move(opened)]() mutable {
           if (auto self = weak.lock()) {
-            self->OnSubscribed(number, std::move(queue), std::move(head), std::move(result));
+            self->OnSubscribed(number, std::move(queue), std::move(head), std::move(opened));
           }
         });
       });
 }
 
 void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue,
-                               std::string head, api::SubscribeResult result) {
+                               std::string head,
+                               absl::StatusOr<subscriptions::OpenedSubscription> opened) {
   if (!TakeAnswer(request)) return;
-  if (auto* refusal = std::get_if<api::HttpResponse>(&result)) {
-    Write(std::move(*refusal));
+  if (!opened.ok()) {
+    Write(api::SubscriptionRefused(opened.status()));
     return;
   }
   // Evicted when its request was just complete: it may be answered, but not stay.
@@ -427,8 +419,7 @@ void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQu
     return;
   }
   WebSocketSession::Parts parts{std::move(transport_), mailbox_, std::move(registration_),
-                                std::move(queue),
-                                std::move(std::get<api::OpenedSubscription>(result))};
+                                std::move(queue), *std::move(opened)};
   const auto received = buffer_.cdata();
   std::make_shared<WebSocketSession>(context_, std::move(parts))
       ->Start(std::move(head), {static_cast<const char*>(received.data()), received.size()});

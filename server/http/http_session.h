@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "server/api/api.h"
 #include "server/http/byte_budget.h"
 #include "server/http/connections.h"
@@ -66,13 +67,13 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void SendContinue();
   void OnRequest();
   void Ask(api::HttpRequest request);
-  void OpenSubscription(api::HttpRequest request);
-  void OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue, std::string head,
-                    api::SubscribeResult result);
   // The number of the request that is to be answered from now on.
   std::uint64_t AwaitAnswer();
   bool TakeAnswer(std::uint64_t request);
-  void OnAnswer(std::uint64_t request, api::HttpResponse answer);
+  void OnOutcome(std::uint64_t request, api::Outcome outcome);
+  void OpenSubscription(api::SubscriptionRequest wanted);
+  void OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue, std::string head,
+                    absl::StatusOr<subscriptions::OpenedSubscription> opened);
   void Refuse(int status, std::string_view text);
   // Answers without the rest of the request, which may still be coming, and ends the connection.
   void AnswerAndLeave(api::HttpResponse answer);

@@ -11,15 +11,15 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "base/mutex.h"
-#include "server/api/api.h"
 #include "server/bus/bus.h"
+#include "server/subscriptions/subscriber.h"
 
 namespace belfry::http {
 
 // What waits to be sent to one subscriber. Publishers fill it and never wait; the subscriber's
 // strand empties it. Bounded in frames and in bytes: the offer that would exceed a bound drops
 // everything that waits and ends the queue. Thread-safe; knows no socket.
-class OutgoingQueue final : public api::Subscriber {
+class OutgoingQueue final : public subscriptions::Subscriber {
  public:
   struct Item {
     bus::Frame frame;

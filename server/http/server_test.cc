@@ -78,7 +78,7 @@ TEST_F(ServerTest, PipelinedRequestsAreAnsweredOneAfterTheOther) {
   api_.answer = [&threads, &mutex](const api::HttpRequest& request, FakeApi::Respond respond) {
     MutexLock lock(&mutex);
     threads.emplace_back([path = request.path, respond = std::move(respond)]() mutable {
-      respond({200, {}, path});
+      respond(api::HttpResponse{200, {}, path});
     });
   };
   Start();
@@ -249,7 +249,7 @@ TEST_F(ServerTest, HeadHasTheLengthAndNoBody) {
 
 TEST_F(ServerTest, NoContentHasNoLength) {
   api_.answer = [](const api::HttpRequest&, FakeApi::Respond respond) {
-    respond({204, {{"Content-Type", "application/json"}}, ""});
+    respond(api::HttpResponse{204, {{"Content-Type", "application/json"}}, ""});
   };
   Start();
   RawClient client(server_->Port());
@@ -308,7 +308,7 @@ TEST_F(ServerTest, AnswerThatComesAfterTheServerIsGoneIsDropped) {
     while (!late) changed.Wait(&mutex);
   }
   server_.reset();
-  (*late)({200, {}, "too late"});
+  (*late)(api::HttpResponse{200, {}, "too late"});
   EXPECT_TRUE(client.Ended());
 }
 
@@ -353,10 +353,18 @@ TEST_F(ServerTest, RefusedUpgradeIsAnOrdinaryAnswer) {
   Start();
   RawClient client(server_->Port());
   const RawClient::Response response = Upgrade(client, "/subscribe/refused");
-  EXPECT_EQ(response.status, 426);
+  EXPECT_EQ(response.status, 403);
   EXPECT_EQ(response.body, "no\n");
   client.Send(Request("GET /a"));
   EXPECT_EQ(client.ReadResponse().status, 200);
+}
+
+TEST_F(ServerTest, WhatMaySubscribeButIsNoUpgradeIsToldSo) {
+  Start();
+  RawClient client(server_->Port());
+  client.Send(Request("GET /subscribe/json"));
+  EXPECT_EQ(client.ReadResponse().status, 426);
+  EXPECT_EQ(Upgrade(client).status, 101);
 }
 
 TEST_F(ServerTest, EventsArriveInOrderAsTextOrBinary) {
@@ -365,7 +373,7 @@ TEST_F(ServerTest, EventsArriveInOrderAsTextOrBinary) {
        {std::pair("/subscribe/json", 1), std::pair("/subscribe/binary", 2)}) {
     RawClient client(server_->Port());
     ASSERT_EQ(Upgrade(client, path).status, 101);
-    const std::shared_ptr<api::Subscriber> sink = api_.Sink(opcode - 1);
+    const std::shared_ptr<subscriptions::Subscriber> sink = api_.Sink(opcode - 1);
     for (int i = 0; i < 5000; ++i) {
       ASSERT_EQ(sink->Offer(Text(std::to_string(i) + std::string(i % 200, '.')), 1),
                 bus::OfferResult::kAccepted);
@@ -384,7 +392,7 @@ TEST_F(ServerTest, FramesOfEverySizeAreFramed) {
   Start();
   RawClient client(server_->Port());
   ASSERT_EQ(Upgrade(client).status, 101);
-  const std::shared_ptr<api::Subscriber> sink = api_.Sink(0);
+  const std::shared_ptr<subscriptions::Subscriber> sink = api_.Sink(0);
   for (std::size_t size : {0, 1, 125, 126, 65535, 65536, 1000000}) {
     const std::string payload(size, 'p');
     ASSERT_EQ(sink->Offer(Text(payload), 1), bus::OfferResult::kAccepted);
@@ -411,8 +419,8 @@ TEST_F(ServerTest, SlowSubscriberIsClosedNotWaitedFor) {
   ASSERT_EQ(Upgrade(slow).status, 101);
   RawClient quick(server_->Port());
   ASSERT_EQ(Upgrade(quick).status, 101);
-  const std::shared_ptr<api::Subscriber> sink = api_.Sink(0);
-  const std::shared_ptr<api::Subscriber> other = api_.Sink(1);
+  const std::shared_ptr<subscriptions::Subscriber> sink = api_.Sink(0);
+  const std::shared_ptr<subscriptions::Subscriber> other = api_.Sink(1);
   // The network takes some megabytes before the queue fills.
   std::size_t accepted = 0;
   bus::OfferResult result;
@@ -455,7 +463,7 @@ TEST_F(ServerTest, SubscriberThatIsEndedGetsTheReasonAndNothingThatWaited) {
   Start();
   RawClient client(server_->Port());
   ASSERT_EQ(Upgrade(client).status, 101);
-  const std::shared_ptr<api::Subscriber> sink = api_.Sink(0);
+  const std::shared_ptr<subscriptions::Subscriber> sink = api_.Sink(0);
   Counter& sent = metrics_->GetCounter("belfry_websocket_frames_sent_total", "");
   Counter& dropped = metrics_->GetCounter("belfry_websocket_frames_dropped_total", "");
   OfferTooMuch(*sink, "a");
@@ -493,7 +501,7 @@ TEST_F(ServerTest, WhatIsForbiddenMeanwhileIsNotSentAndTheRestIs) {
   Start();
   RawClient client(server_->Port());
   ASSERT_EQ(Upgrade(client).status, 101);
-  const std::shared_ptr<api::Subscriber> sink = api_.Sink(0);
+  const std::shared_ptr<subscriptions::Subscriber> sink = api_.Sink(0);
   Counter& dropped = metrics_->GetCounter("belfry_websocket_frames_dropped_total", "");
   OfferTooMuch(*sink, "secret");
   api_.Forbid("secret");

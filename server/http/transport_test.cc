@@ -103,7 +103,7 @@ class SessionTest : public ::testing::Test {
   }
 
   // The sink of the only subscriber.
-  std::shared_ptr<api::Subscriber> Subscribe(MemoryClient& client) {
+  std::shared_ptr<subscriptions::Subscriber> Subscribe(MemoryClient& client) {
     Serve(client);
     client.Send(Request("GET /subscribe/json", kUpgrade));
     Poll();
@@ -131,7 +131,8 @@ class TwoRequestsTest : public SessionTest {
  protected:
   void SetUp() override {
     api_.answer = [](const api::HttpRequest& request, FakeApi::Respond respond) {
-      respond({200, {{"X", "1"}, {"Y", "z"}, {"x", "2"}}, request.method + " " + request.path});
+      respond(api::HttpResponse{
+          200, {{"X", "1"}, {"Y", "z"}, {"x", "2"}}, request.method + " " + request.path});
     };
   }
   const std::string answers_ = std::string(kAnswer) + kAnswer;
@@ -239,7 +240,7 @@ TEST_F(SessionTest, ATransportThatBreaksBeforeTheAnswerEndsTheSession) {
   client.Send(Request("GET /a"));
   Poll();
   client.Break();
-  (*respond)({200, {}, "too late"});
+  (*respond)(api::HttpResponse{200, {}, "too late"});
   Poll();
   EXPECT_TRUE(client.closed());
   EXPECT_EQ(client.TakeReceived(), "");
@@ -315,7 +316,7 @@ TEST_F(SessionTest, TheDeadlineOfTheRequestIsNotTheAnswers) {
   ASSERT_TRUE(respond.has_value());
   Poll();
   EXPECT_FALSE(client.closed());
-  (*respond)({200, {}, "late"});
+  (*respond)(api::HttpResponse{200, {}, "late"});
   Poll();
   EXPECT_THAT(client.TakeReceived(), EndsWith("\r\n\r\nlate"));
 }
@@ -499,7 +500,7 @@ TEST_F(HeldBytesTest, WhatIsHeldStaysHeldUntilTheAnswerThoughTheClientGoes) {
   api_.answer = answer;
   MemoryClient third(&io_);
   EXPECT_THAT(Put(third, kBody), StartsWith("HTTP/1.1 503 "));
-  pending.front()({200, {}, "too late"});
+  pending.front()(api::HttpResponse{200, {}, "too late"});
   MemoryClient again(&io_);
   EXPECT_THAT(Put(again, kBody), EndsWith("PUT /a 150000"));
 }
@@ -516,7 +517,7 @@ TEST_F(HeldBytesTest, TheLargestRequestFitsWhenItIsAlone) {
 
 TEST_F(SessionTest, EventsArriveInOrderHoweverLittleAWriteTakes) {
   MemoryClient client(&io_);
-  const std::shared_ptr<api::Subscriber> sink = Subscribe(client);
+  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
   // The second is more than two batches.
   for (const auto& [max_write, events] : {std::pair(1, 20), std::pair(999, 1200)}) {
     client.SetMaxWrite(max_write);
@@ -544,7 +545,7 @@ TEST_F(SessionTest, OnlyASubscribersUnsentBytesAreLimited) {
 
 TEST_F(SessionTest, AFullTransportHoldsTheQueueUntilThereIsRoom) {
   MemoryClient client(&io_);
-  const std::shared_ptr<api::Subscriber> sink = Subscribe(client);
+  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
   client.SetRoom(3);
   std::string expected;
   for (const char* text : {"first", "second", "third"}) {
@@ -563,7 +564,7 @@ TEST_F(SessionTest, AFullTransportHoldsTheQueueUntilThereIsRoom) {
 TEST_F(SessionTest, WhatAFullTransportHoldsCountsAsQueued) {
   limits_.max_queued_frames = 3;
   MemoryClient client(&io_);
-  const std::shared_ptr<api::Subscriber> sink = Subscribe(client);
+  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
   client.SetRoom(3);
   for (const char* text : {"first", "second", "third"}) {
     EXPECT_EQ(sink->Offer(Text(text), 1), bus::OfferResult::kAccepted);
@@ -581,7 +582,7 @@ TEST_F(SessionTest, WhatAFullTransportHoldsCountsAsQueued) {
 
 TEST_F(SessionTest, WhatIsForbiddenWhileTheTransportIsFullIsNotSent) {
   MemoryClient client(&io_);
-  const std::shared_ptr<api::Subscriber> sink = Subscribe(client);
+  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
   client.SetRoom(3);
   for (const char* path : {"a", "secret", "b"}) sink->Offer(Text(path, path), 1);
   Poll();
@@ -594,7 +595,7 @@ TEST_F(SessionTest, WhatIsForbiddenWhileTheTransportIsFullIsNotSent) {
 
 TEST_F(SessionTest, ATransportThatBreaksEndsTheSubscription) {
   MemoryClient client(&io_);
-  const std::shared_ptr<api::Subscriber> sink = Subscribe(client);
+  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
   client.SetRoom(0);
   sink->Offer(Text("first"), 1);
   Poll();
@@ -624,7 +625,7 @@ TEST_F(SessionTest, ACloseIsAnsweredAndTheClientsEndAwaited) {
 TEST_F(SessionTest, ASubscriberThatReadsNothingIsCutOffAtTheDeadlineForSlowOnes) {
   timeouts_.slow_close = Timeouts::Duration::zero();
   MemoryClient client(&io_);
-  const std::shared_ptr<api::Subscriber> sink = Subscribe(client);
+  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
   client.SetRoom(0);
   sink->Offer(Text("first"), 1);
   Poll();

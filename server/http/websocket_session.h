@@ -9,13 +9,13 @@
 #include <string_view>
 #include <vector>
 
-#include "server/api/api.h"
 #include "server/http/connections.h"
 #include "server/http/deadline.h"
 #include "server/http/outgoing_queue.h"
 #include "server/http/session_context.h"
 #include "server/http/transport.h"
 #include "server/http/websocket_frames.h"
+#include "server/subscriptions/subscriber.h"
 
 namespace belfry::http {
 
@@ -39,7 +39,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     std::unique_ptr<Connections::Registration> registration;
     // Shared: the bus keeps the queue alive while an offer runs.
     std::shared_ptr<OutgoingQueue> queue;
-    api::OpenedSubscription opened;
+    subscriptions::OpenedSubscription opened;
   };
   WebSocketSession(SessionContext* context, Parts parts);
   ~WebSocketSession();

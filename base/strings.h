@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-namespace belfry::api {
+namespace belfry {
 
-// What HTTP needs of ASCII text. Pure functions, thread-safe; views live as long as their argument.
+// ASCII text, as HTTP has it. Pure functions, thread-safe; views live as long as their argument.
 
 inline char Lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -64,4 +64,4 @@ inline std::optional<long long> ToNumber(std::string_view text) {
   return number;
 }
 
-}  // namespace belfry::api
+}  // namespace belfry
