@@ -325,7 +325,7 @@ TEST_F(SessionTest, ClientsThatSendManyRequestsAtOnceTakeTurns) {
   std::string order;
   api_.answer = [&](const api::HttpRequest& request, FakeApi::Respond respond) {
     order += request.path;
-    respond({200, {}, ""});
+    respond(api::HttpResponse{200, {}, ""});
   };
   MemoryClient first(&io_);
   MemoryClient second(&io_);
