@@ -15,6 +15,7 @@
 #include "sdk/src/plugin_log.h"
 #include "sdk/src/testing/fake_storage.h"
 #include "sdk/src/testing/host_server.h"
+#include "sdk/src/testing/recorded_log.h"
 #include "sdk/src/testing/scratch_directory.h"
 #include "sdk/wire/credentials.h"
 
@@ -177,6 +178,23 @@ TEST(SilentHostTest, ASendEndsAtItsLimitAndTheQueueIsBounded) {
   EXPECT_THAT(events.SendAll(Numbered(8192)),
               Each(Property(&absl::Status::code, absl::StatusCode::kDeadlineExceeded)));
   EXPECT_EQ(events.Send("t/x", {.path = "a"}).code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(MountEventsTest, OfMoreFailingTypesThanAreToldApartTheOthersAreOneLine) {
+  const belfry::testing::RecordedLog log;
+  MountEvents events(nullptr, &log);
+  for (int i = 0; i < 300; ++i) {
+    for (int again = 0; again < 2; ++again)
+      events.NoteFailure(absl::StrCat("t/", i), absl::UnavailableError("gone"));
+  }
+  // 256 that are told apart, and one for the rest.
+  ASSERT_EQ(log.All().size(), 257u);
+  EXPECT_EQ(log.All()[0].message, "an event was not sent");
+  EXPECT_EQ(log.All()[0].fields.at("event_type"), "t/0");
+  EXPECT_EQ(log.All()[0].fields.at("suppressed"), "0");
+  // A host without events is no failure.
+  events.NoteFailure("u/x", absl::FailedPreconditionError("no events"));
+  EXPECT_EQ(log.All().size(), 257u);
 }
 
 // Records what it takes. Ends every stream after a few batches, the last of them taken but not

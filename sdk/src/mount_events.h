@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "absl/time/time.h"
+#include "base/log_throttle.h"
 #include "base/mutex.h"
 #include "belfry/events.h"
 #include "belfry/log.h"
@@ -17,7 +20,7 @@ namespace belfry::internal {
 class MountEvents final : public EventSender {
  public:
   // Both must outlive this.
-  MountEvents(EventStream* stream, const Log* log) : stream_(stream), log_(log) {}
+  MountEvents(EventStream* stream, const Log* log);
 
   // What SendOrLog does when an event was not sent.
   void NoteFailure(std::string_view type, const absl::Status& status) {
@@ -28,15 +31,16 @@ class MountEvents final : public EventSender {
   std::vector<absl::Status> DoSend(absl::Span<const Event> events) override {
     return stream_->Send(events);
   }
-  // At most once a minute for each type; of more than 256 failing types only the first are told
-  // apart.
+  // At most once a minute for each type, with how many were left out since; of more than 256
+  // failing types only the first are told apart, and all others count as one.
   void LogFailure(std::string_view type, const absl::Status& status) override;
-  bool MayLog(std::string_view type, absl::Time now);
+  LogThrottle& ThrottleOf(std::string_view type);
 
   EventStream* const stream_;
   const Log* const log_;
   Mutex mutex_;
-  std::map<std::string, absl::Time, std::less<>> last_logged_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, LogThrottle, std::less<>> by_type_ ABSL_GUARDED_BY(mutex_);
+  LogThrottle other_types_;
 };
 
 }  // namespace belfry::internal

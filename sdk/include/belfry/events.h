@@ -71,7 +71,8 @@ class EventSender {
   [[nodiscard]] std::vector<absl::Status> SendAll(absl::Span<const Event> events);
 
   // The same for events that must not fail what caused them: errors are logged, at most once a
-  // minute for each type; that the host has no events at all is not logged.
+  // minute for each type, with how many lines were left out; that the host has no events at all is
+  // not logged.
   void SendOrLog(std::string_view type, const EventMetadata& metadata);
 
  private:

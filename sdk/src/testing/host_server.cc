@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/event_rules.h"
 #include "base/text.h"
 #include "grpcpp/server_builder.h"
 #include "sdk/src/grpc_status.h"
@@ -32,13 +33,18 @@ SentEvent ToSentEvent(const std::string& type, const logical::EventData& data) {
   return event;
 }
 
+absl::Status Accept(const std::string& type, const logical::EventData& data,
+                    RecordedEvents& record) {
+  if (absl::Status status = CheckEventId(data.id()); !status.ok()) return status;
+  return record.Accept(ToSentEvent(type, data));
+}
+
 using google::protobuf::RepeatedPtrField;
 
 void AcceptAll(const RepeatedPtrField<logical::EventReceived>& events, RecordedEvents& record,
                RepeatedPtrField<v1::RejectedEvent>* rejected) {
   for (int i = 0; i < events.size(); ++i) {
-    const absl::Status status =
-        record.Accept(ToSentEvent(events[i].event_type(), events[i].event()));
+    const absl::Status status = Accept(events[i].event_type(), events[i].event(), record);
     if (status.ok()) continue;
     v1::RejectedEvent& refusal = *rejected->Add();
     refusal.set_index(static_cast<std::uint32_t>(i));
@@ -119,7 +125,7 @@ grpc::Status HostSystemView::MaxLeaseTTL(grpc::ServerContext*, const pb::Empty*,
 
 grpc::Status HostEvents::SendEvent(grpc::ServerContext*, const pb::SendEventRequest* request,
                                    pb::Empty*) {
-  return ToGrpc(events_->Accept(ToSentEvent(request->event_type(), request->event())));
+  return ToGrpc(Accept(request->event_type(), request->event(), *events_));
 }
 
 grpc::Status HostProducer::Publish(
