@@ -1,5 +1,7 @@
 #include "server/plugin_host/event_intake.h"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,13 +25,7 @@ std::vector<storage::AcceptedEvent> EventIntake::Accept(
       Reject(i, event.status(), rejected);
     }
   }
-  if (!rejected->empty() && MayLog()) {
-    services_->logger.Warn("refused events of a plugin",
-                           {{"mount", services_->plugin_info.mount_path()},
-                            {"plugin", services_->plugin_info.plugin()},
-                            {"refused", std::to_string(rejected->size())},
-                            {"first_reason", rejected->Get(0).reason()}});
-  }
+  if (!rejected->empty()) LogRefusals(*rejected);
   return accepted;
 }
 
@@ -39,12 +35,16 @@ void EventIntake::Commit(std::vector<storage::AcceptedEvent> events,
   services_->storage->Commit({.events = std::move(events)}, std::move(done));
 }
 
-bool EventIntake::MayLog() const {
-  const SteadyTime now = services_->clock->Steady();
-  MutexLock lock(&mutex_);
-  if (now - last_logged_ < absl::Minutes(1)) return false;
-  last_logged_ = now;
-  return true;
+void EventIntake::LogRefusals(
+    const google::protobuf::RepeatedPtrField<v1::RejectedEvent>& rejected) const {
+  const std::optional<std::uint64_t> left_out = lines_.Take(services_->clock->Steady().ToChrono());
+  if (!left_out) return;
+  services_->logger.Warn("refused events of a plugin",
+                         {{"mount", services_->plugin_info.mount_path()},
+                          {"plugin", services_->plugin_info.plugin()},
+                          {"refused", std::to_string(rejected.size())},
+                          {"first_reason", rejected.Get(0).reason()},
+                          {"suppressed", std::to_string(*left_out)}});
 }
 
 void EventIntake::Reject(std::size_t index, const absl::Status& status,

@@ -1,13 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string_view>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "base/mutex.h"
-#include "base/steady_time.h"
+#include "base/log_throttle.h"
 #include "google/protobuf/repeated_field.h"
 #include "proto/belfry/v1/event_producer.pb.h"
 #include "server/plugin_host/event_validation.h"
@@ -34,15 +33,14 @@ class EventIntake final {
   void Commit(std::vector<storage::AcceptedEvent> events, storage::Storage::Done done) const;
 
  private:
-  // One line for all that are refused within a minute: a plugin must not be able to flood the log.
-  bool MayLog() const;
+  void LogRefusals(const google::protobuf::RepeatedPtrField<v1::RejectedEvent>& rejected) const;
   void Reject(std::size_t index, const absl::Status& status,
               google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const;
 
   const MountServices* const services_;
   const EventOrigin origin_;
-  mutable Mutex mutex_;
-  mutable SteadyTime last_logged_ ABSL_GUARDED_BY(mutex_);
+  // One line a minute: a plugin must not be able to flood the log.
+  mutable LogThrottle lines_{1, std::chrono::minutes(1)};
 };
 
 }  // namespace belfry::plugin_host

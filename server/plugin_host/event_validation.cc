@@ -166,6 +166,7 @@ absl::Status CheckEvent(const EventOrigin& origin, const Limits& limits, std::si
                         WireEvent& event) {
   absl::Status status = CheckEventType(event.type);
   if (status.ok()) status = CheckOwner(origin, event.type);
+  if (status.ok()) status = CheckEventId(event.id);
   if (!status.ok()) return status;
   if (origin.MaxBytes(sent_bytes) > limits.max_event_bytes) {
     return absl::ResourceExhaustedError(

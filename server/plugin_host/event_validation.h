@@ -53,7 +53,8 @@ class EventOrigin final {
 // Most events are read once and written once. Those in a shape that serializers do not write, with
 // plugin info, or with lists or objects in their metadata take some six times as long.
 //
-// InvalidArgument: protobuf cannot read it, or type or metadata are not as event_rules.h has it.
+// InvalidArgument: protobuf cannot read it, or type, id or metadata are not as event_rules.h
+// has it.
 // ResourceExhausted: with what the host adds it would be larger than `limits` allow.
 // PermissionDenied: the event claims another mount, another namespace or a type that is not its
 // plugin's.

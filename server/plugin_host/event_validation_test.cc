@@ -57,6 +57,20 @@ TEST(AcceptEvent, FillsInWhatTheMountIsAndPutsItInFrontOfThePaths) {
   EXPECT_EQ(Text(*event, "modified"), "true");
 }
 
+TEST(AcceptEvent, AnIdIsCharactersThatShowAndNoLongerThanItMayBe) {
+  logical::EventReceived event = MakeEvent();
+  for (const std::string& id : {std::string("1"), std::string(128, 'x'), std::string("ä/…")}) {
+    event.mutable_event()->set_id(id);
+    ASSERT_TRUE(Accept(event).ok()) << id;
+    EXPECT_EQ(Accept(event)->event().id(), id);
+  }
+  for (const std::string& id : {std::string(129, 'x'), std::string("a\nb"), std::string("\0", 1),
+                                std::string("\x7f"), std::string("a\u0085b")}) {
+    event.mutable_event()->set_id(id);
+    EXPECT_EQ(Accept(event).status().code(), absl::StatusCode::kInvalidArgument) << id;
+  }
+}
+
 TEST(AcceptEvent, SaysWhatAnEventIsFoundBy) {
   const EventOrigin origin(SecretMount(), "belfry-kv");
   logical::EventReceived event = MakeEvent();

@@ -109,6 +109,7 @@ Expected ExpectedEvent(const std::string& wire) {
   event.DiscardUnknownFields();
   absl::Status status = CheckEventType(event.event_type());
   if (status.ok()) status = CheckOwner(event.event_type());
+  if (status.ok()) status = CheckEventId(event.event().id());
   if (!status.ok()) return Refused(status);
   constexpr std::size_t kIdAndLengths = 64;
   if (std::max(wire.size(), event.ByteSizeLong()) + kIdAndLengths + Mount().mount_class().size() +

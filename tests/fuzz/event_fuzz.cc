@@ -43,7 +43,7 @@ void ExamineRefusal(const absl::Status& status) {
 void ExamineIdentity(const logical::EventReceived& event) {
   BELFRY_CLAIM(event.plugin_info().SerializeAsString() == Mount().SerializeAsString());
   BELFRY_CLAIM(event.namespace_().empty());
-  BELFRY_CLAIM(!event.event().id().empty());
+  BELFRY_CLAIM(!event.event().id().empty() && CheckEventId(event.event().id()).ok());
   for (const char* key : {"path", "data_path"}) {
     const auto found = event.event().metadata().fields().find(key);
     if (found == event.event().metadata().fields().end()) continue;
