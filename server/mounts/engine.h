@@ -99,8 +99,8 @@ enum class Existence { kUnknown, kExists, kMissing };
 class Engine {
  public:
   virtual ~Engine() = default;
-  // Unavailable: the engine's process is gone or could not answer. DeadlineExceeded, Cancelled: as
-  // they say.
+  // Unavailable: the engine's process is gone or could not answer. Aborted: the host itself has
+  // interrupted it, and the message says why. DeadlineExceeded, Cancelled: as they say.
   virtual void Handle(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) = 0;
   // An update of somebody who may create, too: the engine finds out which it is. Codes as of both
   // of the others. Here: CheckExistence, then Handle.
@@ -124,6 +124,9 @@ class Engine {
   // killed, and the requests end. Blocks for Limits::plugin_probe_timeout at most, and until the
   // process is gone.
   virtual void KillIfSilent() {}
+  // Its mount is being taken out of service (or stays after all): requests that fail meanwhile are
+  // Aborted and say so.
+  virtual void NoteDisabling(bool /*disabling*/) {}
 };
 
 }  // namespace belfry::mounts

@@ -27,7 +27,7 @@ std::string NewId(const Mount& mount, std::string_view path) {
 }
 
 absl::Status Stopping() {
-  return absl::UnavailableError("the server is stopping");
+  return absl::AbortedError("the server is stopping");
 }
 
 // Tells when all of several things are done, or the first has failed. Thread-safe.

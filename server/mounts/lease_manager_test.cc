@@ -464,7 +464,7 @@ TEST_F(LeaseManagerTest, AHostThatStartsAgainTakesItsLeasesOver) {
 
 TEST_F(LeaseManagerTest, ASecretThatCannotBeKeptIsRevokedAtOnce) {
   leases_->Stop();
-  EXPECT_EQ(Register({.ttl = absl::Hours(1)}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Register({.ttl = absl::Hours(1)}).status().code(), absl::StatusCode::kAborted);
   EXPECT_EQ(engine().asked.at(0).operation, Operation::kRevoke);
 }
 

@@ -140,8 +140,10 @@ class MountTableImpl final : public MountTable {
     if (served == nullptr) return absl::OkStatus();
     // Requests and changes under way may still write: the data goes when they have ended and the
     // engine is gone.
+    served->running->engine->NoteDisabling(true);
     AwaitUsers(*served);
     if (absl::Status refused = BeforeStopping(served->mount); !refused.ok()) {
+      served->running->engine->NoteDisabling(false);
       PutBack(served);
       return refused;
     }
@@ -308,7 +310,7 @@ class MountTableImpl final : public MountTable {
     if (*effect == Effect::kRestart) {
       const absl::Status restarted = in_use->engine->Restart(entry);
       if (!restarted.ok()) {
-        logger_.Error("failed to restart a mount's plugin; the old one goes on",
+        logger_.Error("plugin reload failed",
                       {{"path", mount_path}, {"error", std::string(restarted.message())}});
       }
       // The plugin or its version, not the mount.

@@ -1,6 +1,8 @@
 #include "server/plugin_host/instance_slot.h"
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,8 +13,9 @@
 namespace belfry::plugin_host {
 namespace {
 
-// How long a process that was killed may take to be gone.
-constexpr absl::Duration kTimeToDie = absl::Seconds(5);
+// Lines about starts that failed: so many at once, then one each interval.
+constexpr int kFailedStartLines = 10;
+constexpr std::chrono::seconds kBetweenFailedStartLines(10);
 // What the log says of the requests that hold up a restart.
 constexpr std::size_t kMostNamedPaths = 5;
 constexpr std::size_t kMostBytesOfAPath = 200;
@@ -32,6 +35,7 @@ InstanceSlot::InstanceSlot(const Starter* starter, LaunchSpec spec, std::unique_
                                     "Plugins that were restarted because they had died.")),
       limits_(limits),
       logger_(std::move(logger)),
+      failed_starts_(kFailedStartLines, kBetweenFailedStartLines),
       spec_(std::move(spec)),
       current_(std::move(first)) {}
 
@@ -128,12 +132,11 @@ void InstanceSlot::Release(std::shared_ptr<Instance> used) {
     if (!replaced) return;
   }
   users_.Add();
-  const bool posted = executor_->Post([this] {
+  // No more of them than requests that end at once.
+  executor_->PostAlways([this] {
     Sweep();
     users_.Done();
   });
-  // Then the next one does it.
-  if (!posted) users_.Done();
 }
 
 InstanceSlot::Pin::Pin(InstanceSlot* slot, std::shared_ptr<Instance> instance)
@@ -157,16 +160,21 @@ absl::Status InstanceSlot::Restart(LaunchSpec spec) {
   Copy()->ForbidWrites();
   const std::uint64_t writes_before = starter_->Writes();
   absl::StatusOr<std::unique_ptr<Instance>> started = starter_->StartRequested(spec);
+  absl::Status outcome = ForOperators(started.status());
   if (started.ok()) {
+    logger_.Info("plugin reloaded", {{"mount", spec.entry.path},
+                                     {"plugin", spec.entry.type},
+                                     {"pid", std::to_string((*started)->pid())}});
     Adopt(*std::move(started));
     MutexLock lock(&mutex_);
     spec_ = std::move(spec);
   } else {
-    Revert(writes_before);
+    const std::string_view serving = Revert(writes_before);
+    outcome = absl::Status(outcome.code(), Concat({ToStd(outcome.message()), "; ", serving}));
   }
   ResumeHeld();
   Sweep();
-  return ForOperators(started.status());
+  return outcome;
 }
 
 void InstanceSlot::Adopt(std::shared_ptr<Instance> instance) {
@@ -175,17 +183,41 @@ void InstanceSlot::Adopt(std::shared_ptr<Instance> instance) {
 }
 
 // An instance that was there before may have kept what is no longer stored so; a fresh one has not.
-void InstanceSlot::Revert(std::uint64_t writes_before) {
+std::string_view InstanceSlot::Revert(std::uint64_t writes_before) {
   if (starter_->Writes() != writes_before) {
     const LaunchSpec old = spec();
     absl::StatusOr<std::unique_ptr<Instance>> fresh = starter_->StartRequested(old);
-    if (fresh.ok()) return Adopt(*std::move(fresh));
+    if (fresh.ok()) {
+      Adopt(*std::move(fresh));
+      return "the mount goes on with its plugin restarted as it was before";
+    }
     logger_.Error(
         "a failed restart has written to the mount's storage, and the plugin could not be "
         "started again as it was before; its process from before goes on",
         {{"mount", old.entry.path}, {"reason", std::string(ToStd(fresh.status().message()))}});
   }
   Copy()->AllowWrites();
+  return kOldProcessGoesOn;
+}
+
+void InstanceSlot::NoteDisabling(bool disabling) {
+  MutexLock lock(&mutex_);
+  disabling_ = disabling;
+}
+
+absl::Status InstanceSlot::Explained(absl::Status failure) const {
+  if (starter_->Stopping()) {
+    return absl::AbortedError(
+        "the server is stopping; the request may or may not have been carried out");
+  }
+  MutexLock lock(&mutex_);
+  const bool reloading = state_ == State::kHolding || state_ == State::kHoldingRecovering;
+  if (!disabling_ && !reloading) return failure;
+  return absl::AbortedError(
+      Concat({disabling_ ? "the mount \"" : "the plugin of the mount \"", spec_.entry.path,
+              disabling_ ? "\" is being disabled" : "\" is being reloaded",
+              ", which has interrupted the request; it may or may not have been carried out (",
+              ToStd(failure.message()), ")"}));
 }
 
 // A plugin that hangs ends none of its requests: killed, it ends them all.
@@ -287,18 +319,20 @@ void InstanceSlot::EndRecovery(absl::StatusOr<std::shared_ptr<Instance>> instanc
 
 absl::StatusOr<std::shared_ptr<Instance>> InstanceSlot::Replace() {
   const std::shared_ptr<Instance> broken = Copy();
-  if (broken->Answers()) return broken;
-  // Most likely it is dead already; one that runs but cannot be spoken to is of no use.
-  if (!broken->Kill(kTimeToDie))
-    return absl::UnavailableError("the plugin is unresponsive and did not exit after SIGKILL");
+  switch (broken->KillIfSilent()) {
+    case Instance::Found::kAnswers:
+      return broken;
+    case Instance::Found::kDoesNotEnd:
+      return absl::UnavailableError("the plugin is unresponsive and did not exit after SIGKILL");
+    case Instance::Found::kEnded:
+      break;
+  }
   // What it sent before it ended may not have been read yet.
   broken->ForbidWrites();
   const LaunchSpec crashed = spec();
   absl::StatusOr<std::unique_ptr<Instance>> started = starter_->StartAfterCrash(crashed);
   if (!started.ok()) {
-    const absl::Status whole = ForOperators(started.status());
-    logger_.Error("a plugin could not be started again",
-                  {{"path", crashed.entry.path}, {"reason", std::string(ToStd(whole.message()))}});
+    LogFailedStart(crashed.entry.path, started.status());
     return ForClients(started.status());
   }
   restarts_.Increment();
@@ -306,6 +340,17 @@ absl::StatusOr<std::shared_ptr<Instance>> InstanceSlot::Replace() {
   const std::shared_ptr<Instance> current = *std::move(started);
   Adopt(current);
   return current;
+}
+
+// That nothing starts while the server stops is no failure.
+void InstanceSlot::LogFailedStart(const std::string& mount, const absl::Status& failure) {
+  if (starter_->Stopping()) return;
+  const std::optional<std::uint64_t> left_out = failed_starts_.Take();
+  if (!left_out) return;
+  logger_.Error("a plugin could not be started again",
+                {{"path", mount},
+                 {"reason", std::string(ToStd(ForOperators(failure).message()))},
+                 {"suppressed", std::to_string(*left_out)}});
 }
 
 void InstanceSlot::Stop() {

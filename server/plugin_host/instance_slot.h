@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -13,6 +15,7 @@
 #include "absl/time/time.h"
 #include "base/executor.h"
 #include "base/limits.h"
+#include "base/log_throttle.h"
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "base/mutex.h"
@@ -27,13 +30,13 @@ namespace belfry::plugin_host {
 class Instance {
  public:
   virtual ~Instance() = default;
-  // Whether its process can be spoken to, now. Blocks for Limits::plugin_probe_timeout at most.
-  virtual bool Answers() const = 0;
-  // Kills a process that cannot be spoken to and waits for its end: then every call to it has
-  // ended, too.
-  virtual void KillIfSilent() = 0;
-  // SIGKILL. False when the process still runs after `limit`.
-  virtual bool Kill(absl::Duration limit) = 0;
+  // Looks whether its process can be spoken to. One that cannot is killed, unless it ends by
+  // itself, and its end is waited for: then every call to it has ended, too. Blocks for
+  // Limits::plugin_probe_timeout, and a few seconds for the end.
+  enum class Found { kAnswers, kEnded, kDoesNotEnd };
+  virtual Found KillIfSilent() = 0;
+  // Of its process, for the log.
+  virtual pid_t pid() const = 0;
   // Whether what it writes to the mount's storage is refused.
   virtual void AllowWrites() const = 0;
   virtual void ForbidWrites() const = 0;
@@ -44,6 +47,10 @@ struct LaunchSpec {
   PluginProgram program;
   mounts::MountEntry entry;
 };
+
+// What serves a mount after a reload that has failed before it changed anything.
+inline constexpr std::string_view kOldProcessGoesOn =
+    "the mount goes on with the process that it had";
 
 // What the log says of a request. Points into the request.
 struct RequestName {
@@ -81,6 +88,8 @@ class InstanceSlot {
         const LaunchSpec& spec) const = 0;
     // How often the mount's instances have been let write to its storage.
     virtual std::uint64_t Writes() const = 0;
+    // The server is stopping: what is running ends, and nothing starts any more.
+    virtual bool Stopping() const = 0;
   };
 
   // The instance to go on with, or why there is none.
@@ -114,8 +123,14 @@ class InstanceSlot {
   // Goes on with an instance made from `spec`: lets requests under way end, holds back new ones,
   // and starts it. After an error the old instance goes on; if the one that failed has written to
   // the mount's storage, the old one is started again, so that it holds nothing from before. The
-  // error is for operators. Blocks; one call at a time.
+  // error is for operators, and says which of the two it is. Blocks; one call at a time.
   absl::Status Restart(LaunchSpec spec);
+  // The mount is being taken out of service, or is not after all: what fails meanwhile says so.
+  void NoteDisabling(bool disabling);
+  // What a client is told of a request whose instance has broken. Aborted, with the reason, when
+  // the host has ended the instance, or may have: it is stopping, or somebody disables the mount or
+  // reloads its plugin. Else `failure` itself.
+  absl::Status Explained(absl::Status failure) const;
   // Waits for the requests that have begun and for a recovery, then destroys the instances. Nothing
   // but Begin may be called afterwards.
   void Stop();
@@ -156,14 +171,16 @@ class InstanceSlot {
   void LogWhatHoldsUp() const;
   // Goes on with another instance: requests under way stay with theirs.
   void Adopt(std::shared_ptr<Instance> instance);
-  // For a restart that has failed, perhaps after the new instance had changed what is stored.
-  void Revert(std::uint64_t writes_before);
+  // For a restart that has failed, perhaps after the new instance had changed what is stored. What
+  // serves the mount from now on, as the end of a sentence.
+  std::string_view Revert(std::uint64_t writes_before);
   // Lets the requests go on that a restart has held back.
   void ResumeHeld();
   // Blocks: the instance to go on with, started if need be.
   absl::StatusOr<std::shared_ptr<Instance>> Replace();
   // Serves all that wait for it.
   void EndRecovery(absl::StatusOr<std::shared_ptr<Instance>> instance);
+  void LogFailedStart(const std::string& mount, const absl::Status& failure);
   // Destroys the instances that nobody uses any more. Blocks.
   void Sweep();
 
@@ -174,8 +191,11 @@ class InstanceSlot {
   const Logger logger_;
   WaitGroup users_;    // Requests, pins and recoveries: the slot lives until they are over.
   WaitGroup started_;  // Requests that have been let go to the plugin.
+  // Of failed starts, which every request may bring about.
+  LogThrottle failed_starts_;
   mutable Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kServing;
+  bool disabling_ ABSL_GUARDED_BY(mutex_) = false;
   LaunchSpec spec_ ABSL_GUARDED_BY(mutex_);
   // Shared: a request keeps the instance it was sent to. Null once stopped.
   std::shared_ptr<Instance> current_ ABSL_GUARDED_BY(mutex_);

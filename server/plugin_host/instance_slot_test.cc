@@ -35,14 +35,14 @@ class FakeInstance final : public Instance {
   }
   ~FakeInstance() override { --*alive_; }
 
-  bool Answers() const override { return answers; }
-  void KillIfSilent() override {
-    if (on_kill_if_silent) on_kill_if_silent();
-  }
-  bool Kill(absl::Duration) override {
+  Found KillIfSilent() override {
+    // Once: what it does may look again.
+    if (const auto hook = std::exchange(on_kill_if_silent, nullptr)) hook();
+    if (answers) return Found::kAnswers;
     killed = true;
-    return dies;
+    return dies ? Found::kEnded : Found::kDoesNotEnd;
   }
+  pid_t pid() const override { return 7; }
   void AllowWrites() const override { may_write = true; }
   void ForbidWrites() const override { may_write = false; }
 
@@ -72,6 +72,7 @@ class FakeStarter final : public InstanceSlot::Starter {
     return Start("crash", spec);
   }
   std::uint64_t Writes() const override { return writes; }
+  bool Stopping() const override { return stopping; }
 
   // "requested a": why, and the version of the entry.
   std::vector<std::string> Starts() const {
@@ -85,6 +86,7 @@ class FakeStarter final : public InstanceSlot::Starter {
   }
 
   mutable std::uint64_t writes = 0;
+  std::atomic<bool> stopping = false;
   // Runs within a start.
   std::function<void()> during_start;
   // The next starts end so, one each; then they succeed.
@@ -139,6 +141,7 @@ class FakeExecutor final : public Executor {
 LaunchSpec Spec(std::string version) {
   LaunchSpec spec;
   spec.entry.path = "n/";
+  spec.entry.type = "notes";
   spec.entry.plugin_version = std::move(version);
   return spec;
 }
@@ -274,7 +277,8 @@ TEST_F(InstanceSlotTest, ARestartWaitsForRequestsUnderWayAndLooksWhetherThePlugi
   EXPECT_EQ(slot_->Restart(Spec("b")), absl::OkStatus());
   EXPECT_THAT(log_->Lines(),
               ElementsAre("plugins: a restart of the plugin waits for requests under way: path=n/ "
-                          "requests=1 among_them=read x"));
+                          "requests=1 among_them=read x",
+                          "plugins: plugin reloaded: mount=n/ plugin=notes pid=7"));
   EXPECT_EQ(Current(), "2");
 }
 
@@ -294,7 +298,9 @@ TEST_F(InstanceSlotTest, AFailedRestartLeavesTheOldInstanceServing) {
       WithReason(absl::StatusCode::kUnavailable, "it could not be started", "exit 3")};
   std::deque<Request> requests;
   starter_.during_start = [&] { requests.emplace_back(this, "x"); };
-  EXPECT_EQ(slot_->Restart(Spec("b")), absl::UnavailableError("it could not be started: exit 3"));
+  EXPECT_EQ(slot_->Restart(Spec("b")),
+            absl::UnavailableError("it could not be started: exit 3; the mount goes on with the "
+                                   "process that it had"));
   EXPECT_EQ(slot_->state(), State::kServing);
   EXPECT_THAT(served_, ElementsAre("x on 1"));
   EXPECT_TRUE(first_->may_write);
@@ -308,7 +314,9 @@ TEST_F(InstanceSlotTest, AFailedRestartLeavesTheOldInstanceServing) {
 TEST_F(InstanceSlotTest, AFailedRestartThatHasWrittenStartsTheOldInstanceAgain) {
   starter_.failures = {absl::UnavailableError("no")};
   starter_.during_start = [&] { starter_.writes = 1; };
-  EXPECT_EQ(slot_->Restart(Spec("b")), absl::UnavailableError("no"));
+  EXPECT_EQ(
+      slot_->Restart(Spec("b")),
+      absl::UnavailableError("no; the mount goes on with its plugin restarted as it was before"));
   EXPECT_THAT(starter_.Starts(), ElementsAre("requested b", "requested a"));
   EXPECT_EQ(Current(), "2");
   EXPECT_EQ(starter_.alive(), 1);
@@ -317,7 +325,8 @@ TEST_F(InstanceSlotTest, AFailedRestartThatHasWrittenStartsTheOldInstanceAgain) 
 TEST_F(InstanceSlotTest, WhenTheOldOneDoesNotStartAgainEitherItGoesOnAndTheLogSaysSo) {
   starter_.failures = {absl::UnavailableError("no"), absl::UnavailableError("nor this")};
   starter_.during_start = [&] { starter_.writes = 1; };
-  EXPECT_EQ(slot_->Restart(Spec("b")), absl::UnavailableError("no"));
+  EXPECT_EQ(slot_->Restart(Spec("b")),
+            absl::UnavailableError("no; the mount goes on with the process that it had"));
   EXPECT_EQ(Current(), "1");
   EXPECT_TRUE(first_->may_write);
   EXPECT_THAT(log_->Lines(), ElementsAre(HasSubstr("its process from before goes on: mount=n/ "
@@ -397,7 +406,7 @@ TEST_F(InstanceSlotTest, AFailedRecoveryFailsWhatWaitsAndTheNextRequestTriesAgai
     request->End();
   }
   EXPECT_THAT(log_->Lines(), ElementsAre("plugins: a plugin could not be started again: path=n/ "
-                                         "reason=it could not be started: exit 3"));
+                                         "reason=it could not be started: exit 3 suppressed=0"));
   EXPECT_EQ(slot_->state(), State::kServing);
   Request z(this, "z");
   z.Break();
@@ -523,7 +532,7 @@ TEST_F(InstanceSlotTest, WhatWaitsWhenNothingStartsAnyMoreGetsTheReason) {
     EXPECT_EQ(x.failure(), stopping);
     x.End();
   };
-  EXPECT_EQ(slot_->Restart(Spec("b")), stopping);
+  EXPECT_THAT(std::string(slot_->Restart(Spec("b")).message()), HasSubstr(stopping.message()));
   // What the restart has held goes on to the old instance, finds it dead, and asks for another.
   starter_.failures = {stopping};
   held[0].Break();
@@ -532,6 +541,59 @@ TEST_F(InstanceSlotTest, WhatWaitsWhenNothingStartsAnyMoreGetsTheReason) {
   held[0].End();
   slot_->Stop();
   EXPECT_EQ(slot_->state(), State::kStopped);
+}
+
+TEST_F(InstanceSlotTest, AFailureThatTheHostMayHaveCausedSaysSo) {
+  const absl::Status died = absl::UnavailableError("it died");
+  EXPECT_EQ(slot_->Explained(died), died);
+  Request request(this, "x");
+  absl::Status reloading;
+  first_->on_kill_if_silent = [&] {
+    reloading = slot_->Explained(died);
+    request.End();
+  };
+  EXPECT_EQ(slot_->Restart(Spec("b")), absl::OkStatus());
+  EXPECT_EQ(
+      reloading,
+      absl::AbortedError("the plugin of the mount \"n/\" is being reloaded, which has interrupted "
+                         "the request; it may or may not have been carried out (it died)"));
+  slot_->NoteDisabling(true);
+  EXPECT_EQ(slot_->Explained(died),
+            absl::AbortedError(
+                "the mount \"n/\" is being disabled, which has interrupted the request; it may or "
+                "may not have been carried out (it died)"));
+  slot_->NoteDisabling(false);
+  EXPECT_EQ(slot_->Explained(died), died);
+  starter_.stopping = true;
+  EXPECT_EQ(slot_->Explained(died),
+            absl::AbortedError(
+                "the server is stopping; the request may or may not have been carried out"));
+}
+
+TEST_F(InstanceSlotTest, FailedStartsAreABoundedNumberOfLinesAndNoneWhileTheServerStops) {
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    starter_.failures = {absl::UnavailableError("no")};
+    starter_.stopping = i >= kTries - 1;
+    Request request(this, "x");
+    request.Crash();
+    executor_->Run();
+    request.End();
+  }
+  EXPECT_EQ(starter_.Starts().size(), kTries);
+  EXPECT_LT(log_->Lines().size(), kTries / 2);
+}
+
+TEST_F(InstanceSlotTest, AReplacedInstanceIsDestroyedHoweverMuchWaitsForTheExecutor) {
+  Request x(this, "x");
+  Request y(this, "y");
+  x.Crash();
+  executor_->Run();
+  executor_->full = true;
+  x.End();
+  y.End();
+  executor_->Run();
+  EXPECT_EQ(starter_.alive(), 1);
 }
 
 TEST_F(InstanceSlotTest, AStopWaitsForTheLastRequestAndDestroysTheInstance) {

@@ -34,11 +34,27 @@ std::string RpcError(const grpc::Status& status) {
                  " desc = ", status.error_message()});
 }
 
+// To whole seconds where there are any: "90s", "50ms".
+std::string Rounded(absl::Duration time) {
+  const absl::Duration unit = time < absl::Seconds(1) ? absl::Milliseconds(1) : absl::Seconds(1);
+  return absl::FormatDuration(absl::Floor(time + unit / 2, unit));
+}
+
+absl::Status TooLate(const pb::Request& request, absl::Duration waited) {
+  const std::string& mount = request.mount_point();
+  return absl::DeadlineExceededError(Concat(
+      {"the plugin \"", request.mount_type(), "\" of the mount \"", mount,
+       "\" did not answer within ", Rounded(waited),
+       "; the request may or may not have been carried out. If the plugin hangs, an operator can "
+       "reload it: PUT sys/plugins/reload/backend {\"mounts\":\"",
+       mount, "\"}"}));
+}
+
 // OK for the errors that the plugin itself answered with.
-absl::Status Ended(const grpc::Status& status) {
+absl::Status Ended(const grpc::Status& status, const pb::Request& request, absl::Duration waited) {
   switch (status.error_code()) {
     case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return absl::DeadlineExceededError("the plugin did not answer in time");
+      return TooLate(request, waited);
     case grpc::StatusCode::CANCELLED:
       return absl::CancelledError("the request was cancelled");
     default:
@@ -176,7 +192,10 @@ class PluginCall {
       }
       return Finish(std::move(call), Traits::Convert(std::move(call->reply_.message)));
     }
-    if (absl::Status ended = Ended(status); !ended.ok()) return Finish(std::move(call), ended);
+    if (absl::Status ended = Ended(status, call->args_.request(), SteadyTime::Now() - call->begun_);
+        !ended.ok()) {
+      return Finish(std::move(call), ended);
+    }
     if constexpr (std::is_same_v<Traits, WriteTraits>) {
       if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return AskTwice(std::move(call));
     }
@@ -219,6 +238,9 @@ class PluginCall {
 
   static void Finish(std::unique_ptr<PluginCall> call,
                      absl::StatusOr<typename Traits::Result> result) {
+    // The host may have ended the plugin itself.
+    if (absl::IsUnavailable(result.status()))
+      result = call->slot_->Explained(std::move(result).status());
     call->done_(std::move(result));
     Leave(std::move(call));
   }
@@ -233,6 +255,7 @@ class PluginCall {
   }
 
   InstanceSlot* const slot_;
+  const SteadyTime begun_ = SteadyTime::Now();
   const SteadyTime deadline_;
   Done done_;
   typename Traits::Args args_;

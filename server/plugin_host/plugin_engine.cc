@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/steady_time.h"
+#include "base/text.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_call.h"
 #include "server/plugin_host/reply_conversion.h"
@@ -75,12 +76,19 @@ std::shared_ptr<const mounts::SpecialPaths> PluginEngine::Special() const {
 
 absl::Status PluginEngine::Restart(const mounts::MountEntry& entry) {
   absl::StatusOr<PluginProgram> program = starter_->Resolve(entry);
-  if (!program.ok()) return program.status();
+  if (!program.ok()) {
+    return absl::Status(program.status().code(),
+                        Concat({ToStd(program.status().message()), "; ", kOldProcessGoesOn}));
+  }
   return slot_.Restart({.program = *std::move(program), .entry = entry});
 }
 
 void PluginEngine::KillIfSilent() {
-  slot_.Current()->KillIfSilent();
+  (void)slot_.Current()->KillIfSilent();
+}
+
+void PluginEngine::NoteDisabling(bool disabling) {
+  slot_.NoteDisabling(disabling);
 }
 
 }  // namespace belfry::plugin_host

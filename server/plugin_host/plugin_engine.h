@@ -59,6 +59,7 @@ class PluginEngine final : public mounts::Engine {
   std::shared_ptr<const mounts::SpecialPaths> Special() const override;
   absl::Status Restart(const mounts::MountEntry& entry) override;
   void KillIfSilent() override;
+  void NoteDisabling(bool disabling) override;
 
  private:
   PluginEngine(std::unique_ptr<InstanceStarter> starter, LaunchSpec spec,

@@ -78,12 +78,13 @@ class PluginHostImpl final : public PluginHost {
 
   void BeginStop(absl::Duration limit) override {
     pool_.StopStarting();
-    stopper_ = std::thread([this, deadline = SteadyTime::Now() + limit] {
+    stopper_ = std::thread([this, limit, deadline = SteadyTime::Now() + limit] {
       pool_.KillSilent();
       MutexLock lock(&mutex_);
       while (!ended_ && changed_.WaitUntil(&mutex_, deadline.ToChrono())) {
       }
-      pool_.KillAll();
+      pool_.KillAll(Concat({"the server is stopping, and it did not end its requests within ",
+                            absl::FormatDuration(limit)}));
     });
   }
 
@@ -92,7 +93,8 @@ class PluginHostImpl final : public PluginHost {
     absl::StatusOr<std::unique_ptr<PluginEngine>> engine =
         PluginEngine::Create(std::make_unique<Starter>(this, entry.path, view), entry,
                              LaneOf(entry.type), metrics_, options_.limits, logger_);
-    if (engine.ok()) return engine;
+    // That nothing starts while the server stops is no failure.
+    if (engine.ok() || pool_.stopping()) return engine;
     logger_.Error(
         "a plugin could not be mounted",
         {{"mount", entry.path}, {"reason", std::string(ToStd(engine.status().message()))}});
@@ -168,6 +170,7 @@ class PluginHostImpl final : public PluginHost {
       return PluginInstance::Start(*std::move(process), program, entry, std::move(services));
     }
     std::uint64_t Writes() const override { return writes_; }
+    bool Stopping() const override { return host_->pool_.stopping(); }
 
    private:
     PluginHostImpl* const host_;

@@ -73,6 +73,9 @@ mounts::Request Request(mounts::Operation operation, std::string path, std::stri
   return request;
 }
 
+const absl::Status kStopping =
+    absl::AbortedError("the server is stopping; the request may or may not have been carried out");
+
 // In memory, with a chance to act just before a plugin is given what it reads.
 class HookedStorage final : public storage::MemoryStorage {
  public:
@@ -178,6 +181,27 @@ class PluginHostTest : public ::testing::Test {
     return std::count_if(lines.begin(), lines.end(), [&text](const std::string& line) {
       return line.find(text) != std::string::npos;
     });
+  }
+
+  // Returns when it has stopped: until then one of its threads might still answer.
+  static void Freeze(pid_t plugin) {
+    kill(plugin, SIGSTOP);
+    EXPECT_TRUE(Eventually([plugin] { return StateOf(plugin) == 'T'; }));
+  }
+  static char StateOf(pid_t process) {
+    std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+    pid_t pid = 0;
+    std::string name;
+    char state = 0;
+    file >> pid >> name >> state;
+    return state;
+  }
+  // Neither a line, nor a count, nor an event.
+  void ExpectNoCrash() {
+    EXPECT_EQ(TimesLogged("the plugin has crashed"), 0);
+    EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("belfry_plugin_crashes_total 0"));
+    for (const CommittedEvent& event : observer_.Take(0))
+      EXPECT_NE(event.message.event_type(), "sys/plugin-crash");
   }
 
   // One for each process that has not been cleaned up after.
@@ -325,7 +349,7 @@ TEST_F(PluginHostTest, RequestsUnderWayAreAnsweredWhenThePluginDies) {
   ASSERT_TRUE(engine.ok()) << engine.status();
   ASSERT_TRUE(Write(**engine, "before").ok());
   // It can no longer answer, so that all of them are under way when it dies.
-  kill(Plugins()[0], SIGSTOP);
+  Freeze(Plugins()[0]);
   std::vector<Answer<mounts::Reply>> answers(50);
   for (Answer<mounts::Reply>& answer : answers)
     (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), answer.Callback());
@@ -393,8 +417,7 @@ TEST_F(PluginHostTest, PluginsThatAreSlowToRestartHoldUpNoOther) {
   EXPECT_EQ(read->response->data, R"({"text":"kept"})");
   // What starts is not waited for when the host ends.
   host_->BeginStop(absl::InfiniteDuration());
-  for (Answer<mounts::Reply>& answer : waiting)
-    EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+  for (Answer<mounts::Reply>& answer : waiting) EXPECT_EQ(answer.Wait().status(), kStopping);
 }
 
 TEST_F(PluginHostTest, NoMorePluginsAreStartedAtOnceThanMayAndTheRestAreTold) {
@@ -457,8 +480,7 @@ TEST_F(PluginHostTest, WhatWaitsForARestartIsBounded) {
       absl::ResourceExhaustedError("too many requests queued for plugin restart; try again");
   EXPECT_EQ(Read(**engine).status(), refused);
   host_->BeginStop(absl::InfiniteDuration());
-  for (Answer<mounts::Reply>& answer : waiting)
-    EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
+  for (Answer<mounts::Reply>& answer : waiting) EXPECT_EQ(answer.Wait().status(), kStopping);
 }
 
 TEST_F(PluginHostTest, WhatWaitsForAReloadIsBounded) {
@@ -503,14 +525,15 @@ TEST_F(PluginHostTest, ASilentProcessIsLookedAtOnceHoweverManyMountsItHas) {
     ASSERT_TRUE(engine.ok()) << engine.status();
     engines.push_back(*std::move(engine));
   }
-  kill(Plugins()[0], SIGSTOP);
+  Freeze(Plugins()[0]);
   host_->RetireProcesses("notes");
   const absl::Time begin = absl::Now();
   for (int i = 0; i < 12; ++i)
     ASSERT_TRUE(engines[i]->Restart(Entry("notes", std::to_string(i) + "/")).ok());
   // Two seconds for each would be 24.
   EXPECT_LT(absl::Now() - begin, absl::Seconds(16));
-  EXPECT_EQ(TimesLogged("does not answer and was killed"), 1);
+  EXPECT_EQ(TimesLogged("it did not answer its health check within 2s"), 1);
+  ExpectNoCrash();
   EXPECT_THAT(Plugins(), SizeIs(1));
 }
 
@@ -524,14 +547,14 @@ TEST_F(PluginHostTest, TheEndKillsWhatIsSilentSideBySide) {
     ASSERT_TRUE(engine.ok()) << engine.status();
     engines.push_back(*std::move(engine));
   }
-  for (const pid_t plugin : Plugins()) kill(plugin, SIGSTOP);
+  for (const pid_t plugin : Plugins()) Freeze(plugin);
   std::vector<Answer<mounts::Reply>> under_way(engines.size());
   for (std::size_t i = 0; i < engines.size(); ++i)
     engines[i]->Handle(Request(mounts::Operation::kRead, "notes/a"), under_way[i].Callback());
   host_->BeginStop(absl::InfiniteDuration());
-  for (Answer<mounts::Reply>& answer : under_way)
-    EXPECT_EQ(answer.Wait().status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(TimesLogged("does not answer and was killed"), 5);
+  for (Answer<mounts::Reply>& answer : under_way) EXPECT_EQ(answer.Wait().status(), kStopping);
+  EXPECT_EQ(TimesLogged("it did not answer its health check within 2s"), 5);
+  ExpectNoCrash();
   EXPECT_THAT(Plugins(), SizeIs(0));
 }
 
@@ -545,9 +568,11 @@ TEST_F(PluginHostTest, TheEndKillsWhatDoesNotEndInTime) {
   Answer<mounts::Reply> under_way;
   (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), under_way.Callback());
   host_->BeginStop(absl::Milliseconds(100));
-  EXPECT_EQ(under_way.Wait().status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(TimesLogged("does not answer"), 0);
+  EXPECT_EQ(under_way.Wait().status(), kStopping);
+  EXPECT_EQ(TimesLogged("plugin killed: pid="), 1);
+  EXPECT_EQ(TimesLogged("the server is stopping, and it did not end its requests within 100ms"), 1);
   go_on.set_value();
+  ExpectNoCrash();
 }
 
 TEST_F(PluginHostTest, WhatIsKeptOfAPluginGoesWithItsLastMount) {
@@ -636,7 +661,44 @@ TEST_F(PluginHostTest, ACrashIsAnEventAMetricAndOnRecord) {
 TEST_F(PluginHostTest, APluginThatStopsWhenToldToHasNotCrashed) {
   StartHost();
   ASSERT_TRUE(Mount("notes").ok());
-  EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("belfry_plugin_crashes_total 0"));
+  EXPECT_EQ(TimesLogged("plugin stopped: pid="), 1);
+  EXPECT_EQ(TimesLogged("plugin killed"), 0);
+  ExpectNoCrash();
+}
+
+TEST_F(PluginHostTest, WhatTheHostKillsHasNotCrashed) {
+  StartHost({.plugin_stop_timeout = absl::Milliseconds(100)});
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok());
+  // A request finds out that it hangs.
+  Freeze(Plugins()[0]);
+  (*engine)->KillIfSilent();
+  EXPECT_EQ(TimesLogged("reason=it did not answer its health check within 2s"), 1);
+  ASSERT_TRUE(Read(**engine).ok());
+  EXPECT_EQ(TimesLogged("plugin restarted: plugin=notes pid="), 1);
+  EXPECT_EQ(TimesLogged("attempt=1 next_attempt_after=0"), 1);
+  // A reload, and the end of the mount.
+  Freeze(Plugins()[0]);
+  host_->RetireProcesses("notes");
+  ASSERT_TRUE((*engine)->Restart(Entry("notes", "n/")).ok());
+  Freeze(Plugins()[0]);
+  engine->reset();
+  EXPECT_EQ(TimesLogged("plugin killed"), 3);
+  EXPECT_EQ(TimesLogged("plugin stopped"), 3);
+  ExpectNoCrash();
+}
+
+TEST_F(PluginHostTest, WhoKillsAPluginWhileTheHostLooksAtItHasMadeItCrash) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (int i = 0; i < 10; ++i) {
+    kill(Plugins()[0], SIGKILL);
+    (*engine)->KillIfSilent();
+    ASSERT_TRUE(Read(**engine).ok());
+  }
+  EXPECT_EQ(TimesLogged("plugin killed"), 0);
+  EXPECT_TRUE(Eventually([this] { return OnlyProcesses().crashes == 10; }));
 }
 
 TEST_F(PluginHostTest, APluginThatCrashesAgainAndAgainIsStartedLessAndLessOften) {
@@ -709,7 +771,8 @@ TEST_F(PluginHostTest, ARestartThatFailsLeavesTheEngineAsItWas) {
   mounts::MountEntry entry = Entry("notes", "n/");
   entry.plugin_version = "v9.9.9";
   EXPECT_EQ((*engine)->Restart(entry),
-            absl::NotFoundError("plugin not found in the catalog: notes version v9.9.9"));
+            absl::NotFoundError("plugin not found in the catalog: notes version v9.9.9; the mount "
+                                "goes on with the process that it had"));
   EXPECT_EQ(Read(**engine)->response->data, R"({"text":"kept"})");
 }
 
@@ -717,7 +780,7 @@ TEST_F(PluginHostTest, ARestartEndsTheRequestsThatAPluginHangsOn) {
   StartHost();
   auto engine = Mount("notes");
   ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok());
-  kill(Plugins()[0], SIGSTOP);
+  Freeze(Plugins()[0]);
   Answer<mounts::Reply> answer;
   (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), answer.Callback());
   host_->RetireProcesses("notes");
@@ -831,10 +894,16 @@ TEST_F(PluginHostTest, ARequestEndsAtItsDeadline) {
   absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
   ASSERT_TRUE(engine.ok()) << engine.status();
   const pid_t plugin = Plugins()[0];
-  kill(plugin, SIGSTOP);
+  Freeze(plugin);
   mounts::Request request = Request(mounts::Operation::kRead, "notes/a");
   request.deadline = SteadyTime::Now() + absl::Milliseconds(50);
-  EXPECT_EQ(Ask(**engine, std::move(request)).status().code(), absl::StatusCode::kDeadlineExceeded);
+  const absl::Status late = Ask(**engine, std::move(request)).status();
+  EXPECT_EQ(late.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(
+      std::string(late.message()),
+      ::testing::MatchesRegex(
+          "the plugin \"notes\" of the mount \"n/\" did not answer within .*s; .* an operator "
+          "can reload it: PUT sys/plugins/reload/backend ..mounts.:.n/.."));
   kill(plugin, SIGCONT);
 }
 
@@ -852,7 +921,7 @@ TEST_F(PluginHostTest, AStuckPluginIsKilledWhenItsTimeIsOver) {
   StartHost({.plugin_stop_timeout = absl::Milliseconds(100)});
   absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
   ASSERT_TRUE(engine.ok()) << engine.status();
-  kill(Plugins()[0], SIGSTOP);
+  Freeze(Plugins()[0]);
   engine->reset();
   EXPECT_THAT(Plugins(), SizeIs(0));
 }

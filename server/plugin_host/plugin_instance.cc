@@ -178,9 +178,9 @@ void PluginInstance::Address(grpc::ClientContext& context) const {
   context.AddMetadata(wire::kMultiplexIdMetadata, multiplex_id_);
 }
 
-bool PluginInstance::Kill(absl::Duration limit) {
-  process_->Kill();
-  return process_->WaitForExit(limit);
+Instance::Found PluginInstance::KillIfSilent() {
+  if (process_->KillIfSilent() == PluginProcess::Health::kAnswers) return Found::kAnswers;
+  return process_->running() ? Found::kDoesNotEnd : Found::kEnded;
 }
 
 PluginInstance::~PluginInstance() {
@@ -204,10 +204,9 @@ void PluginInstance::CleanUp() {
   backend_->async()->Cleanup(
       &question->context, &question->request, &question->reply,
       [question](grpc::Status status) { question->status.set_value(std::move(status)); });
-  const bool answers = process_->Answers();
+  const PluginProcess::Health health = process_->Look();
   const grpc::Status cleaned = question->status.get_future().get();
-  if (!answers && cleaned.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
-    process_->KillSilent();
+  if (cleaned.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) process_->KillSilent(health);
 }
 
 }  // namespace belfry::plugin_host

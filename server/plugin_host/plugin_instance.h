@@ -41,9 +41,8 @@ class PluginInstance final : public Instance {
   // Puts the multiplex id on a call.
   void Address(grpc::ClientContext& context) const;
   PluginProcess& process() const { return *process_; }
-  bool Answers() const override { return process_->Answers(); }
-  void KillIfSilent() override { process_->KillIfSilent(); }
-  bool Kill(absl::Duration limit) override;
+  Found KillIfSilent() override;
+  pid_t pid() const override { return process_->pid(); }
   // As of HostServices.
   void AllowWrites() const override { services_->AllowWrites(); }
   void ForbidWrites() const override { services_->ForbidWrites(); }

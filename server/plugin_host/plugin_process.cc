@@ -153,15 +153,27 @@ std::string PluginProcess::QuotedAtEnd() {
   return Quoted();
 }
 
+// Only what has ended by itself has crashed. Why the host has killed one, Kill has said.
 void PluginProcess::OnExit(const ExitStatus& status) {
-  if (!ready_ || stopping_) return;
-  const bool crashed = !WasAskedToEnd(status);
-  logger_.Write(crashed ? LogLevel::kError : LogLevel::kInfo,
-                crashed ? "the plugin has crashed" : "the plugin was told to end by a signal",
-                {{"pid", std::to_string(process_->pid())},
-                 {"end", "it " + Describe(status)},
-                 {"stderr", reader_.LastErrors()}});
-  if (crashed) observer_.on_crash(status);
+  // A start that fails says so itself.
+  if (!ready_) return;
+  const std::string pid = std::to_string(pid_);
+  const std::string end = "it " + Describe(status);
+  if (stopping_ || status.by_kill) {
+    logger_.Info("plugin stopped", {{"pid", pid}, {"end", end}});
+  } else if (WasAskedToEnd(status)) {
+    logger_.Info("the plugin was told to end by a signal", {{"pid", pid}, {"end", end}});
+  } else {
+    logger_.Error("the plugin has crashed",
+                  {{"pid", pid}, {"end", end}, {"stderr", reader_.LastErrors()}});
+    observer_.on_crash(status);
+  }
+}
+
+void PluginProcess::Kill(std::string_view reason) {
+  if (!process_->Kill()) return;
+  logger_.Write(ready_ ? LogLevel::kWarn : LogLevel::kInfo, "plugin killed",
+                {{"pid", std::to_string(pid_)}, {"reason", std::string(reason)}});
 }
 
 void PluginProcess::NoteAnswer() {
@@ -181,7 +193,7 @@ void PluginProcess::RemoveMount(const std::string& path) {
 
 mounts::PluginProcesses::Process PluginProcess::Description() const {
   MutexLock lock(&mounts_mutex_);
-  return {.pid = process_->pid(),
+  return {.pid = pid_,
           .started = started_,
           .mounts = std::vector<std::string>(mounts_.begin(), mounts_.end())};
 }
@@ -245,7 +257,9 @@ absl::Status PluginProcess::Launch(const PluginProgram& program, SocketDirectory
                      &reader_);
   if (!process.ok()) return process.status();
   process_ = *std::move(process);
-  registration_ = std::make_unique<RunningProcesses::Registration>(all, process_.get());
+  pid_ = process_->pid();
+  registration_ = std::make_unique<RunningProcesses::Registration>(
+      all, [this](std::string_view reason) { Kill(reason); });
   const absl::StatusOr<std::string> line = reader_.WaitForLine(limits_.plugin_start_timeout);
   if (!line.ok()) return line.status();
   const absl::StatusOr<wire::Handshake> handshake = wire::ParseHandshake(*line);
@@ -292,22 +306,40 @@ grpc::Status PluginProcess::AskHealth(absl::Duration limit) const {
   return grpc::health::v1::Health::NewStub(channel_)->Check(&context, request, &response);
 }
 
-bool PluginProcess::Answers() const {
-  if (!running()) return false;
-  const grpc::StatusCode code = AskHealth(limits_.plugin_probe_timeout).error_code();
-  return code != grpc::StatusCode::UNAVAILABLE && code != grpc::StatusCode::DEADLINE_EXCEEDED;
+PluginProcess::Health PluginProcess::Look() const {
+  if (!running()) return Health::kDisconnected;
+  switch (AskHealth(limits_.plugin_probe_timeout).error_code()) {
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return Health::kSilent;
+    case grpc::StatusCode::UNAVAILABLE:
+      return Health::kDisconnected;
+    default:
+      return Health::kAnswers;
+  }
 }
 
-void PluginProcess::KillIfSilent() {
+PluginProcess::Health PluginProcess::KillIfSilent() {
   MutexLock one_looks(&probing_);
-  if (running() && !Answers()) KillSilent();
+  const Health health = Look();
+  KillSilent(health);
+  return health;
 }
 
-void PluginProcess::KillSilent() {
-  if (!running()) return;
-  logger_.Warn("the plugin does not answer and was killed",
-               {{"pid", std::to_string(process_->pid())}});
-  process_->Kill();
+void PluginProcess::KillSilent(Health health) {
+  switch (health) {
+    case Health::kAnswers:
+      return;
+    case Health::kDisconnected:
+      // Killed at once, its crash would be taken for what the host has done.
+      if (process_->WaitForExit(kTimeToEnd)) return;
+      Kill(Concat({"it has closed its connection and did not exit within ",
+                   absl::FormatDuration(kTimeToEnd)}));
+      break;
+    case Health::kSilent:
+      Kill(Concat({"it did not answer its health check within ",
+                   absl::FormatDuration(limits_.plugin_probe_timeout)}));
+      break;
+  }
   (void)process_->WaitForExit(kTimeToDie);
 }
 
@@ -332,7 +364,8 @@ PluginProcess::~PluginProcess() {
   if (broker_ != nullptr && process_->running()) AskToStop();
   if (process_ != nullptr && broker_ != nullptr &&
       !process_->WaitForExit(limits_.plugin_stop_timeout)) {
-    logger_.Warn("the plugin did not stop when it was asked to and was killed");
+    Kill(Concat({"it was asked to stop and did not exit within ",
+                 absl::FormatDuration(limits_.plugin_stop_timeout)}));
   }
   if (process_ != nullptr) process_->Kill();
   broker_.reset();

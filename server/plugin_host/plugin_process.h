@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -7,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -39,8 +42,8 @@ class PluginProcess {
   struct Observer {
     // Runs once, when the plugin has answered a request for the first time.
     std::function<void()> on_first_answer;
-    // Runs when a started plugin ends although nobody has asked it to; on the thread that watches
-    // it.
+    // Runs when a started plugin has ended by itself, although nobody has asked it to; on the
+    // thread that watches it. What the host has stopped or killed is no crash.
     std::function<void(const ExitStatus&)> on_crash;
   };
 
@@ -67,18 +70,22 @@ class PluginProcess {
   std::uint32_t NextListenerId() { return ++listener_ids_; }
   // It has answered a request.
   void NoteAnswer();
+  pid_t pid() const { return pid_; }
   bool running() const { return process_->running(); }
-  // Whether it can be spoken to, now. Blocks for Limits::plugin_probe_timeout at most.
-  bool Answers() const;
-  // Kills it if it cannot be spoken to, and waits for its end: then every call to it has ended,
+  // Whether it can be spoken to, now.
+  enum class Health {
+    kAnswers,
+    kSilent,        // Its health check has not been answered in time.
+    kDisconnected,  // There is no connection to it: most often it ends, or has ended.
+  };
+  // Blocks for Limits::plugin_probe_timeout at most.
+  Health Look() const;
+  bool Answers() const { return Look() == Health::kAnswers; }
+  // Looks, and kills it unless it answers, and waits for its end: then every call to it has ended,
   // too. Of all that ask at the same time one looks; the others wait for what that finds.
-  void KillIfSilent();
-  // The same for who has found out already.
-  void KillSilent();
-  // SIGKILL; does not wait.
-  void Kill() { process_->Kill(); }
-  // False when it still runs after `limit`.
-  bool WaitForExit(absl::Duration limit) const { return process_->WaitForExit(limit); }
+  Health KillIfSilent();
+  // The same for who has looked already. What ends by itself is given the time to.
+  void KillSilent(Health health);
   // "; its standard error ends with: …" for operators, or nothing. Waits a moment for the end of a
   // process that cannot be spoken to any more.
   std::string QuotedAtEnd();
@@ -97,6 +104,8 @@ class PluginProcess {
   void AskMultiplexing();
   std::string Quoted();
   void OnExit(const ExitStatus& status);
+  // SIGKILL, and a line that says why; does not wait.
+  void Kill(std::string_view reason);
   grpc::Status AskHealth(absl::Duration limit) const;
   void AskToStop();
 
@@ -108,7 +117,7 @@ class PluginProcess {
   std::string sha256_;
   bool multiplexes_ = false;
   std::atomic<std::uint32_t> listener_ids_ = 0;
-  // Between the two its end is a crash.
+  // Between the two its end is a crash, unless it was killed.
   std::atomic<bool> ready_ = false;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> answered_ = false;
@@ -119,6 +128,7 @@ class PluginProcess {
   LogBudget log_budget_;  // The next and the stdio stream write on it.
   HandshakeReader reader_;
   std::unique_ptr<Process> process_;
+  pid_t pid_ = 0;  // Its end is told of while it is being destroyed.
   std::unique_ptr<RunningProcesses::Registration> registration_;  // Goes before the process.
   std::shared_ptr<grpc::Channel> channel_;                        // Shared: gRPC's own type.
   std::unique_ptr<StdioStream> stdio_;

@@ -99,10 +99,18 @@ bool Process::running() const {
   return running_;
 }
 
-void Process::Kill() {
+bool Process::Kill() {
   // Under the lock, because the number may belong to another process once this one is reaped.
   MutexLock lock(&mutex_);
-  if (running_) kill(killed_, SIGKILL);
+  if (!running_ || HasEnded()) return false;
+  kill(killed_, SIGKILL);
+  return !std::exchange(killed_by_us_, true);
+}
+
+// It may have, and not have been reaped yet.
+bool Process::HasEnded() const {
+  pollfd event = {handle_.get(), POLLIN, 0};
+  return poll(&event, 1, 0) > 0;
 }
 
 bool Process::WaitForExit(absl::Duration limit) {
@@ -143,7 +151,10 @@ ExitStatus Process::Reap() {
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   running_ = false;
-  if (WIFSIGNALED(status)) return {.code = 0, .signal = WTERMSIG(status)};
+  if (WIFSIGNALED(status)) {
+    const int signal = WTERMSIG(status);
+    return {.signal = signal, .by_kill = killed_by_us_ && signal == SIGKILL};
+  }
   return {.code = WEXITSTATUS(status), .signal = 0};
 }
 

@@ -20,7 +20,8 @@ namespace belfry::plugin_host {
 // How a process ended.
 struct ExitStatus {
   int code = 0;
-  int signal = 0;  // 0: it ended by itself, with `code`.
+  int signal = 0;        // 0: it ended by itself, with `code`.
+  bool by_kill = false;  // Process::Kill has ended it, and nobody else.
 };
 
 // "exited with code 3", "was ended by signal 9 (Killed)".
@@ -55,8 +56,9 @@ class Process {
 
   pid_t pid() const { return pid_; }
   bool running() const;
-  // SIGKILL, for its group where it has one; does not wait. Nothing when it has ended already.
-  void Kill();
+  // SIGKILL, for its group where it has one; does not wait. False, and nothing happens, when it has
+  // ended already; false also when this is not the first time.
+  bool Kill();
   // False when it still runs after `limit`.
   bool WaitForExit(absl::Duration limit);
 
@@ -64,6 +66,7 @@ class Process {
   Process(pid_t pid, SpawnOptions::Session session, Descriptor handle, Descriptor output,
           Descriptor error_output, ProcessObserver* observer);
   void Watch();
+  bool HasEnded() const;
   ExitStatus Reap();
 
   const pid_t pid_;
@@ -75,6 +78,7 @@ class Process {
   mutable Mutex mutex_;
   CondVar ended_;
   bool running_ ABSL_GUARDED_BY(mutex_) = true;
+  bool killed_by_us_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread watcher_;
 };
 

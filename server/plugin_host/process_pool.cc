@@ -167,7 +167,24 @@ absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Acquire(const Plugin
   }
   absl::StatusOr<std::shared_ptr<PluginProcess>> started = Start(program, slot, reason);
   if (!started.ok()) slot->NoteFailure(started.status());
+  if (started.ok() && reason == StartReason::kCrash) LogRestart(*slot, **started);
   return started;
+}
+
+void ProcessPool::LogRestart(const Slot& slot, const PluginProcess& process) const {
+  int attempt = 0;
+  absl::Duration wait;
+  {
+    MutexLock lock(&slot.mutex);
+    attempt = slot.fruitless_restarts;
+    wait = std::max(slot.next_restart - clock_->Steady(), absl::ZeroDuration());
+  }
+  logger_.Info(
+      "plugin restarted",
+      {{"plugin", slot.entry.name},
+       {"pid", std::to_string(process.pid())},
+       {"attempt", std::to_string(attempt)},
+       {"next_attempt_after", absl::FormatDuration(absl::Ceil(wait, absl::Milliseconds(1)))}});
 }
 
 absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(const PluginProgram& program,
@@ -193,7 +210,8 @@ absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(const PluginPr
 absl::StatusOr<std::unique_ptr<PluginProcess>> ProcessPool::Launch(const PluginProgram& program,
                                                                    PluginProcess::Observer observer,
                                                                    StartReason reason) {
-  if (stopping_) return absl::UnavailableError("the server is stopping");
+  const absl::Status no_more_starts = absl::UnavailableError("the server is stopping");
+  if (stopping_) return no_more_starts;
   std::atomic<std::size_t>& under_way =
       reason == StartReason::kCrash ? crash_starts_ : requested_starts_;
   absl::StatusOr<std::unique_ptr<PluginProcess>> started = absl::ResourceExhaustedError(
@@ -204,6 +222,8 @@ absl::StatusOr<std::unique_ptr<PluginProcess>> ProcessPool::Launch(const PluginP
                                    clock_->Now(), logger_);
   }
   --under_way;
+  // What was starting has been killed.
+  if (!started.ok() && stopping_) return no_more_starts;
   return started;
 }
 

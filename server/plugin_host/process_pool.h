@@ -64,7 +64,9 @@ class ProcessPool {
   // Limits::plugin_probe_timeout, and until what it killed is gone.
   void KillSilent();
   // SIGKILL for all; does not wait.
-  void KillAll() { running_.KillAll(); }
+  void KillAll(std::string_view reason) { running_.KillAll(reason); }
+  // Whether StopStarting has been called.
+  bool stopping() const { return stopping_; }
 
  private:
   struct Slot;
@@ -73,6 +75,7 @@ class ProcessPool {
   absl::StatusOr<std::shared_ptr<PluginProcess>> Start(const PluginProgram& program,
                                                        const std::shared_ptr<Slot>& slot,
                                                        StartReason reason);
+  void LogRestart(const Slot& slot, const PluginProcess& process) const;
   std::vector<std::shared_ptr<Slot>> Slots() const;
   std::vector<std::shared_ptr<PluginProcess>> Held(const Slot& slot) const;
   void LetGo(std::vector<std::shared_ptr<PluginProcess>> held) const;

@@ -8,7 +8,9 @@ import concurrent.futures
 import contextlib
 import hashlib
 import http.client
+import json
 import os
+import pathlib
 import signal
 import time
 
@@ -50,7 +52,9 @@ def mount(server, path, plugin="kv"):
 
 
 def stop_process(pid):
+    """Returns when it has stopped: until then one of its threads might still answer."""
     os.kill(pid, signal.SIGSTOP)
+    assert eventually(lambda: pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
 
 
 def ends_within(server, seconds):
@@ -166,7 +170,7 @@ def test_a_stopped_process_is_looked_at_once_for_all_its_mounts(server):
     assert server.request("PUT", "sys/plugins/reload/secret/kv", {}).status == 200
     assert time.monotonic() - begin < 25  # 40 s when it was waited for at each of the 20.
     assert not alive(stopped)
-    assert server.log_text().count("does not answer and was killed") == 1
+    assert server.log_text().count("it did not answer its health check within 2s") == 1
     assert server.request("PUT", "m0/a", {"b": "c"}).status == 204
 
 
@@ -187,6 +191,27 @@ def test_the_server_ends_in_time_with_stopped_plugins(start_server, tmp_path, re
             assert server.request("GET", "sys/health").status == 200
         ends_within(server, STOP_LIMIT + SLACK)
     assert not any(alive(pid) for pid in plugins)
+    log = (server.tmp / "server.log").read_text()
+    # The host has killed them: they have not crashed.
+    assert "crash" not in log and "[ERROR]" not in log, log
+    assert log.count("plugin killed: ") == 3 and log.count("plugin stopped: ") == 3, log
+
+
+def test_requests_that_the_end_of_the_server_interrupts_are_told_so(start_server):
+    server = start_server()
+    assert server.request("PUT", "secret/data/a", {"data": {"b": "c"}}).status == 200
+    stop_process(pids_of(server, "kv")[0])
+    connections = [http.client.HTTPConnection(server.address, timeout=PATIENCE) for _ in range(3)]
+    for connection in connections:
+        connection.request("GET", "/v1/secret/data/a", headers={"X-Vault-Token": "root"})
+    # The server has them as soon as it has answered what was sent later.
+    assert server.request("GET", "sys/health").status == 200
+    ends_within(server, STOP_LIMIT + SLACK)
+    for connection in connections:
+        answer = connection.getresponse()
+        assert answer.status == 503
+        assert json.loads(answer.read())["errors"] == ["the server is stopping; the request may or may not have been carried out"]
+        connection.close()
 
 
 def test_a_slow_restart_holds_up_no_other_plugin(start_server, tmp_path):

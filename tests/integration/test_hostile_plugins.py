@@ -77,6 +77,17 @@ def test_a_redirect_to_anywhere_else_is_500_and_logged(host, redirect):
     assert re.search(r"api: an answer of a plugin was refused: mount=evil/ plugin=forger .*redirect", host.log_text())
 
 
+def test_refused_answers_by_the_thousand_are_a_few_lines(host):
+    line = "an answer of a plugin was refused"
+    before = host.log_text().count(line)
+    assert host.request("PUT", "evil/reply", {"response": {"redirect": "//evil.example"}}).status == 204
+    begin = time.monotonic()
+    for _ in range(300):
+        assert host.request("GET", "evil/said").status == 500
+    # Ten at once, and one each ten seconds.
+    assert host.log_text().count(line) - before <= 10 + (time.monotonic() - begin) / 10 + 1
+
+
 def test_a_write_is_redirected_to_no_other_mount(host):
     elsewhere = {"response": {"redirect": "/v1/sys/policies/acl/admin"}}
     assert answer_with(host, elsewhere, "GET").status == 307
