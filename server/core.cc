@@ -171,23 +171,23 @@ class CoreImpl final : public Core {
     executor_ = NewThreadPool(kBlockingThreads);
     plugin_executor_ = NewElasticPool(kPluginThreads, 0);
     explain_executor_ = NewThreadPool(1);
-    api_ = api::Api::Create({.authorizer = authorizer_.get(),
-                             .policies = policies_.get(),
-                             .tokens = tokens_.get(),
-                             .roles = &roles_,
-                             .cubbyholes = &cubbyholes_,
-                             .mounts = mounts_.get(),
-                             .catalog = plugins_.get(),
-                             .leases = leases_.get(),
-                             .bus = bus_.get(),
-                             .clock = clock(),
-                             .executor = executor_.get(),
-                             .plugin_executor = plugin_executor_.get(),
-                             .explain_executor = explain_executor_.get(),
-                             .metrics = metrics(),
-                             .limits = limits(),
-                             .version = VersionForClients(config_.version),
-                             .logger = LoggerOf("api")});
+    api_ = api::Api::Create({.host = {.authorizer = authorizer_.get(),
+                                      .policies = policies_.get(),
+                                      .tokens = tokens_.get(),
+                                      .roles = &roles_,
+                                      .cubbyholes = &cubbyholes_,
+                                      .mounts = mounts_.get(),
+                                      .catalog = plugins_.get(),
+                                      .leases = leases_.get(),
+                                      .clock = clock(),
+                                      .executor = executor_.get(),
+                                      .plugin_executor = plugin_executor_.get(),
+                                      .explain_executor = explain_executor_.get(),
+                                      .metrics = metrics(),
+                                      .limits = limits(),
+                                      .version = VersionForClients(config_.version),
+                                      .logger = LoggerOf("api")},
+                             .bus = bus_.get()});
   }
 
   // What dev mode has from the beginning.

@@ -3,13 +3,14 @@
 #include <utility>
 
 #include "base/wait_group.h"
-#include "server/api/responses.h"
+#include "server/api/render.h"
+#include "server/builtin/answer.h"
 
 namespace belfry {
 namespace {
 
 api::HttpResponse Sealed() {
-  return api::ErrorAnswer(503, "Vault is sealed");
+  return api::Render(builtin::ErrorAnswer(503, "Vault is sealed"));
 }
 
 // A request for a subscription is under way until that has been opened, or dropped.

@@ -4,9 +4,13 @@
 
 #include "absl/status/statusor.h"
 #include "server/api/request_parsing.h"
-#include "server/api/responses.h"
+#include "server/builtin/answer.h"
 
 namespace belfry::api {
+
+using builtin::Answer;
+using builtin::ErrorAnswer;
+using builtin::InvalidToken;
 
 std::string_view TokenOf(const HttpRequest& request) {
   const std::string_view token = request.Header("X-Vault-Token");
@@ -15,8 +19,8 @@ std::string_view TokenOf(const HttpRequest& request) {
 
 namespace {
 
-std::variant<Authenticated, HttpResponse> Answered(std::string_view token,
-                                                   absl::StatusOr<access::Identity> identity) {
+std::variant<Authenticated, Answer> Known(std::string_view token,
+                                          absl::StatusOr<access::Identity> identity) {
   if (identity.ok()) return Authenticated{std::string(token), *std::move(identity)};
   switch (identity.status().code()) {
     case absl::StatusCode::kUnauthenticated:
@@ -30,22 +34,22 @@ std::variant<Authenticated, HttpResponse> Answered(std::string_view token,
 
 }  // namespace
 
-std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer& authorizer,
-                                                       std::string_view token) {
-  return Answered(token, authorizer.Authenticate(token));
+std::variant<Authenticated, Answer> Authenticate(const access::Authorizer& authorizer,
+                                                 std::string_view token) {
+  return Known(token, authorizer.Authenticate(token));
 }
 
-std::variant<Authenticated, HttpResponse> AuthenticateRequest(const access::Authorizer& authorizer,
-                                                              std::string_view token) {
-  return Answered(token, authorizer.AuthenticateRequest(token));
+std::variant<Authenticated, Answer> AuthenticateRequest(const access::Authorizer& authorizer,
+                                                        std::string_view token) {
+  return Known(token, authorizer.AuthenticateRequest(token));
 }
 
-std::variant<Authenticated, HttpResponse> AuthenticateSubscriber(
-    const access::Authorizer& authorizer, const HttpRequest& request) {
-  std::variant<Authenticated, HttpResponse> first = Authenticate(authorizer, TokenOf(request));
+std::variant<Authenticated, Answer> AuthenticateSubscriber(const access::Authorizer& authorizer,
+                                                           const HttpRequest& request) {
+  std::variant<Authenticated, Answer> first = Authenticate(authorizer, TokenOf(request));
   const std::string_view last = request.LastHeader("X-Vault-Token");
   if (std::holds_alternative<Authenticated>(first) || last.empty()) return first;
-  std::variant<Authenticated, HttpResponse> second = Authenticate(authorizer, last);
+  std::variant<Authenticated, Answer> second = Authenticate(authorizer, last);
   return std::holds_alternative<Authenticated>(second) ? std::move(second) : std::move(first);
 }
 

@@ -6,6 +6,7 @@
 
 #include "server/access/authorizer.h"
 #include "server/api/http_message.h"
+#include "server/builtin/answer.h"
 
 namespace belfry::api {
 
@@ -20,15 +21,15 @@ std::string_view TokenOf(const HttpRequest& request);
 
 // Who holds the token, or the 403 to answer instead. Its text says "invalid token" when the token
 // is unknown: clients log in again when they read that.
-std::variant<Authenticated, HttpResponse> Authenticate(const access::Authorizer& authorizer,
-                                                       std::string_view token);
+std::variant<Authenticated, builtin::Answer> Authenticate(const access::Authorizer& authorizer,
+                                                          std::string_view token);
 // The same for a request, which spends one of the token's uses.
-std::variant<Authenticated, HttpResponse> AuthenticateRequest(const access::Authorizer& authorizer,
-                                                              std::string_view token);
+std::variant<Authenticated, builtin::Answer> AuthenticateRequest(
+    const access::Authorizer& authorizer, std::string_view token);
 
 // The token that a subscriber means. A client that adds a header at each reconnect means the last;
 // one that sends two at once is answered by the first.
-std::variant<Authenticated, HttpResponse> AuthenticateSubscriber(
+std::variant<Authenticated, builtin::Answer> AuthenticateSubscriber(
     const access::Authorizer& authorizer, const HttpRequest& request);
 
 }  // namespace belfry::api

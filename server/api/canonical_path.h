@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "server/api/http_message.h"
+#include "server/builtin/answer.h"
 #include "server/mounts/engine.h"
 
 namespace belfry::api {
@@ -18,24 +19,13 @@ namespace belfry::api {
 // method. Where the target itself has "//", "/./" or "/../": 307 with the clean path and the same
 // query in Location, which is always a path of this server. 400 where the path only decodes into
 // such a one, cannot be printed, is not UTF-8, or has more bytes or segments than `limits` allow.
-std::optional<HttpResponse> RefuseTarget(const HttpRequest& request, const Limits& limits);
-
-// The same 400s for a path that is given elsewhere: in a body, in a parameter. Without '/' at its
-// front.
-std::optional<HttpResponse> RefusePath(std::string_view path, const Limits& limits);
-
-// Only those that have more bytes or segments than `limits` allow.
-std::optional<HttpResponse> RefuseLongPath(std::string_view path, const Limits& limits);
+std::optional<builtin::Answer> RefuseTarget(const HttpRequest& request, const Limits& limits);
 
 // `path` (without "/v1/") as it is authorised and acted on. A '/' at its end stands there when the
-// operation lists, and only then; the names at its end are as WithCanonicalNames makes them.
-// Idempotent. nullopt when no clean path is left of it, as of a policy's name " /a"; the answer
-// then is NamelessAnswer().
+// operation lists, and only then; the names at its end are as builtin::WithCanonicalNames makes
+// them. Idempotent. nullopt when no clean path is left of it, as of a policy's name " /a"; the
+// answer then is NamelessAnswer().
 std::optional<std::string> CanonicalPath(std::string_view path, mounts::Operation operation);
-HttpResponse NamelessAnswer();
-
-// A policy's name in lower case and without white space around it, an event type without white
-// space around it; other paths as they are.
-std::string WithCanonicalNames(std::string_view path);
+builtin::Answer NamelessAnswer();
 
 }  // namespace belfry::api

@@ -5,19 +5,20 @@
 #include <random>
 
 #include "gmock/gmock.h"
+#include "server/builtin/canonical_names.h"
 
 namespace belfry::api {
 namespace {
 
 using mounts::Operation;
-using ::testing::HasSubstr;
+using ::testing::ElementsAre;
 
 // "307 LOCATION", another status, or "" when the request may go on.
 std::string Refusal(std::string target, std::string path) {
   HttpRequest request;
   request.target = std::move(target);
   request.path = std::move(path);
-  const std::optional<HttpResponse> refusal = RefuseTarget(request, Limits());
+  const std::optional<builtin::Answer> refusal = RefuseTarget(request, Limits());
   if (!refusal) return "";
   std::string text = std::to_string(refusal->status);
   for (const auto& [name, value] : refusal->headers) {
@@ -91,9 +92,10 @@ TEST(RefuseTargetTest, WhatCannotBePrintedOrIsTooLongIsRefused) {
   EXPECT_EQ(Refusal(segments), "");
   EXPECT_EQ(Refusal(segments + "/a"), "400");
   EXPECT_EQ(Refusal(std::string(limits.max_request_path_segments + 1, '/')), "400");
-  const std::optional<HttpResponse> refusal = RefusePath(segments.substr(1) + "/a", limits);
+  const std::optional<builtin::Answer> refusal =
+      builtin::RefusePath(segments.substr(1) + "/a", limits);
   ASSERT_TRUE(refusal.has_value());
-  EXPECT_THAT(refusal->body, HasSubstr("a path may have 256 segments"));
+  EXPECT_THAT(refusal->errors, ElementsAre("a path may have 256 segments"));
 }
 
 std::string Canonical(std::string_view path, Operation operation = Operation::kRead) {
@@ -142,7 +144,8 @@ TEST(CanonicalPathTest, OnceIsEnough) {
       if (!once) continue;
       EXPECT_EQ(CanonicalPath(*once, operation), once) << path;
     }
-    EXPECT_EQ(WithCanonicalNames(WithCanonicalNames(path)), WithCanonicalNames(path)) << path;
+    const std::string names = builtin::WithCanonicalNames(path);
+    EXPECT_EQ(builtin::WithCanonicalNames(names), names) << path;
     // A redirect leads to a path that is not redirected, and stays on this server.
     const std::string redirect = Refusal("/" + path);
     if (!redirect.starts_with("307 ")) continue;

@@ -7,12 +7,36 @@
 #include "base/strings.h"
 #include "base/text.h"
 #include "server/api/engine_answer.h"
-#include "server/api/json_text.h"
-#include "server/api/responses.h"
+#include "server/builtin/answer.h"
+#include "server/builtin/json_text.h"
 #include "server/mounts/lease_terms.h"
 #include "server/mounts/salted_token.h"
 
 namespace belfry::api {
+
+using builtin::Answer;
+using builtin::ArrayText;
+using builtin::BusyAnswer;
+using builtin::Call;
+using builtin::CapabilityFor;
+using builtin::Denied;
+using builtin::EmptyErrorAnswer;
+using builtin::Envelope;
+using builtin::EnvelopeAnswer;
+using builtin::ErrorAnswer;
+using builtin::JsonAnswer;
+using builtin::kMaxReplyJsonDepth;
+using builtin::MayAsk;
+using builtin::Member;
+using builtin::Members;
+using builtin::NoContent;
+using builtin::ObjectSummary;
+using builtin::OneError;
+using builtin::StatusAnswer;
+using builtin::Summarize;
+using builtin::TextAnswer;
+using builtin::UnsupportedPath;
+
 namespace {
 
 using mounts::Operation;
@@ -34,12 +58,12 @@ struct MountCall {
   const Clock* clock;
   const Logger* logger;
   RefusalLog* refusals;
-  Respond respond;
+  AnswerCallback respond;
 };
 
 // 500, 503 when too many wait for the engine or the host itself has interrupted it, and 504 when it
 // took too long.
-HttpResponse EngineFailure(const absl::Status& status) {
+Answer EngineFailure(const absl::Status& status) {
   if (absl::IsResourceExhausted(status) || absl::IsAborted(status))
     return BusyAnswer(ToStd(status.message()));
   const int code = status.code() == absl::StatusCode::kDeadlineExceeded ? 504 : 500;
@@ -52,7 +76,7 @@ bool IsBase64(char c) {
 }
 
 // What the engine calls the client's mistake is told in its own words. (vault-api-and-events 6.2)
-HttpResponse ExistenceFailure(const absl::Status& status) {
+Answer ExistenceFailure(const absl::Status& status) {
   if (absl::IsInvalidArgument(status)) return ErrorAnswer(400, ToStd(status.message()));
   return EngineFailure(status);
 }
@@ -80,13 +104,18 @@ struct Said {
 };
 
 // 500 for an answer that must not go on to a client, and a line for the operator.
-HttpResponse Refusal(const Said& said, RefusedPart part, std::string_view reason) {
+Answer Refusal(const Said& said, RefusedPart part, std::string_view reason) {
   if (said.refusals != nullptr)
     said.refusals->Write(*said.logger, *said.entry, said.request->id, part, reason);
   return ErrorAnswer(500, OneError(reason));
 }
 
-HttpResponse RawAnswer(const Said& said, std::string_view data) {
+Answer RefusedHeader(const Said& said, std::string_view name) {
+  return Refusal(said, RefusedPart::kHeader,
+                 Concat({"the plugin answered with an impossible HTTP header: ", name}));
+}
+
+Answer RawAnswer(const Said& said, std::string_view data) {
   std::map<std::string, Member> members =
       Members(data, {"http_status_code", "http_content_type", "http_raw_body",
                      "http_raw_cache_control", "http_raw_pragma", "http_www_authenticate"});
@@ -96,52 +125,42 @@ HttpResponse RawAnswer(const Said& said, std::string_view data) {
                    "the plugin answered with an impossible HTTP status");
   }
   const Member& body = members["http_raw_body"];
-  HttpResponse response = Answer(status, "application/json",
-                                 body.is_string        ? RawBody(body.text)
-                                 : body.text == "null" ? std::string()
-                                                       : body.text);
-  for (auto& [name, value] : response.headers) {
-    if (name == "Content-Type" && !members["http_content_type"].text.empty()) {
-      value = members["http_content_type"].text;
-    }
-    if (name == "Cache-Control" && !members["http_raw_cache_control"].text.empty()) {
-      value = members["http_raw_cache_control"].text;
-    }
+  const std::string& content_type = members["http_content_type"].text;
+  Answer answer = TextAnswer(status, content_type.empty() ? "application/json" : content_type,
+                             body.is_string        ? RawBody(body.text)
+                             : body.text == "null" ? std::string()
+                                                   : body.text);
+  const auto add = [&answer](std::string_view name, std::string& value) {
+    if (!value.empty()) answer.headers.emplace_back(name, std::move(value));
+  };
+  if (!IsHeaderValue(answer.content_type)) return RefusedHeader(said, "Content-Type");
+  add("Cache-Control", members["http_raw_cache_control"].text);
+  add("Pragma", members["http_raw_pragma"].text);
+  if (status == 401) add("WWW-Authenticate", members["http_www_authenticate"].text);
+  for (const auto& [name, value] : answer.headers) {
+    if (!IsHeaderValue(value)) return RefusedHeader(said, name);
   }
-  if (const std::string& pragma = members["http_raw_pragma"].text; !pragma.empty()) {
-    response.headers.emplace_back("Pragma", pragma);
-  }
-  if (const std::string& challenge = members["http_www_authenticate"].text;
-      !challenge.empty() && status == 401) {
-    response.headers.emplace_back("WWW-Authenticate", challenge);
-  }
-  for (const auto& [name, value] : response.headers) {
-    if (IsHeaderValue(value)) continue;
-    return Refusal(said, RefusedPart::kHeader,
-                   Concat({"the plugin answered with an impossible HTTP header: ", name}));
-  }
-  return response;
+  return answer;
 }
 
-HttpResponse Redirect(const Said& said, std::string_view location) {
+Answer Redirect(const Said& said, std::string_view location) {
   const std::string reason = WhyNotRedirect(location, said.request->operation, said.entry->path);
   if (!reason.empty())
     return Refusal(said, RefusedPart::kRedirect,
                    Concat({"the plugin's redirect is refused: ", reason}));
-  HttpResponse redirect = Answer(307, "application/json", "");
+  Answer redirect = StatusAnswer(307);
   redirect.headers.emplace_back("Location", location);
   return redirect;
 }
 
-// {"errors":[text]}, with the data that the engine gave beside the error.
-HttpResponse ReportedError(int status, std::string_view data) {
+// With the data that the engine gave beside the error.
+Answer ReportedError(int status, std::string_view data) {
   const std::map<std::string, Member> members = Members(data, {"error", "data"});
-  ObjectText text;
-  text.Raw("errors", ArrayText({members.at("error").text}));
+  Answer answer = ErrorAnswer(status, members.at("error").text);
   if (const auto more = members.find("data"); more != members.end()) {
-    text.Raw("data", more->second.is_string ? ArrayText({more->second.text}) : more->second.text);
+    answer.data = more->second.is_string ? ArrayText({more->second.text}) : more->second.text;
   }
-  return JsonAnswer(status, text.Finish());
+  return answer;
 }
 
 bool IsReportedError(const ObjectSummary& summary) {
@@ -153,9 +172,9 @@ int StatusBesideResponse(int status) {
   return status == 403 || status == 404 || status == 405 ? status : 400;
 }
 
-HttpResponse AnswerForData(const mounts::Request& request, const mounts::MountEntry& entry,
-                           mounts::Response response) {
-  Envelope envelope{.request_id = request.id, .data = response.data};
+Answer AnswerForData(const mounts::Request& request, const mounts::MountEntry& entry,
+                     mounts::Response response) {
+  Envelope envelope{.request_id = request.id, .data = std::move(response.data)};
   if (response.lease) {
     envelope.lease_id = response.lease->id;
     envelope.lease_duration = absl::ToInt64Seconds(mounts::GrantedTtl(entry, *response.lease));
@@ -163,7 +182,7 @@ HttpResponse AnswerForData(const mounts::Request& request, const mounts::MountEn
   }
   envelope.warnings = std::move(response.warnings);
   envelope.mount_type = entry.type;
-  return EnvelopeAnswer(envelope);
+  return EnvelopeAnswer(std::move(envelope));
 }
 
 bool LeasesASecret(const MountCall& call, const absl::StatusOr<mounts::Reply>& reply) {
@@ -287,15 +306,16 @@ mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::Mo
   request.entity_id = call.identity.entity_id;
   request.remote_address = std::move(call.remote_address);
   request.unauthenticated = !call.authenticated;
-  request.deadline = dependencies.clock->Steady() + dependencies.limits.max_request_duration;
+  request.deadline =
+      dependencies.host.clock->Steady() + dependencies.host.limits.max_request_duration;
   return request;
 }
 
 }  // namespace
 
-HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
-                            absl::StatusOr<mounts::Reply> reply, const Logger& logger,
-                            RefusalLog* refusals) {
+Answer AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
+                      absl::StatusOr<mounts::Reply> reply, const Logger& logger,
+                      RefusalLog* refusals) {
   const Said said{.request = &request, .entry = &entry, .logger = &logger, .refusals = refusals};
   if (!reply.ok()) return EngineFailure(reply.status());
   if (!reply->response) {
@@ -328,15 +348,15 @@ HttpResponse AnswerForReply(const mounts::Request& request, const mounts::MountE
   return AnswerForData(request, entry, std::move(response));
 }
 
-void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respond) {
+void AnswerFromMount(const Dependencies& dependencies, Call call, AnswerCallback respond) {
   if (IsWrite(call.operation) && call.written_path.ends_with("/")) {
     respond(ErrorAnswer(400, "cannot write to a path ending in '/'"));
     return;
   }
-  std::optional<mounts::Route> route = dependencies.mounts->Find(call.path);
+  std::optional<mounts::Route> route = dependencies.host.mounts->Find(call.path);
   if (!route) {
     // Whoever may not use the path is not told whether it is one.
-    const bool allowed = MayAsk(*dependencies.authorizer, call.identity,
+    const bool allowed = MayAsk(*dependencies.host.authorizer, call.identity,
                                 CapabilityFor(call.operation), call.path, call.data);
     respond(allowed ? ErrorAnswer(404, Concat({"no handler for route \"", call.path,
                                                "\". route entry not found."}))
@@ -344,7 +364,7 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
     return;
   }
   if (route->mount->engine == nullptr) {
-    respond(ErrorAnswer(404, OneError("unsupported path")));
+    respond(UnsupportedPath());
     return;
   }
   // The engine's root has the mount's name, however it is written.
@@ -355,10 +375,10 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, Respond respon
       EngineRequest(dependencies, route->mount->entry, call, std::move(route->path));
   mount_call->identity = std::move(call.identity);
   mount_call->full_path = std::move(call.path);
-  mount_call->authorizer = dependencies.authorizer;
-  mount_call->leases = dependencies.leases;
-  mount_call->clock = dependencies.clock;
-  mount_call->logger = &dependencies.logger;
+  mount_call->authorizer = dependencies.host.authorizer;
+  mount_call->leases = dependencies.host.leases;
+  mount_call->clock = dependencies.host.clock;
+  mount_call->logger = &dependencies.host.logger;
   mount_call->refusals = dependencies.refusals.get();
   mount_call->respond = std::move(respond);
   if (mount_call->request.operation == Operation::kUpdate) {

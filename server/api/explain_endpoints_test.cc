@@ -1,5 +1,4 @@
 // sys/events/explain, on the real policies and tokens.
-#include "server/api/explain_endpoints.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -15,7 +15,7 @@
 #include "server/access/authorizer.h"
 #include "server/access/testing.h"
 #include "server/api/api.h"
-#include "server/api/responses.h"
+#include "server/api/render.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_table.h"
@@ -314,7 +314,8 @@ struct ApiFixture {
     secret.options = {{"version", "2"}};
     engine = mounts.Add(std::move(secret));
     mounts.AddOwn("sys/", "system");
-    Dependencies dependencies;
+    Dependencies all;
+    builtin::Dependencies& dependencies = all.host;
     dependencies.authorizer = access == Access::kFake ? &authorizer : real_authorizer.get();
     dependencies.policies = policies.store.get();
     dependencies.tokens = tokens.store.get();
@@ -323,14 +324,14 @@ struct ApiFixture {
     dependencies.mounts = &mounts;
     dependencies.catalog = &catalog;
     dependencies.leases = &leases;
-    dependencies.bus = &bus;
+    all.bus = &bus;
     dependencies.clock = &clock;
     dependencies.executor = &executor;
     dependencies.plugin_executor = &plugin_executor;
     dependencies.explain_executor = &explain_executor;
     dependencies.metrics = metrics.get();
     dependencies.version = "1.21.0";
-    api = Api::Create(std::move(dependencies));
+    api = Api::Create(std::move(all));
   }
 
   using Subscribed = std::variant<subscriptions::OpenedSubscription, HttpResponse>;

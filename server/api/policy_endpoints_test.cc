@@ -1,4 +1,3 @@
-#include "server/api/policy_endpoints.h"
 
 #include <gtest/gtest.h>
 

@@ -8,11 +8,23 @@
 #include "base/duration.h"
 #include "base/strings.h"
 #include "base/text.h"
-#include "server/api/json_text.h"
-#include "server/api/responses.h"
+#include "server/builtin/answer.h"
+#include "server/builtin/json_text.h"
 #include "server/encode/encode.h"
 
 namespace belfry::api {
+
+using builtin::Answer;
+using builtin::EmptyErrorAnswer;
+using builtin::ErrorAnswer;
+using builtin::ArrayText;
+using builtin::kMaxRequestJsonDepth;
+using builtin::kMaxRequestJsonValues;
+using builtin::NotUtf8At;
+using builtin::ObjectSummary;
+using builtin::ObjectText;
+using builtin::Summarize;
+
 namespace {
 
 using mounts::Operation;
@@ -29,7 +41,7 @@ std::string MediaType(std::string_view header) {
   return Lower(type);
 }
 
-std::variant<Operation, HttpResponse> GetOperation(const HttpRequest& request) {
+std::variant<Operation, Answer> GetOperation(const HttpRequest& request) {
   const std::string* help = request.Query("help");
   if (help != nullptr && ParseBool(*help).value_or(false)) return Operation::kHelp;
   const std::string* list = request.Query("list");
@@ -39,7 +51,7 @@ std::variant<Operation, HttpResponse> GetOperation(const HttpRequest& request) {
   return *wanted ? Operation::kList : Operation::kRead;
 }
 
-std::variant<Operation, HttpResponse> PatchOperation(const HttpRequest& request) {
+std::variant<Operation, Answer> PatchOperation(const HttpRequest& request) {
   const std::string_view content_type = request.Header("Content-Type");
   const std::string media_type = MediaType(content_type);
   if (media_type.empty()) {
@@ -69,7 +81,7 @@ std::string ParametersText(const std::vector<std::pair<std::string, std::string>
 }
 
 // JSON could not hold it, and whatever took its place would be another value.
-std::optional<HttpResponse> RefuseParameters(
+std::optional<Answer> RefuseParameters(
     const std::vector<std::pair<std::string, std::string>>& parameters) {
   for (const auto& [name, value] : parameters) {
     if (const auto place = NotUtf8At(name)) {
@@ -84,14 +96,13 @@ std::optional<HttpResponse> RefuseParameters(
   return std::nullopt;
 }
 
-std::variant<std::string, HttpResponse> TextOf(
+std::variant<std::string, Answer> TextOf(
     const std::vector<std::pair<std::string, std::string>>& parameters) {
-  if (std::optional<HttpResponse> refusal = RefuseParameters(parameters))
-    return *std::move(refusal);
+  if (std::optional<Answer> refusal = RefuseParameters(parameters)) return *std::move(refusal);
   return ParametersText(parameters);
 }
 
-std::variant<std::string, HttpResponse> QueryText(const HttpRequest& request, Operation operation) {
+std::variant<std::string, Answer> QueryText(const HttpRequest& request, Operation operation) {
   std::vector<std::pair<std::string, std::string>> parameters;
   for (const auto& parameter : request.query) {
     const bool reserved =
@@ -122,7 +133,7 @@ std::string FormDecoded(std::string_view text) {
   return decoded;
 }
 
-std::variant<std::string, HttpResponse> FormText(std::string_view body) {
+std::variant<std::string, Answer> FormText(std::string_view body) {
   std::vector<std::pair<std::string, std::string>> parameters;
   for (const std::string_view pair : Split(body, '&')) {
     if (pair.empty()) continue;
@@ -135,7 +146,7 @@ std::variant<std::string, HttpResponse> FormText(std::string_view body) {
 
 }  // namespace
 
-std::optional<HttpResponse> RefuseNamespace(const HttpRequest& request) {
+std::optional<Answer> RefuseNamespace(const HttpRequest& request) {
   std::string_view name = Stripped(request.Header("X-Vault-Namespace"));
   while (name.starts_with('/')) name.remove_prefix(1);
   while (name.ends_with('/')) name.remove_suffix(1);
@@ -144,7 +155,7 @@ std::optional<HttpResponse> RefuseNamespace(const HttpRequest& request) {
       400, Concat({"there is only the root namespace on this server, no \"", name, "\""}));
 }
 
-std::optional<HttpResponse> RefuseWrapping(const HttpRequest& request) {
+std::optional<Answer> RefuseWrapping(const HttpRequest& request) {
   const std::string text(request.Header("X-Vault-Wrap-TTL"));
   const std::optional<absl::Duration> ttl = ParseDuration(text);
   const auto unreadable = [](std::string_view why) {
@@ -157,7 +168,7 @@ std::optional<HttpResponse> RefuseWrapping(const HttpRequest& request) {
       400, "response wrapping is not supported by this server: leave X-Vault-Wrap-TTL out");
 }
 
-std::variant<Operation, HttpResponse> OperationOf(const HttpRequest& request) {
+std::variant<Operation, Answer> OperationOf(const HttpRequest& request) {
   if (request.method == "GET") return GetOperation(request);
   if (request.method == "LIST") return Operation::kList;
   if (request.method == "POST" || request.method == "PUT") return Operation::kUpdate;
@@ -166,7 +177,7 @@ std::variant<Operation, HttpResponse> OperationOf(const HttpRequest& request) {
   return EmptyErrorAnswer(405);
 }
 
-std::variant<std::string, HttpResponse> DataOf(HttpRequest& request, Operation operation) {
+std::variant<std::string, Answer> DataOf(HttpRequest& request, Operation operation) {
   if (operation != Operation::kUpdate && operation != Operation::kPatch) {
     return QueryText(request, operation);
   }

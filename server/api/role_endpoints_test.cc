@@ -1,4 +1,3 @@
-#include "server/api/role_endpoints.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

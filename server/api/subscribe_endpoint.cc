@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "server/api/responses.h"
+#include "base/text.h"
 #include "server/subscriptions/subscriptions.h"
 
 namespace belfry::api {
@@ -18,20 +18,34 @@ bool IsSubscribePath(std::string_view path) {
   return path.starts_with(kPath) && (path.size() == kPath.size() || path[kPath.size()] == '/');
 }
 
-Outcome AnswerSubscribe(const Dependencies& dependencies, HttpRequest request, Call call) {
+Answered AnswerSubscribe(const Dependencies& dependencies, HttpRequest request,
+                         builtin::Call call) {
   const std::string_view type_pattern =
       WithoutPrefix(std::string_view(call.path).substr(kPath.size() - kRoot.size()), "/");
-  auto pending = subscriptions::Prepare({.authorizer = dependencies.authorizer,
+  auto pending = subscriptions::Prepare({.authorizer = dependencies.host.authorizer,
                                          .bus = dependencies.bus,
-                                         .executor = dependencies.executor,
-                                         .limits = dependencies.limits},
+                                         .executor = dependencies.host.executor,
+                                         .limits = dependencies.host.limits},
                                         {.identity = std::move(call.identity),
-                                         .capability = CapabilityFor(call.operation),
+                                         .capability = builtin::CapabilityFor(call.operation),
                                          .path = call.path,
                                          .type_pattern = std::string(type_pattern),
                                          .query = request.query});
-  if (!pending.ok()) return SubscriptionRefused(pending.status());
+  if (!pending.ok()) return SubscriptionRefusal(pending.status());
   return SubscriptionRequest{.request = std::move(request), .pending = *std::move(pending)};
+}
+
+builtin::Answer SubscriptionRefusal(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnauthenticated:
+      return builtin::InvalidToken();
+    case absl::StatusCode::kPermissionDenied:
+      return builtin::Denied();
+    case absl::StatusCode::kResourceExhausted:
+      return builtin::TooBusy();
+    default:
+      return builtin::ErrorAnswer(400, ToStd(status.message()));
+  }
 }
 
 }  // namespace belfry::api

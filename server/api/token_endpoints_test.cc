@@ -1,5 +1,4 @@
 // auth/token and cubbyhole/, on the real policies and tokens.
-#include "server/api/token_endpoints.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

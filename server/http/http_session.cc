@@ -11,7 +11,7 @@
 #include <variant>
 
 #include "absl/time/time.h"
-#include "server/api/responses.h"
+#include "server/api/render.h"
 #include "server/http/gather.h"
 #include "server/http/http_date.h"
 #include "server/http/outgoing_queue.h"

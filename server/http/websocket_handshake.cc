@@ -6,7 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "base/strings.h"
 #include "base/text.h"
-#include "server/api/responses.h"
+#include "server/api/render.h"
 #include "server/http/http_date.h"
 #include "server/http/websocket_frames.h"
 
@@ -14,7 +14,7 @@ namespace belfry::http {
 namespace {
 
 api::HttpResponse TextAnswer(int status, std::string_view text) {
-  return api::Answer(status, "text/plain; charset=utf-8", Concat({text, "\n"}));
+  return api::TextResponse(status, "text/plain; charset=utf-8", Concat({text, "\n"}));
 }
 
 api::HttpResponse Violation(int status, std::string_view text) {

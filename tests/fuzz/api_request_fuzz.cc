@@ -5,8 +5,10 @@
 #include <variant>
 
 #include "server/api/canonical_path.h"
-#include "server/api/json_text.h"
+#include "server/api/render.h"
 #include "server/api/request_parsing.h"
+#include "server/builtin/canonical_names.h"
+#include "server/builtin/json_text.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry::api {
@@ -29,7 +31,7 @@ HttpRequest Read(std::string_view input) {
 
 // A path that is let through names one thing only, whoever reads it.
 void ExaminePath(std::string_view path) {
-  if (path.starts_with('/') || RefusePath(path, Limits())) return;
+  if (path.starts_with('/') || builtin::RefusePath(path, Limits())) return;
   for (std::string_view rest = path; !rest.empty();) {
     const std::size_t end = std::min(rest.find('/'), rest.size());
     const std::string_view segment = rest.substr(0, end);
@@ -41,7 +43,7 @@ void ExaminePath(std::string_view path) {
     const std::optional<std::string> name = CanonicalPath(path, operation);
     if (!name) continue;
     BELFRY_CLAIM(CanonicalPath(*name, operation) == name);
-    BELFRY_CLAIM(!RefusePath(*name, Limits()));
+    BELFRY_CLAIM(!builtin::RefusePath(*name, Limits()));
     BELFRY_CLAIM(name->empty() || name->ends_with('/') == (operation == mounts::Operation::kList));
   }
 }
@@ -49,7 +51,7 @@ void ExaminePath(std::string_view path) {
 // A redirect leads to a path of this server that is not redirected again.
 void ExamineRedirect(HttpRequest request) {
   request.target = request.path;
-  const std::optional<HttpResponse> refusal = RefuseTarget(request, Limits());
+  const std::optional<builtin::Answer> refusal = RefuseTarget(request, Limits());
   if (!refusal || refusal->status != 307) return;
   for (const auto& [name, value] : refusal->headers) {
     if (name != "Location") continue;
@@ -57,25 +59,26 @@ void ExamineRedirect(HttpRequest request) {
     for (const char c : value) BELFRY_CLAIM(c > 0x20 && c < 0x7f && c != '\\');
     request.target = value;
     request.path = value.substr(0, value.find('?'));
-    const std::optional<HttpResponse> again = RefuseTarget(request, Limits());
+    const std::optional<builtin::Answer> again = RefuseTarget(request, Limits());
     BELFRY_CLAIM(!again || again->status == 400);
   }
 }
 
 // The engine gets the text of an object or null, whatever came; or the client is told.
 void ExamineData(HttpRequest request) {
-  const std::variant<mounts::Operation, HttpResponse> operation = OperationOf(request);
-  if (const auto* refusal = std::get_if<HttpResponse>(&operation)) {
+  const std::variant<mounts::Operation, builtin::Answer> operation = OperationOf(request);
+  if (const auto* refusal = std::get_if<builtin::Answer>(&operation)) {
     BELFRY_CLAIM(refusal->status >= 400 && refusal->status < 500);
     return;
   }
-  const std::variant<std::string, HttpResponse> data =
+  const std::variant<std::string, builtin::Answer> data =
       DataOf(request, std::get<mounts::Operation>(operation));
-  if (const auto* refusal = std::get_if<HttpResponse>(&data)) {
+  if (const auto* refusal = std::get_if<builtin::Answer>(&data)) {
     BELFRY_CLAIM(refusal->status == 400);
-    BELFRY_CLAIM(Summarize(refusal->body, kMaxReplyJsonDepth).ok());
+    BELFRY_CLAIM(builtin::Summarize(Render(*refusal).body, builtin::kMaxReplyJsonDepth).ok());
   } else {
-    BELFRY_CLAIM(Summarize(std::get<std::string>(data), kMaxRequestJsonDepth).ok());
+    BELFRY_CLAIM(
+        builtin::Summarize(std::get<std::string>(data), builtin::kMaxRequestJsonDepth).ok());
   }
 }
 

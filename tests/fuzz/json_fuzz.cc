@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/utf8.h"
-#include "server/api/json_text.h"
+#include "server/builtin/json_text.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace belfry {
@@ -39,8 +39,8 @@ void ExamineString(std::string_view bytes) {
 
 // What the host lets through, a plugin understands; what a plugin says, the host understands.
 void ExamineBothSides(std::string_view text) {
-  const absl::StatusOr<api::ObjectSummary> summary =
-      api::Summarize(text, api::kMaxRequestJsonDepth);
+  const absl::StatusOr<builtin::ObjectSummary> summary =
+      builtin::Summarize(text, builtin::kMaxRequestJsonDepth);
   const absl::StatusOr<Json> value = Json::Parse(text);
   if (summary.ok()) {
     BELFRY_CLAIM(value.ok());
@@ -51,8 +51,8 @@ void ExamineBothSides(std::string_view text) {
     BELFRY_CLAIM(summary->has_http_status == (value->Find("http_status_code") != nullptr));
   }
   if (value.ok() && value->if_object() != nullptr) {
-    BELFRY_CLAIM(api::Summarize(value->Dump(), api::kMaxReplyJsonDepth).ok());
-    BELFRY_CLAIM(api::AllMembers(text).size() == value->if_object()->size());
+    BELFRY_CLAIM(builtin::Summarize(value->Dump(), builtin::kMaxReplyJsonDepth).ok());
+    BELFRY_CLAIM(builtin::AllMembers(text).size() == value->if_object()->size());
   }
 }
 

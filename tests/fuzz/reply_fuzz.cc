@@ -6,7 +6,8 @@
 
 #include "server/api/engine_answer.h"
 #include "server/api/engine_requests.h"
-#include "server/api/json_text.h"
+#include "server/api/render.h"
+#include "server/builtin/json_text.h"
 #include "server/plugin_host/reply_conversion.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -35,7 +36,7 @@ void ExamineAnswer(const api::HttpResponse& answer, bool raw) {
   BELFRY_CLAIM(answer.status >= 200 && answer.status <= 599);
   ExamineHeaders(answer);
   if (raw || answer.body.empty()) return;
-  BELFRY_CLAIM(api::Summarize(answer.body, 2 * api::kMaxReplyJsonDepth).ok());
+  BELFRY_CLAIM(builtin::Summarize(answer.body, 2 * builtin::kMaxReplyJsonDepth).ok());
 }
 
 void ExamineReply(const pb::HandleRequestReply& reply, mounts::Operation operation) {
@@ -49,7 +50,7 @@ void ExamineReply(const pb::HandleRequestReply& reply, mounts::Operation operati
   const bool raw = converted.response && !converted.error &&
                    converted.response->data.find("http_status_code") != std::string::npos;
   static const mounts::MountEntry entry = Entry();
-  ExamineAnswer(api::AnswerForReply(request, entry, std::move(converted)), raw);
+  ExamineAnswer(api::Render(api::AnswerForReply(request, entry, std::move(converted))), raw);
 }
 
 }  // namespace

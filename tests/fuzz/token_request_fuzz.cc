@@ -6,11 +6,12 @@
 #include "server/access/role.h"
 #include "server/access/token.h"
 #include "server/access/token_record.h"
-#include "server/api/json_text.h"
-#include "server/api/token_texts.h"
+#include "server/builtin/builtin.h"
+#include "server/builtin/json_text.h"
+#include "server/builtin/token_texts.h"
 #include "tests/fuzz/fuzz.h"
 
-namespace belfry::api {
+namespace belfry::builtin {
 namespace {
 
 using access::CreatorRights;
@@ -26,6 +27,10 @@ const TokenEntry& Creator() {
 bool CreatorHas(const std::string& policy) {
   const auto& policies = Creator().policies;
   return std::find(policies.begin(), policies.end(), policy) != policies.end();
+}
+
+std::span<const DeclaredField> FieldsOf(std::string_view path) {
+  return EndpointOf(path, mounts::Operation::kUpdate)->fields;
 }
 
 void ExamineTexts(const TokenEntry& entry) {
@@ -75,8 +80,7 @@ void ExaminePlanWithRole(const access::TokenRequest& request, const TokenRole& r
 }
 
 void ExamineRole(const access::TokenRequest& request, std::string_view body) {
-  const absl::StatusOr<Fields> fields =
-      ReadFields("auth/token/roles/role", mounts::Operation::kUpdate, body);
+  const absl::StatusOr<Fields> fields = Fields::Read(FieldsOf("auth/token/roles/role"), body);
   if (!fields.ok()) {
     BELFRY_CLAIM(fields.status().code() == absl::StatusCode::kInvalidArgument);
     return;
@@ -99,7 +103,7 @@ void ExamineRole(const access::TokenRequest& request, std::string_view body) {
 void ExamineBodies(std::string_view token_body, std::string_view role_body) {
   Call call;
   call.path = "auth/token/create";
-  absl::StatusOr<Fields> fields = ReadFields(call.path, mounts::Operation::kUpdate, token_body);
+  absl::StatusOr<Fields> fields = Fields::Read(FieldsOf(call.path), token_body);
   if (!fields.ok()) {
     BELFRY_CLAIM(fields.status().code() == absl::StatusCode::kInvalidArgument);
     return;
@@ -111,9 +115,9 @@ void ExamineBodies(std::string_view token_body, std::string_view role_body) {
 }
 
 }  // namespace
-}  // namespace belfry::api
+}  // namespace belfry::builtin
 
 void belfry::fuzz::Examine(std::string_view input) {
   const std::string_view token_body = fuzz::TakeLine(input);
-  api::ExamineBodies(token_body, input);
+  builtin::ExamineBodies(token_body, input);
 }

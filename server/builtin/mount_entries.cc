@@ -1,0 +1,103 @@
+#include "server/builtin/mount_entries.h"
+
+#include <utility>
+
+#include "base/text.h"
+#include "server/builtin/json_text.h"
+
+namespace belfry::builtin {
+namespace {
+
+std::int64_t Seconds(absl::Duration ttl, MountDetail detail) {
+  const bool system = ttl == absl::ZeroDuration() && detail == MountDetail::kEffective;
+  return absl::ToInt64Seconds(system ? mounts::kSystemLeaseTtl : ttl);
+}
+
+std::string ConfigObject(const mounts::MountEntry& entry, MountDetail detail) {
+  return ObjectText()
+      .Number("default_lease_ttl", Seconds(entry.default_lease_ttl, detail))
+      .Bool("force_no_cache", entry.force_no_cache)
+      .Number("max_lease_ttl", Seconds(entry.max_lease_ttl, detail))
+      .Finish();
+}
+
+absl::Status CheckLeaseTimes(absl::Duration ttl, absl::Duration max) {
+  if (ttl <= (max == absl::ZeroDuration() ? mounts::kSystemLeaseTtl : max)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("given default lease TTL greater than the maximum lease TTL");
+}
+
+}  // namespace
+
+std::string MountObject(const mounts::Mount& mount, MountDetail detail) {
+  const mounts::MountEntry& entry = mount.entry;
+  ObjectText text;
+  text.Text("accessor", entry.accessor).Raw("config", ConfigObject(entry, detail));
+  if (mount.engine != nullptr) text.Text("deprecation_status", "supported");
+  text.Text("description", entry.description)
+      .Bool("external_entropy_access", entry.external_entropy_access)
+      .Bool("local", entry.local)
+      .Raw("options", StringMapOrNull(entry.options));
+  if (detail == MountDetail::kEffective) text.Text("path", entry.path);
+  text.Text("plugin_version", entry.plugin_version)
+      .Text("running_plugin_version", mount.engine ? mount.engine->RunningVersion() : "")
+      .Text("running_sha256", mount.engine ? mount.engine->RunningSha256() : "")
+      .Bool("seal_wrap", entry.seal_wrap)
+      .Text("type", entry.type)
+      .Text("uuid", entry.uuid);
+  return text.Finish();
+}
+
+std::string TuningObject(const mounts::Mount& mount) {
+  const mounts::MountEntry& entry = mount.entry;
+  ObjectText text;
+  text.Number("default_lease_ttl", Seconds(entry.default_lease_ttl, MountDetail::kEffective))
+      .Text("description", entry.description)
+      .Bool("force_no_cache", entry.force_no_cache)
+      .Number("max_lease_ttl", Seconds(entry.max_lease_ttl, MountDetail::kEffective));
+  if (!entry.options.empty()) text.Raw("options", StringMapOrNull(entry.options));
+  return text.Finish();
+}
+
+TuneRequest ParseTuneRequest(const Fields& fields) {
+  TuneRequest request;
+  mounts::MountTuning& tuning = request.tuning;
+  if (fields.Has("description")) tuning.description = fields.Text("description");
+  if (fields.Has("default_lease_ttl"))
+    tuning.default_lease_ttl = fields.Duration("default_lease_ttl");
+  if (fields.Has("max_lease_ttl")) tuning.max_lease_ttl = fields.Duration("max_lease_ttl");
+  if (fields.Has("force_no_cache")) tuning.force_no_cache = fields.Bool("force_no_cache");
+  if (std::string version = fields.Text("plugin_version"); !version.empty())
+    tuning.plugin_version = std::move(version);
+  tuning.options = fields.Map("options");
+  for (const std::string& name : fields.unknown()) {
+    request.warnings.push_back(Concat({"this server cannot tune ", name, "; it was ignored"}));
+  }
+  return request;
+}
+
+absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, const Fields& fields) {
+  mounts::MountEntry entry;
+  entry.path = Concat({path, path.ends_with("/") ? "" : "/"});
+  entry.type = fields.Text("type");
+  if (entry.type == "plugin") entry.type = fields.Text("plugin_name");
+  if (entry.type.empty()) {
+    return absl::InvalidArgumentError("backend type must be specified as a string");
+  }
+  entry.description = fields.Text("description");
+  entry.plugin_version = fields.Text("plugin_version");
+  if (entry.plugin_version.empty()) entry.plugin_version = fields.Text("config.plugin_version");
+  entry.local = fields.Bool("local");
+  entry.seal_wrap = fields.Bool("seal_wrap");
+  entry.external_entropy_access = fields.Bool("external_entropy_access");
+  entry.options = fields.Map("options");
+  entry.default_lease_ttl = fields.Duration("config.default_lease_ttl");
+  entry.max_lease_ttl = fields.Duration("config.max_lease_ttl");
+  entry.force_no_cache = fields.Bool("config.force_no_cache");
+  const absl::Status times = CheckLeaseTimes(entry.default_lease_ttl, entry.max_lease_ttl);
+  if (!times.ok()) return times;
+  return entry;
+}
+
+}  // namespace belfry::builtin

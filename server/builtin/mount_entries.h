@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/builtin/fields.h"
+#include "server/mounts/mount_table.h"
+
+namespace belfry::builtin {
+
+// Mounts as the sys/mounts endpoints speak of them. Pure functions, thread-safe.
+
+enum class MountDetail {
+  kAsConfigured,  // A lease time of 0 stands for the system's.
+  kEffective,     // The lease times that apply, and the path.
+};
+
+// One mount as a JSON object.
+std::string MountObject(const mounts::Mount& mount, MountDetail detail);
+
+// What can be tuned of it, as a JSON object.
+std::string TuningObject(const mounts::Mount& mount);
+
+// What a request to mount something asks for. InvalidArgument, with Vault's words where it has
+// them.
+absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, const Fields& fields);
+
+// What a request to tune a mount asks for, and what in it is ignored.
+struct TuneRequest {
+  mounts::MountTuning tuning;
+  std::vector<std::string> warnings;
+};
+
+// What is empty or null changes nothing.
+TuneRequest ParseTuneRequest(const Fields& fields);
+
+}  // namespace belfry::builtin

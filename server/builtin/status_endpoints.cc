@@ -1,0 +1,209 @@
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/http_status.h"
+#include "base/strings.h"
+#include "base/text.h"
+#include "server/builtin/endpoint.h"
+#include "server/builtin/json_text.h"
+#include "server/builtin/mount_entries.h"
+
+namespace belfry::builtin {
+namespace {
+
+using mounts::Operation;
+
+constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
+
+std::string WithSlash(std::string_view path) {
+  return Concat({path, path.ends_with("/") ? "" : "/"});
+}
+
+Answer Health(const Dependencies& dependencies, const Call& call) {
+  int status = 200;
+  if (call.fields.Has("activecode")) {
+    const std::string wanted = call.fields.Text("activecode");
+    status = static_cast<int>(ToNumber(wanted).value_or(0));
+    if (!IsAnswerStatus(status)) {
+      return ErrorAnswer(400, Concat({"invalid parameter for activecode: ", wanted}));
+    }
+  }
+  return JsonAnswer(status,
+                    ObjectText()
+                        .Bool("initialized", true)
+                        .Bool("sealed", false)
+                        .Bool("standby", false)
+                        .Bool("performance_standby", false)
+                        .Text("replication_performance_mode", "disabled")
+                        .Text("replication_dr_mode", "disabled")
+                        .Number("server_time_utc", absl::ToUnixSeconds(dependencies.clock->Now()))
+                        .Text("version", dependencies.version)
+                        .Bool("enterprise", false)
+                        .Text("cluster_name", dependencies.names.cluster_name)
+                        .Text("cluster_id", dependencies.names.cluster_id)
+                        .Number("echo_duration_ms", 0)
+                        .Number("clock_skew_ms", 0)
+                        .Number("replication_primary_canary_age_ms", 0)
+                        .Finish());
+}
+
+Answer SealStatus(const Dependencies& dependencies, const Call&) {
+  return JsonAnswer(200, ObjectText()
+                             .Text("type", "shamir")
+                             .Bool("initialized", true)
+                             .Bool("sealed", false)
+                             .Number("t", 1)
+                             .Number("n", 1)
+                             .Number("progress", 0)
+                             .Text("nonce", "")
+                             .Text("version", dependencies.version)
+                             .Text("build_date", "")
+                             .Bool("migration", false)
+                             .Text("cluster_name", dependencies.names.cluster_name)
+                             .Text("cluster_id", dependencies.names.cluster_id)
+                             .Bool("recovery_seal", false)
+                             .Text("storage_type", "inmem")
+                             .Finish());
+}
+
+Answer Leader(const Dependencies&, const Call&) {
+  return JsonAnswer(200, R"({"ha_enabled":false,"is_self":false,)"
+                         R"("active_time":"0001-01-01T00:00:00Z","leader_address":"",)"
+                         R"("leader_cluster_address":"","performance_standby":false,)"
+                         R"("performance_standby_last_remote_wal":0})");
+}
+
+Answer Init(const Dependencies&, const Call&) {
+  return JsonAnswer(200, R"({"initialized":true})");
+}
+
+Answer Injected(const Call& call, std::string data) {
+  return InjectedAnswer({.request_id = call.id, .data = std::move(data), .mount_type = "system"});
+}
+
+Answer Experiments(const Dependencies&, const Call& call) {
+  return EnvelopeAnswer({.request_id = call.id,
+                         .data = R"({"available":["events.alpha1"],"enabled":["events.alpha1"]})",
+                         .mount_type = "system"});
+}
+
+Answer MetricsText(const Dependencies& dependencies, const Call& call) {
+  const std::string format = call.fields.Text("format");
+  if (!format.empty() && format != "prometheus") {
+    return ErrorAnswer(
+        400, Concat({"metric response format must be \"prometheus\", not \"", format, "\""}));
+  }
+  return TextAnswer(200, "text/plain; version=0.0.4; charset=utf-8",
+                    dependencies.metrics->PrometheusText());
+}
+
+std::string TokenMethodText(const Dependencies& dependencies, bool effective) {
+  const std::int64_t ttl = effective ? 2764800 : 0;
+  const std::string config = ObjectText()
+                                 .Number("default_lease_ttl", ttl)
+                                 .Bool("force_no_cache", false)
+                                 .Number("max_lease_ttl", ttl)
+                                 .Text("token_type", "default-service")
+                                 .Finish();
+  const std::string method = ObjectText()
+                                 .Text("accessor", dependencies.names.token_accessor)
+                                 .Raw("config", config)
+                                 .Text("description", "token based credentials")
+                                 .Bool("external_entropy_access", false)
+                                 .Bool("local", false)
+                                 .Raw("options", "null")
+                                 .Text("plugin_version", "")
+                                 .Text("running_plugin_version", "")
+                                 .Text("running_sha256", "")
+                                 .Bool("seal_wrap", false)
+                                 .Text("type", "token")
+                                 .Text("uuid", dependencies.names.token_uuid)
+                                 .Finish();
+  return ObjectText().Raw("token/", method).Finish();
+}
+
+Answer AuthMethods(const Dependencies& dependencies, const Call& call) {
+  return Injected(call, TokenMethodText(dependencies, false));
+}
+
+Answer ListMounts(const Dependencies& dependencies, const Call& call) {
+  ObjectText data;
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+    data.Raw(mount->entry.path, MountObject(*mount, MountDetail::kAsConfigured));
+  }
+  return Injected(call, data.Finish());
+}
+
+Answer ListMountsForUi(const Dependencies& dependencies, const Call& call) {
+  if (!call.authenticated) {
+    return EnvelopeAnswer({.request_id = call.id, .data = R"({"auth":{},"secret":{}})"});
+  }
+  ObjectText secret;
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+    if (!dependencies.authorizer->ReachesInto(call.identity, mount->entry.path)) continue;
+    secret.Raw(mount->entry.path, MountObject(*mount, MountDetail::kEffective));
+  }
+  std::string data = ObjectText()
+                         .Raw("auth", TokenMethodText(dependencies, true))
+                         .Raw("secret", secret.Finish())
+                         .Finish();
+  return EnvelopeAnswer({.request_id = call.id, .data = std::move(data)});
+}
+
+Answer MountForUi(const Dependencies& dependencies, const Call& call) {
+  const std::string path = WithSlash(std::string_view(call.path).substr(kUiMounts.size() + 1));
+  const std::optional<mounts::Route> route = dependencies.mounts->Find(path);
+  if (!route || !dependencies.authorizer->ReachesInto(call.identity, route->mount->entry.path)) {
+    return ErrorAnswer(403, Concat({"preflight capability check returned 403, please ensure "
+                                    "client's policies grant access to path \"",
+                                    path, "\""}));
+  }
+  std::string data = MountObject(*route->mount, MountDetail::kEffective);
+  return EnvelopeAnswer({.request_id = call.id, .data = std::move(data)});
+}
+
+// Namespaces are a part of Vault's other editions.
+Answer Namespaces(const Dependencies&, const Call&) {
+  return ErrorAnswer(404, "enterprise-only feature");
+}
+
+using Handler = Answer (*)(const Dependencies& dependencies, const Call& call);
+
+constexpr Endpoint Question(std::string_view path, Right right, Place place, Handler answer,
+                            std::span<const DeclaredField> fields = {}) {
+  return {.path = path,
+          .operation = Operation::kRead,
+          .right = right,
+          .place = place,
+          .fields = fields,
+          .answer = answer};
+}
+
+constexpr DeclaredField kHealth[] = {{"activecode", FieldKind::kText}};
+constexpr DeclaredField kFormat[] = {{"format", FieldKind::kText}};
+
+// Lists and metrics are as long as there is much to tell.
+constexpr Endpoint kEndpoints[] = {
+    Question("sys/health", Right::kAnyone, Place::kHere, &Health, kHealth),
+    Question("sys/init", Right::kAnyone, Place::kHere, &Init),
+    Question("sys/leader", Right::kAnyone, Place::kHere, &Leader),
+    Question("sys/seal-status", Right::kAnyone, Place::kHere, &SealStatus),
+    Question("sys/auth", Right::kPolicies, Place::kExecutor, &AuthMethods),
+    Question("sys/experiments", Right::kPolicies, Place::kExecutor, &Experiments),
+    Question("sys/metrics", Right::kPolicies, Place::kExecutor, &MetricsText, kFormat),
+    Question("sys/mounts", Right::kPolicies, Place::kExecutor, &ListMounts),
+    // As in Vault: for every token, with what it may know of. (vault-api-and-events 8)
+    Question(kUiMounts, Right::kAnyTokenOrNone, Place::kExecutor, &ListMountsForUi),
+    Question("sys/internal/ui/mounts/*", Right::kAnyToken, Place::kExecutor, &MountForUi),
+    {.path = "sys/namespaces", .place = Place::kHere, .answer = &Namespaces},
+    {.path = "sys/namespaces/*", .place = Place::kHere, .answer = &Namespaces},
+};
+
+}  // namespace
+
+std::span<const Endpoint> StatusEndpoints() {
+  return kEndpoints;
+}
+
+}  // namespace belfry::builtin
