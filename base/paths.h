@@ -20,4 +20,9 @@ inline bool IsCleanPath(std::string_view path) {
   return true;
 }
 
+// Whether a path is the folder or something in it.
+inline bool IsAtOrBelow(std::string_view path, std::string_view folder) {
+  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
 }  // namespace belfry

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/paths.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "server/subscriptions/subscriptions.h"
@@ -15,7 +16,7 @@ constexpr std::string_view kPath = "/v1/sys/events/subscribe";
 }  // namespace
 
 bool IsSubscribePath(std::string_view path) {
-  return path.starts_with(kPath) && (path.size() == kPath.size() || path[kPath.size()] == '/');
+  return IsAtOrBelow(path, kPath);
 }
 
 Answered AnswerSubscribe(const Dependencies& dependencies, HttpRequest request,

@@ -5,7 +5,7 @@
 
 #include "base/glob.h"
 #include "base/ids.h"
-#include "base/strings.h"
+#include "base/paths.h"
 #include "base/text.h"
 
 namespace belfry::builtin {
@@ -16,10 +16,6 @@ constexpr Family kFamilies[] = {&StatusEndpoints,   &MountEndpoints,      &Polic
                                 &RoleEndpoints,     &TokenEndpoints,      &PluginEndpoints,
                                 &LeaseEndpoints,    &CapabilityEndpoints, &ExplainEndpoints,
                                 &CubbyholeEndpoints};
-
-bool IsAtOrBelow(std::string_view path, std::string_view folder) {
-  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
-}
 
 // What of the endpoints fits a request.
 struct Found {

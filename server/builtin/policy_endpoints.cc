@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/paths.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "server/access/policy_store.h"
@@ -16,10 +17,6 @@ using mounts::Operation;
 
 constexpr std::string_view kNew = "sys/policies/acl";
 constexpr std::string_view kOld = "sys/policy";
-
-bool IsAtOrBelow(std::string_view path, std::string_view folder) {
-  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
-}
 
 bool IsOld(const Call& call) {
   return IsAtOrBelow(call.path, kOld);
