@@ -22,8 +22,9 @@
 #include "server/api/api.h"
 #include "server/bus/bus.h"
 #include "server/mounts/lease_manager.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/mount_manager.h"
 #include "server/mounts/periodic_rollback.h"
+#include "server/mounts/router.h"
 #include "server/plugin_host/plugin_host.h"
 #include "server/storage/committer.h"
 #include "server/storage/storage.h"
@@ -141,17 +142,21 @@ class CoreImpl final : public Core {
   }
 
   absl::Status StartMounts() {
-    leases_ = mounts::LeaseManager::Create({.storage = storage(),
+    leases_ = mounts::LeaseManager::Create({.router = &router_,
+                                            .storage = storage(),
                                             .clock = clock(),
                                             .scheduler = scheduler_.get(),
                                             .executor = lease_executor_.get(),
                                             .metrics = metrics(),
                                             .limits = limits(),
                                             .logger = LoggerOf("leases")});
-    mounts_ = mounts::MountTable::Create(
-        storage(), plugins_.get(), LoggerOf("mounts"),
-        [this](const mounts::Mount& mount) { return leases_->RevokeAllOf(mount); }, limits());
-    return leases_->Start(mounts_.get());
+    mounts_ = mounts::MountManager::Create({.router = &router_,
+                                            .leases = leases_.get(),
+                                            .storage = storage(),
+                                            .factory = plugins_.get(),
+                                            .limits = limits(),
+                                            .logger = LoggerOf("mounts")});
+    return leases_->Start();
   }
 
   // What hangs on a token goes with it.
@@ -176,6 +181,7 @@ class CoreImpl final : public Core {
                                       .tokens = tokens_.get(),
                                       .roles = &roles_,
                                       .cubbyholes = &cubbyholes_,
+                                      .router = &router_,
                                       .mounts = mounts_.get(),
                                       .catalog = plugins_.get(),
                                       .leases = leases_.get(),
@@ -204,7 +210,7 @@ class CoreImpl final : public Core {
 
   void StartPeriodicWork() {
     periodic_rollback_ =
-        mounts::PeriodicRollback::Start({.mounts = mounts_.get(),
+        mounts::PeriodicRollback::Start({.router = &router_,
                                          .clock = clock(),
                                          .scheduler = scheduler_.get(),
                                          .interval = config_.periodic_interval,
@@ -236,8 +242,9 @@ class CoreImpl final : public Core {
   std::unique_ptr<plugin_host::PluginHost> plugins_;
   const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(clock());
   const std::unique_ptr<Executor> lease_executor_ = NewThreadPool(kLeaseThreads);
+  mounts::MountRouter router_;
   std::unique_ptr<mounts::LeaseManager> leases_;
-  std::unique_ptr<mounts::MountTable> mounts_;
+  std::unique_ptr<mounts::MountManager> mounts_;
   std::unique_ptr<mounts::PeriodicRollback> periodic_rollback_;
   std::unique_ptr<access::PolicyStore> policies_;
   access::RoleStore roles_{role_storage_.get()};

@@ -282,7 +282,7 @@ class ApiImpl final : public Api {
 
   bool IsOpenToEverybody(std::string_view path) const {
     if (builtin::Owns(path)) return false;
-    const std::optional<mounts::Route> route = host_.mounts->Find(path);
+    const std::optional<mounts::Route> route = host_.router->Find(path);
     return route && route->mount->engine != nullptr &&
            route->mount->engine->Special()->unauthenticated.Contains(route->path);
   }

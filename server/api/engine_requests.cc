@@ -353,7 +353,7 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, AnswerCallback
     respond(ErrorAnswer(400, "cannot write to a path ending in '/'"));
     return;
   }
-  std::optional<mounts::Route> route = dependencies.host.mounts->Find(call.path);
+  std::optional<mounts::Route> route = dependencies.host.router->Find(call.path);
   if (!route) {
     // Whoever may not use the path is not told whether it is one.
     const bool allowed = MayAsk(*dependencies.host.authorizer, call.identity,

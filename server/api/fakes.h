@@ -18,8 +18,9 @@
 #include "server/api/render.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/lease_manager.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/mount_manager.h"
 #include "server/mounts/plugin_catalog.h"
+#include "server/mounts/router.h"
 #include "server/subscriptions/testing.h"
 
 namespace belfry::api {
@@ -120,32 +121,30 @@ class FakeEngine final : public mounts::Engine {
   absl::Status Restart(const mounts::MountEntry&) override { return absl::OkStatus(); }
 };
 
-class FakeMountTable final : public mounts::MountTable {
+// Changes nothing, and remembers what it was asked; a test puts the mounts into the router itself.
+class FakeMountManager final : public mounts::MountManager {
  public:
+  mounts::MountRouter router;
   absl::Status enable_result;
   std::vector<mounts::MountEntry> enabled;
   std::vector<std::string> disabled;
   absl::StatusOr<std::vector<std::string>> tune_result = std::vector<std::string>();
   std::vector<std::pair<std::string, mounts::MountTuning>> tuned;
   absl::Status reload_result;
+  std::map<std::string, absl::Status, std::less<>> failing_reloads;  // By path.
   std::vector<std::string> reloaded;
 
-  // The engine is the table's.
+  // The engine is the fake's.
   FakeEngine* Add(mounts::MountEntry entry) {
-    auto mount = std::make_shared<mounts::Mount>();
-    auto engine = std::make_unique<FakeEngine>();
-    FakeEngine* const raw = engine.get();
-    mount->entry = std::move(entry);
-    mount->engine = raw;
-    engines_.push_back(std::move(engine));
-    mounts_[mount->entry.path] = std::move(mount);
-    return raw;
+    FakeEngine* const engine = engines_.emplace_back(std::make_unique<FakeEngine>()).get();
+    router.Add(std::move(entry), engine);
+    return engine;
   }
   void AddOwn(std::string path, std::string type) {
-    auto mount = std::make_shared<mounts::Mount>();
-    mount->entry.path = path;
-    mount->entry.type = std::move(type);
-    mounts_[path] = std::move(mount);
+    mounts::MountEntry entry;
+    entry.path = std::move(path);
+    entry.type = std::move(type);
+    router.Add(std::move(entry), nullptr);
   }
 
   absl::Status Enable(mounts::MountEntry entry) override {
@@ -164,35 +163,20 @@ class FakeMountTable final : public mounts::MountTable {
   void Stop() override {}
   absl::Status Reload(std::string_view path) override {
     reloaded.emplace_back(path);
-    return reload_result;
+    const auto failing = failing_reloads.find(path);
+    return failing == failing_reloads.end() ? reload_result : failing->second;
   }
   absl::StatusOr<int> ReloadPlugin(std::string_view type) override {
     reloaded.emplace_back(type);
     if (!reload_result.ok()) return reload_result;
-    return static_cast<int>(
-        std::count_if(mounts_.begin(), mounts_.end(),
-                      [type](const auto& mount) { return mount.second->entry.type == type; }));
-  }
-  std::optional<mounts::Route> Find(std::string_view path) const override {
-    for (const auto& [prefix, mount] : mounts_) {
-      if (path.starts_with(prefix)) {
-        return mounts::Route{mount, std::string(path.substr(prefix.size()))};
-      }
-      if (path == std::string_view(prefix).substr(0, prefix.size() - 1)) {
-        return mounts::Route{mount, ""};
-      }
-    }
-    return std::nullopt;
-  }
-  std::vector<std::shared_ptr<const mounts::Mount>> List() const override {
-    std::vector<std::shared_ptr<const mounts::Mount>> list;
-    for (const auto& [path, mount] : mounts_) list.push_back(mount);
-    return list;
+    const std::vector<std::shared_ptr<const mounts::Mount>> mounts = router.List();
+    return static_cast<int>(std::count_if(mounts.begin(), mounts.end(), [type](const auto& mount) {
+      return mount->entry.type == type;
+    }));
   }
 
  private:
   std::vector<std::unique_ptr<FakeEngine>> engines_;
-  std::map<std::string, std::shared_ptr<mounts::Mount>> mounts_;
 };
 
 // Registers whatever it is given, unless told otherwise.
@@ -231,7 +215,7 @@ class FakeLeases final : public mounts::LeaseManager {
   absl::Status result;
   std::vector<std::string> asked;  // "renew id 5s", "revoke id", "wait prefix" …
 
-  absl::Status Start(const mounts::MountTable*) override { return absl::OkStatus(); }
+  absl::Status Start() override { return absl::OkStatus(); }
   void Stop() override {}
   void Register(std::shared_ptr<const mounts::Mount> mount, const mounts::Request& request,
                 const mounts::Response& response, Granted granted) override {
@@ -287,7 +271,7 @@ enum class Access { kFake, kReal };
 struct ApiFixture {
   FakeAuthorizer authorizer;
   access::MemoryPolicies policies;
-  FakeMountTable mounts;
+  FakeMountManager mounts;
   FakeCatalog catalog;
   FakeLeases leases;
   subscriptions::FakeBus bus;
@@ -321,6 +305,7 @@ struct ApiFixture {
     dependencies.tokens = tokens.store.get();
     dependencies.roles = &roles.store;
     dependencies.cubbyholes = &cubbyholes.store;
+    dependencies.router = &mounts.router;
     dependencies.mounts = &mounts;
     dependencies.catalog = &catalog;
     dependencies.leases = &leases;

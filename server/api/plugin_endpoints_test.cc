@@ -156,6 +156,30 @@ TEST_F(PluginEndpointsTest, AReloadNamesAPluginOrMounts) {
               HasSubstr("it does not start"));
 }
 
+TEST_F(PluginEndpointsTest, AMountThatIsNotReloadedIsNamedAndKeepsNoOtherFromIt) {
+  fixture_.mounts.failing_reloads = {{"b", absl::UnavailableError("it does not start")},
+                                     {"d", absl::NotFoundError("no mount at d/")}};
+  const HttpResponse answer =
+      Send("PUT", "plugins/reload/backend", R"({"mounts":["a","b","c","d"]})");
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.body,
+            "{\"errors\":[\"not reloaded: b: it does not start; d: no mount at d/\"]}\n");
+  EXPECT_THAT(fixture_.mounts.reloaded, ElementsAre("a", "b", "c", "d"));
+}
+
+TEST_F(PluginEndpointsTest, WhatTheHostInterruptsIs503) {
+  const absl::Status stopping = absl::AbortedError("the server is stopping");
+  fixture_.mounts.enable_result = stopping;
+  fixture_.mounts.tune_result = stopping;
+  fixture_.mounts.reload_result = stopping;
+  fixture_.catalog.register_result = stopping;
+  EXPECT_EQ(Send("POST", "mounts/x", R"({"type":"kv"})").status, 503);
+  EXPECT_EQ(Send("POST", "mounts/secret/tune", "{}").status, 503);
+  EXPECT_EQ(Send("PUT", "plugins/reload/backend", R"({"plugin":"kv"})").status, 503);
+  EXPECT_EQ(Send("PUT", "plugins/reload/backend", R"({"mounts":"secret/"})").status, 503);
+  EXPECT_EQ(RegisterExample().status, 503);
+}
+
 TEST_F(PluginEndpointsTest, TheProcessesTellOfCrashesAndOfTheNextStart) {
   fixture_.catalog.processes = {
       {.name = "kv",

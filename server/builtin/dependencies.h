@@ -13,8 +13,9 @@
 #include "server/access/role_store.h"
 #include "server/access/token_store.h"
 #include "server/mounts/lease_manager.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/mount_manager.h"
 #include "server/mounts/plugin_catalog.h"
+#include "server/mounts/router.h"
 
 namespace belfry::builtin {
 
@@ -34,7 +35,8 @@ struct Dependencies {
   access::TokenStore* tokens = nullptr;
   access::RoleStore* roles = nullptr;
   access::Cubbyholes* cubbyholes = nullptr;
-  mounts::MountTable* mounts = nullptr;
+  const mounts::MountRouter* router = nullptr;  // To find mounts.
+  mounts::MountManager* mounts = nullptr;       // To change them.
   mounts::PluginCatalog* catalog = nullptr;
   mounts::LeaseManager* leases = nullptr;
   const Clock* clock = nullptr;

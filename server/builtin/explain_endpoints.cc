@@ -190,7 +190,7 @@ using Mounts = std::vector<std::shared_ptr<const mounts::Mount>>;
 // Those that events of the type may come from, as far as the caller may know of them.
 Mounts MountsToExplain(const Dependencies& dependencies, const access::Acl& acl,
                        const Asked& asked) {
-  Mounts mounts = dependencies.mounts->List();
+  Mounts mounts = dependencies.router->List();
   std::erase_if(mounts, [&](const std::shared_ptr<const mounts::Mount>& mount) {
     return !EmitsEvents(*mount, asked.type) ||
            (asked.sight != Sight::kAllMounts && !MayKnow(acl, mount->entry.path));
@@ -229,9 +229,9 @@ struct Source {
 };
 
 Source SourceOf(const Dependencies& dependencies, const access::Acl& acl, const Asked& asked) {
-  std::optional<mounts::Route> route = dependencies.mounts->Find(asked.path);
+  std::optional<mounts::Route> route = dependencies.router->Find(asked.path);
   // An event that names no path has that of its mount without the slash.
-  if (!route) route = dependencies.mounts->Find(Concat({asked.path, "/"}));
+  if (!route) route = dependencies.router->Find(Concat({asked.path, "/"}));
   const bool sees_all = asked.sight == Sight::kAllMounts;
   if (!route && sees_all) {
     return {.note = "nothing is mounted there: a path begins with its mount", .none = true};

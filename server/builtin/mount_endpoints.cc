@@ -18,7 +18,9 @@ constexpr std::string_view kMounts = "sys/mounts/";
 constexpr std::string_view kTune = "/tune";
 
 Answer MountFailure(const absl::Status& status) {
-  if (absl::IsResourceExhausted(status)) return BusyAnswer(ToStd(status.message()));
+  // Aborted: the host itself has interrupted it.
+  if (absl::IsResourceExhausted(status) || absl::IsAborted(status))
+    return BusyAnswer(ToStd(status.message()));
   return ErrorAnswer(status.code() == absl::StatusCode::kInternal ? 500 : 400,
                      ToStd(status.message()));
 }
@@ -59,7 +61,7 @@ Answer TuneMount(const Dependencies& dependencies, const Call& call) {
 
 Answer ReadMount(const Dependencies& dependencies, const Call& call, bool tuning) {
   const std::string path = MountPath(call);
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
     if (mount->entry.path != path) continue;
     std::string data =
         tuning ? TuningObject(*mount) : MountObject(*mount, MountDetail::kAsConfigured);

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/builtin/fields.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/mount_manager.h"
 
 namespace belfry::builtin {
 

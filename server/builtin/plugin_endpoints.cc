@@ -24,9 +24,11 @@ Answer Data(const Call& call, std::string data, std::vector<std::string> warning
                          .mount_type = "system"});
 }
 
-// What the operator can fix is 400, the rest is 500.
+// What the operator can fix is 400; 503 when too many are being started or the host itself has
+// interrupted it; the rest is 500.
 Answer Failure(const absl::Status& status) {
-  if (absl::IsResourceExhausted(status)) return BusyAnswer(ToStd(status.message()));
+  if (absl::IsResourceExhausted(status) || absl::IsAborted(status))
+    return BusyAnswer(ToStd(status.message()));
   if (status.code() == absl::StatusCode::kFailedPrecondition)
     return ErrorAnswer(500, OneError(ToStd(status.message())));
   return ErrorAnswer(400, ToStd(status.message()));
@@ -94,7 +96,7 @@ std::vector<std::string> MountsElsewhere(const Dependencies& dependencies,
   std::vector<std::string> warnings;
   const bool unversioned =
       dependencies.catalog->Get(registered.type, registered.name, "").has_value();
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
     const mounts::MountEntry& entry = mount->entry;
     if (mount->engine == nullptr || entry.type != registered.name) continue;
     // Without a version of its own it runs the entry without one, else the newest.
@@ -177,7 +179,7 @@ std::vector<std::string> OtherVersions(const Dependencies& dependencies, PluginT
 std::vector<std::string> MountsLeft(const Dependencies& dependencies, PluginType type,
                                     std::string_view name) {
   std::vector<std::string> warnings;
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
     const mounts::MountEntry& entry = mount->entry;
     if (mount->engine == nullptr || entry.type != name) continue;
     if (dependencies.catalog->Get(type, name, entry.plugin_version)) continue;
@@ -281,12 +283,19 @@ Answer ReloadPlugin(const Dependencies& dependencies, const Call& call, std::str
   return mounts.ok() ? Reloaded(call, *mounts) : Failure(mounts.status());
 }
 
+// One that fails does not keep the others from being reloaded; the answer names each that has.
 Answer ReloadMounts(const Dependencies& dependencies, const Call& call,
                     const std::vector<std::string>& paths) {
+  absl::Status first_failure;
+  std::string failures;
   for (const std::string& path : paths) {
     const absl::Status reloaded = dependencies.mounts->Reload(path);
-    if (!reloaded.ok()) return Failure(reloaded);
+    if (reloaded.ok()) continue;
+    first_failure.Update(reloaded);
+    failures +=
+        Concat({failures.empty() ? "not reloaded: " : "; ", path, ": ", ToStd(reloaded.message())});
   }
+  if (!first_failure.ok()) return Failure(absl::Status(first_failure.code(), failures));
   return Reloaded(call, static_cast<int>(paths.size()));
 }
 

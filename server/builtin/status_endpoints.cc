@@ -129,7 +129,7 @@ Answer AuthMethods(const Dependencies& dependencies, const Call& call) {
 
 Answer ListMounts(const Dependencies& dependencies, const Call& call) {
   ObjectText data;
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
     data.Raw(mount->entry.path, MountObject(*mount, MountDetail::kAsConfigured));
   }
   return Injected(call, data.Finish());
@@ -140,7 +140,7 @@ Answer ListMountsForUi(const Dependencies& dependencies, const Call& call) {
     return EnvelopeAnswer({.request_id = call.id, .data = R"({"auth":{},"secret":{}})"});
   }
   ObjectText secret;
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.mounts->List()) {
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
     if (!dependencies.authorizer->ReachesInto(call.identity, mount->entry.path)) continue;
     secret.Raw(mount->entry.path, MountObject(*mount, MountDetail::kEffective));
   }
@@ -153,7 +153,7 @@ Answer ListMountsForUi(const Dependencies& dependencies, const Call& call) {
 
 Answer MountForUi(const Dependencies& dependencies, const Call& call) {
   const std::string path = WithSlash(std::string_view(call.path).substr(kUiMounts.size() + 1));
-  const std::optional<mounts::Route> route = dependencies.mounts->Find(path);
+  const std::optional<mounts::Route> route = dependencies.router->Find(path);
   if (!route || !dependencies.authorizer->ReachesInto(call.identity, route->mount->entry.path)) {
     return ErrorAnswer(403, Concat({"preflight capability check returned 403, please ensure "
                                     "client's policies grant access to path \"",

@@ -104,7 +104,7 @@ class LeaseIndex {
   };
   Wakeup NextWakeup() const;
 
-  // Until EndDisable, keeps a mount that the mount table no longer finds, so that its leases can be
+  // Until EndDisable, keeps a mount that the router no longer finds, so that its leases can be
   // revoked. Only one at a time for each path.
   void BeginDisable(const std::string& path, std::shared_ptr<const Mount> mount);
   void EndDisable(const std::string& path);
@@ -136,7 +136,7 @@ class LeaseIndex {
     std::set<std::pair<SteadyTime, std::string>> retries;
     std::size_t leases = 0;
     int revoking = 0;                        // Those in kRevoking.
-    std::shared_ptr<const Mount> disabling;  // Null while the mount table has it.
+    std::shared_ptr<const Mount> disabling;  // Null while the router has it.
   };
   // By the path of the mount; those with leases, or being disabled.
   using Groups = std::map<std::string, Group, std::less<>>;

@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include "server/mounts/mount_table.h"
+#include "server/mounts/router.h"
 
 namespace belfry::mounts {
 namespace {

@@ -55,7 +55,8 @@ class Countdown {
 class LeaseManagerImpl final : public LeaseManager {
  public:
   explicit LeaseManagerImpl(Dependencies dependencies)
-      : store_(dependencies.storage, dependencies.clock),
+      : router_(dependencies.router),
+        store_(dependencies.storage, dependencies.clock),
         clock_(dependencies.clock),
         limits_(dependencies.limits),
         logger_(std::move(dependencies.logger)),
@@ -67,8 +68,7 @@ class LeaseManagerImpl final : public LeaseManager {
 
   ~LeaseManagerImpl() override { Stop(); }
 
-  absl::Status Start(const MountTable* mounts) override {
-    mounts_ = mounts;
+  absl::Status Start() override {
     const absl::Status read =
         store_.ForEach([this](std::string_view key, const absl::StatusOr<LeaseRecord>& record) {
           Restore(key, record);
@@ -408,7 +408,7 @@ class LeaseManagerImpl final : public LeaseManager {
       MutexLock lock(&mutex_);
       if (std::shared_ptr<const Mount> mount = index_.MountBeingDisabled(path)) return mount;
     }
-    std::optional<Route> route = mounts_->Find(path);
+    std::optional<Route> route = router_->Find(path);
     const bool found = route && route->mount->engine != nullptr && route->mount->entry.path == path;
     return found ? std::move(route->mount) : nullptr;
   }
@@ -423,13 +423,13 @@ class LeaseManagerImpl final : public LeaseManager {
               });
   }
 
+  const MountRouter* const router_;
   LeaseStore store_;
   const Clock* const clock_;
   const Limits limits_;
   const Logger logger_;
   LeaseWork work_;
   Counter& failures_;
-  const MountTable* mounts_ = nullptr;
   // Taken after a record's lock.
   mutable Mutex mutex_;
   LeaseIndex index_ ABSL_GUARDED_BY(mutex_);

@@ -18,7 +18,7 @@
 #include "base/scheduler.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/lease_info.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/router.h"
 #include "server/storage/storage.h"
 
 namespace belfry::mounts {
@@ -39,6 +39,7 @@ enum class RevokeMode {
 class LeaseManager {
  public:
   struct Dependencies {
+    const MountRouter* router = nullptr;  // Which engine to ask.
     storage::Storage* storage = nullptr;  // Leases lie below "sys/expire/id/".
     const Clock* clock = nullptr;
     Scheduler* scheduler = nullptr;
@@ -56,9 +57,8 @@ class LeaseManager {
   static std::unique_ptr<LeaseManager> Create(Dependencies dependencies);
   virtual ~LeaseManager() = default;
 
-  // Takes over what is stored, before any other call. `mounts` must outlive the manager's work,
-  // which ends with Stop. What storage said when it cannot be read.
-  virtual absl::Status Start(const MountTable* mounts) = 0;
+  // Takes over what is stored, before any other call. What storage said when it cannot be read.
+  virtual absl::Status Start() = 0;
   // Asks engines for nothing more and waits for what is under way. Leases stay as they are.
   virtual void Stop() = 0;
 
@@ -83,9 +83,9 @@ class LeaseManager {
   // OK also when there is none. InvalidArgument: the engine refused one; that is tried again later.
   virtual void Revoke(LeaseScope scope, RevokeMode mode, Done done) = 0;
 
-  // For a mount that has been taken out of service, as MountTable::Create wants it: has its engine
-  // roll back what it left half done and revokes its leases. Blocks. The first failure, after which
-  // the mount should go on serving.
+  // For a mount that has been taken out of service while its engine still runs: has the engine roll
+  // back what it left half done and revokes its leases. Blocks. The first failure, after which the
+  // mount should go on serving.
   virtual absl::Status RevokeAllOf(const Mount& mount) = 0;
 };
 

@@ -11,6 +11,7 @@
 
 #include "base/testing.h"
 #include "server/mounts/lease_terms.h"
+#include "server/mounts/mount_manager.h"
 #include "server/mounts/salted_token.h"
 #include "server/storage/testing.h"
 
@@ -102,25 +103,31 @@ class LeaseManagerTest : public ::testing::Test {
  protected:
   LeaseManagerTest() {
     Restart();
+    mounts_ = MountManager::Create({.router = &router_,
+                                    .leases = leases_.get(),
+                                    .storage = storage_.get(),
+                                    .factory = &factory_});
     MountEntry entry;
     entry.path = "db/";
     entry.type = "lender";
     entry.default_lease_ttl = absl::Minutes(10);
     entry.max_lease_ttl = absl::Hours(2);
-    EXPECT_TRUE(table_->Enable(std::move(entry)).ok());
+    EXPECT_TRUE(mounts_->Enable(std::move(entry)).ok());
   }
   ~LeaseManagerTest() override { leases_->Stop(); }
 
-  // A manager that knows only what is stored.
+  // A manager that knows only what is stored. Mounts still know the one before.
   void Restart() {
-    leases_ = LeaseManager::Create({.storage = storage_.get(),
+    before_.push_back(std::move(leases_));
+    leases_ = LeaseManager::Create({.router = &router_,
+                                    .storage = storage_.get(),
                                     .clock = &clock_,
                                     .scheduler = &scheduler_,
                                     .executor = &executor_,
                                     .metrics = metrics_.get(),
                                     .limits = limits_,
                                     .logger = Logger()});
-    EXPECT_TRUE(leases_->Start(table_.get()).ok());
+    EXPECT_TRUE(leases_->Start().ok());
   }
 
   absl::StatusOr<Lease> Register(Lease lease, std::string path = "creds/a",
@@ -132,7 +139,7 @@ class LeaseManagerTest : public ::testing::Test {
     response.data = R"({"user":"u","n":1.00})";
     response.lease = std::move(lease);
     absl::StatusOr<Lease> result = absl::InternalError("no answer");
-    leases_->Register(table_->Find("db/")->mount, request, response,
+    leases_->Register(router_.Find("db/")->mount, request, response,
                       [&result](absl::StatusOr<Lease> granted) { result = std::move(granted); });
     return result;
   }
@@ -154,7 +161,7 @@ class LeaseManagerTest : public ::testing::Test {
     return result;
   }
   absl::Status Disable() {
-    auto disabled = std::async(std::launch::async, [this] { return table_->Disable("db"); });
+    auto disabled = std::async(std::launch::async, [this] { return mounts_->Disable("db"); });
     while (disabled.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
       scheduler_.Advance();
       std::this_thread::yield();
@@ -185,10 +192,10 @@ class LeaseManagerTest : public ::testing::Test {
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   const std::unique_ptr<HookedStorage> storage_ = std::make_unique<HookedStorage>();
   FakeFactory factory_;
+  MountRouter router_;
+  std::vector<std::unique_ptr<LeaseManager>> before_;
   std::unique_ptr<LeaseManager> leases_;
-  const std::unique_ptr<MountTable> table_ =
-      MountTable::Create(storage_.get(), &factory_, Logger(),
-                         [this](const Mount& mount) { return leases_->RevokeAllOf(mount); });
+  std::unique_ptr<MountManager> mounts_;
 };
 
 TEST_F(LeaseManagerTest, ALeaseIsNamedAfterItsPathAndKnowsItsTimes) {
@@ -243,7 +250,7 @@ TEST_F(LeaseManagerTest, AnExpiredLeaseIsRevokedWithAllThatTheEngineGave) {
   EXPECT_EQ(request.path, "creds/a");
   EXPECT_EQ(request.mount_point, "db/");
   EXPECT_EQ(request.data, R"({"user":"u","n":1.00})");
-  EXPECT_EQ(request.client_token, SaltedToken(table_->Find("db/")->mount->entry.uuid, ""));
+  EXPECT_EQ(request.client_token, SaltedToken(router_.Find("db/")->mount->entry.uuid, ""));
   EXPECT_EQ(request.lease->id, id);
   EXPECT_EQ(request.lease->internal_data, R"({"k":1})");
   EXPECT_EQ(request.lease->issued, clock_.Now() - absl::Minutes(1));
@@ -438,7 +445,7 @@ TEST_F(LeaseManagerTest, AMountWhoseLeasesCannotBeRevokedGoesOnServing) {
   EXPECT_THAT(std::string(refused.message()),
               ::testing::HasSubstr("the database is away; fix the cause and retry, or forget "
                                    "its leases with sys/leases/revoke-force/db/"));
-  EXPECT_TRUE(table_->Find("db/creds/a").has_value());
+  EXPECT_TRUE(router_.Find("db/creds/a").has_value());
   EXPECT_TRUE(Revoke(id, RevokeMode::kForce).ok());
   EXPECT_TRUE(Disable().ok());
   EXPECT_EQ(factory_.log.back(), "gone");

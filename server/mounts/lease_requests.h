@@ -7,7 +7,7 @@
 #include "absl/time/time.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/lease_record.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/router.h"
 
 namespace belfry::mounts {
 

@@ -7,7 +7,7 @@
 #include "base/executor.h"
 #include "base/wait_group.h"
 #include "server/mounts/engine.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/router.h"
 
 namespace belfry::mounts {
 

@@ -54,7 +54,7 @@ class PeriodicRollbackImpl final : public PeriodicRollback {
   }
 
   void AskAll() const {
-    for (const std::shared_ptr<const Mount>& mount : options_.mounts->List()) {
+    for (const std::shared_ptr<const Mount>& mount : options_.router->List()) {
       if (mount->engine != nullptr) Ask(mount);
     }
   }

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "base/scheduler.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/router.h"
 
 namespace belfry::mounts {
 
@@ -17,8 +17,8 @@ namespace belfry::mounts {
 class PeriodicRollback {
  public:
   struct Options {
-    // All pointers must outlive the object, and the mount table every answer.
-    const MountTable* mounts = nullptr;
+    // All pointers must outlive the object.
+    const MountRouter* router = nullptr;
     const Clock* clock = nullptr;
     Scheduler* scheduler = nullptr;
     absl::Duration interval = absl::Minutes(1);

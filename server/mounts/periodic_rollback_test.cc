@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "base/testing.h"
-#include "server/storage/committer.h"
 
 namespace belfry::mounts {
 namespace {
@@ -44,38 +43,29 @@ class AskedEngine final : public Engine {
   Asked* const asked_;
 };
 
-class Factory final : public EngineFactory {
- public:
-  absl::StatusOr<std::unique_ptr<Engine>> Create(const MountEntry&, storage::Storage*) override {
-    return std::make_unique<AskedEngine>(&asked);
-  }
-  void RetireProcesses(std::string_view) override {}
-  Asked asked;
-};
-
 class PeriodicRollbackTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const char* path : {"a", "b"}) {
+    for (const char* path : {"a/", "b/", "own/"}) {
       MountEntry entry;
       entry.path = path;
-      entry.type = "x";
-      ASSERT_TRUE(table_->Enable(std::move(entry)).ok());
+      entry.uuid = path;
+      router_.Add(entry, entry.path == "own/" ? nullptr : &engine_);
     }
-    rollback_ = PeriodicRollback::Start({.mounts = table_.get(),
+    rollback_ = PeriodicRollback::Start({.router = &router_,
                                          .clock = &clock_,
                                          .scheduler = &scheduler_,
                                          .logger = Logger(log_, "mounts")});
   }
   std::vector<std::string> AskedAfter(absl::Duration time) {
-    factory_.asked.requests.clear();
+    asked_.requests.clear();
     scheduler_.Advance(time);
-    return factory_.asked.requests;
+    return asked_.requests;
   }
   // What was logged in the next minute, when engines answer so.
   std::vector<std::string> LoggedFor(absl::StatusOr<Reply> answer) {
     const std::size_t before = log_->Lines().size();
-    factory_.asked.answer = std::move(answer);
+    asked_.answer = std::move(answer);
     scheduler_.Advance(absl::Minutes(1));
     std::vector<std::string> lines = log_->Lines();
     lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(before));
@@ -85,10 +75,9 @@ class PeriodicRollbackTest : public ::testing::Test {
   FakeClock clock_{absl::FromUnixSeconds(1'700'000'000)};
   FakeScheduler scheduler_{&clock_};
   const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
-  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
-  Factory factory_;
-  const std::unique_ptr<MountTable> table_ =
-      MountTable::Create(storage_.get(), &factory_, Logger());
+  Asked asked_;
+  AskedEngine engine_{&asked_};
+  MountRouter router_;
   std::unique_ptr<PeriodicRollback> rollback_;
 };
 
@@ -99,12 +88,12 @@ TEST_F(PeriodicRollbackTest, EveryMountIsAskedOnceAMinute) {
 }
 
 TEST_F(PeriodicRollbackTest, AMountIsAskedAgainWhenItHasAnswered) {
-  factory_.asked.answer.reset();
+  asked_.answer.reset();
   EXPECT_THAT(AskedAfter(absl::Minutes(1)), SizeIs(2));
   EXPECT_THAT(AskedAfter(absl::Minutes(5)), IsEmpty());
-  factory_.asked.open[1](Reply{});
+  asked_.open[1](Reply{});
   EXPECT_THAT(AskedAfter(absl::Minutes(1)), ElementsAre("rollback b/"));
-  for (auto& open : std::exchange(factory_.asked.open, {})) {
+  for (auto& open : std::exchange(asked_.open, {})) {
     if (open) open(Reply{});
   }
 }
@@ -123,11 +112,11 @@ TEST_F(PeriodicRollbackTest, WhatDoesNotKnowTheRequestIsNotLoggedAndEveryFailure
 }
 
 TEST_F(PeriodicRollbackTest, AfterItsEndNobodyIsAskedAndAnswersMayStillCome) {
-  factory_.asked.answer.reset();
+  asked_.answer.reset();
   EXPECT_THAT(AskedAfter(absl::Minutes(1)), SizeIs(2));
   rollback_.reset();
   EXPECT_THAT(AskedAfter(absl::Hours(1)), IsEmpty());
-  for (auto& open : std::exchange(factory_.asked.open, {})) open(Reply{});
+  for (auto& open : std::exchange(asked_.open, {})) open(Reply{});
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/engine_factory.h"
 #include "server/mounts/plugin_catalog.h"
 
 namespace belfry::plugin_host {

@@ -8,7 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "proto/vault/backend.grpc.pb.h"
-#include "server/mounts/mount_table.h"
+#include "server/mounts/mount_entry.h"
+#include "server/mounts/special_paths.h"
 #include "server/plugin_host/host_services.h"
 #include "server/plugin_host/instance_slot.h"
 #include "server/plugin_host/plugin_process.h"

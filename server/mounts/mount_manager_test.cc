@@ -1,12 +1,15 @@
-#include "server/mounts/mount_table.h"
-#include "server/storage/committer.h"
+#include "server/mounts/mount_manager.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <thread>
+
+#include "base/testing.h"
+#include "server/storage/committer.h"
 
 namespace belfry::mounts {
 namespace {
@@ -69,28 +72,60 @@ class FakeFactory final : public EngineFactory {
   std::future<void> before_slow;
 };
 
-class MountTableTest : public ::testing::Test {
+// Revokes the leases of a mount, or says that it could not, and does nothing else.
+class FakeLeases final : public LeaseManager {
+ public:
+  absl::Status revoked;
+  std::function<void()> before_revoked = [] {};
+
+  absl::Status Start() override { return absl::OkStatus(); }
+  void Stop() override {}
+  void Register(std::shared_ptr<const Mount>, const Request&, const Response&,
+                Granted granted) override {
+    granted(absl::UnimplementedError("fake"));
+  }
+  std::optional<LeaseInfo> LookUp(std::string_view) const override { return std::nullopt; }
+  std::vector<std::string> List(std::string_view) const override { return {}; }
+  void Renew(std::string_view, absl::Duration, Renewed renewed) override {
+    renewed(absl::UnimplementedError("fake"));
+  }
+  void Revoke(LeaseScope, RevokeMode, Done done) override { done(absl::OkStatus()); }
+  absl::Status RevokeAllOf(const Mount&) override {
+    before_revoked();
+    return revoked;
+  }
+};
+
+class MountManagerTest : public ::testing::Test {
  protected:
   absl::Status Enable(std::string path, std::string type = "kv") {
     MountEntry entry;
     entry.path = std::move(path);
     entry.type = std::move(type);
-    return table_->Enable(std::move(entry));
+    return mounts_->Enable(std::move(entry));
   }
   std::string Found(std::string_view path) {
-    const std::optional<Route> route = table_->Find(path);
+    const std::optional<Route> route = router_.Find(path);
     return route ? route->mount->entry.path + "|" + route->path : "none";
   }
 
   const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
   FakeFactory factory_;
-  const std::unique_ptr<MountTable> table_ =
-      MountTable::Create(storage_.get(), &factory_, Logger());
+  FakeLeases leases_;
+  MountRouter router_;
+  const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
+  const std::unique_ptr<MountManager> mounts_ =
+      MountManager::Create({.router = &router_,
+                            .leases = &leases_,
+                            .storage = storage_.get(),
+                            .factory = &factory_,
+                            .limits = {.plugin_probe_timeout = absl::Milliseconds(1)},
+                            .logger = Logger(log_, "mounts")});
 };
 
-TEST_F(MountTableTest, AMountGetsANameAUuidAndItsOwnStorage) {
+TEST_F(MountManagerTest, AMountGetsANameAUuidAndItsOwnStorage) {
   ASSERT_TRUE(Enable("secret").ok());
-  const std::optional<Route> route = table_->Find("secret/data/a");
+  const std::optional<Route> route = router_.Find("secret/data/a");
   ASSERT_TRUE(route.has_value());
   const MountEntry& entry = route->mount->entry;
   EXPECT_EQ(entry.path, "secret/");
@@ -100,7 +135,7 @@ TEST_F(MountTableTest, AMountGetsANameAUuidAndItsOwnStorage) {
   EXPECT_EQ(**storage_->Get("logical/" + entry.uuid + "/a"), "v");
 }
 
-TEST_F(MountTableTest, TheLongestMountAtASlashIsFound) {
+TEST_F(MountManagerTest, TheLongestMountAtASlashIsFound) {
   ASSERT_TRUE(Enable("secret").ok());
   ASSERT_TRUE(Enable("team/kv").ok());
   EXPECT_EQ(Found("secret/data/a"), "secret/|data/a");
@@ -116,7 +151,7 @@ TEST_F(MountTableTest, TheLongestMountAtASlashIsFound) {
   EXPECT_EQ(Found("sys/health"), "sys/|health");
 }
 
-TEST_F(MountTableTest, APathInUseAboveOrBelowIsRefusedByName) {
+TEST_F(MountManagerTest, APathInUseAboveOrBelowIsRefusedByName) {
   ASSERT_TRUE(Enable("team/kv").ok());
   const absl::Status in_use = absl::AlreadyExistsError("path is already in use at team/kv/");
   EXPECT_EQ(Enable("team/kv/"), in_use);
@@ -125,14 +160,14 @@ TEST_F(MountTableTest, APathInUseAboveOrBelowIsRefusedByName) {
   EXPECT_TRUE(Enable("team/kv2").ok());
 }
 
-TEST_F(MountTableTest, TheHostsOwnPathsAreProtected) {
+TEST_F(MountManagerTest, TheHostsOwnPathsAreProtected) {
   EXPECT_EQ(Enable("sys/foo"), absl::InvalidArgumentError("cannot mount \"sys/foo/\""));
   EXPECT_EQ(Enable("auth/x"), absl::InvalidArgumentError("cannot mount \"auth/x/\""));
-  EXPECT_EQ(table_->Disable("sys"), absl::InvalidArgumentError("cannot unmount \"sys/\""));
+  EXPECT_EQ(mounts_->Disable("sys"), absl::InvalidArgumentError("cannot unmount \"sys/\""));
   EXPECT_EQ(Enable("").code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(MountTableTest, APathThatNoRequestOrPatternCouldNameIsRefused) {
+TEST_F(MountManagerTest, APathThatNoRequestOrPatternCouldNameIsRefused) {
   EXPECT_EQ(Enable("a//b").code(), absl::StatusCode::kInvalidArgument);
   for (const char* path : {"a*", "+", "a/+", "+/a", "a/+/b", "{{a", "a}}/b"}) {
     const absl::Status status = Enable(path);
@@ -144,12 +179,12 @@ TEST_F(MountTableTest, APathThatNoRequestOrPatternCouldNameIsRefused) {
   EXPECT_TRUE(Enable("a+/+b").ok());
 }
 
-TEST_F(MountTableTest, AnEngineThatDoesNotStartLeavesNoMount) {
+TEST_F(MountManagerTest, AnEngineThatDoesNotStartLeavesNoMount) {
   EXPECT_EQ(Enable("x", "nosuch"), absl::NotFoundError("plugin not found in the catalog: nosuch"));
   EXPECT_EQ(Found("x/a"), "none");
 }
 
-TEST_F(MountTableTest, TheAliasesOfKvSetItsVersion) {
+TEST_F(MountManagerTest, TheAliasesOfKvSetItsVersion) {
   ASSERT_TRUE(Enable("a", "kv").ok());
   ASSERT_TRUE(Enable("b", "kv-v1").ok());
   ASSERT_TRUE(Enable("c", "kv-v2").ok());
@@ -163,24 +198,24 @@ TEST_F(MountTableTest, TheAliasesOfKvSetItsVersion) {
   EXPECT_THAT(seen, ElementsAre("kv1", "kv1", "kv2", "kv1", "notes"));
 }
 
-TEST_F(MountTableTest, DisablingDeletesTheDataAfterTheEngineIsGone) {
+TEST_F(MountManagerTest, DisablingDeletesTheDataAfterTheEngineIsGone) {
   ASSERT_TRUE(Enable("secret").ok());
-  ASSERT_TRUE(table_->Disable("secret").ok());
+  ASSERT_TRUE(mounts_->Disable("secret").ok());
   EXPECT_EQ(Found("secret/a"), "none");
   EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
 }
 
-TEST_F(MountTableTest, DisablingWhatIsNotMountedIsFine) {
-  EXPECT_TRUE(table_->Disable("nope").ok());
+TEST_F(MountManagerTest, DisablingWhatIsNotMountedIsFine) {
+  EXPECT_TRUE(mounts_->Disable("nope").ok());
 }
 
-TEST_F(MountTableTest, DisablingWaitsForRequestsUnderWay) {
+TEST_F(MountManagerTest, DisablingWaitsForRequestsUnderWay) {
   ASSERT_TRUE(Enable("secret").ok());
-  std::optional<Route> under_way = table_->Find("secret/a");
+  std::optional<Route> under_way = router_.Find("secret/a");
   std::future<absl::Status> disabled =
-      std::async(std::launch::async, [this] { return table_->Disable("secret"); });
+      std::async(std::launch::async, [this] { return mounts_->Disable("secret"); });
   // New requests miss it at once or soon; the old one still has its storage.
-  while (table_->Find("secret/a").has_value()) std::this_thread::yield();
+  while (router_.Find("secret/a").has_value()) std::this_thread::yield();
   ASSERT_TRUE(
       storage::Put(*storage_, "logical/" + under_way->mount->entry.uuid + "/late", "v").ok());
   under_way.reset();
@@ -188,33 +223,27 @@ TEST_F(MountTableTest, DisablingWaitsForRequestsUnderWay) {
   EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
 }
 
-TEST_F(MountTableTest, AnEngineWhoseRequestsDoNotEndIsLookedAt) {
-  const std::unique_ptr<MountTable> table =
-      MountTable::Create(storage_.get(), &factory_, Logger(), nullptr,
-                         {.plugin_probe_timeout = absl::Milliseconds(1)});
-  MountEntry entry;
-  entry.path = "a/";
-  entry.type = "kv";
-  ASSERT_TRUE(table->Enable(entry).ok());
-  std::optional<Route> under_way = table->Find("a/x");
+TEST_F(MountManagerTest, AnEngineWhoseRequestsDoNotEndIsLookedAt) {
+  ASSERT_TRUE(Enable("a").ok());
+  std::optional<Route> under_way = router_.Find("a/x");
   std::future<absl::Status> disabled =
-      std::async(std::launch::async, [&table] { return table->Disable("a"); });
+      std::async(std::launch::async, [this] { return mounts_->Disable("a"); });
   while (factory_.restarts.looked_at == 0) std::this_thread::yield();
   under_way.reset();
   EXPECT_TRUE(disabled.get().ok());
 }
 
-TEST_F(MountTableTest, AStoppedTableHasNoEnginesKeepsTheirDataAndTakesNoMore) {
+TEST_F(MountManagerTest, AStoppedManagerHasNoEnginesKeepsTheirDataAndTakesNoMore) {
   ASSERT_TRUE(Enable("a").ok());
   ASSERT_TRUE(Enable("b").ok());
-  const std::string uuid = table_->Find("a/")->mount->entry.uuid;
+  const std::string uuid = router_.Find("a/")->mount->entry.uuid;
   std::promise<void> may_start;
   factory_.before_slow = may_start.get_future();
   std::future<absl::Status> late =
       std::async(std::launch::async, [this] { return Enable("slow", "slow"); });
-  table_->Stop();
+  mounts_->Stop();
   may_start.set_value();
-  EXPECT_EQ(late.get(), absl::UnavailableError("the server is stopping"));
+  EXPECT_EQ(late.get(), absl::AbortedError("the server is stopping"));
   EXPECT_EQ(Found("a/x"), "none");
   EXPECT_EQ(Found("slow/x"), "none");
   EXPECT_EQ(Found("sys/x"), "sys/|x");
@@ -223,35 +252,35 @@ TEST_F(MountTableTest, AStoppedTableHasNoEnginesKeepsTheirDataAndTakesNoMore) {
   EXPECT_EQ(**storage_->Get("logical/" + uuid + "/a"), "v");
 }
 
-TEST_F(MountTableTest, WhoFindsAMountFindsItsEngineWhileItComesAndGoes) {
+TEST_F(MountManagerTest, WhoFindsAMountFindsItsEngineWhileItComesAndGoes) {
   std::atomic<bool> done = false;
   std::thread finder([this, &done] {
     while (!done) {
-      if (const std::optional<Route> route = table_->Find("secret/a")) {
+      if (const std::optional<Route> route = router_.Find("secret/a")) {
         EXPECT_NE(route->mount->engine, nullptr);
       }
-      for (const auto& mount : table_->List()) {
+      for (const auto& mount : router_.List()) {
         EXPECT_TRUE(mount->entry.type != "kv" || mount->engine != nullptr);
       }
     }
   });
   for (int i = 0; i < 300; ++i) {
     EXPECT_TRUE(Enable("secret").ok());
-    EXPECT_TRUE(table_->Disable("secret").ok());
+    EXPECT_TRUE(mounts_->Disable("secret").ok());
   }
   done = true;
   finder.join();
 }
 
-TEST_F(MountTableTest, ATunedMountIsFoundAsItIsNowByTheNextRequest) {
+TEST_F(MountManagerTest, ATunedMountIsFoundAsItIsNowByTheNextRequest) {
   ASSERT_TRUE(Enable("secret").ok());
-  const std::optional<Route> before = table_->Find("secret/a");
+  const std::optional<Route> before = router_.Find("secret/a");
   MountTuning tuning;
   tuning.description = "ours";
   tuning.max_lease_ttl = absl::Minutes(30);
   tuning.options = {{"a", "1"}};
-  ASSERT_TRUE(table_->Tune("secret", tuning).ok());
-  const std::optional<Route> after = table_->Find("secret/a");
+  ASSERT_TRUE(mounts_->Tune("secret", tuning).ok());
+  const std::optional<Route> after = router_.Find("secret/a");
   EXPECT_EQ(before->mount->entry.description, "");
   EXPECT_EQ(after->mount->entry.description, "ours");
   EXPECT_EQ(after->mount->entry.max_lease_ttl, absl::Minutes(30));
@@ -260,97 +289,140 @@ TEST_F(MountTableTest, ATunedMountIsFoundAsItIsNowByTheNextRequest) {
   ASSERT_EQ(factory_.restarts.entries.size(), 1u);
   EXPECT_EQ(factory_.restarts.entries[0].options.at("a"), "1");
   tuning.options = {{"a", ""}};
-  ASSERT_TRUE(table_->Tune("secret", tuning).ok());
-  EXPECT_EQ(table_->Find("secret/a")->mount->entry.options.count("a"), 0u);
+  ASSERT_TRUE(mounts_->Tune("secret", tuning).ok());
+  EXPECT_EQ(router_.Find("secret/a")->mount->entry.options.count("a"), 0u);
 }
 
-TEST_F(MountTableTest, ADescriptionIsNoneOfTheEnginesBusiness) {
+TEST_F(MountManagerTest, ADescriptionIsNoneOfTheEnginesBusiness) {
   ASSERT_TRUE(Enable("secret").ok());
   MountTuning tuning;
   tuning.description = "ours";
-  ASSERT_TRUE(table_->Tune("secret", tuning).ok());
+  ASSERT_TRUE(mounts_->Tune("secret", tuning).ok());
   EXPECT_TRUE(factory_.restarts.entries.empty());
 }
 
-TEST_F(MountTableTest, AnEngineThatDoesNotTakeAChangeOverKeepsTheMountAsItWas) {
+TEST_F(MountManagerTest, AnEngineThatDoesNotTakeAChangeOverKeepsTheMountAsItWas) {
   ASSERT_TRUE(Enable("secret").ok());
   factory_.restarts.result = absl::UnavailableError("it does not start");
   MountTuning tuning;
   tuning.options = {{"a", "1"}};
-  EXPECT_EQ(table_->Tune("secret", tuning).status(), factory_.restarts.result);
-  EXPECT_EQ(table_->Find("secret/a")->mount->entry.options.count("a"), 0u);
+  EXPECT_EQ(mounts_->Tune("secret", tuning).status(), factory_.restarts.result);
+  EXPECT_EQ(router_.Find("secret/a")->mount->entry.options.count("a"), 0u);
 }
 
-TEST_F(MountTableTest, AVersionGoesUpWithAWarningAndNeverDown) {
+TEST_F(MountManagerTest, AReloadThatTheHostInterruptsIsNoFailure) {
+  ASSERT_TRUE(Enable("secret").ok());
+  factory_.restarts.result = absl::AbortedError("the server is stopping");
+  EXPECT_EQ(mounts_->Reload("secret"), factory_.restarts.result);
+  EXPECT_THAT(log_->Lines().back(), ::testing::HasSubstr("plugin reload interrupted"));
+  EXPECT_THAT(log_->Lines(), ::testing::Not(::testing::Contains(::testing::HasSubstr("failed"))));
+  factory_.restarts.result = absl::UnavailableError("it does not start");
+  EXPECT_EQ(mounts_->Reload("secret"), factory_.restarts.result);
+  EXPECT_THAT(log_->Lines().back(), ::testing::HasSubstr("plugin reload failed"));
+}
+
+TEST_F(MountManagerTest, AMountWhoseLeasesCannotBeRevokedGoesOnAsItWas) {
+  ASSERT_TRUE(Enable("secret").ok());
+  const Engine* const engine = router_.Find("secret/a")->mount->engine;
+  leases_.revoked = absl::FailedPreconditionError("the database is away");
+  EXPECT_EQ(mounts_->Disable("secret"), leases_.revoked);
+  EXPECT_EQ(router_.Find("secret/a")->mount->engine, engine);
+  leases_.revoked = absl::OkStatus();
+  EXPECT_TRUE(mounts_->Disable("secret").ok());
+  EXPECT_EQ(Found("secret/a"), "none");
+}
+
+TEST_F(MountManagerTest, LeasesAreRevokedWhileNobodyFindsTheMountAndItsEngineRuns) {
+  ASSERT_TRUE(Enable("secret").ok());
+  const std::string left = "logical/" + router_.At("secret/")->entry.uuid + "/left/behind";
+  leases_.before_revoked = [&] {
+    EXPECT_EQ(Found("secret/a"), "none");
+    EXPECT_EQ(Enable("secret"), absl::AlreadyExistsError("path is already in use at secret/"));
+    EXPECT_FALSE(storage_->Get(left)->has_value()) << "the engine has ended";
+  };
+  EXPECT_TRUE(mounts_->Disable("secret").ok());
+}
+
+TEST_F(MountManagerTest, AMountThatIsBeingDisabledAtTheEndIsNotServedAgain) {
+  ASSERT_TRUE(Enable("secret").ok());
+  const std::string left = "logical/" + router_.At("secret/")->entry.uuid + "/left/behind";
+  leases_.before_revoked = [this] { mounts_->Stop(); };
+  leases_.revoked = absl::FailedPreconditionError("the database is away");
+  EXPECT_EQ(mounts_->Disable("secret"), leases_.revoked);
+  EXPECT_EQ(Found("secret/a"), "none");
+  EXPECT_TRUE(storage_->Get(left)->has_value()) << "the engine still runs";
+}
+
+TEST_F(MountManagerTest, AVersionGoesUpWithAWarningAndNeverDown) {
   ASSERT_TRUE(Enable("secret").ok());
   MountTuning tuning;
   tuning.options = {{"version", "2"}};
-  EXPECT_THAT(*table_->Tune("secret", tuning),
+  EXPECT_THAT(*mounts_->Tune("secret", tuning),
               ElementsAre("Upgrading mount from version 1 to version 2. This mount will be "
                           "unavailable for a brief period and will resume service shortly."));
-  EXPECT_THAT(*table_->Tune("secret", tuning), ElementsAre());
+  EXPECT_THAT(*mounts_->Tune("secret", tuning), ElementsAre());
   tuning.options = {{"version", "1"}};
-  EXPECT_EQ(table_->Tune("secret", tuning).status(),
+  EXPECT_EQ(mounts_->Tune("secret", tuning).status(),
             absl::InvalidArgumentError("cannot downgrade mount from version 2"));
   for (const std::string version : {"3", "", "x"}) {
     tuning.options = {{"version", version}};
-    EXPECT_EQ(table_->Tune("secret", tuning).status(),
+    EXPECT_EQ(mounts_->Tune("secret", tuning).status(),
               absl::InvalidArgumentError("invalid version provided: " + version));
   }
 }
 
-TEST_F(MountTableTest, ALeaseTimeAboveTheLongestIsRefused) {
+TEST_F(MountManagerTest, ALeaseTimeAboveTheLongestIsRefused) {
   ASSERT_TRUE(Enable("secret").ok());
   MountTuning tuning;
   tuning.default_lease_ttl = absl::Hours(769);
-  EXPECT_EQ(table_->Tune("secret", tuning).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(mounts_->Tune("secret", tuning).status().code(), absl::StatusCode::kInvalidArgument);
   tuning.max_lease_ttl = absl::Hours(769);
-  EXPECT_TRUE(table_->Tune("secret", tuning).ok());
+  EXPECT_TRUE(mounts_->Tune("secret", tuning).ok());
 }
 
-TEST_F(MountTableTest, OnlyAMountThatIsThereAndHasAnEngineCanBeChanged) {
-  EXPECT_EQ(table_->Tune("none", {}).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(table_->Reload("none").code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(table_->Reload("sys").code(), absl::StatusCode::kInvalidArgument);
+TEST_F(MountManagerTest, OnlyAMountThatIsThereAndHasAnEngineCanBeChanged) {
+  EXPECT_EQ(mounts_->Tune("none", {}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(mounts_->Reload("none").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(mounts_->Reload("sys").code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(MountTableTest, APluginIsReloadedAtEveryMountAfterItsProcessesWereRetired) {
+TEST_F(MountManagerTest, APluginIsReloadedAtEveryMountAfterItsProcessesWereRetired) {
   ASSERT_TRUE(Enable("a", "notes").ok());
   ASSERT_TRUE(Enable("b", "notes").ok());
   ASSERT_TRUE(Enable("c").ok());
-  EXPECT_EQ(*table_->ReloadPlugin("notes"), 2);
+  EXPECT_EQ(*mounts_->ReloadPlugin("notes"), 2);
   EXPECT_THAT(factory_.restarts.retired, ElementsAre("notes"));
   ASSERT_EQ(factory_.restarts.entries.size(), 2u);
   EXPECT_EQ(factory_.restarts.entries[0].path, "a/");
   EXPECT_EQ(factory_.restarts.entries[1].path, "b/");
-  EXPECT_EQ(*table_->ReloadPlugin("none"), 0);
+  EXPECT_EQ(*mounts_->ReloadPlugin("none"), 0);
   factory_.restarts.result = absl::UnavailableError("it does not start");
-  EXPECT_EQ(table_->ReloadPlugin("notes").status(), factory_.restarts.result);
+  EXPECT_EQ(mounts_->ReloadPlugin("notes").status(), factory_.restarts.result);
   EXPECT_EQ(factory_.restarts.entries.size(), 4u);
 }
 
-TEST_F(MountTableTest, AMountThatIsSlowToStartDelaysNoOther) {
+TEST_F(MountManagerTest, AMountThatIsSlowToStartDelaysNoOther) {
   std::promise<void> go_on;
   factory_.before_slow = go_on.get_future();
   std::future<absl::Status> slow =
       std::async(std::launch::async, [this] { return Enable("slow", "slow"); });
   EXPECT_TRUE(Enable("quick").ok());
-  EXPECT_TRUE(table_->Disable("quick").ok());
+  EXPECT_TRUE(mounts_->Disable("quick").ok());
   go_on.set_value();
   EXPECT_TRUE(slow.get().ok());
   EXPECT_EQ(Found("slow/a"), "slow/|a");
 }
 
-TEST_F(MountTableTest, AnEngineThatDoesNotStartLeavesNoData) {
+TEST_F(MountManagerTest, AnEngineThatDoesNotStartLeavesNoData) {
   EXPECT_EQ(Enable("x", "half").code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
 }
 
-TEST_F(MountTableTest, ListIsInOrderOfPathWithTheHostsOwn) {
+TEST_F(MountManagerTest, ListIsInOrderOfPathWithTheHostsOwn) {
   ASSERT_TRUE(Enable("secret").ok());
   ASSERT_TRUE(Enable("apps").ok());
   std::vector<std::string> paths;
-  for (const auto& mount : table_->List()) paths.push_back(mount->entry.path);
+  for (const auto& mount : router_.List()) paths.push_back(mount->entry.path);
   EXPECT_THAT(paths, ElementsAre("apps/", "cubbyhole/", "identity/", "secret/", "sys/"));
 }
 

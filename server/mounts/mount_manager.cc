@@ -1,0 +1,329 @@
+#include "server/mounts/mount_manager.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "base/executor.h"
+#include "base/ids.h"
+#include "base/mutex.h"
+#include "base/paths.h"
+#include "base/text.h"
+#include "server/mounts/kv_options.h"
+
+namespace belfry::mounts {
+namespace {
+
+constexpr std::array<std::string_view, 5> kProtectedPaths = {"auth/", "cubbyhole/", "identity/",
+                                                             "sys/", "audit/"};
+
+// Engines that are stopped at the same time at the server's end.
+constexpr std::size_t kThreadsThatStop = 64;
+
+bool Protected(std::string_view path) {
+  return std::any_of(kProtectedPaths.begin(), kProtectedPaths.end(),
+                     [path](std::string_view own) { return path.starts_with(own); });
+}
+
+// "a/b" → "a/b/". Nothing else is changed: callers were authorised for the name that they give.
+std::string AsMountPath(std::string_view path) {
+  return path.empty() || path.ends_with('/') ? std::string(path) : Concat({path, "/"});
+}
+
+std::string DataPrefix(const MountEntry& entry) {
+  return Concat({"logical/", entry.uuid, "/"});
+}
+
+// What stays the same for as long as a mount exists. The engine goes before its storage.
+struct Running {
+  std::unique_ptr<storage::Storage> view;
+  std::unique_ptr<Engine> engine;
+  Mutex change;  // Held while the mount is tuned or reloaded.
+};
+
+bool HasSegment(std::string_view path, std::string_view segment) {
+  return Concat({"/", path}).find(Concat({"/", segment, "/"})) != std::string::npos;
+}
+
+// Whether something may be mounted there. `path` ends in '/', unless it is empty.
+absl::Status CheckMountPath(std::string_view path) {
+  if (path.empty()) {
+    return absl::InvalidArgumentError(
+        "missing mount path: say where to mount, for example secret/");
+  }
+  if (!IsCleanPath(path)) {
+    return absl::InvalidArgumentError(
+        Concat({"cannot mount at \"", path,
+                "\": a path does not begin with '/' and has no empty segment, no \".\" and no "
+                "\"..\""}));
+  }
+  const auto contains = [path](std::string_view text) {
+    return path.find(text) != std::string_view::npos;
+  };
+  if (contains("*") || contains("{{") || contains("}}") || HasSegment(path, "+")) {
+    return absl::InvalidArgumentError(Concat(
+        {"cannot mount at \"", path,
+         "\": '*', a segment \"+\", \"{{\" and \"}}\" mean something else in policies, so that "
+         "no policy could name this mount alone; choose another path"}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NoSuchMount(std::string_view path) {
+  return absl::NotFoundError(Concat({"no mount at ", path}));
+}
+
+class MountManagerImpl final : public MountManager {
+ public:
+  explicit MountManagerImpl(Dependencies dependencies)
+      : router_(dependencies.router),
+        leases_(dependencies.leases),
+        storage_(dependencies.storage),
+        factory_(dependencies.factory),
+        logger_(std::move(dependencies.logger)),
+        patience_(dependencies.limits.plugin_probe_timeout) {
+    AddOwn("cubbyhole/", "cubbyhole", "per-token private secret storage");
+    AddOwn("identity/", "identity", "identity store");
+    AddOwn("sys/", "system", "system endpoints used for control, policy and debugging");
+  }
+
+  absl::Status Enable(MountEntry entry) override {
+    entry.path = AsMountPath(entry.path);
+    if (absl::Status status = CheckMountPath(entry.path); !status.ok()) return status;
+    if (Protected(entry.path))
+      return absl::InvalidArgumentError(Concat({"cannot mount \"", entry.path, "\""}));
+    if (const std::optional<std::string> other = router_->Reserve(entry.path))
+      return absl::AlreadyExistsError(Concat({"path is already in use at ", *other}));
+    const std::string path = entry.path;
+    const absl::Status started = Start(std::move(entry));
+    if (!started.ok()) router_->Release(path);
+    return started;
+  }
+
+  absl::Status Disable(std::string_view path) override {
+    const std::string mount_path = AsMountPath(path);
+    if (Protected(mount_path))
+      return absl::InvalidArgumentError(Concat({"cannot unmount \"", mount_path, "\""}));
+    const std::optional<MountRouter::Removed> removed = router_->Remove(mount_path);
+    if (!removed) return absl::OkStatus();
+    const Mount& mount = removed->mount();
+    // Requests and changes under way may still write: the data goes when they have ended and the
+    // engine is gone.
+    mount.engine->NoteDisabling(true);
+    AwaitUsers(*removed);
+    if (absl::Status refused = leases_->RevokeAllOf(mount); !refused.ok()) {
+      mount.engine->NoteDisabling(false);
+      if (!router_->PutBack(mount_path)) StopEngine(mount.entry.uuid);
+      return refused;
+    }
+    StopEngine(mount.entry.uuid);
+    const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(mount.entry));
+    router_->Release(mount_path);
+    logger_.Info("disabled a mount", {{"path", mount_path}});
+    return deleted;
+  }
+
+  absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
+                                                const MountTuning& tuning) override {
+    std::vector<std::string> warnings;
+    const absl::Status changed = Change(path, [&](MountEntry& entry) -> absl::StatusOr<Effect> {
+      absl::StatusOr<std::string> warning = CheckVersionChange(entry.options, tuning.options);
+      if (!warning.ok()) return warning.status();
+      if (!warning->empty()) warnings.push_back(*std::move(warning));
+      return Apply(tuning, entry);
+    });
+    if (!changed.ok()) return changed;
+    return warnings;
+  }
+
+  absl::Status Reload(std::string_view path) override {
+    return Change(path, [this](MountEntry& entry) -> absl::StatusOr<Effect> {
+      factory_->RetireProcesses(entry.type);
+      return Effect::kRestart;
+    });
+  }
+
+  absl::StatusOr<int> ReloadPlugin(std::string_view type) override {
+    std::vector<std::string> paths;
+    for (const std::shared_ptr<const Mount>& mount : router_->List()) {
+      if (mount->engine != nullptr && mount->entry.type == type) paths.push_back(mount->entry.path);
+    }
+    factory_->RetireProcesses(type);
+    absl::Status first_failure;
+    for (const std::string& path : paths) {
+      absl::Status changed = Change(path, [](MountEntry&) { return Effect::kRestart; });
+      // Disabled meanwhile: nothing to reload.
+      if (!absl::IsNotFound(changed)) first_failure.Update(changed);
+    }
+    if (!first_failure.ok()) return first_failure;
+    return static_cast<int>(paths.size());
+  }
+
+  void Stop() override {
+    const std::unique_ptr<Executor> side_by_side = NewElasticPool(kThreadsThatStop, 0);
+    for (const MountRouter::Removed& removed : router_->Close()) {
+      side_by_side->PostAlways([this, removed] {
+        AwaitUsers(removed);
+        StopEngine(removed.mount().entry.uuid);
+      });
+    }
+  }
+
+ private:
+  // What a changed entry asks of the engine.
+  enum class Effect { kNone, kRestart };
+
+  void AddOwn(std::string path, std::string type, std::string description) {
+    MountEntry entry;
+    entry.path = std::move(path);
+    entry.accessor = NewMountAccessor(type);
+    entry.uuid = NewUuid();
+    entry.local = type == "cubbyhole";
+    entry.seal_wrap = type == "system";
+    entry.type = std::move(type);
+    entry.description = std::move(description);
+    router_->Add(std::move(entry), nullptr);
+  }
+
+  absl::Status Start(MountEntry entry) {
+    ResolveKvType(entry);
+    entry.uuid = NewUuid();
+    entry.backend_uuid = NewUuid();
+    entry.accessor = NewMountAccessor(entry.type);
+    const absl::Status status = Serve(entry);
+    if (status.ok()) {
+      logger_.Info("enabled a mount", {{"path", entry.path}, {"type", entry.type}});
+      return status;
+    }
+    // What it wrote belongs to no mount.
+    const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(entry));
+    if (!deleted.ok()) {
+      logger_.Warn("failed to clean up storage after failed mount",
+                   {{"path", entry.path}, {"error", std::string(deleted.message())}});
+    }
+    return status;
+  }
+
+  // Starts the engine and puts the mount in service; or nothing is left of it but what it wrote.
+  absl::Status Serve(const MountEntry& entry) {
+    auto running = std::make_unique<Running>();
+    running->view = storage::NewView(storage_, DataPrefix(entry));
+    absl::StatusOr<std::unique_ptr<Engine>> started = factory_->Create(entry, running->view.get());
+    if (!started.ok()) return started.status();
+    running->engine = *std::move(started);
+    Engine* const engine = running->engine.get();
+    // First, so that whoever finds the mount finds this, too.
+    Keep(entry.uuid, std::move(running));
+    if (router_->Add(entry, engine)) return absl::OkStatus();
+    StopEngine(entry.uuid);
+    return absl::AbortedError("the server is stopping");
+  }
+
+  // A plugin that hangs ends none of its requests: killed, it ends them all.
+  void AwaitUsers(const MountRouter::Removed& removed) const {
+    while (!removed.AwaitUsers(patience_)) removed.mount().engine->KillIfSilent();
+  }
+
+  // Edits the entry of the mount at `path`, has the engine take it over, and serves it.
+  template <typename Edit>
+  absl::Status Change(std::string_view path, const Edit& edit) {
+    const std::string mount_path = AsMountPath(path);
+    const std::shared_ptr<const Mount> in_use = router_->At(mount_path);
+    if (in_use == nullptr) return NoSuchMount(mount_path);
+    if (in_use->engine == nullptr)
+      return absl::InvalidArgumentError(Concat({"cannot tune \"", mount_path, "\""}));
+    MutexLock one_at_a_time(&RunningOf(*in_use).change);
+    // As the change before this one has left it.
+    MountEntry entry = router_->Latest(*in_use);
+    const absl::StatusOr<Effect> effect = edit(entry);
+    if (!effect.ok()) return effect.status();
+    if (*effect == Effect::kRestart) {
+      const absl::Status restarted = in_use->engine->Restart(entry);
+      NoteRestart(mount_path, restarted);
+      // The plugin or its version, not the mount.
+      if (absl::IsNotFound(restarted)) return absl::InvalidArgumentError(restarted.message());
+      if (!restarted.ok()) return restarted;
+    }
+    logger_.Info("changed a mount", {{"path", mount_path}});
+    router_->Replace(std::move(entry));
+    return absl::OkStatus();
+  }
+
+  void NoteRestart(const std::string& path, const absl::Status& restarted) const {
+    const std::string error(restarted.message());
+    if (absl::IsAborted(restarted)) {
+      logger_.Info("plugin reload interrupted", {{"path", path}, {"reason", error}});
+    } else if (!restarted.ok()) {
+      logger_.Error("plugin reload failed", {{"path", path}, {"error", error}});
+    }
+  }
+
+  static absl::StatusOr<Effect> Apply(const MountTuning& tuning, MountEntry& entry) {
+    const MountEntry before = entry;
+    if (tuning.description) entry.description = *tuning.description;
+    if (tuning.default_lease_ttl) entry.default_lease_ttl = *tuning.default_lease_ttl;
+    if (tuning.max_lease_ttl) entry.max_lease_ttl = *tuning.max_lease_ttl;
+    if (tuning.force_no_cache) entry.force_no_cache = *tuning.force_no_cache;
+    if (tuning.plugin_version) entry.plugin_version = *tuning.plugin_version;
+    for (const auto& [name, value] : tuning.options) {
+      if (value.empty()) {
+        entry.options.erase(name);
+      } else {
+        entry.options[name] = value;
+      }
+    }
+    const absl::Duration max =
+        entry.max_lease_ttl > absl::ZeroDuration() ? entry.max_lease_ttl : kSystemLeaseTtl;
+    if (entry.default_lease_ttl > max) {
+      return absl::InvalidArgumentError(
+          "given default lease TTL greater than the maximum lease TTL");
+    }
+    // A plugin is told of all but the description, and only when it is set up.
+    const bool same = entry.default_lease_ttl == before.default_lease_ttl &&
+                      entry.max_lease_ttl == before.max_lease_ttl &&
+                      entry.force_no_cache == before.force_no_cache &&
+                      entry.plugin_version == before.plugin_version &&
+                      entry.options == before.options;
+    return same ? Effect::kNone : Effect::kRestart;
+  }
+
+  void Keep(const std::string& uuid, std::unique_ptr<Running> running) {
+    MutexLock lock(&running_mutex_);
+    running_.emplace(uuid, std::move(running));
+  }
+
+  // Stops the engine of a mount that nobody uses.
+  void StopEngine(const std::string& uuid) {
+    std::unique_ptr<Running> stopped;  // Destroyed without the lock.
+    MutexLock lock(&running_mutex_);
+    const auto it = running_.find(uuid);
+    stopped = std::move(it->second);
+    running_.erase(it);
+  }
+
+  // Stays for as long as the mount is in use.
+  Running& RunningOf(const Mount& mount) const {
+    MutexLock lock(&running_mutex_);
+    return *running_.at(mount.entry.uuid);
+  }
+
+  MountRouter* const router_;
+  LeaseManager* const leases_;
+  storage::Storage* const storage_;
+  EngineFactory* const factory_;
+  const Logger logger_;
+  // How long requests under way may take before their engine is looked at.
+  const absl::Duration patience_;
+  mutable Mutex running_mutex_;
+  // By uuid. From before a mount is in service until nobody uses it any more.
+  std::map<std::string, std::unique_ptr<Running>> running_ ABSL_GUARDED_BY(running_mutex_);
+};
+
+}  // namespace
+
+std::unique_ptr<MountManager> MountManager::Create(Dependencies dependencies) {
+  return std::make_unique<MountManagerImpl>(std::move(dependencies));
+}
+
+}  // namespace belfry::mounts

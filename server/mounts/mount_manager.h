@@ -1,0 +1,79 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "server/mounts/engine_factory.h"
+#include "server/mounts/lease_manager.h"
+#include "server/mounts/mount_entry.h"
+#include "server/mounts/router.h"
+#include "server/storage/storage.h"
+
+namespace belfry::mounts {
+
+// What to change of a mount; what is absent stays as it is.
+struct MountTuning {
+  std::optional<std::string> description;
+  std::optional<absl::Duration> default_lease_ttl;
+  std::optional<absl::Duration> max_lease_ttl;
+  std::optional<bool> force_no_cache;
+  std::optional<std::string> plugin_version;
+  // Set one by one; an empty value removes the option.
+  std::map<std::string, std::string> options;
+};
+
+// Mounts, tunes, reloads and unmounts: owns the engines, and tells the router who serves what. It
+// alone changes the router. The '/' at the end of a mount's path may be left out. Thread-safe; all
+// may wait for a plugin, but not for another mount's.
+class MountManager {
+ public:
+  // All pointers must outlive the manager.
+  struct Dependencies {
+    MountRouter* router = nullptr;
+    LeaseManager* leases = nullptr;
+    storage::Storage* storage = nullptr;  // Mounts keep their data below "logical/<uuid>/".
+    EngineFactory* factory = nullptr;
+    Limits limits;
+    Logger logger;
+  };
+  // Puts the host's own mounts (sys/ …) into the router.
+  static std::unique_ptr<MountManager> Create(Dependencies dependencies);
+  // Stop comes first, if anybody may still use a mount that has an engine.
+  virtual ~MountManager() = default;
+
+  // Fills in uuid, accessor and the rest, starts the engine and puts it in service. AlreadyExists
+  // "path is already in use at x/" (the same path, one above or one below); InvalidArgument for a
+  // protected path ("cannot mount \"sys/x/\""); Aborted when the server is stopping; else what the
+  // factory said.
+  virtual absl::Status Enable(MountEntry entry) = 0;
+  // Takes it out of service, waits for requests under way, revokes its leases, stops the engine and
+  // deletes its data. An engine that does not answer is killed. OK when there was none;
+  // InvalidArgument for sys/ and its like; what LeaseManager::RevokeAllOf said, and then the mount
+  // is in service as before.
+  virtual absl::Status Disable(std::string_view path) = 0;
+  // Applies the changes, sets the engine up again when it is concerned, and returns warnings for
+  // whoever asked. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount
+  // from version 2" and the like; else what Engine::Restart said, and then nothing has changed.
+  virtual absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
+                                                        const MountTuning& tuning) = 0;
+  // Sets the engine up again, in a fresh process. NotFound when there is no such mount.
+  virtual absl::Status Reload(std::string_view path) = 0;
+  // The same for every mount of a plugin; they share the fresh process. How many there were, or
+  // what the first that failed said; the others are reloaded all the same.
+  virtual absl::StatusOr<int> ReloadPlugin(std::string_view type) = 0;
+  // The server is ending: takes every engine's mount out of service, waits for requests under way
+  // and stops the engines, all side by side; what they have stored stays. Nothing is mounted from
+  // now on.
+  virtual void Stop() = 0;
+};
+
+}  // namespace belfry::mounts
