@@ -162,6 +162,19 @@ class PluginHostImpl final : public PluginHost {
     absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
                                                           const mounts::MountEntry& entry,
                                                           StartReason reason) const override {
+      absl::StatusOr<std::unique_ptr<PluginInstance>> started = SetUp(program, entry, reason);
+      // What was starting has been killed.
+      if (!started.ok() && reason == StartReason::kRequested && Stopping())
+        return absl::AbortedError("the server is stopping");
+      return started;
+    }
+    std::uint64_t Writes() const override { return writes_; }
+    bool Stopping() const override { return host_->pool_.stopping(); }
+
+   private:
+    absl::StatusOr<std::unique_ptr<PluginInstance>> SetUp(const PluginProgram& program,
+                                                          const mounts::MountEntry& entry,
+                                                          StartReason reason) const {
       absl::StatusOr<std::shared_ptr<PluginProcess>> process =
           host_->pool_.Acquire(program, reason);
       if (!process.ok()) return process.status();
@@ -169,10 +182,7 @@ class PluginHostImpl final : public PluginHost {
       services.writes = &writes_;
       return PluginInstance::Start(*std::move(process), program, entry, std::move(services));
     }
-    std::uint64_t Writes() const override { return writes_; }
-    bool Stopping() const override { return host_->pool_.stopping(); }
 
-   private:
     PluginHostImpl* const host_;
     const std::string mount_path_;
     storage::Storage* const view_;

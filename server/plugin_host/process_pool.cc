@@ -210,7 +210,11 @@ absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(const PluginPr
 absl::StatusOr<std::unique_ptr<PluginProcess>> ProcessPool::Launch(const PluginProgram& program,
                                                                    PluginProcess::Observer observer,
                                                                    StartReason reason) {
-  const absl::Status no_more_starts = absl::UnavailableError("the server is stopping");
+  // Requests that wait for a restart after a crash are told more: InstanceSlot explains what is
+  // Unavailable.
+  const absl::Status no_more_starts(
+      reason == StartReason::kCrash ? absl::StatusCode::kUnavailable : absl::StatusCode::kAborted,
+      "the server is stopping");
   if (stopping_) return no_more_starts;
   std::atomic<std::size_t>& under_way =
       reason == StartReason::kCrash ? crash_starts_ : requested_starts_;
