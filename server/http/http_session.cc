@@ -268,6 +268,10 @@ void HttpSession::OnHeader() {
   head_ = request.method == "HEAD";
   // Before trailers could say something about it.
   keep_alive_ = keep_alive_ && parser_->keep_alive();
+  if (HasTooManyParameters(parser_->target())) {
+    Refuse(400, "a request may have 1000 query parameters");
+    return;
+  }
   std::optional<RequestTarget> target = ParseRequestTarget(parser_->target());
   if (!target) {
     Refuse(400, "malformed request target");

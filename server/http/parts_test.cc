@@ -36,6 +36,14 @@ std::vector<std::string> Texts(const std::vector<OutgoingQueue::Item>& items) {
   return texts;
 }
 
+TEST(RequestTarget, ParametersAreBounded) {
+  std::string target = "/v1/a?x";
+  for (std::size_t i = 1; i < kMaxQueryParameters; ++i) target += "&x";
+  EXPECT_FALSE(HasTooManyParameters(target));
+  EXPECT_EQ(ParseRequestTarget(target)->query.size(), kMaxQueryParameters);
+  EXPECT_TRUE(HasTooManyParameters(target + "&x"));
+}
+
 TEST(RequestTarget, IsTakenApartAndDecoded) {
   const std::optional<RequestTarget> target = ParseRequestTarget("/v1/a%2Fb+c?x=1%202+3&&y&=z&x=");
   ASSERT_TRUE(target.has_value());

@@ -46,6 +46,11 @@ std::string_view WithoutAuthority(std::string_view target) {
 
 }  // namespace
 
+bool HasTooManyParameters(std::string_view target) {
+  const auto separators = static_cast<std::size_t>(std::ranges::count(target, '&'));
+  return separators >= kMaxQueryParameters;
+}
+
 std::optional<RequestTarget> ParseRequestTarget(std::string_view target) {
   target = WithoutAuthority(target);
   if (target.empty() || target.front() != '/') return std::nullopt;

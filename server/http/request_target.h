@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,10 @@ struct RequestTarget {
   std::string path;
   std::vector<std::pair<std::string, std::string>> query;
 };
+
+// Each takes up many times its bytes.
+inline constexpr std::size_t kMaxQueryParameters = 1000;
+bool HasTooManyParameters(std::string_view target);
 
 // Takes "/path?query" or "http://host/path?query" apart; nullopt when it is neither or an escape is
 // broken. In the query '+' is a space. Pure, thread-safe.

@@ -1,0 +1,144 @@
+// How plugins end, and what is told of it.
+#include "server/plugin_host/plugin_host_fixture.h"
+
+namespace belfry::plugin_host {
+namespace {
+
+TEST_F(PluginHostTest, ASilentProcessIsLookedAtOnceHoweverManyMountsItHas) {
+  StartHost();
+  std::vector<std::unique_ptr<mounts::Engine>> engines;
+  for (int i = 0; i < 12; ++i) {
+    auto engine = Mount("notes", std::to_string(i) + "/");
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engines.push_back(*std::move(engine));
+  }
+  Freeze(Plugins()[0]);
+  host_->RetireProcesses("notes");
+  const absl::Time begin = absl::Now();
+  for (int i = 0; i < 12; ++i)
+    ASSERT_TRUE(engines[i]->Restart(Entry("notes", std::to_string(i) + "/")).ok());
+  // Two seconds for each would be 24.
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(16));
+  EXPECT_EQ(TimesLogged("it did not answer its health check within 2s"), 1);
+  ExpectNoCrash();
+  EXPECT_THAT(Plugins(), SizeIs(1));
+}
+
+TEST_F(PluginHostTest, TheEndKillsWhatIsSilentSideBySide) {
+  const std::vector<std::string> names = {"a", "b", "c", "d", "e"};
+  for (const std::string& name : names) Breakable(name);
+  StartHost();
+  std::vector<std::unique_ptr<mounts::Engine>> engines;
+  for (const std::string& name : names) {
+    auto engine = Mount(name, name + "/");
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engines.push_back(*std::move(engine));
+  }
+  for (const pid_t plugin : Plugins()) Freeze(plugin);
+  std::vector<Answer<mounts::Reply>> under_way(engines.size());
+  for (std::size_t i = 0; i < engines.size(); ++i)
+    engines[i]->Handle(Request(mounts::Operation::kRead, "notes/a"), under_way[i].Callback());
+  host_->BeginStop(absl::InfiniteDuration());
+  for (Answer<mounts::Reply>& answer : under_way) EXPECT_EQ(answer.Wait().status(), kStopping);
+  EXPECT_EQ(TimesLogged("it did not answer its health check within 2s"), 5);
+  ExpectNoCrash();
+  EXPECT_THAT(Plugins(), SizeIs(0));
+}
+
+// It says that it lives, and does not end its requests.
+TEST_F(PluginHostTest, TheEndKillsWhatDoesNotEndInTime) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  std::promise<void> go_on;
+  storage_->BeforeNextGet([&] { go_on.get_future().wait(); });
+  Answer<mounts::Reply> under_way;
+  (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), under_way.Callback());
+  host_->BeginStop(absl::Milliseconds(100));
+  EXPECT_EQ(under_way.Wait().status(), kStopping);
+  EXPECT_EQ(TimesLogged("plugin killed: pid="), 1);
+  EXPECT_EQ(TimesLogged("the server is stopping, and it did not end its requests within 100ms"), 1);
+  go_on.set_value();
+  ExpectNoCrash();
+}
+
+TEST_F(PluginHostTest, ACrashIsAnEventAMetricAndOnRecord) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  kill(Plugins()[0], SIGKILL);
+  const logical::EventReceived event = observer_.Take(1)[0].message;
+  EXPECT_EQ(event.event_type(), "sys/plugin-crash");
+  EXPECT_EQ(TextOf(event, "plugin"), "notes");
+  EXPECT_EQ(TextOf(event, "end"), "was ended by signal 9 (Killed)");
+  EXPECT_EQ(TextOf(event, "path"), "sys/plugins/catalog/secret/notes");
+  EXPECT_THAT(metrics_->PrometheusText(), HasSubstr("belfry_plugin_crashes_total 1"));
+  const mounts::PluginProcesses processes = OnlyProcesses();
+  EXPECT_EQ(processes.crashes, 1);
+  EXPECT_EQ(processes.last_crash, "was ended by signal 9 (Killed)");
+}
+
+TEST_F(PluginHostTest, APluginThatStopsWhenToldToHasNotCrashed) {
+  StartHost();
+  ASSERT_TRUE(Mount("notes").ok());
+  EXPECT_EQ(TimesLogged("plugin stopped: pid="), 1);
+  EXPECT_EQ(TimesLogged("plugin killed"), 0);
+  ExpectNoCrash();
+}
+
+TEST_F(PluginHostTest, WhatTheHostKillsHasNotCrashed) {
+  StartHost({.plugin_stop_timeout = absl::Milliseconds(100)});
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, "kept").ok());
+  // A request finds out that it hangs.
+  Freeze(Plugins()[0]);
+  (*engine)->KillIfSilent();
+  EXPECT_EQ(TimesLogged("reason=it did not answer its health check within 2s"), 1);
+  ASSERT_TRUE(Read(**engine).ok());
+  EXPECT_EQ(TimesLogged("plugin restarted: plugin=notes pid="), 1);
+  EXPECT_EQ(TimesLogged("attempt=1 next_attempt_after=0"), 1);
+  // A reload, and the end of the mount.
+  Freeze(Plugins()[0]);
+  host_->RetireProcesses("notes");
+  ASSERT_TRUE((*engine)->Restart(Entry("notes", "n/")).ok());
+  Freeze(Plugins()[0]);
+  engine->reset();
+  EXPECT_EQ(TimesLogged("plugin killed"), 3);
+  EXPECT_EQ(TimesLogged("plugin stopped"), 3);
+  ExpectNoCrash();
+}
+
+TEST_F(PluginHostTest, WhoKillsAPluginWhileTheHostLooksAtItHasMadeItCrash) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (int i = 0; i < 10; ++i) {
+    kill(Plugins()[0], SIGKILL);
+    (*engine)->KillIfSilent();
+    ASSERT_TRUE(Read(**engine).ok());
+  }
+  EXPECT_EQ(TimesLogged("plugin killed"), 0);
+  EXPECT_TRUE(Eventually([this] { return OnlyProcesses().crashes == 10; }));
+}
+
+TEST_F(PluginHostTest, AnEngineThatEndsLeavesNoProcessAndNoSocket) {
+  StartHost();
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_FALSE(std::filesystem::is_empty(folder_ + "/s"));
+  engine->reset();
+  EXPECT_THAT(Plugins(), SizeIs(0));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/s"));
+}
+
+TEST_F(PluginHostTest, AStuckPluginIsKilledWhenItsTimeIsOver) {
+  StartHost({.plugin_stop_timeout = absl::Milliseconds(100)});
+  absl::StatusOr<std::unique_ptr<mounts::Engine>> engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  Freeze(Plugins()[0]);
+  engine->reset();
+  EXPECT_THAT(Plugins(), SizeIs(0));
+}
+
+}  // namespace
+}  // namespace belfry::plugin_host
