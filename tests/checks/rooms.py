@@ -41,11 +41,13 @@ MAY_USE = {
 SOCKETS = ("boost/asio", "boost/beast", "sys/socket.h", "netinet/")
 GRPC = ("grpcpp/", "grpc/", "proto/belfry/v1/event_producer.grpc")
 FORBIDDEN = {
+    "server/storage": SOCKETS + GRPC,
+    "server/access": SOCKETS + GRPC,
     "server/bus": SOCKETS + GRPC,
     "server/encode": SOCKETS + GRPC,
     "server/subscriptions": SOCKETS + GRPC,
     "server/builtin": SOCKETS + GRPC,
-    "server/api": SOCKETS,
+    "server/api": SOCKETS + GRPC,
     "sdk/include": SOCKETS + GRPC + ("google/", "proto/", "boost/"),
     "plugins/kv": GRPC + ("google/",),
     "plugins/notes": GRPC + ("google/",),

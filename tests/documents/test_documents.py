@@ -17,6 +17,8 @@ from terminal import Terminal
 
 sys.path.insert(0, str(ROOT / "tests/install"))
 import packaging_of_sdk as package
+sys.path.insert(0, str(ROOT / "tests/checks"))
+import rooms
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Shown, and neither code of ours nor commands: drawings, messages, transcripts.
@@ -155,6 +157,19 @@ def test_every_metric_of_a_running_server_is_on_the_operations_page(server):
 def test_the_protocols_appendix_is_what_the_proto_files_say():
     _, written, _ = messages.split(messages.DOCUMENT.read_text())
     assert written == messages.appendix(), "run build/venv/bin/python tests/documents/messages.py"
+
+
+def test_the_architecture_page_says_what_the_check_of_rooms_holds():
+    rows = {}
+    for line in (ROOT / "docs/architecture.md").read_text().splitlines():
+        row = re.match(r"\| `([^`]+)` \| .* \| ([^|]*)\|$", line)
+        if row:
+            rows[row[1]] = set(re.findall(r"`([^`]+)`", row[2]))
+    expected = {room: used for room, used in rooms.MAY_USE.items() if room not in ("cmake/boost", "server", "plugins/kv", "plugins/notes")}
+    expected["plugins/*"] = rooms.MAY_USE["plugins/kv"] | rooms.MAY_USE["plugins/notes"]
+    assert rooms.MAY_USE["server"] == {"base"} | {room for room in rooms.MAY_USE if room.startswith("server/")}
+    assert rows.pop("server") == {"base"}
+    assert rows == expected
 
 
 def test_every_test_that_the_threat_model_names_exists():
