@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "server/bus/bexpr_hint.h"
 
 namespace belfry::bus::bexpr {
 namespace {
@@ -195,6 +196,29 @@ TEST(Bexpr, AChainMayBeLong) {
   std::string text = "a == 1";
   for (int i = 0; i < 10'000; ++i) text += i % 2 == 0 ? " or b == 2" : " and c == 3";
   EXPECT_TRUE(Parse(text, Limits()).ok());
+}
+
+TEST(HintFor, SaysWhatToWriteInstead) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"operation == data-write",
+       "a value with other characters than letters, digits, _ and / needs quotes: `data-write`"},
+      {"data_path == /secret", "a value that does not begin with a letter needs quotes: `/secret`"},
+      {"operation = x", "\"is equal\" is written =="},
+      {"operation == x && operation != y", "write and instead of &&"},
+      {"operation == x || operation != y", "write or instead of ||"},
+      {"!(operation == x)", "write not instead of !"},
+      // Not known, or not outside of quotes.
+      {"operation equals x", ""},
+      {"(operation == `a-b && c`", ""},
+      {"operation == \"a-b", ""},
+      {"operation == -5 and a.b[\"c-d\"] != x_y/z", ""},
+      {"", ""}};
+  for (const auto& [text, hint] : cases) EXPECT_EQ(HintFor(text), hint) << text;
+}
+
+TEST(HintFor, ShowsNothingThatDoesNotShow) {
+  EXPECT_EQ(HintFor("a == \xff"),
+            "a value with other characters than letters, digits, _ and / needs quotes");
 }
 
 }  // namespace

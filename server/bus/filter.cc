@@ -24,6 +24,49 @@ constexpr std::pair<std::string_view, std::string_view EventFields::*> kTexts[] 
     {"namespace", &EventFields::name_space}};
 constexpr std::string_view kIsLocal = "source_plugin_is_local";
 
+// What is wrong with a value that its field has in no event; "" when it may have it.
+std::string MistakeIn(const bexpr::Comparison& comparison) {
+  if (comparison.operation != Operator::kEqual || comparison.negated) return "";
+  const std::string& field = comparison.selector.path.front();
+  const std::string& value = comparison.value.text;
+  if (comparison.selector.path.size() > 1 || value.empty()) return "";
+  if (field == "source_plugin_mount" && !value.ends_with('/')) {
+    return Concat({"no mount is called this, their paths end in '/': ", value, "/"});
+  }
+  if (field == "namespace" && value == "root") {
+    return "no namespace is called this; the root's name is empty: \"\"";
+  }
+  return "";
+}
+
+// A comparison because of which the whole holds of no event; null when there is none.
+const bexpr::Comparison* HopelessIn(const Expression& expression) {
+  const bexpr::Comparison* hopeless = nullptr;
+  switch (expression.kind) {
+    case Expression::Kind::kComparison:
+      return MistakeIn(expression.comparison).empty() ? nullptr : &expression.comparison;
+    case Expression::Kind::kNot:
+      return nullptr;
+    case Expression::Kind::kAnd:
+      for (const Expression& operand : expression.operands) {
+        if ((hopeless = HopelessIn(operand)) != nullptr) return hopeless;
+      }
+      return nullptr;
+    case Expression::Kind::kOr:
+      for (const Expression& operand : expression.operands) {
+        if ((hopeless = HopelessIn(operand)) == nullptr) return nullptr;
+      }
+      return hopeless;
+  }
+  return nullptr;
+}
+
+absl::Status CheckHope(std::string_view text, const Expression& expression) {
+  const bexpr::Comparison* const hopeless = HopelessIn(expression);
+  if (hopeless == nullptr) return absl::OkStatus();
+  return bexpr::ErrorAt(text, hopeless->value.offset, MistakeIn(*hopeless));
+}
+
 // One comparison, ready to be made.
 struct Test {
   std::string_view EventFields::*field = nullptr;  // Null: source_plugin_is_local.
@@ -173,8 +216,11 @@ absl::StatusOr<std::shared_ptr<const Filter>> Filter::Parse(std::string_view tex
   }
   absl::StatusOr<Expression> expression = bexpr::Parse(text, limits);
   if (!expression.ok()) return expression.status();
+  // Said last, because it is about a filter that has no other mistake; asked while it is whole.
+  const absl::Status hope = CheckHope(text, *expression);
   absl::StatusOr<Condition> condition = Compiler(text, limits).Compile(*std::move(expression));
   if (!condition.ok()) return condition.status();
+  if (!hope.ok()) return hope;
   return std::make_shared<const FilterImpl>(text, *std::move(condition));
 }
 

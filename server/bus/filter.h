@@ -17,7 +17,8 @@ class Filter {
   // Reads an expression of github.com/hashicorp/go-bexpr over the names of EventFields, of which
   // name_space is called namespace. InvalidArgument, with the place in the text, when it is none,
   // and also when it could never hold of any event: an unknown field, a regular expression that is
-  // none, a value that is not of its field's type, or more than the limits allow.
+  // none, a value that is not of its field's type, a mount without its '/' or a namespace "root"
+  // without which the rest does not hold, or more than the limits allow.
   // (vault-api-and-events 2.7, docs/decisions/0005)
   static absl::StatusOr<std::shared_ptr<const Filter>> Parse(std::string_view text,
                                                              const Limits& limits);

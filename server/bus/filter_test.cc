@@ -122,6 +122,20 @@ TEST(Filter, ABooleanIsComparedWithBooleansOnly) {
   }
 }
 
+TEST(Filter, WhatCouldNeverHoldIsRefusedAndWhatCouldIsKept) {
+  EXPECT_EQ(Refusal("operation == x and source_plugin_mount == secret"),
+            "1:43 (42): no mount is called this, their paths end in '/': secret/");
+  EXPECT_EQ(Refusal(R"(namespace == "root")"),
+            "1:14 (13): no namespace is called this; the root's name is empty: \"\"");
+  EXPECT_THAT(Refusal("source_plugin_mount == kv or namespace == root"), HasSubstr("no namespace"));
+  for (const char* kept :
+       {"source_plugin_mount == secret or operation == x", "source_plugin_mount != secret",
+        "not source_plugin_mount == secret", "source_plugin_mount contains secret",
+        "source_plugin_mount == ``", "namespace == ns1", "namespace != root"}) {
+    EXPECT_TRUE(Filter::Parse(kept, Limits()).ok()) << kept;
+  }
+}
+
 TEST(Filter, ABadRegularExpressionIsRefused) {
   EXPECT_EQ(Refusal(R"(operation is empty or operation matches "(a")"),
             "1:41 (40): this is no regular expression: missing ): (a");

@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "base/text.h"
+#include "server/bus/bexpr_hint.h"
 
 namespace belfry::subscriptions {
 namespace {
@@ -60,7 +61,9 @@ absl::StatusOr<std::shared_ptr<const bus::Filter>> ParseFilter(const Query& quer
   if (text == nullptr || Stripped(*text).empty()) return nullptr;
   auto filter = bus::Filter::Parse(Stripped(*text), limits);
   if (filter.ok()) return filter;
-  return absl::InvalidArgumentError(Concat({"invalid filter: ", ToStd(filter.status().message())}));
+  const std::string hint = bus::bexpr::HintFor(Stripped(*text));
+  return absl::InvalidArgumentError(Concat({"invalid filter: ", ToStd(filter.status().message()),
+                                            hint.empty() ? "" : "; hint: ", hint}));
 }
 
 std::string CleanPattern(std::string_view pattern) {

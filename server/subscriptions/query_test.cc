@@ -55,6 +55,16 @@ TEST(Query, WhatIsMissingOrCannotBeReadIsAnError) {
   EXPECT_EQ(ParseSelection("", {}, Limits()).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(Query, AMistakeInAFilterComesWithWhatToWrite) {
+  const absl::Status status =
+      ParseSelection("kv*", {{"filter", "operation == data-write"}}, Limits()).status();
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(::testing::StartsWith("invalid filter: 1:18 (17): no match found"),
+                               ::testing::EndsWith("; hint: a value with other characters than "
+                                                   "letters, digits, _ and / needs quotes: "
+                                                   "`data-write`")));
+}
+
 TEST(Query, ParametersThatNobodyReadsAreBounded) {
   const Limits limits;
   const std::size_t most =

@@ -168,6 +168,8 @@ var filterDisagreements = []filterDisagreement{
 	{"RE2 knows \\C, a byte", "operation matches `^\\C$`", func(text string, theirs, ours filterAnswer) bool {
 		return strings.Contains(theirs.Broken, `\C`) && ours.Refusal == ""
 	}},
+	{"a mount's path without its '/' is that of no event", `source_plugin_mount == secret`, refusedAlone("their paths end in '/'")},
+	{"nor is the root namespace called root", `namespace == root`, refusedAlone("the root's name is empty")},
 	{"what a regular expression may need is bounded", "operation matches `(\\pL{100}){10}`", refusedAlone("pattern too large")},
 	{"so is their number", strings.Repeat("operation matches a or ", 8) + "operation matches a", refusedAlone("more than 8 regular expressions")},
 	{"and the length", "operation == " + strings.Repeat("x", 20000), refusedAlone("longer than 16384 bytes")},

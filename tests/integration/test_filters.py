@@ -72,10 +72,12 @@ def test_the_binary_format_is_filtered_too(server, event_received):
 
 
 @pytest.mark.parametrize("filter_, reason", [
-    ("operation == data-write", '1:18 (17): no match found, expected: ".", "[", [ \\t\\r\\n], [a-zA-Z0-9_/] or EOF'),
+    ("operation == data-write", '1:18 (17): no match found, expected: ".", "[", [ \\t\\r\\n], [a-zA-Z0-9_/] or EOF; hint: a value with other '
+                                'characters than letters, digits, _ and / needs quotes: `data-write`'),
     ("(operation == a", '1:16 (15): rule "grouping": Unmatched parentheses'),
     ("operation == a or path == b", '1:19 (18): there is no field "path"; the fields are event_type, operation, '
                                     "source_plugin_mount, data_path, namespace, source_plugin_is_local"),
+    ("source_plugin_mount == secret", "1:24 (23): no mount is called this, their paths end in '/': secret/"),
     ("source_plugin_is_local == 2", "1:27 (26): source_plugin_is_local is true or false, not this"),
     ("operation matches `a(`", "1:19 (18): this is no regular expression: missing ): a("),
     ("operation == x" + " or operation == x" * 1000, "longer than 16384 bytes"),
