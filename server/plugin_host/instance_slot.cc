@@ -16,6 +16,8 @@ namespace {
 // Lines about starts that failed: so many at once, then one each interval.
 constexpr int kFailedStartLines = 10;
 constexpr std::chrono::seconds kBetweenFailedStartLines(10);
+// Lines about requests that were not answered: one each interval.
+constexpr std::chrono::seconds kBetweenUnansweredLines(10);
 // What the log says of the requests that hold up a restart.
 constexpr std::size_t kMostNamedPaths = 5;
 constexpr std::size_t kMostBytesOfAPath = 200;
@@ -36,6 +38,7 @@ InstanceSlot::InstanceSlot(const Starter* starter, LaunchSpec spec, std::unique_
       limits_(limits),
       logger_(std::move(logger)),
       failed_starts_(kFailedStartLines, kBetweenFailedStartLines),
+      unanswered_(1, kBetweenUnansweredLines),
       spec_(std::move(spec)),
       current_(std::move(first)) {}
 
@@ -193,11 +196,32 @@ std::string_view InstanceSlot::Revert(std::uint64_t writes_before) {
     }
     logger_.Error(
         "a failed restart has written to the mount's storage, and the plugin could not be "
-        "started again as it was before; its process from before goes on",
-        {{"mount", old.entry.path}, {"reason", std::string(ToStd(fresh.status().message()))}});
+        "started again as it was before",
+        {{"mount", old.entry.path},
+         {"reason", std::string(ToStd(fresh.status().message()))},
+         {"now", std::string(WhatGoesOn())}});
   }
   Copy()->AllowWrites();
-  return kOldProcessGoesOn;
+  return WhatGoesOn();
+}
+
+std::string_view InstanceSlot::WhatGoesOn() const {
+  return Copy()->running() ? "the mount goes on with the process that it had"
+                           : "the mount has no process now, and its next request starts one";
+}
+
+void InstanceSlot::NoteUnanswered(std::string_view waited) {
+  const std::optional<std::uint64_t> left_out = unanswered_.Take();
+  if (!left_out) return;
+  const mounts::MountEntry entry = spec().entry;
+  logger_.Warn("the plugin did not answer a request in time",
+               {{"plugin", entry.type},
+                {"mount", entry.path},
+                {"waited", std::string(waited)},
+                {"remedy", Concat({"if it hangs, reload it: PUT sys/plugins/reload/backend "
+                                   "{\"mounts\":\"",
+                                   entry.path, "\"}"})},
+                {"suppressed", std::to_string(*left_out)}});
 }
 
 void InstanceSlot::NoteDisabling(bool disabling) {

@@ -37,6 +37,7 @@ class Instance {
   virtual Found KillIfSilent() = 0;
   // Of its process, for the log.
   virtual pid_t pid() const = 0;
+  virtual bool running() const = 0;
   // Whether what it writes to the mount's storage is refused.
   virtual void AllowWrites() const = 0;
   virtual void ForbidWrites() const = 0;
@@ -47,10 +48,6 @@ struct LaunchSpec {
   PluginProgram program;
   mounts::MountEntry entry;
 };
-
-// What serves a mount after a reload that has failed before it changed anything.
-inline constexpr std::string_view kOldProcessGoesOn =
-    "the mount goes on with the process that it had";
 
 // What the log says of a request. Points into the request.
 struct RequestName {
@@ -125,6 +122,12 @@ class InstanceSlot {
   // the mount's storage, the old one is started again, so that it holds nothing from before. The
   // error is for operators, and says which of the two it is. Blocks; one call at a time.
   absl::Status Restart(LaunchSpec spec);
+  // What serves the mount after a restart that has failed before it changed anything, as the end
+  // of a sentence.
+  std::string_view WhatGoesOn() const;
+  // Says in the log that a request was given up after it had waited for so long, "90s"; not of
+  // each.
+  void NoteUnanswered(std::string_view waited);
   // The mount is being taken out of service, or is not after all: what fails meanwhile says so.
   void NoteDisabling(bool disabling);
   // What a client is told of a request whose instance has broken. Aborted, with the reason, when
@@ -193,6 +196,7 @@ class InstanceSlot {
   WaitGroup started_;  // Requests that have been let go to the plugin.
   // Of failed starts, which every request may bring about.
   LogThrottle failed_starts_;
+  LogThrottle unanswered_;
   mutable Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kServing;
   bool disabling_ ABSL_GUARDED_BY(mutex_) = false;

@@ -43,6 +43,7 @@ class FakeInstance final : public Instance {
     return dies ? Found::kEnded : Found::kDoesNotEnd;
   }
   pid_t pid() const override { return 7; }
+  bool running() const override { return runs; }
   void AllowWrites() const override { may_write = true; }
   void ForbidWrites() const override { may_write = false; }
 
@@ -50,6 +51,7 @@ class FakeInstance final : public Instance {
   std::atomic<bool> answers = true;
   std::atomic<bool> killed = false;
   bool dies = true;
+  bool runs = true;
   mutable std::atomic<bool> may_write = true;
   // What happens while a restart waits for requests under way.
   std::function<void()> on_kill_if_silent;
@@ -311,6 +313,23 @@ TEST_F(InstanceSlotTest, AFailedRestartLeavesTheOldInstanceServing) {
   requests[0].End();
 }
 
+TEST_F(InstanceSlotTest, AFailedRestartOfWhatHasEndedSaysThatNothingRuns) {
+  starter_.failures = {absl::UnavailableError("no")};
+  first_->runs = false;
+  EXPECT_EQ(
+      slot_->Restart(Spec("b")),
+      absl::UnavailableError("no; the mount has no process now, and its next request starts one"));
+}
+
+TEST_F(InstanceSlotTest, RequestsThatAreNotAnsweredAreLoggedWithTheRemedyAndNotEachOne) {
+  for (int i = 0; i < 3; ++i) slot_->NoteUnanswered("90s");
+  EXPECT_EQ(log_->Lines().front(),
+            "plugins: the plugin did not answer a request in time: plugin=notes mount=n/ "
+            "waited=90s remedy=if it hangs, reload it: PUT sys/plugins/reload/backend "
+            "{\"mounts\":\"n/\"} suppressed=0");
+  EXPECT_LT(log_->Lines().size(), 3);
+}
+
 TEST_F(InstanceSlotTest, AFailedRestartThatHasWrittenStartsTheOldInstanceAgain) {
   starter_.failures = {absl::UnavailableError("no")};
   starter_.during_start = [&] { starter_.writes = 1; };
@@ -329,8 +348,9 @@ TEST_F(InstanceSlotTest, WhenTheOldOneDoesNotStartAgainEitherItGoesOnAndTheLogSa
             absl::UnavailableError("no; the mount goes on with the process that it had"));
   EXPECT_EQ(Current(), "1");
   EXPECT_TRUE(first_->may_write);
-  EXPECT_THAT(log_->Lines(), ElementsAre(HasSubstr("its process from before goes on: mount=n/ "
-                                                   "reason=nor this")));
+  EXPECT_THAT(log_->Lines(), ElementsAre(HasSubstr("started again as it was before: mount=n/ "
+                                                   "reason=nor this now=the mount goes on with "
+                                                   "the process that it had")));
 }
 
 TEST_F(InstanceSlotTest, ACrashIsRecoveredFromOnceForAllThatItInterrupts) {

@@ -78,7 +78,7 @@ absl::Status PluginEngine::Restart(const mounts::MountEntry& entry) {
   absl::StatusOr<PluginProgram> program = starter_->Resolve(entry);
   if (!program.ok()) {
     return absl::Status(program.status().code(),
-                        Concat({ToStd(program.status().message()), "; ", kOldProcessGoesOn}));
+                        Concat({ToStd(program.status().message()), "; ", slot_.WhatGoesOn()}));
   }
   return slot_.Restart({.program = *std::move(program), .entry = entry});
 }

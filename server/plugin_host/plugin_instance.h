@@ -44,6 +44,7 @@ class PluginInstance final : public Instance {
   PluginProcess& process() const { return *process_; }
   Found KillIfSilent() override;
   pid_t pid() const override { return process_->pid(); }
+  bool running() const override { return process_->running(); }
   // As of HostServices.
   void AllowWrites() const override { services_->AllowWrites(); }
   void ForbidWrites() const override { services_->ForbidWrites(); }
