@@ -96,6 +96,7 @@ class FakeEngine final : public mounts::Engine {
   absl::StatusOr<mounts::Reply> reply = mounts::Reply{};
   absl::StatusOr<mounts::Existence> existence = mounts::Existence::kUnknown;
   std::shared_ptr<const mounts::SpecialPaths> special = std::make_shared<mounts::SpecialPaths>();
+  std::string running_sha256 = "5ha";
   std::vector<mounts::Request> written;  // What it was to find out about itself; handled, too.
   std::vector<mounts::Request> handled;
   std::vector<mounts::Request> checked;
@@ -116,7 +117,7 @@ class FakeEngine final : public mounts::Engine {
     done(existence);
   }
   std::string RunningVersion() const override { return "v0.1.0"; }
-  std::string RunningSha256() const override { return "5ha"; }
+  std::string RunningSha256() const override { return running_sha256; }
   std::shared_ptr<const mounts::SpecialPaths> Special() const override { return special; }
   absl::Status Restart(const mounts::MountEntry&) override { return absl::OkStatus(); }
 };
@@ -195,6 +196,16 @@ class FakeCatalog final : public mounts::PluginCatalog {
       if (entry.type == type && entry.name == name && entry.version == version) return entry;
     }
     return std::nullopt;
+  }
+  // Without a version, the last that was registered.
+  absl::StatusOr<mounts::PluginEntry> Resolve(std::string_view name,
+                                              std::string_view version) const override {
+    const auto fits = [=](const mounts::PluginEntry& entry) {
+      return entry.name == name && (version.empty() || entry.version == version);
+    };
+    const auto found = std::find_if(entries_.rbegin(), entries_.rend(), fits);
+    if (found == entries_.rend()) return absl::NotFoundError("plugin not found in the catalog");
+    return *found;
   }
   void Remove(mounts::PluginType type, std::string_view name, std::string_view version) override {
     std::erase_if(entries_, [=](const mounts::PluginEntry& entry) {

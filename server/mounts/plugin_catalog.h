@@ -63,6 +63,10 @@ class PluginCatalog {
   virtual absl::Status Register(PluginEntry entry) = 0;
   virtual std::optional<PluginEntry> Get(PluginType type, std::string_view name,
                                          std::string_view version) const = 0;
+  // What a mount of the secrets plugin `name` gets that names this version, or none (""), when it
+  // is started now. NotFound: the catalog has none.
+  virtual absl::StatusOr<PluginEntry> Resolve(std::string_view name,
+                                              std::string_view version) const = 0;
   // Whatever runs goes on running.
   virtual void Remove(PluginType type, std::string_view name, std::string_view version) = 0;
   // In order of type, name and version.

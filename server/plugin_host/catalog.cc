@@ -75,6 +75,12 @@ bool IsHexDigest(std::string_view text) {
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// One that cannot lead out of a folder.
+bool IsPluginName(std::string_view name) {
+  return !name.empty() && name.find("..") == std::string_view::npos &&
+         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
 absl::Status CheckFields(const PluginEntry& entry) {
   if (entry.type != PluginType::kSecret) {
     return absl::InvalidArgumentError(
@@ -82,8 +88,7 @@ absl::Status CheckFields(const PluginEntry& entry) {
                 "not \"",
                 mounts::PluginTypeName(entry.type), "\""}));
   }
-  if (entry.name.empty() || entry.name.find("..") != std::string::npos ||
-      entry.name.find('/') != std::string::npos) {
+  if (!IsPluginName(entry.name)) {
     return absl::InvalidArgumentError(Concat(
         {"a plugin's name is not empty and has no \"..\" and no \"/\": \"", entry.name, "\""}));
   }
@@ -162,7 +167,8 @@ absl::StatusOr<std::string> Catalog::Check(const PluginEntry& entry) const {
       Concat({"there is no executable file \"", entry.command, "\" in the plugin directory"}));
 }
 
-std::optional<PluginEntry> Catalog::TakeRebuilt(const PluginEntry& entry, const std::string& path) {
+std::optional<Catalog::Rebuilt> Catalog::TakeRebuilt(const PluginEntry& entry,
+                                                     const std::string& path) {
   const Key key(entry.type, entry.name, entry.version);
   {
     MutexLock lock(&mutex_);
@@ -171,14 +177,15 @@ std::optional<PluginEntry> Catalog::TakeRebuilt(const PluginEntry& entry, const 
   const absl::StatusOr<ProgramFile> program = OpenProgram(path);
   if (!program.ok()) return std::nullopt;
   absl::StatusOr<std::string> sha256 = Sha256Of(program->descriptor);
-  if (!sha256.ok() || *sha256 == entry.sha256) return std::nullopt;
+  if (!sha256.ok()) return std::nullopt;
   MutexLock lock(&mutex_);
   // Registered meanwhile: that holds.
   if (!scanned_.contains(key)) return std::nullopt;
-  PluginEntry rebuilt = entry;
-  rebuilt.sha256 = *std::move(sha256);
-  entries_.insert_or_assign(key, rebuilt);
-  return rebuilt;
+  PluginEntry& known = entries_.at(key);
+  const bool first = known.sha256 != *sha256;
+  if (!first && *sha256 == entry.sha256) return std::nullopt;
+  known.sha256 = *std::move(sha256);
+  return Rebuilt{.entry = known, .first = first};
 }
 
 void Catalog::Put(PluginEntry entry) {
@@ -220,7 +227,29 @@ absl::StatusOr<PluginEntry> Catalog::Resolve(std::string_view name,
       newest = &entry;
   }
   if (newest != nullptr) return *newest;
-  return absl::NotFoundError(Concat({"plugin not found in the catalog: ", name}));
+  return NotRegistered(name);
+}
+
+// Vault's words, and what an operator who has put the program into the folder has to do.
+absl::Status Catalog::NotRegistered(std::string_view name) const {
+  const std::string unknown = Concat({"plugin not found in the catalog: ", name});
+  if (!IsPluginName(name)) return absl::NotFoundError(unknown);
+  for (const std::string& directory : directories_) {
+    for (const std::string& command : {Concat({kPrefix, name}), std::string(name)}) {
+      std::error_code error;
+      const std::filesystem::path path = std::filesystem::path(directory) / command;
+      if (!std::filesystem::exists(std::filesystem::symlink_status(path, error))) continue;
+      const absl::Status opened = OpenProgram(path.string()).status();
+      if (!opened.ok())
+        return absl::NotFoundError(Concat({unknown, "; ", ToStd(opened.message())}));
+      return absl::NotFoundError(
+          Concat({unknown, "; ", path.string(),
+                  " has not been there since the server's start, or was removed from the catalog: "
+                  "register it with PUT sys/plugins/catalog/secret/",
+                  name, " {\"command\":\"", command, "\",\"sha256\":…}, or restart the server"}));
+    }
+  }
+  return absl::NotFoundError(unknown);
 }
 
 std::vector<PluginEntry> Catalog::List() const {

@@ -31,23 +31,30 @@ class Catalog {
   // The path of the program. InvalidArgument: a field of `entry` is wrong, or no folder has the
   // command. FailedPrecondition "could not set plugin, plugin directory is not configured".
   absl::StatusOr<std::string> Check(const mounts::PluginEntry& entry) const;
-  // An entry that Scan has registered, and nobody since, is the file as it lies there: when that
-  // has changed, gets the new sha256, and comes back. Otherwise nullopt.
-  std::optional<mounts::PluginEntry> TakeRebuilt(const mounts::PluginEntry& entry,
-                                                 const std::string& path);
+  // An entry that Scan has registered, and nobody since, is the file as it lies there.
+  struct Rebuilt {
+    mounts::PluginEntry entry;  // With the new sha256.
+    bool first = false;         // The catalog has not had it before.
+  };
+  // When the file has changed since `entry` or since the catalog last looked: what it is now.
+  // Otherwise nullopt.
+  std::optional<Rebuilt> TakeRebuilt(const mounts::PluginEntry& entry, const std::string& path);
   // Puts `entry` in place of the one with its type, name and version.
   void Put(mounts::PluginEntry entry);
   void Remove(mounts::PluginType type, std::string_view name, std::string_view version);
   std::optional<mounts::PluginEntry> Get(mounts::PluginType type, std::string_view name,
                                          std::string_view version) const;
   // The secrets plugin that a mount gets: of this version or, where that is "", the one without a
-  // version, else the newest. NotFound "plugin not found in the catalog: <name>".
+  // version, else the newest. NotFound "plugin not found in the catalog: <name>"; where a folder
+  // has a file of this name, with why that is not registered.
   absl::StatusOr<mounts::PluginEntry> Resolve(std::string_view name,
                                               std::string_view version) const;
   // In order of type, name and version.
   std::vector<mounts::PluginEntry> List() const;
 
  private:
+  absl::Status NotRegistered(std::string_view name) const;
+
   using Key = std::tuple<mounts::PluginType, std::string, std::string>;
 
   const std::vector<std::string> directories_;

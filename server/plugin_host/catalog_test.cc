@@ -80,6 +80,44 @@ TEST_F(CatalogTest, AMountGetsTheVersionThatItNamesOrNoneOrTheNewest) {
             absl::NotFoundError("plugin not found in the catalog: nosuch"));
 }
 
+TEST_F(CatalogTest, AFileThatIsNotRegisteredIsNamedWithTheReason) {
+  Catalog catalog({folder_});
+  const auto refusal = [&catalog](std::string_view name) {
+    return std::string(ToStd(catalog.Resolve(name, "").status().message()));
+  };
+  const std::string program = "plugin not found in the catalog: plain; the plugin's program ";
+  std::ofstream(folder_ + "/plain") << "x";
+  EXPECT_EQ(refusal("plain"), program + folder_ + "/plain is not executable");
+  std::filesystem::remove(folder_ + "/plain");
+  std::filesystem::create_symlink("nowhere", folder_ + "/plain");
+  EXPECT_EQ(refusal("plain"), program + folder_ + "/plain is a link to a file that is not there");
+  // It would start, but came too late.
+  EXPECT_THAT(refusal("kv"), HasSubstr(folder_ + "/belfry-kv has not been there since"));
+  EXPECT_THAT(refusal("kv"),
+              HasSubstr(R"(PUT sys/plugins/catalog/secret/kv {"command":"belfry-kv","sha256":…})"));
+  // No name of a plugin leads out of the folder.
+  const std::string outside = "../" + std::filesystem::path(folder_).filename().string() + "/plain";
+  EXPECT_EQ(refusal(outside), "plugin not found in the catalog: " + outside);
+}
+
+TEST_F(CatalogTest, ARebuiltProgramIsTakenOnceAndFoundChangedByEveryMount) {
+  Catalog catalog({folder_});
+  catalog.Scan();
+  const PluginEntry old = *catalog.Get(PluginType::kSecret, "kv", "");
+  const std::string path = folder_ + "/belfry-kv";
+  EXPECT_FALSE(catalog.TakeRebuilt(old, path).has_value());
+  Program("belfry-kv", "b");
+  const std::optional<Catalog::Rebuilt> first = catalog.TakeRebuilt(old, path);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_TRUE(first->first);
+  EXPECT_NE(first->entry.sha256, old.sha256);
+  const std::optional<Catalog::Rebuilt> second = catalog.TakeRebuilt(old, path);
+  ASSERT_TRUE(second.has_value());
+  EXPECT_FALSE(second->first);
+  EXPECT_EQ(second->entry, first->entry);
+  EXPECT_FALSE(catalog.TakeRebuilt(first->entry, path).has_value());
+}
+
 TEST_F(CatalogTest, EachWrongFieldIsNamed) {
   const auto refusal = [this](auto change) {
     PluginEntry entry = Entry();

@@ -96,7 +96,7 @@ TEST_F(PluginHostTest, WhatTheHostKillsHasNotCrashed) {
   EXPECT_EQ(TimesLogged("reason=it did not answer its health check within 2s"), 1);
   ASSERT_TRUE(Read(**engine).ok());
   EXPECT_EQ(TimesLogged("plugin restarted: plugin=notes pid="), 1);
-  EXPECT_EQ(TimesLogged("attempt=1 next_attempt_after=0"), 1);
+  EXPECT_EQ(TimesLogged("attempt=1 next_attempt_after=0s"), 1);
   // A reload, and the end of the mount.
   Freeze(Plugins()[0]);
   host_->RetireProcesses("notes");

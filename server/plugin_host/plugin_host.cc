@@ -129,6 +129,10 @@ class PluginHostImpl final : public PluginHost {
   void Remove(mounts::PluginType type, std::string_view name, std::string_view version) override {
     catalog_.Remove(type, name, version);
   }
+  absl::StatusOr<mounts::PluginEntry> Resolve(std::string_view name,
+                                              std::string_view version) const override {
+    return catalog_.Resolve(name, version);
+  }
   std::vector<mounts::PluginEntry> List() const override { return catalog_.List(); }
   std::vector<mounts::PluginProcesses> Processes() const override { return pool_.Processes(); }
 
@@ -149,14 +153,16 @@ class PluginHostImpl final : public PluginHost {
       return Current(host_->ProgramOf(*plugin, *path));
     }
     PluginProgram Current(const PluginProgram& program) const override {
-      std::optional<mounts::PluginEntry> rebuilt =
+      const std::optional<Catalog::Rebuilt> rebuilt =
           host_->catalog_.TakeRebuilt(program.entry, program.path);
-      PluginProgram current = rebuilt ? host_->ProgramOf(*rebuilt, program.path) : program;
-      if (rebuilt) {
+      PluginProgram current = rebuilt ? host_->ProgramOf(rebuilt->entry, program.path) : program;
+      if (rebuilt && rebuilt->first) {
         host_->logger_.Info("took a program that has been rebuilt",
-                            {{"plugin", rebuilt->name}, {"sha256", rebuilt->sha256}});
+                            {{"plugin", current.entry.name}, {"sha256", current.entry.sha256}});
       }
       current.record = host_->pool_.Record(current.entry);
+      MutexLock lock(&mutex_);
+      last_tried_ = current.record;
       return current;
     }
     absl::StatusOr<std::unique_ptr<PluginInstance>> Start(const PluginProgram& program,
@@ -187,6 +193,9 @@ class PluginHostImpl final : public PluginHost {
     const std::string mount_path_;
     storage::Storage* const view_;
     mutable std::atomic<std::uint64_t> writes_ = 0;
+    mutable Mutex mutex_;
+    // Also of a program that does not start, so that its next start has to wait.
+    mutable std::shared_ptr<const void> last_tried_ ABSL_GUARDED_BY(mutex_);
   };
 
   PluginProgram ProgramOf(const mounts::PluginEntry& entry, const std::string& path) const {

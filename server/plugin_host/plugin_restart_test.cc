@@ -267,6 +267,38 @@ TEST_F(PluginHostTest, APluginThatCrashesAgainAndAgainIsStartedLessAndLessOften)
   EXPECT_EQ(OnlyProcesses().fruitless_restarts, 0);
 }
 
+TEST_F(PluginHostTest, ARebuiltProgramThatDoesNotStartIsStartedLessAndLessOften) {
+  Script("odd", "exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  auto engine = Mount("odd");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  Script("odd", "echo started >> " + folder_ + "/starts; exit 1");
+  kill(Plugins()[0], SIGKILL);
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(Read(**engine).ok());
+  std::ifstream starts(folder_ + "/starts");
+  EXPECT_EQ(std::count(std::istreambuf_iterator<char>(starts), {}, '\n'), 3);
+  EXPECT_EQ(OnlyProcesses().fruitless_restarts, 3);
+  EXPECT_EQ(TimesLogged("took a program that has been rebuilt"), 1);
+  EXPECT_THAT(std::string((*engine)->Restart(Entry("odd", "n/")).message()),
+              HasSubstr("; the mount has no process now, and its next request starts one"));
+  // Another program has not failed yet.
+  Script("odd", "echo mended >&2; exec " BELFRY_BIN "/plugins/belfry-notes");
+  EXPECT_TRUE(Read(**engine).ok());
+  EXPECT_EQ(OnlyProcesses().fruitless_restarts, 0);
+  EXPECT_EQ(TimesLogged("took a program that has been rebuilt"), 2);
+}
+
+TEST_F(PluginHostTest, ARequestThatAHangingPluginDoesNotAnswerIsLogged) {
+  StartHost();
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  Freeze(Plugins()[0]);
+  mounts::Request request = Request(mounts::Operation::kRead, "notes/a");
+  request.deadline = SteadyTime::Now() + absl::Milliseconds(50);
+  EXPECT_EQ(Ask(**engine, std::move(request)).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(TimesLogged("the plugin did not answer a request in time: plugin=notes mount=n/"), 1);
+}
+
 TEST_F(PluginHostTest, ARestartGoesOnWithTheNewEntryAndTheSameData) {
   StartHost();
   auto engine = Mount("notes");

@@ -23,6 +23,12 @@ absl::Status CopyOf(const absl::Status& status) {
   return copy;
 }
 
+// "250ms"; with its unit also where there is nothing to wait for.
+std::string WaitText(absl::Duration wait) {
+  if (wait == absl::ZeroDuration()) return "0s";
+  return absl::FormatDuration(absl::Ceil(wait, absl::Milliseconds(1)));
+}
+
 // What makes two entries the same process: all of it, in a form without ambiguity.
 std::string KeyOf(const mounts::PluginEntry& entry) {
   std::string key;
@@ -75,7 +81,7 @@ struct ProcessPool::Slot {
           Concat({"the plugin \"", entry.name, "\" has crashed and was restarted ",
                   std::to_string(fruitless_restarts),
                   " times without answering a request; it is tried again in ",
-                  absl::FormatDuration(absl::Ceil(next_restart - now, absl::Milliseconds(1)))}));
+                  WaitText(next_restart - now)}));
     }
     if (++fruitless_restarts > kImmediateRestarts) {
       absl::Duration wait = limits.plugin_min_restart_delay;
@@ -179,12 +185,10 @@ void ProcessPool::LogRestart(const Slot& slot, const PluginProcess& process) con
     attempt = slot.fruitless_restarts;
     wait = std::max(slot.next_restart - clock_->Steady(), absl::ZeroDuration());
   }
-  logger_.Info(
-      "plugin restarted",
-      {{"plugin", slot.entry.name},
-       {"pid", std::to_string(process.pid())},
-       {"attempt", std::to_string(attempt)},
-       {"next_attempt_after", absl::FormatDuration(absl::Ceil(wait, absl::Milliseconds(1)))}});
+  logger_.Info("plugin restarted", {{"plugin", slot.entry.name},
+                                    {"pid", std::to_string(process.pid())},
+                                    {"attempt", std::to_string(attempt)},
+                                    {"next_attempt_after", WaitText(wait)}});
 }
 
 absl::StatusOr<std::shared_ptr<PluginProcess>> ProcessPool::Start(const PluginProgram& program,
@@ -276,18 +280,20 @@ void ProcessPool::Retire(std::string_view plugin) {
   }
 }
 
+// A plugin has one slot for each of its programs that runs or was tried last.
 std::vector<mounts::PluginProcesses> ProcessPool::Processes() const {
-  std::vector<mounts::PluginProcesses> list;
+  std::map<std::pair<std::string, std::string>, mounts::PluginProcesses> plugins;
   for (const std::shared_ptr<Slot>& slot : Slots()) {
-    mounts::PluginProcesses& one = list.emplace_back();
+    mounts::PluginProcesses& one = plugins[{slot->entry.name, slot->entry.version}];
     {
       MutexLock lock(&slot->mutex);
       one.name = slot->entry.name;
       one.version = slot->entry.version;
-      one.crashes = slot->crashes;
-      one.last_crash = slot->last_crash;
-      one.fruitless_restarts = slot->fruitless_restarts;
-      one.next_restart = clock_->Now() + (slot->next_restart - clock_->Steady());
+      one.crashes += slot->crashes;
+      if (!slot->last_crash.empty()) one.last_crash = slot->last_crash;
+      one.fruitless_restarts = std::max(one.fruitless_restarts, slot->fruitless_restarts);
+      one.next_restart =
+          std::max(one.next_restart, clock_->Now() + (slot->next_restart - clock_->Steady()));
     }
     std::vector<std::shared_ptr<PluginProcess>> held = Held(*slot);
     for (const std::shared_ptr<PluginProcess>& process : held) {
@@ -295,9 +301,8 @@ std::vector<mounts::PluginProcesses> ProcessPool::Processes() const {
     }
     LetGo(std::move(held));
   }
-  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.name, a.version) < std::pair(b.name, b.version);
-  });
+  std::vector<mounts::PluginProcesses> list;
+  for (auto& [name_and_version, one] : plugins) list.push_back(std::move(one));
   return list;
 }
 

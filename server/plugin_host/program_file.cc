@@ -35,6 +35,16 @@ absl::Status Refused(const std::string& path, std::string_view reason) {
   return absl::InvalidArgumentError(Concat({"the plugin's program ", path, " ", reason}));
 }
 
+// With the reason that errno has.
+absl::Status Missing(const std::string& path) {
+  return absl::NotFoundError(Concat({"there is no ", path, ": ", std::strerror(errno)}));
+}
+
+bool IsLink(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_symlink(std::filesystem::symlink_status(path, error));
+}
+
 absl::Status CheckPlace(const std::string& path, const Descriptor& folder, const Descriptor& file) {
   const std::string inside = PlaceOf(folder);
   const std::string place = PlaceOf(file);
@@ -59,12 +69,15 @@ absl::StatusOr<ProgramFile> OpenProgram(const std::string& path) {
   const std::string folder_path = whole.parent_path().string();
   // O_PATH opens nothing: neither does a pipe make it wait, nor a device notice.
   const Descriptor folder(open(folder_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() < 0) return Missing(folder_path);
   const Descriptor found(openat(folder.get(), whole.filename().c_str(), O_PATH | O_CLOEXEC));
   struct stat folder_stat = {};
   struct stat file_stat = {};
-  if (folder.get() < 0 || found.get() < 0 || fstat(folder.get(), &folder_stat) != 0 ||
+  if (found.get() < 0 && errno == ENOENT && IsLink(path))
+    return Refused(path, "is a link to a file that is not there");
+  if (found.get() < 0 || fstat(folder.get(), &folder_stat) != 0 ||
       fstat(found.get(), &file_stat) != 0)
-    return absl::NotFoundError(Concat({"there is no ", path, ": ", std::strerror(errno)}));
+    return Missing(path);
   if (absl::Status outside = CheckPlace(path, folder, found); !outside.ok()) return outside;
   if (!S_ISREG(file_stat.st_mode)) return Refused(path, "is no regular file");
   if (access(NameOf(found).c_str(), X_OK) != 0) return Refused(path, "is not executable");

@@ -18,7 +18,8 @@ struct ProgramFile {
 
 // Opens the program at `path`, a file in a plugin directory. A link may lead to another file in the
 // same directory or below, never out of it. NotFound: there is nothing. InvalidArgument, with one
-// sentence: it is outside, no regular file, or may not be read and executed. Thread-safe.
+// sentence: it is outside, a link to nothing, no regular file, or may not be read and executed.
+// Thread-safe.
 absl::StatusOr<ProgramFile> OpenProgram(const std::string& path);
 
 // The sha256 of the whole file in hex; Unavailable when it cannot be read. Thread-safe.

@@ -78,8 +78,17 @@ TEST_F(ProgramFileTest, ALinkLeadsOnlyToWhatIsInItsDirectory) {
     EXPECT_THAT(Refusal(folder_ + name), HasSubstr("leaves the plugin directory")) << name;
   }
   fs::create_symlink("nowhere", folder_ + "/plugins/broken");
-  EXPECT_EQ(OpenProgram(folder_ + "/plugins/broken").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(OpenProgram(folder_ + "/none/a").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(
+      Refusal(folder_ + "/plugins/broken"),
+      "the plugin's program " + folder_ + "/plugins/broken is a link to a file that is not there");
+}
+
+TEST_F(ProgramFileTest, WhatIsMissingIsNamedBeItTheFileOrItsFolder) {
+  EXPECT_EQ(
+      OpenProgram(folder_ + "/plugins/none").status(),
+      absl::NotFoundError("there is no " + folder_ + "/plugins/none: No such file or directory"));
+  EXPECT_EQ(OpenProgram(folder_ + "/none/a").status(),
+            absl::NotFoundError("there is no " + folder_ + "/none: No such file or directory"));
 }
 
 TEST_F(ProgramFileTest, OnlyARegularExecutableFileIsAProgram) {
