@@ -27,6 +27,8 @@ struct MountEntry {
   absl::Duration max_lease_ttl;      // Zero: the system's.
   // Of the plugin in the catalog; "": the one without a version, else the newest.
   std::string plugin_version;
+
+  bool operator==(const MountEntry&) const = default;
 };
 
 }  // namespace belfry::mounts

@@ -235,7 +235,8 @@ class MountManagerImpl final : public MountManager {
       return absl::InvalidArgumentError(Concat({"cannot tune \"", mount_path, "\""}));
     MutexLock one_at_a_time(&RunningOf(*in_use).change);
     // As the change before this one has left it.
-    MountEntry entry = router_->Latest(*in_use);
+    const MountEntry before = router_->Latest(*in_use);
+    MountEntry entry = before;
     const absl::StatusOr<Effect> effect = edit(entry);
     if (!effect.ok()) return effect.status();
     if (*effect == Effect::kRestart) {
@@ -245,7 +246,7 @@ class MountManagerImpl final : public MountManager {
       if (absl::IsNotFound(restarted)) return absl::InvalidArgumentError(restarted.message());
       if (!restarted.ok()) return restarted;
     }
-    logger_.Info("changed a mount", {{"path", mount_path}});
+    if (entry != before) logger_.Info("changed a mount", {{"path", mount_path}});
     router_->Replace(std::move(entry));
     return absl::OkStatus();
   }

@@ -293,6 +293,18 @@ TEST_F(MountManagerTest, ATunedMountIsFoundAsItIsNowByTheNextRequest) {
   EXPECT_EQ(router_.Find("secret/a")->mount->entry.options.count("a"), 0u);
 }
 
+TEST_F(MountManagerTest, WhatLeavesAMountAsItIsIsNoChangeForTheLog) {
+  ASSERT_TRUE(Enable("secret").ok());
+  const std::size_t lines = log_->Lines().size();
+  ASSERT_TRUE(mounts_->Reload("secret").ok());
+  MountTuning tuning;
+  ASSERT_TRUE(mounts_->Tune("secret", tuning).ok());
+  EXPECT_EQ(log_->Lines().size(), lines);
+  tuning.description = "ours";
+  ASSERT_TRUE(mounts_->Tune("secret", tuning).ok());
+  EXPECT_THAT(log_->Lines().back(), ::testing::HasSubstr("changed a mount: path=secret/"));
+}
+
 TEST_F(MountManagerTest, ADescriptionIsNoneOfTheEnginesBusiness) {
   ASSERT_TRUE(Enable("secret").ok());
   MountTuning tuning;
