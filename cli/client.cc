@@ -177,6 +177,15 @@ std::string TokenAdvice(const Connection& connection, int status) {
   return "\nno token was sent: set VAULT_TOKEN";
 }
 
+namespace {
+
+// Of what is answered to whoever asks: a refusal is not about a token.
+bool NeedsNoToken(std::string_view path) {
+  return path == "sys/seal-status" || path == "sys/leader";
+}
+
+}  // namespace
+
 Client::Client(Connection connection, absl::Duration timeout)
     : connection_(std::move(connection)), timeout_(timeout) {}
 
@@ -190,7 +199,7 @@ absl::StatusOr<Answer> Client::Send(std::string_view method, std::string_view pa
     Answer answer;
     answer.request = Concat(method, " http://", connection_.Authority(), target);
     answer.status = response->result_int();
-    answer.advice = TokenAdvice(connection_, answer.status);
+    if (!NeedsNoToken(path)) answer.advice = TokenAdvice(connection_, answer.status);
     const auto location = (*response)[http::field::location];
     answer.location = std::string(location.data(), location.size());
     answer.body = std::move(response->body());

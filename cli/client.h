@@ -17,7 +17,8 @@ namespace belfry::cli {
 struct Answer {
   std::string request;  // "PUT http://127.0.0.1:8200/v1/secret/data/foo", for messages.
   int status = 0;
-  // For a refusal that came because no token was sent: what to do. Else empty.
+  // What to do about a refusal, behind "\n": that no token was sent, or what whoever asked knows
+  // better than the server. Else empty.
   std::string advice;
   std::string location;
   std::string body;

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <thread>
 
+#include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/explain_output.h"
 #include "cli/text.h"
@@ -223,7 +224,8 @@ TEST(KvTest, ARefusalWithoutATokenSaysThatNoneWasSent) {
     EXPECT_EQ(RunKv(terminal, {"get", "-address", server.Address(), "secret/foo"}), 2);
     EXPECT_THAT(world.err.str(),
                 EndsWith(*token == 0 ? "* permission denied\nno token was sent: set VAULT_TOKEN\n"
-                                     : "* permission denied\n"));
+                                     : "* permission denied\nor nothing is mounted there: belfry "
+                                       "secrets list\n"));
   }
 }
 
@@ -300,6 +302,41 @@ TEST(StatusTest, SealedIsTwo) {
   EXPECT_EQ(RunStatus(terminal, {"-address", server.Address()}), 2);
 }
 
+TEST(StatusTest, ARefusalIsNotAboutATokenThatItDoesNotNeed) {
+  ScriptedServer server({Http("403 Forbidden", "")});
+  World world;
+  world.environment = {};
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunStatus(terminal, {"-address", server.Address()}), 1);
+  EXPECT_THAT(world.err.str(), AllOf(HasSubstr("403"), Not(HasSubstr("no token was sent"))));
+}
+
+TEST(StatusTest, AnAddressMayEndInTheApisPrefix) {
+  for (const char* end : {"/v1", "/v1/"}) {
+    ScriptedServer server({Http("200 OK", R"({"sealed":true})"), Http("404 Not Found", "")});
+    World world;
+    Terminal terminal = world.Make();
+    EXPECT_EQ(RunStatus(terminal, {"-address", server.Address() + end}), 2);
+    EXPECT_THAT(server.Requests()[0], HasSubstr("GET /v1/sys/seal-status HTTP/1.1"));
+  }
+}
+
+TEST(DispatchTest, WhatVaultsProgramHasIsSaidHowToDo) {
+  const auto said = [](std::string_view family, const std::string& wanted) {
+    World world;
+    Terminal terminal = world.Make();
+    Dispatch(family, {}, terminal, {wanted, "x"});
+    return world.err.str();
+  };
+  for (const char* command : {"read", "write", "list", "delete", "token", "policy"}) {
+    EXPECT_THAT(said("", command), AllOf(HasSubstr("There is no command"), HasSubstr("/v1/"),
+                                         HasSubstr(Concat("vault ", command))));
+  }
+  EXPECT_THAT(said("", "login"), HasSubstr("VAULT_TOKEN"));
+  EXPECT_THAT(said("", "nosuch"), Not(HasSubstr("vault ")));
+  EXPECT_THAT(said("kv ", "read"), Not(HasSubstr("vault ")));
+}
+
 TEST(EventsTest, NoEndpointIsToldInVaultsWords) {
   ScriptedServer server({Http("404 Not Found", "")});
   World world;
@@ -317,9 +354,20 @@ TEST(EventsTest, ARefusalNamesTheStatusAndTheReason) {
   World world;
   Terminal terminal = world.Make();
   EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
-  EXPECT_EQ(world.err.str(),
-            "failed to WebSocket dial: expected handshake response status code 101 but got 403\n* "
-            "permission denied\n");
+  EXPECT_EQ(
+      world.err.str(),
+      "failed to WebSocket dial: expected handshake response status code 101 but got 403\n* "
+      "permission denied\nthe token needs \"read\" on sys/events/subscribe/kv*: belfry events "
+      "explain 'kv*'\n");
+}
+
+TEST(EventsTest, ATokenThatIsNoneLacksNoRight) {
+  ScriptedServer server(
+      {Http("403 Forbidden", R"({"errors":["permission denied", "invalid token"]})")});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
+  EXPECT_THAT(world.err.str(), EndsWith("* invalid token\n"));
 }
 
 TEST(EventsTest, ARefusalWithoutATokenSaysThatNoneWasSent) {
@@ -380,6 +428,11 @@ TEST(ExplainTest, APathOutsideOfAllMountsIsSaidToBe) {
   EXPECT_THAT(text(""), EndsWith("\nNo mount that the token may know of has the path nowhere/x: a "
                                  "path begins with its mount.\n"));
   EXPECT_THAT(text("nowhere/"), Not(HasSubstr("No mount")));
+}
+
+TEST(ExplainTest, ANoteOfTheServerIsShown) {
+  EXPECT_THAT(ExplanationText({{"event", {{"mount", ""}, {"path", "x"}, {"note", "why not"}}}}),
+              EndsWith("\nNote: why not.\n"));
 }
 
 TEST(EventsTest, ARefusalIsToldAtOnce) {

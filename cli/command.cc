@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ostream>
+#include <utility>
 
 #include "cli/json_text.h"
 #include "cli/text.h"
@@ -124,6 +125,25 @@ void ListCommands(std::string_view family, const std::vector<Command>& commands,
       << std::flush;
 }
 
+// How to do what Vault's program has a command for and this one has not.
+constexpr std::pair<std::string_view, std::string_view> kByHttp[] = {
+    {"read", "GET /v1/PATH"},
+    {"write", "PUT /v1/PATH"},
+    {"list", "LIST /v1/PATH"},
+    {"delete", "DELETE /v1/PATH"},
+    {"token", "POST /v1/auth/token/create, or GET /v1/auth/token/lookup-self"},
+    {"policy", "PUT or GET /v1/sys/policies/acl/NAME"}};
+
+std::string AdviceAbout(std::string_view wanted) {
+  if (wanted == "login") return "Set VAULT_TOKEN to the token, or write it to ~/.vault-token.\n\n";
+  for (const auto& [name, request] : kByHttp) {
+    if (name != wanted) continue;
+    return Concat("Over HTTP, with the header X-Vault-Token, it is ", request,
+                  ". Vault's own command works with this server, too: vault ", name, "\n\n");
+  }
+  return "";
+}
+
 }  // namespace
 
 int Dispatch(std::string_view family, const std::vector<Command>& commands, Terminal& terminal,
@@ -142,6 +162,7 @@ int Dispatch(std::string_view family, const std::vector<Command>& commands, Term
     return kSuccess;
   }
   if (!wanted.empty()) *terminal.err << "There is no command \"" << family << wanted << "\".\n\n";
+  if (family.empty()) *terminal.err << AdviceAbout(wanted);
   ListCommands(family, commands, *terminal.err);
   return family.empty() ? kUnknownCommand : kUsageError;
 }

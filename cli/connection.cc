@@ -176,6 +176,11 @@ absl::StatusOr<Connection> ConnectionFrom(const Terminal& terminal, std::string_
   if (where.empty()) where = Setting(terminal, "ADDR");
   if (where.empty()) where = std::string(kDefaultAddress);
   if (absl::Status status = SetAddress(where, &connection); !status.ok()) return status;
+  // Every path begins with it: whoever copies it along means the server.
+  std::string& base = connection.base_path;
+  if (constexpr std::string_view kApi = "/v1"; base.ends_with(kApi)) {
+    base.resize(base.size() - kApi.size());
+  }
   if (absl::Status status = SetToken(terminal, &connection); !status.ok()) return status;
   if (absl::Status status = SetNamespace(terminal, name_space, &connection); !status.ok())
     return status;

@@ -40,6 +40,7 @@ absl::StatusOr<std::string> RedirectTarget(const Connection& connection, std::st
 
 // From the environment: BELFRY_ADDR, BELFRY_TOKEN and BELFRY_NAMESPACE, else VAULT_ADDR,
 // VAULT_TOKEN and VAULT_NAMESPACE, else http://127.0.0.1:8200 and the token in ~/.vault-token. An
+// address may end in "/v1", which is left out. An
 // `address` or `name_space` that is not empty wins over both. InvalidArgument, naming where it came
 // from, for a value that must not be part of a request's head: a line break in it would start
 // another header.

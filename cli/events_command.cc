@@ -52,15 +52,29 @@ std::string ReasonsIn(const std::string& body) {
   return answer.Reasons();
 }
 
-absl::Status Refused(const WebSocket::Refusal& refusal, const Connection& connection) {
+// What the token may lack. A server names the right no more than what it denies.
+std::string RightAdvice(std::string_view type, std::string_view reasons) {
+  if (reasons.find("permission denied") == std::string_view::npos ||
+      reasons.find("invalid token") != std::string_view::npos) {
+    return "";
+  }
+  return Concat("\nthe token needs \"read\" on sys/events/subscribe/", type,
+                ": belfry events explain '", type, "'");
+}
+
+absl::Status Refused(const WebSocket::Refusal& refusal, const Connection& connection,
+                     std::string_view type) {
   if (refusal.status == 404) {
     return absl::NotFoundError(
         "events endpoint not found; check `vault read sys/experiments` to see if an events "
         "experiment is available but disabled");
   }
+  const std::string reasons = ReasonsIn(refusal.body);
+  std::string advice = TokenAdvice(connection, refusal.status);
+  if (advice.empty() && refusal.status == 403) advice = RightAdvice(type, reasons);
   return absl::FailedPreconditionError(
       Concat("failed to WebSocket dial: expected handshake response status code 101 but got ",
-             refusal.status, ReasonsIn(refusal.body), TokenAdvice(connection, refusal.status)));
+             refusal.status, reasons, advice));
 }
 
 // Opens the stream, wherever on it the server sends us.
@@ -72,7 +86,7 @@ absl::StatusOr<Socket> Open(const Connection& connection, const Subscription& wa
     if (!opened.ok()) return opened.status();
     if (auto* socket = std::get_if<Socket>(&*opened)) return std::move(*socket);
     const auto& refusal = std::get<WebSocket::Refusal>(*opened);
-    if (refusal.status != 307) return Refused(refusal, connection);
+    if (refusal.status != 307) return Refused(refusal, connection, wanted.type);
     absl::StatusOr<std::string> next = RedirectTarget(connection, refusal.location);
     if (!next.ok()) return next.status();
     target = *std::move(next);

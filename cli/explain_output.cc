@@ -60,8 +60,11 @@ std::string NothingArrives(const boost::json::object& data) {
       rows ? "" : "-path=PATH shows which lines would grant the events of a path.\n");
 }
 
-// What an event's own row means when no mount is in it.
-std::string NoMount(const boost::json::object& event) {
+// What the server adds to an event's own row, or, where it says nothing, what it means when no
+// mount is in it.
+std::string NoteOn(const boost::json::object& event) {
+  const auto* note = event.if_contains("note");
+  if (note != nullptr && note->is_string()) return Concat("\nNote: ", OneLine(*note), ".\n");
   if (!Member(event, "mount").empty()) return "";
   return Concat("\nNo mount that the token may know of has the path ", Member(event, "path"),
                 ": a path begins with its mount.\n");
@@ -106,7 +109,7 @@ std::string ExplanationText(const boost::json::object& data) {
   const auto* event = data.if_contains("event");
   if (event != nullptr && event->is_object()) {
     explanation.Add(Member(event->get_object(), "mount"), event->get_object());
-    explanation.Note(NoMount(event->get_object()));
+    explanation.Note(NoteOn(event->get_object()));
   }
   ForEachObject(data, "mounts", [&explanation](const boost::json::object& mount) {
     const std::string path = Member(mount, "mount");

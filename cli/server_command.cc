@@ -109,6 +109,8 @@ absl::Status SetListenAddress(const Wanted& wanted, HostConfig* config) {
   const char* const end = text.data() + text.size();
   const char* const digits = colon == std::string::npos ? end : text.data() + colon + 1;
   const auto [stop, error] = std::from_chars(digits, end, config->listen_port);
+  if (error == std::errc::result_out_of_range && stop == end)
+    return refused("the port must be a number from 0 to 65535");
   if (error != std::errc() || stop != end)
     return refused("it must be ADDRESS:PORT, for example 127.0.0.1:8200");
   std::string host = text.substr(0, colon);

@@ -69,6 +69,11 @@ def test_an_address_that_is_none_is_an_error_that_names_it(address):
     assert f'"{address}"' in refused(f"-dev-listen-address={address}")
 
 
+def test_a_port_that_is_too_high_is_said_to_be():
+    for port in "65536", "99999":
+        assert "the port must be a number from 0 to 65535" in refused(f"-dev-listen-address=127.0.0.1:{port}")
+
+
 def test_localhost_is_loopback():
     with Started("-dev-listen-address=localhost:0") as server:
         assert server.started()[0].startswith("127.0.0.1:")
