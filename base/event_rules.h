@@ -23,6 +23,9 @@ absl::Status CheckEventType(std::string_view type);
 // Whether the type is one of the host itself, such as "sys/plugin-crash", in whatever case its
 // first part is written: no plugin may send it.
 bool IsHostEventType(std::string_view type);
+// Where the host's own events are: each is about one plugin of the catalog, whose name follows.
+// Here for those who publish them and for those who say which policies could let them through.
+inline constexpr std::string_view kHostEventPaths = "sys/plugins/catalog/secret/";
 // The words for such a refusal.
 inline constexpr std::string_view kHostEventTypeRefusal =
     "event types whose first part is \"sys\" are the host's own; a plugin's begin with the "

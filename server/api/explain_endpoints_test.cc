@@ -188,11 +188,34 @@ TEST_F(ExplainTest, WithoutAPathItGoesThroughTheMountsThatTheTokenMayKnow) {
                           "secret/ secret/* denied"));
   EXPECT_THAT(Table(Data("kv*", {}, "root")),
               ElementsAre("other/ other/* granted", "secret/ secret/* granted"));
-  EXPECT_THAT(
-      Table(Data("sys/plugin-crash", {}, "root")),
-      ElementsAre("other/ other/* granted", "secret/ secret/* granted", "sys/ sys/* granted"));
+  EXPECT_THAT(Table(Data("sys/plugin-crash", {}, "root")),
+              ElementsAre("other/ other/* granted", "secret/ secret/* granted",
+                          "sys/ sys/plugins/catalog/secret/* granted"));
   const std::string nobody = Create({.policies = {"none"}});
   EXPECT_THAT(Table(Data("kv*", {}, nobody)), IsEmpty());
+}
+
+TEST_F(ExplainTest, OfTheHostsOwnEventsOnlyThosePathsAreShownThatTheyCanHave) {
+  const json::value all = Data("*");
+  std::vector<std::string> rows;
+  for (const std::string& row : Table(all)) {
+    if (row.starts_with("sys/ ")) rows.push_back(row);
+  }
+  EXPECT_THAT(rows, ElementsAre("sys/ sys/plugins/catalog/secret/* denied"));
+  // What is proposed for it helps.
+  const json::value crash = Event("sys/plugin-crash", "sys/plugins/catalog/secret/kv");
+  EXPECT_EQ(crash.as_object().if_contains("note"), nullptr);
+  WritePolicy("more", Text(crash.at("grant")));
+  const std::string token = Create({.policies = {"more"}});
+  EXPECT_EQ(Event("*", "sys/plugins/catalog/secret/kv", token).at("mount"), "sys/");
+  for (const char* path : {"sys/tools/hash", "sys/plugins/catalog/secret", "sys"}) {
+    const json::value event = Event("*", path);
+    EXPECT_EQ(Text(event.at("grant")), "") << path;
+    EXPECT_EQ(Text(event.at("note")),
+              "the host's own events are about sys/plugins/catalog/secret/ and a plugin's name "
+              "only")
+        << path;
+  }
 }
 
 TEST_F(ExplainTest, AMountThatTheTokenMayNotKnowOfIsNotNamed) {

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/event_rules.h"
 #include "base/glob.h"
 #include "base/strings.h"
 #include "base/text.h"
@@ -168,6 +169,12 @@ bool EmitsEvents(const mounts::Mount& mount, std::string_view type) {
   return mount.entry.path == kHostMount && GlobsOverlap(type, kHostTypes);
 }
 
+// What the paths of its events begin with, up to a '/'. The host's own are about plugins only:
+// elsewhere below "sys/" a policy would be asked in vain.
+std::string_view EventPathsOf(const mounts::Mount& mount) {
+  return mount.engine == nullptr ? kHostEventPaths : std::string_view(mount.entry.path);
+}
+
 // Whoever may do something in a mount may know that it is there.
 bool MayKnow(const access::Acl& acl, std::string_view mount) {
   return acl.root() || acl.ReachesInto(mount);
@@ -175,7 +182,7 @@ bool MayKnow(const access::Acl& acl, std::string_view mount) {
 
 std::string MountText(const access::Acl& acl, const mounts::Mount& mount, std::string_view type) {
   std::vector<std::string> findings;
-  for (const Finding& finding : access::ExplainMount(acl, mount.entry.path, type)) {
+  for (const Finding& finding : access::ExplainMount(acl, EventPathsOf(mount), type)) {
     findings.push_back(EventText(finding));
   }
   return ObjectText()
@@ -203,7 +210,7 @@ std::optional<Answer> RefuseTooMany(const access::Acl& acl, const Mounts& mounts
                                     std::size_t most) {
   std::size_t patterns = 0;
   for (const std::shared_ptr<const mounts::Mount>& mount : mounts) {
-    patterns += acl.root() ? 1 : acl.RulesInto(mount->entry.path).size() + 1;
+    patterns += acl.root() ? 1 : acl.RulesInto(EventPathsOf(*mount)).size() + 1;
     if (patterns > most) {
       return ErrorAnswer(
           400, Concat({"the policies have more than ", std::to_string(most),
@@ -219,6 +226,11 @@ std::string MountsText(const access::Acl& acl, const Mounts& mounts, std::string
     texts.push_back(MountText(acl, *mount, type));
   }
   return ListText(texts);
+}
+
+// An event that names no path has that of its mount; the host's own name theirs.
+bool CanHaveEvents(const mounts::Mount& mount, std::string_view path) {
+  return mount.engine != nullptr || path.starts_with(kHostEventPaths);
 }
 
 // Where events of a path come from.
@@ -242,7 +254,13 @@ Source SourceOf(const Dependencies& dependencies, const access::Acl& acl, const 
   }
   Source source{.mount = route->mount->entry.path};
   source.none = !EmitsEvents(*route->mount, asked.type);
-  if (source.none) source.note = "this mount sends no such events";
+  if (source.none) {
+    source.note = "this mount sends no such events";
+  } else if (!CanHaveEvents(*route->mount, asked.path)) {
+    source.none = true;
+    source.note =
+        Concat({"the host's own events are about ", kHostEventPaths, " and a plugin's name only"});
+  }
   return source;
 }
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/event_rules.h"
 #include "base/executor.h"
 #include "base/ids.h"
 #include "base/mutex.h"
@@ -241,7 +242,7 @@ class PluginHostImpl final : public PluginHost {
     set("end", Describe(end));
     set("modified", "false");
     set("operation", "plugin-crash");
-    set("path", "sys/plugins/catalog/secret/" + plugin.name);
+    set("path", std::string(kHostEventPaths) + plugin.name);
     set("plugin", plugin.name);
     set("plugin_version", plugin.version);
     storage::WriteBatch batch;
