@@ -67,7 +67,7 @@ class FakeApi final : public api::Api {
     return subscriptions::OpenedSubscription{
         std::make_unique<FakeSubscription>(this),
         path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
-        std::make_unique<FakeAuthorizer>(this)};
+        std::make_unique<FakeAuthorizer>(this), "its-accessor", "its-type"};
   }
 
   // From now on nobody may see events on this path, and what was authorized before is authorized

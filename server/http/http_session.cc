@@ -422,8 +422,8 @@ void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQu
     Refuse(503, kTooManyConnections);
     return;
   }
-  WebSocketSession::Parts parts{std::move(transport_), mailbox_, std::move(registration_),
-                                std::move(queue), *std::move(opened)};
+  WebSocketSession::Parts parts{std::move(transport_), mailbox_,           std::move(registration_),
+                                std::move(queue),      *std::move(opened), remote_address_};
   const auto received = buffer_.cdata();
   std::make_shared<WebSocketSession>(context_, std::move(parts))
       ->Start(std::move(head), {static_cast<const char*>(received.data()), received.size()});

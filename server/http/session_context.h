@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log_throttle.h"
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "server/api/api.h"
@@ -54,4 +55,6 @@ struct SessionContext {
   Counter& frames_dropped;
 };
 
+  // A client can be too slow as often as it likes.
+  LogThrottle slow_subscriber_lines{10, std::chrono::seconds(10)};
 }  // namespace belfry::http

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/http/deadline.h"
@@ -41,6 +42,7 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
+using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -80,6 +82,7 @@ class SessionTest : public ::testing::Test {
   FakeApi api_;
   FakeClock clock_{absl::UnixEpoch()};
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
   Limits limits_;
   Timeouts timeouts_;
   std::optional<SessionContext> context_;
@@ -92,8 +95,8 @@ class SessionTest : public ::testing::Test {
   // Serves the client from the next Poll on.
   void Serve(MemoryClient& client) {
     if (!context_) {
-      context_.emplace(&api_, &clock_, limits_, Connections::Bounds{10, 10}, *metrics_, Logger(),
-                       timeouts_);
+      context_.emplace(&api_, &clock_, limits_, Connections::Bounds{10, 10}, *metrics_,
+                       Logger(log_, "http"), timeouts_);
     }
     std::unique_ptr<Transport> transport = client.Connect();
     const Strand strand = transport->strand();
@@ -687,6 +690,49 @@ TEST_F(DeadlineTest, DoesNotPassOnceItIsCleared) {
   EXPECT_EQ(owner_->expired, 0);
   deadline_.SetAfter(kNow);
   EXPECT_TRUE(Expires(1));
+TEST_F(SessionTest, ASubscriberThatIsTooSlowLeavesAWarning) {
+  MemoryClient client(&io_);
+  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
+  client.SetRoom(0);
+  sink->Offer(Text("on its way"), 1);
+  Poll();
+  sink->Offer(Text("waits"), 1);
+  sink->Offer(Text("waits, too"), 1);
+  sink->Overflow();
+  Poll();
+  EXPECT_THAT(log_->Lines(),
+              ElementsAre("http: a subscriber is too slow and was closed with 1013: "
+                          "remote_address=192.0.2.1 accessor=its-accessor type=its-type "
+                          "dropped=2 suppressed=0"));
+}
+
+TEST_F(SessionTest, SubscribersThatAreTooSlowAreWarnedOfTenTimesAtOnce) {
+  limits_.max_queued_frames = 0;
+  for (std::size_t i = 0; i < 20; ++i) {
+    MemoryClient client(&io_);
+    Serve(client);
+    client.Send(Request("GET /subscribe/json", kUpgrade));
+    Poll();
+    api_.Sink(i)->Offer(Text("one too many"), 1);
+    Poll();
+  }
+  const std::uint64_t closed =
+      metrics_->GetCounter("belfry_websocket_slow_subscribers_total", "").Value();
+  EXPECT_EQ(closed, 20u);
+  EXPECT_GE(log_->Lines().size(), 10u);
+  EXPECT_LT(log_->Lines().size(), 20u);
+}
+
+TEST_F(SessionTest, ASubscriptionThatIsEndedIsLoggedWithItsReason) {
+  MemoryClient client(&io_);
+  Subscribe(client)->End("token revoked");
+  Poll();
+  EXPECT_THAT(
+      log_->Lines(),
+      ElementsAre("http: a subscription was ended: remote_address=192.0.2.1 accessor=its-accessor "
+                  "type=its-type reason=token revoked"));
+}
+
 }
 
 TEST_F(DeadlineTest, DoesNotPassOnceItsOwnerIsGone) {

@@ -42,6 +42,9 @@ WebSocketSession::WebSocketSession(SessionContext* context, Parts parts)
       subscription_(std::move(parts.opened.subscription)),
       event_authorizer_(std::move(parts.opened.event_authorizer)),
       opcode_(OpcodeFor(parts.opened.format)),
+      remote_address_(std::move(parts.remote_address)),
+      accessor_(std::move(parts.opened.accessor)),
+      type_pattern_(std::move(parts.opened.type_pattern)),
       ping_timer_(transport_->strand()),
       deadline_(transport_->strand()) {
   context_->websocket_sessions.Add(1);
@@ -123,13 +126,35 @@ void WebSocketSession::OnFrame(const ClientFrame& frame) {
 
 void WebSocketSession::OnQueueWoke() {
   if (state_ == State::kOpen && queue_->Overflowed()) {
-    context_->slow_subscribers.Increment();
+    OnTooSlow();
     BeginClose(CloseCode::kTryAgainLater, kTooSlow);
   }
   if (state_ == State::kOpen) {
-    if (const auto reason = queue_->EndReason()) BeginClose(CloseCode::kNormal, *reason);
+    if (const auto reason = queue_->EndReason()) {
+      std::vector<LogField> fields = Description();
+      fields.push_back({"reason", *reason});
+      context_->logger.Write(LogLevel::kDebug, "a subscription was ended", fields);
+      BeginClose(CloseCode::kNormal, *reason);
+    }
   }
   Flush();
+}
+
+// Otherwise only the client would know, and a number of a metric that names nobody.
+void WebSocketSession::OnTooSlow() {
+  context_->slow_subscribers.Increment();
+  const std::size_t dropped = ReleaseSubscription();
+  const std::optional<std::uint64_t> left_out = context_->slow_subscriber_lines.Take();
+  if (!left_out) return;
+  std::vector<LogField> fields = Description();
+  fields.push_back({"dropped", std::to_string(dropped)});
+  fields.push_back({"suppressed", std::to_string(*left_out)});
+  context_->logger.Write(LogLevel::kWarn, "a subscriber is too slow and was closed with 1013",
+                         fields);
+}
+
+std::vector<LogField> WebSocketSession::Description() const {
+  return {{"remote_address", remote_address_}, {"accessor", accessor_}, {"type", type_pattern_}};
 }
 
 void WebSocketSession::Flush() {
@@ -269,7 +294,8 @@ void WebSocketSession::OnPingTimer() {
   if (state_ != State::kOpen) return;
   silent_pings_ = std::exchange(alive_, false) ? 0 : silent_pings_ + 1;
   if (silent_pings_ >= kSilentPingsOfTheDead) {
-    context_->logger.Debug("a subscriber answers no pings and is cut off");
+    context_->logger.Write(LogLevel::kDebug, "a subscriber answers no pings and is cut off",
+                           Description());
     End();
     return;
   }
@@ -296,10 +322,11 @@ void WebSocketSession::BeginCloseWith(std::string frame, Timeouts::Duration time
   asio::post(transport_->strand(), [self = shared_from_this()] { self->Flush(); });
 }
 
-void WebSocketSession::ReleaseSubscription() {
+std::size_t WebSocketSession::ReleaseSubscription() {
   subscription_.reset();
   const std::size_t dropped = queue_->Close();
   if (dropped > 0) context_->frames_dropped.Add(dropped);
+  return dropped;
 }
 
 void WebSocketSession::End() {

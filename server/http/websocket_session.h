@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/logging.h"
 #include "server/http/connections.h"
 #include "server/http/deadline.h"
 #include "server/http/outgoing_queue.h"
@@ -40,6 +41,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     // Shared: the bus keeps the queue alive while an offer runs.
     std::shared_ptr<OutgoingQueue> queue;
     subscriptions::OpenedSubscription opened;
+    std::string remote_address;
   };
   WebSocketSession(SessionContext* context, Parts parts);
   ~WebSocketSession();
@@ -88,7 +90,11 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   // Sends the frame, which must be a close frame, and ends when the client does, or after
   // `timeout`.
   void BeginCloseWith(std::string frame, Timeouts::Duration timeout);
-  void ReleaseSubscription();
+  // How many frames that waited are dropped with it; 0 when it is released already.
+  std::size_t ReleaseSubscription();
+  void OnTooSlow();
+  // What a log line about it says of it.
+  std::vector<LogField> Description() const;
   void End();
 
   SessionContext* const context_;
@@ -100,6 +106,10 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   std::unique_ptr<bus::Subscription> subscription_;
   const std::unique_ptr<bus::EventAuthorizer> event_authorizer_;
   const Opcode opcode_;
+  // For the log: whose subscription it is.
+  const std::string remote_address_;
+  const std::string accessor_;
+  const std::string type_pattern_;
 
   State state_ = State::kOpen;
   boost::asio::steady_timer ping_timer_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "server/bus/bus.h"
@@ -26,6 +27,9 @@ struct OpenedSubscription {
   // as long as anything may be sent, it also ends the subscriber when its token ends, or when a
   // policy takes away the right to subscribe.
   std::unique_ptr<bus::EventAuthorizer> event_authorizer;
+  // Of the token, and as it was asked for: for the log.
+  std::string accessor = {};
+  std::string type_pattern = {};
 };
 
 }  // namespace belfry::subscriptions

@@ -15,6 +15,7 @@ absl::StatusOr<OpenedSubscription> OpenNow(bus::Bus& bus,
   if (authorizer == nullptr) return absl::UnauthenticatedError("invalid token");
   // What changed before it was watched.
   if (!permission->Holds()) return absl::PermissionDeniedError("permission denied");
+  std::string type_pattern = selection.type_pattern;
   return OpenedSubscription{
       .subscription = bus.Subscribe({.type_pattern = std::move(selection.type_pattern),
                                      .namespace_patterns = std::move(selection.namespace_patterns),
@@ -24,7 +25,9 @@ absl::StatusOr<OpenedSubscription> OpenNow(bus::Bus& bus,
                                      .event_authorizer = NewEventAuthorizer(*permission),
                                      .sink = std::move(subscriber)}),
       .format = selection.format,
-      .event_authorizer = std::move(authorizer)};
+      .event_authorizer = std::move(authorizer),
+      .accessor = permission->identity.accessor,
+      .type_pattern = std::move(type_pattern)};
 }
 
 class Pending final : public PendingSubscription {
