@@ -57,7 +57,7 @@ TEST_F(PluginEndpointsTest, WhatIsRegisteredAndRunsNowhereWarns) {
     entry.path = std::move(path);
     entry.type = std::move(type);
     entry.plugin_version = std::move(version);
-    fixture_.mounts.Add(std::move(entry));
+    fixture_.mounts.Add(std::move(entry))->running_sha256 = "abc";
   };
   add("follows/", "");
   add("same/", "v1.0.0");
@@ -70,6 +70,25 @@ TEST_F(PluginEndpointsTest, WhatIsRegisteredAndRunsNowhereWarns) {
               HasSubstr(R"("warnings":["the mount pinned/ runs version v0.9.0 of this plugin, not )"
                         R"(v1.0.0; write plugin_version=v1.0.0 to sys/mounts/pinned/tune to )"
                         R"(change that"])"));
+}
+
+TEST_F(PluginEndpointsTest, WhatIsRegisteredOverARunningProgramWarnsOfItsMounts) {
+  mounts::MountEntry entry;
+  entry.path = "n/";
+  entry.type = "example";
+  FakeEngine* const engine = fixture_.mounts.Add(std::move(entry));
+  const std::string warning =
+      R"("warnings":["the mount n/ goes on with the program that it runs; reload it to run the )"
+      R"(new program: PUT sys/plugins/reload/backend {\"mounts\":\"n/\"}"])";
+  engine->running_sha256 = "another";
+  EXPECT_THAT(RegisterExample().body, HasSubstr(warning));
+  engine->running_sha256 = "abc";
+  EXPECT_EQ(RegisterExample().status, 204);
+  // The same program with other arguments.
+  EXPECT_THAT(Send("PUT", "plugins/catalog/secret/example",
+                   R"({"command":"ex","sha256":"abc","args":["-b"],"version":"v1.0.0"})")
+                  .body,
+              HasSubstr(warning));
 }
 
 TEST_F(PluginEndpointsTest, WhatIsRemovedAndStillRunsWarns) {

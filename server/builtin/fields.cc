@@ -114,6 +114,34 @@ bool IsDeclared(std::span<const DeclaredField> declared, std::string_view name) 
                              [name](const DeclaredField& field) { return field.name == name; });
 }
 
+bool IsDeclaredObject(std::span<const DeclaredField> declared, std::string_view name) {
+  return std::ranges::any_of(declared, [name](const DeclaredField& field) {
+    return field.name == name && field.kind == FieldKind::kObject;
+  });
+}
+
+// The members of `data` that are not declared, each after `prefix`; no deeper than objects are
+// declared.
+std::vector<std::string> UnknownIn(const Json& data, std::span<const DeclaredField> declared,
+                                   std::string_view prefix) {
+  std::vector<std::string> unknown;
+  const Json::Object* const members = data.if_object();
+  if (members == nullptr) return unknown;
+  for (const auto& [member, value] : *members) {
+    if (value.is_null() || IsEmptyText(value)) continue;
+    const std::string name = Concat({prefix, member});
+    // What is declared with a dot is no member of the whole.
+    const bool apart = prefix.empty() && member.find('.') != std::string::npos;
+    if (apart || !IsDeclared(declared, name)) {
+      unknown.push_back(name);
+    } else if (IsDeclaredObject(declared, name)) {
+      for (std::string& below : UnknownIn(value, declared, Concat({name, "."})))
+        unknown.push_back(std::move(below));
+    }
+  }
+  return unknown;
+}
+
 }  // namespace
 
 absl::StatusOr<Fields> Fields::Read(std::span<const DeclaredField> declared,
@@ -129,12 +157,7 @@ absl::StatusOr<Fields> Fields::Read(std::span<const DeclaredField> declared,
     if (!converted.ok()) return Refusal(field.name, ToStd(converted.status().message()));
     fields.values_.emplace(field.name, *std::move(converted));
   }
-  if (const Json::Object* members = parsed->if_object()) {
-    for (const auto& [name, value] : *members) {
-      if (value.is_null() || IsEmptyText(value) || IsDeclared(declared, name)) continue;
-      fields.unknown_.push_back(name);
-    }
-  }
+  fields.unknown_ = UnknownIn(*parsed, declared, "");
   return fields;
 }
 

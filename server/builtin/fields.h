@@ -54,7 +54,8 @@ class Fields {
   std::vector<std::string> List(std::string_view name) const;
   std::map<std::string, std::string> Map(std::string_view name) const;
 
-  // The names that are not declared and are neither null nor an empty text.
+  // The names that are not declared and are neither null nor an empty text. Of a kObject, also
+  // its members: "config.ttl".
   const std::vector<std::string>& unknown() const { return unknown_; }
 
  private:

@@ -84,5 +84,12 @@ TEST(FieldsTest, WhatIsNotDeclaredIsNamedAndOtherwiseIgnored) {
   EXPECT_TRUE(Fields::Read({}, R"({"anything":[1]})").ok());
 }
 
+TEST(FieldsTest, AMistypedMemberOfADeclaredObjectIsNamedAndThoseOfAFreeMapAreNot) {
+  const absl::StatusOr<Fields> fields = Fields::Read(
+      kSome, R"({"object":{"onn":1,"none":null,"on":true},"map":{"onn":"1"},"object.on":1})");
+  ASSERT_TRUE(fields.ok()) << fields.status();
+  EXPECT_THAT(fields->unknown(), ElementsAre("object.onn", "object.on"));
+}
+
 }  // namespace
 }  // namespace belfry::builtin

@@ -1,5 +1,7 @@
 #include "server/builtin/endpoint.h"
 
+#include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -90,15 +92,47 @@ Answer ListCatalog(const Dependencies& dependencies, const Call& call, PluginTyp
   return Data(call, ObjectText().Raw("keys", ArrayText(names)).Finish());
 }
 
+// What each mount of a plugin would be started as, by its path.
+using Started = std::map<std::string, PluginEntry>;
+Started AsStartedNow(const Dependencies& dependencies, std::string_view plugin) {
+  Started all;
+  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
+    const mounts::MountEntry& entry = mount->entry;
+    if (mount->engine == nullptr || entry.type != plugin) continue;
+    absl::StatusOr<PluginEntry> plugin_entry =
+        dependencies.catalog->Resolve(plugin, entry.plugin_version);
+    if (plugin_entry.ok()) all.emplace(entry.path, *std::move(plugin_entry));
+  }
+  return all;
+}
+
+// Whether the mount's process is what has been registered; `before` is what held until then.
+bool Runs(const mounts::Mount& mount, const PluginEntry& registered, const Started& before) {
+  if (mount.engine->RunningSha256() != registered.sha256) return false;
+  const auto known = before.find(mount.entry.path);
+  return known == before.end() ||
+         (known->second.args == registered.args && known->second.env == registered.env);
+}
+
 // For each mount of the plugin that does not run what has been registered, what to do about it.
 std::vector<std::string> MountsElsewhere(const Dependencies& dependencies,
-                                         const PluginEntry& registered) {
+                                         const PluginEntry& registered, const Started& before) {
   std::vector<std::string> warnings;
+  const Started now = AsStartedNow(dependencies, registered.name);
   const bool unversioned =
       dependencies.catalog->Get(registered.type, registered.name, "").has_value();
   for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
     const mounts::MountEntry& entry = mount->entry;
     if (mount->engine == nullptr || entry.type != registered.name) continue;
+    const auto next = now.find(entry.path);
+    if (next != now.end() && next->second == registered) {
+      if (Runs(*mount, registered, before)) continue;
+      warnings.push_back(Concat({"the mount ", entry.path,
+                                 " goes on with the program that it runs; reload it to run the new "
+                                 "program: PUT sys/plugins/reload/backend {\"mounts\":\"",
+                                 entry.path, "\"}"}));
+      continue;
+    }
     // Without a version of its own it runs the entry without one, else the newest.
     const bool follows = entry.plugin_version.empty() && !unversioned;
     if (follows || entry.plugin_version == registered.version) continue;
@@ -158,9 +192,11 @@ Answer Register(const Dependencies& dependencies, const Call& call, PluginType t
     }
     entry.command = std::string(words[0]);
   }
+  const Started before = AsStartedNow(dependencies, name);
   const absl::Status registered = dependencies.catalog->Register(entry);
   if (!registered.ok()) return Failure(registered);
-  return Done(call, fields, MountsElsewhere(dependencies, AsRegistered(dependencies, entry)));
+  return Done(call, fields,
+              MountsElsewhere(dependencies, AsRegistered(dependencies, entry), before));
 }
 
 // Of a name without the version that was to be removed: which versions it has.
