@@ -56,8 +56,8 @@ absl::Status CheckEventId(std::string_view id) {
   while (!id.empty()) {
     const Utf8Character next = FirstCharacter(id);
     if (!next.valid) return Invalid({"the event's id is not UTF-8"});
-    if (next.code < 0x20 || (next.code >= 0x7f && next.code < 0xa0))
-      return Invalid({"the event's id has control characters"});
+    if (!IsPrintable(next.code))
+      return Invalid({"the event's id has a character that does not show"});
     id.remove_prefix(next.size);
   }
   return absl::OkStatus();

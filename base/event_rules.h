@@ -30,8 +30,8 @@ inline constexpr std::string_view kHostEventPaths = "sys/plugins/catalog/secret/
 inline constexpr std::string_view kHostEventTypeRefusal =
     "event types whose first part is \"sys\" are the host's own; a plugin's begin with the "
     "plugin's name";
-// Empty, for the host to choose one, or UTF-8 without control characters (C0, DEL, C1), as
-// CloudEvents 1.0 has it of its attributes.
+// Empty, for the host to choose one, or UTF-8 characters that show (base/utf8.h); CloudEvents 1.0
+// forbids controls in its attributes.
 absl::Status CheckEventId(std::string_view id);
 // Of `path` and `data_path`, which `key` says: without the mount and exactly as a request has it,
 // since subscribers' rights are asked for it. No segment is empty, "." or "..", so that there is no

@@ -44,6 +44,8 @@ struct Limits {
   // answered; one that does not fit is answered with 503, unless it is alone. A quarter is for what
   // comes before it is known that the token may use it, the rest for large bodies.
   std::size_t max_held_request_bytes = 256 * 1024 * 1024;
+  // The same of answers, from when they are known until the client has taken them.
+  std::size_t max_held_answer_bytes = 256 * 1024 * 1024;
   absl::Duration max_request_duration = absl::Seconds(90);
   // A decoded path with its parts between slashes; beyond, the answer is 400. An event names the
   // path twice and must stay below max_event_bytes.

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <utility>
+
 namespace belfry {
 namespace {
 
@@ -25,6 +27,17 @@ Utf8Character FirstOfSeveralBytes(std::string_view text) {
   }
   if (code < kSmallest[size] || !IsCharacter(code)) return {kReplacement, 1, false};
   return {code, size};
+}
+
+bool ShowsBeyondAscii(char32_t code) {
+  static constexpr std::pair<char32_t, char32_t> kUnprintable[] = {
+      {0x80, 0xA0},     {0xAD, 0xAD},     {0x2000, 0x200F},   {0x2028, 0x202F},
+      {0x205F, 0x206F}, {0x3000, 0x3000}, {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF},
+      {0xFFF9, 0xFFFB}, {0xFFFE, 0xFFFF}, {0xE0000, 0xE0FFF}, {0xF0000, 0x10FFFF}};
+  for (const auto& [first, last] : kUnprintable) {
+    if (code >= first && code <= last) return false;
+  }
+  return true;
 }
 
 bool IsUtf8(std::string_view text) {

@@ -28,7 +28,17 @@ inline Utf8Character FirstCharacter(std::string_view text) {
 // Whether there is such a character: not beyond U+10FFFF, no surrogate.
 bool IsCharacter(char32_t code);
 
-// Whether a text is nothing but such characters.
+// Of a character beyond ASCII.
+bool ShowsBeyondAscii(char32_t code);
+
+// Whether a character shows as itself: no control, no space other than ' ', nothing that formats or
+// turns round what is beside it, no private use.
+inline bool IsPrintable(char32_t code) {
+  if (code < 0x80) return code >= 0x20 && code < 0x7F;
+  return ShowsBeyondAscii(code);
+}
+
+// Whether a text is nothing but characters.
 bool IsUtf8(std::string_view text);
 
 // The text with U+FFFD in place of every byte that begins none: protobuf strings and JSON must be

@@ -8,6 +8,7 @@
 #include "server/api/outcome.h"
 #include "server/api/refusal_log.h"
 #include "server/builtin/dependencies.h"
+#include "server/builtin/json_text.h"
 #include "server/bus/bus.h"
 
 namespace belfry::api {
@@ -19,6 +20,9 @@ struct Dependencies {
   // Shared: copies of this struct have the same.
   std::shared_ptr<RefusalLog> refusals = std::make_shared<RefusalLog>();
 };
+
+// A JSON body with more values is refused.
+inline constexpr std::size_t kMaxJsonValues = builtin::kMaxRequestJsonValues;
 
 // What is kept of a request's body before Api::RefuseEarly has been asked.
 inline constexpr std::uint64_t kMaxUnaskedBodyBytes = 64 * 1024;

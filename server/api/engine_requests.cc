@@ -354,18 +354,15 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, AnswerCallback
     return;
   }
   std::optional<mounts::Route> route = dependencies.host.router->Find(call.path);
-  if (!route) {
+  if (!route || route->mount->engine == nullptr) {
     // Whoever may not use the path is not told whether it is one.
-    const bool allowed = MayAsk(*dependencies.host.authorizer, call.identity,
-                                CapabilityFor(call.operation), call.path, call.data);
-    respond(allowed ? ErrorAnswer(404, Concat({"no handler for route \"", call.path,
-                                               "\". route entry not found."}))
-                    : Denied());
-    return;
-  }
-  if (route->mount->engine == nullptr) {
-    respond(UnsupportedPath());
-    return;
+    if (!MayAsk(*dependencies.host.authorizer, call.identity, CapabilityFor(call.operation),
+                call.path, call.data)) {
+      return respond(Denied());
+    }
+    return respond(route ? UnsupportedPath()
+                         : ErrorAnswer(404, Concat({"no handler for route \"", call.path,
+                                                    "\". route entry not found."})));
   }
   // The engine's root has the mount's name, however it is written.
   if (route->path.empty()) call.path = route->mount->entry.path;

@@ -408,6 +408,8 @@ TEST_F(TokenEndpointsTest, ACubbyholeTakesDataBelowAPathFromWhoMayWrite) {
   EXPECT_EQ(Error(Send("PUT", "cubbyhole/a", "{}")),
             "400 1 error occurred:\n\t* missing data fields\n\n");
   EXPECT_EQ(Send("PUT", "cubbyhole/a/", R"({"x":1})").status, 400);
+  const std::string large = R"({"x":")" + std::string(4 * 1024 * 1024, 'x') + R"("})";
+  EXPECT_EQ(Send("PUT", "cubbyhole/a", large).status, 413);
   EXPECT_EQ(Error(Send("GET", "cubbyhole")), "400 1 error occurred:\n\t* missing path\n\n");
   EXPECT_EQ(Error(Send("GET", "cubbyhole/a..b")),
             "400 1 error occurred:\n\t* relative paths not supported\n\n");

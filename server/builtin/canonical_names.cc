@@ -1,7 +1,6 @@
 #include "server/builtin/canonical_names.h"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "base/paths.h"
@@ -12,18 +11,6 @@
 
 namespace belfry::builtin {
 namespace {
-
-// Controls, spaces other than ' ', format characters and private use.
-bool Printable(char32_t point) {
-  static constexpr std::pair<char32_t, char32_t> kUnprintable[] = {
-      {0x00, 0x1F},     {0x7F, 0xA0},       {0xAD, 0xAD},       {0x2000, 0x200F}, {0x2028, 0x202F},
-      {0x205F, 0x206F}, {0x3000, 0x3000},   {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB},
-      {0xFFFE, 0xFFFF}, {0xE0000, 0xE0FFF}, {0xF0000, 0x10FFFF}};
-  for (const auto& [first, last] : kUnprintable) {
-    if (point >= first && point <= last) return false;
-  }
-  return true;
-}
 
 std::string PolicyNameOf(std::string_view name) {
   return access::PolicyName(name);
@@ -59,7 +46,7 @@ std::optional<Answer> RefuseLongPath(std::string_view path, const Limits& limits
 std::optional<Answer> RefuseText(std::string_view path) {
   for (std::string_view rest = path; !rest.empty();) {
     const Utf8Character character = FirstCharacter(rest);
-    if (!character.valid || !Printable(character.code)) {
+    if (!character.valid || !IsPrintable(character.code)) {
       return ErrorAnswer(400, "the path has a character that cannot be printed");
     }
     rest.remove_prefix(character.size);

@@ -17,6 +17,9 @@ using mounts::Operation;
 
 constexpr std::string_view kCubbyhole = "cubbyhole";
 
+// Every token has a cubbyhole, and the host keeps it.
+constexpr std::size_t kMaxEntryBytes = std::size_t{4} * 1024 * 1024;
+
 // Empty for the folder itself.
 std::string_view PathIn(const Call& call) {
   return WithoutPrefix(std::string_view(call.path).substr(kCubbyhole.size()), "/");
@@ -48,6 +51,9 @@ Answer List(const Dependencies& dependencies, const Call& call) {
 }
 
 Answer Write(const Dependencies& dependencies, const Call& call) {
+  if (call.data.size() > kMaxEntryBytes) {
+    return ErrorAnswer(413, "the entry is too large: one of a cubbyhole may have 4 MiB");
+  }
   // Read when the request was, so that it is an object or null.
   const absl::StatusOr<ObjectSummary> summary = Summarize(call.data, kMaxRequestJsonDepth);
   if (!summary.ok() || summary->members == 0)

@@ -17,6 +17,7 @@ void Mailbox::Close() {
 }
 
 Connections::Registration::~Registration() {
+  StopHolding();
   MutexLock lock(&connections_->mutex_);
   Entry& entry = connections_->entries_[id_];
   connections_->Busy(entry);
@@ -48,6 +49,23 @@ void Connections::Registration::SetIdle() {
 void Connections::Registration::SetBusy() {
   MutexLock lock(&connections_->mutex_);
   connections_->Busy(connections_->entries_[id_]);
+}
+
+bool Connections::Registration::TryHold() {
+  MutexLock lock(&connections_->mutex_);
+  Entry& entry = connections_->entries_[id_];
+  if (entry.held) return true;
+  // A quarter is for requests: whoever would end what is held finds room.
+  const std::size_t most = connections_->bounds_.staying - connections_->bounds_.staying / 4;
+  if (connections_->held_ >= most) return false;
+  entry.held = true;
+  ++connections_->held_;
+  return true;
+}
+
+void Connections::Registration::StopHolding() {
+  MutexLock lock(&connections_->mutex_);
+  if (std::exchange(connections_->entries_[id_].held, false)) --connections_->held_;
 }
 
 Connections::Idle& Connections::IdleLike(const Entry& entry) {

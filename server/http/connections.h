@@ -58,6 +58,10 @@ class Connections {
     // also for one that is idle already.
     void SetIdle();
     void SetBusy();
+    // For one that stays as long as its client likes, and is never idle. False: so many do already
+    // that others would find no room.
+    [[nodiscard]] bool TryHold();
+    void StopHolding();
 
    private:
     Connections* const connections_;
@@ -91,6 +95,7 @@ class Connections {
     std::function<void()> evict;
     std::uint64_t idle_since = 0;  // A number that grows; 0: it is not idle.
     bool leaving = false;
+    bool held = false;
   };
 
   // Ids, longest idle first, by Entry::idle_since.
@@ -109,6 +114,7 @@ class Connections {
   Idle idle_leaving_ ABSL_GUARDED_BY(mutex_);  // Those that leave.
   std::uint64_t idle_clock_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t leaving_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t held_ ABSL_GUARDED_BY(mutex_) = 0;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -34,10 +34,18 @@ constexpr std::size_t kMaxAnswerField = 32 * 1024;
 constexpr std::size_t kMaxIdleBuffer = 16 * 1024;
 // Of each connection, what is held without being counted, so that small requests always fit.
 constexpr std::size_t kUncountedBytes = 16 * 1024;
+// The same of answers.
+constexpr std::size_t kUncountedAnswerBytes = 64 * 1024;
+// What a value of a JSON body takes up at the least wherever it is read.
+constexpr std::size_t kBytesPerValue = 256;
 constexpr std::size_t kMaxDiscardedBytes = 64 * 1024 * 1024;
 constexpr std::string_view kTooManyConnections = "too many connections; try again later";
 constexpr std::string_view kTooManyBytes =
     "the server holds too many large requests; try again later";
+constexpr std::string_view kTooManyAnswers =
+    "too many large answers wait for their clients; try again later";
+constexpr std::string_view kTooManySubscriptions =
+    "too many subscriptions are open on this server; try again later";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // As the API's own answers have them.
@@ -65,6 +73,12 @@ std::size_t SizeOf(const std::vector<std::pair<std::string, std::string>>& pairs
   std::size_t size = 0;
   for (const auto& pair : pairs) size += sizeof pair + pair.first.size() + pair.second.size();
   return size;
+}
+
+// Beside its bytes: values are separated by commas, and more than so many are refused.
+std::size_t WeightOfValues(std::string_view body) {
+  const auto commas = static_cast<std::size_t>(std::ranges::count(body, ','));
+  return kBytesPerValue * std::min(commas, api::kMaxJsonValues);
 }
 
 std::size_t HeaderSize(const api::HttpRequest& request) {
@@ -103,6 +117,7 @@ HttpSession::HttpSession(SessionContext* context, std::unique_ptr<Transport> tra
       transport_(std::move(transport)),
       deadline_(transport_->strand()),
       buffer_(context->limits.max_request_header_bytes + 2 * kReadSize),
+      waiting_(context->answer_bytes),
       answer_timer_(transport_->strand()) {
   context_->http_connections.Add(1);
 }
@@ -146,6 +161,7 @@ void HttpSession::ReadNext() {
   parser_->body_limit(context_->limits.max_request_body_bytes);
   parser_->AllowBody(api::kMaxUnaskedBodyBytes);
   header_bytes_ = 0;
+  value_bytes_ = 0;
   authorized_ = false;
   held_ = ByteBudget::Lease(context_->unauthorized_bytes);
   if (buffer_.size() > 0) {
@@ -231,7 +247,8 @@ std::size_t HttpSession::NextReadSize() const {
 }
 
 bool HttpSession::HoldRequest() {
-  const std::size_t bytes = buffer_.size() + header_bytes_ + parser_->request().body.size();
+  const std::size_t bytes =
+      buffer_.size() + header_bytes_ + parser_->request().body.size() + value_bytes_;
   const std::size_t counted = bytes - std::min(bytes, kUncountedBytes);
   if (held_.Resize(counted)) return true;
   // There may still be room for those whose token may use it.
@@ -337,6 +354,7 @@ void HttpSession::SendContinue() {
 
 void HttpSession::OnRequest() {
   TrimBuffer();
+  value_bytes_ = WeightOfValues(parser_->request().body);
   if (!HoldRequest()) return;
   SetBusy();
   deadline_.Clear();
@@ -393,6 +411,10 @@ void HttpSession::OpenSubscription(api::SubscriptionRequest wanted) {
     Write(*std::move(refusal));
     return;
   }
+  if (!registration_->TryHold()) {
+    Write(PlainError(503, kTooManySubscriptions));
+    return;
+  }
   auto queue = std::make_shared<OutgoingQueue>(context_->limits.max_queued_frames,
                                                context_->limits.max_queued_bytes);
   const std::uint64_t number = AwaitAnswer();
@@ -414,6 +436,7 @@ void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQu
                                absl::StatusOr<subscriptions::OpenedSubscription> opened) {
   if (!TakeAnswer(request)) return;
   if (!opened.ok()) {
+    registration_->StopHolding();
     Write(api::SubscriptionRefused(opened.status()));
     return;
   }
@@ -450,6 +473,10 @@ void HttpSession::Write(api::HttpResponse answer) {
       })) {
     answer = PlainError(500, "the answer has a header field that is too long");
   }
+  if (answer.body.size() > kUncountedAnswerBytes && !waiting_.Resize(answer.body.size())) {
+    context_->requests_refused.Increment();
+    answer = PlainError(503, kTooManyAnswers);
+  }
   ResponseHead head;
   head.version(version_);
   head.result(static_cast<unsigned>(answer.status));
@@ -463,6 +490,7 @@ void HttpSession::Write(api::HttpResponse answer) {
 }
 
 void HttpSession::OnAnswerSent() {
+  waiting_.Release();
   if (keep_alive_) {
     ReadNext();
   } else {
@@ -556,6 +584,7 @@ void HttpSession::End() {
   answering_ = false;
   answer_timer_.cancel();
   deadline_.Clear();
+  waiting_.Release();
   transport_->Close();
 }
 

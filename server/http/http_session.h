@@ -103,8 +103,11 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   boost::beast::flat_buffer buffer_;
   std::optional<RequestParser> parser_;
   std::size_t header_bytes_ = 0;  // Of the request, once its header has been read.
+  std::size_t value_bytes_ = 0;   // For what its body is read into, once that is there.
   // What the request takes up of one of the server's budgets until it has been answered.
   ByteBudget::Lease held_;
+  // What an answer takes up until it has been sent.
+  ByteBudget::Lease waiting_;
   bool authorized_ = false;  // Its token may use it, as far as can be said without its body.
   Outgoing outgoing_;
   boost::asio::steady_timer answer_timer_;

@@ -311,6 +311,22 @@ TEST_F(ConnectionsTest, TheLongestIdleMakesRoom) {
   EXPECT_EQ(Evicted(), "b");
 }
 
+TEST_F(ConnectionsTest, AQuarterOfThemIsKeptFromThoseThatStay) {
+  Connections connections({.staying = 4, .leaving = 2});
+  std::vector<Registration> open;
+  for (int i = 0; i < 4; ++i) {
+    open.push_back(connections.Add(std::make_shared<Mailbox>(boost::asio::make_strand(io_))));
+  }
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(open[i]->TryHold());
+  EXPECT_TRUE(open[0]->TryHold());
+  EXPECT_FALSE(open[3]->TryHold());
+  open[1]->StopHolding();
+  EXPECT_TRUE(open[3]->TryHold());
+  EXPECT_FALSE(open[1]->TryHold());
+  open.erase(open.begin());
+  EXPECT_TRUE(open[0]->TryHold());
+}
+
 TEST_F(ConnectionsTest, OneThatWasEvictedCountsUntilItIsClosed) {
   std::vector<Registration> open;
   for (const char name : {'a', 'b'}) {

@@ -217,11 +217,12 @@ SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Limits
       unauthorized_bytes(std::make_shared<ByteBudget>(limits.max_held_request_bytes / 4)),
       authorized_bytes(std::make_shared<ByteBudget>(limits.max_held_request_bytes -
                                                     limits.max_held_request_bytes / 4)),
+      answer_bytes(std::make_shared<ByteBudget>(limits.max_held_answer_bytes)),
       http_connections(metrics.GetGauge("belfry_http_connections", "Open HTTP connections.")),
       requests_refused(
           metrics.GetCounter("belfry_http_requests_refused_total",
                              "Requests answered with 503 because the server held too many bytes "
-                             "of requests.")),
+                             "of requests, or of answers.")),
       websocket_sessions(
           metrics.GetGauge("belfry_websocket_sessions", "Open WebSocket connections.")),
       frames_sent(metrics.GetCounter("belfry_websocket_frames_sent_total",

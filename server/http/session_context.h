@@ -46,6 +46,8 @@ struct SessionContext {
   // beginning of a body. Apart, so that without a token nobody takes the room of bodies.
   const std::shared_ptr<ByteBudget> unauthorized_bytes;
   const std::shared_ptr<ByteBudget> authorized_bytes;
+  // For answers that clients have not taken yet.
+  const std::shared_ptr<ByteBudget> answer_bytes;
   Gauge& http_connections;
   Counter& requests_refused;
   Gauge& websocket_sessions;
@@ -53,8 +55,8 @@ struct SessionContext {
   Counter& bytes_sent;
   Counter& slow_subscribers;
   Counter& frames_dropped;
-};
-
   // A client can be too slow as often as it likes.
   LogThrottle slow_subscriber_lines{10, std::chrono::seconds(10)};
+};
+
 }  // namespace belfry::http

@@ -365,9 +365,11 @@ class HeldBytesTest : public SessionTest {
  protected:
   static constexpr std::size_t kBody = 150'000;
   static constexpr std::size_t kHeader = 60'000;
+  static constexpr std::size_t kLargeAnswer = 300'000;
 
   void SetUp() override {
     limits_.max_held_request_bytes = 440'000;
+    limits_.max_held_answer_bytes = kLargeAnswer + 1;
     api_.refuse_early = [](const api::HttpRequest& head) -> std::optional<api::HttpResponse> {
       if (head.Header("X-Vault-Token") == "root") return std::nullopt;
       return api::HttpResponse{403, {}, "no"};
@@ -472,6 +474,57 @@ TEST_F(HeldBytesTest, WhoHasNoTokenTakesNoRoomFromThoseWhoHave) {
   stranger.Send(Request("PUT /a", "", std::string(50'000, 'x')));
   Poll();
   EXPECT_THAT(stranger.TakeReceived(), StartsWith("HTTP/1.1 403 "));
+}
+
+// A body of the same size is read into many times as much.
+TEST_F(HeldBytesTest, ManySmallValuesCountAsWhatTheyTakeUp) {
+  std::deque<FakeApi::Respond> pending;
+  api_.answer = [&](const auto&, FakeApi::Respond respond) {
+    pending.push_back(std::move(respond));
+  };
+  const std::string values(1000, ',');
+  MemoryClient clients[3] = {MemoryClient(&io_), MemoryClient(&io_), MemoryClient(&io_)};
+  for (MemoryClient& client : clients) {
+    Serve(client);
+    client.Send(Request("PUT /a", "X-Vault-Token: root\r\n", values));
+    Poll();
+  }
+  // One of those whose token has not been looked at, one of the others.
+  EXPECT_EQ(clients[0].TakeReceived(), "");
+  EXPECT_EQ(clients[1].TakeReceived(), "");
+  EXPECT_THAT(clients[2].TakeReceived(), StartsWith("HTTP/1.1 503 "));
+  for (FakeApi::Respond& respond : pending) respond(api::HttpResponse{});
+  Poll();
+}
+
+TEST_F(HeldBytesTest, AnswersThatNobodyTakesLeaveRoomForOthers) {
+  api_.answer = [](const api::HttpRequest& request, FakeApi::Respond respond) {
+    const std::size_t size = request.path == "/large" ? kLargeAnswer : 1;
+    respond(api::HttpResponse{200, {}, std::string(size, 'x')});
+  };
+  MemoryClient first(&io_);
+  Serve(first);
+  first.SetRoom(1000);
+  first.Send(Request("GET /large"));
+  Poll();
+  MemoryClient second(&io_);
+  Serve(second);
+  second.Send(Request("GET /large"));
+  Poll();
+  EXPECT_THAT(second.TakeReceived(), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(Refused(), 1u);
+  MemoryClient small(&io_);
+  Serve(small);
+  small.Send(Request("GET /small"));
+  Poll();
+  EXPECT_THAT(small.TakeReceived(), StartsWith("HTTP/1.1 200 "));
+  first.Break();
+  Poll();
+  MemoryClient third(&io_);
+  Serve(third);
+  third.Send(Request("GET /large"));
+  Poll();
+  EXPECT_THAT(third.TakeReceived(), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(HeldBytesTest, ManyShortFieldsCountAsWhatTheyTakeUp) {
@@ -637,6 +690,49 @@ TEST_F(SessionTest, ASubscriberThatReadsNothingIsCutOffAtTheDeadlineForSlowOnes)
   EXPECT_TRUE(RunUntil([&] { return client.closed(); }));
 }
 
+TEST_F(SessionTest, ASubscriberThatIsTooSlowLeavesAWarning) {
+  MemoryClient client(&io_);
+  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
+  client.SetRoom(0);
+  sink->Offer(Text("on its way"), 1);
+  Poll();
+  sink->Offer(Text("waits"), 1);
+  sink->Offer(Text("waits, too"), 1);
+  sink->Overflow();
+  Poll();
+  EXPECT_THAT(log_->Lines(),
+              ElementsAre("http: a subscriber is too slow and was closed with 1013: "
+                          "remote_address=192.0.2.1 accessor=its-accessor type=its-type "
+                          "dropped=2 suppressed=0"));
+}
+
+TEST_F(SessionTest, SubscribersThatAreTooSlowAreWarnedOfTenTimesAtOnce) {
+  limits_.max_queued_frames = 0;
+  for (std::size_t i = 0; i < 20; ++i) {
+    MemoryClient client(&io_);
+    Serve(client);
+    client.Send(Request("GET /subscribe/json", kUpgrade));
+    Poll();
+    api_.Sink(i)->Offer(Text("one too many"), 1);
+    Poll();
+  }
+  const std::uint64_t closed =
+      metrics_->GetCounter("belfry_websocket_slow_subscribers_total", "").Value();
+  EXPECT_EQ(closed, 20u);
+  EXPECT_GE(log_->Lines().size(), 10u);
+  EXPECT_LT(log_->Lines().size(), 20u);
+}
+
+TEST_F(SessionTest, ASubscriptionThatIsEndedIsLoggedWithItsReason) {
+  MemoryClient client(&io_);
+  Subscribe(client)->End("token revoked");
+  Poll();
+  EXPECT_THAT(
+      log_->Lines(),
+      ElementsAre("http: a subscription was ended: remote_address=192.0.2.1 accessor=its-accessor "
+                  "type=its-type reason=token revoked"));
+}
+
 class DeadlineTest : public ::testing::Test {
  protected:
   struct Owner {
@@ -690,49 +786,6 @@ TEST_F(DeadlineTest, DoesNotPassOnceItIsCleared) {
   EXPECT_EQ(owner_->expired, 0);
   deadline_.SetAfter(kNow);
   EXPECT_TRUE(Expires(1));
-TEST_F(SessionTest, ASubscriberThatIsTooSlowLeavesAWarning) {
-  MemoryClient client(&io_);
-  const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
-  client.SetRoom(0);
-  sink->Offer(Text("on its way"), 1);
-  Poll();
-  sink->Offer(Text("waits"), 1);
-  sink->Offer(Text("waits, too"), 1);
-  sink->Overflow();
-  Poll();
-  EXPECT_THAT(log_->Lines(),
-              ElementsAre("http: a subscriber is too slow and was closed with 1013: "
-                          "remote_address=192.0.2.1 accessor=its-accessor type=its-type "
-                          "dropped=2 suppressed=0"));
-}
-
-TEST_F(SessionTest, SubscribersThatAreTooSlowAreWarnedOfTenTimesAtOnce) {
-  limits_.max_queued_frames = 0;
-  for (std::size_t i = 0; i < 20; ++i) {
-    MemoryClient client(&io_);
-    Serve(client);
-    client.Send(Request("GET /subscribe/json", kUpgrade));
-    Poll();
-    api_.Sink(i)->Offer(Text("one too many"), 1);
-    Poll();
-  }
-  const std::uint64_t closed =
-      metrics_->GetCounter("belfry_websocket_slow_subscribers_total", "").Value();
-  EXPECT_EQ(closed, 20u);
-  EXPECT_GE(log_->Lines().size(), 10u);
-  EXPECT_LT(log_->Lines().size(), 20u);
-}
-
-TEST_F(SessionTest, ASubscriptionThatIsEndedIsLoggedWithItsReason) {
-  MemoryClient client(&io_);
-  Subscribe(client)->End("token revoked");
-  Poll();
-  EXPECT_THAT(
-      log_->Lines(),
-      ElementsAre("http: a subscription was ended: remote_address=192.0.2.1 accessor=its-accessor "
-                  "type=its-type reason=token revoked"));
-}
-
 }
 
 TEST_F(DeadlineTest, DoesNotPassOnceItsOwnerIsGone) {
