@@ -15,9 +15,9 @@
 namespace belfry::api {
 
 using builtin::Answer;
+using builtin::ArrayText;
 using builtin::EmptyErrorAnswer;
 using builtin::ErrorAnswer;
-using builtin::ArrayText;
 using builtin::kMaxRequestJsonDepth;
 using builtin::kMaxRequestJsonValues;
 using builtin::NotUtf8At;
