@@ -43,8 +43,10 @@ absl::StatusOr<KvLocation> Locate(Client& client, std::string_view mount, std::s
   if (!answer.ok()) return answer.status();
   // A server that does not know the question has unversioned mounts only.
   if (answer->status == 404) return KvLocation{.key = *std::move(full)};
-  // A server that does not tell what is mounted has the same answer for both.
-  if (answer->status == 403 && answer->advice.empty()) {
+  // A server that does not tell what is mounted has the same answer for both; not so for a token
+  // that it does not know.
+  const bool unknown_token = answer->ErrorText().find("invalid token") != std::string::npos;
+  if (answer->status == 403 && !unknown_token && answer->advice.empty()) {
     answer->advice = "\nor nothing is mounted there: belfry secrets list";
   }
   if (!answer->ok()) return absl::FailedPreconditionError(answer->ErrorText());

@@ -262,7 +262,7 @@ var disagreements = []disagreement{
 	{"a condition that we do not check must not be ignored", `path "a" { control_group {} }`, oursSays("is not supported: remove it")},
 	{"multi-factor methods are conditions too", `path "a" { mfa_methods = ["x"] }`, oursSays("is not supported: remove it")},
 	{"a template would be taken for a literal path", `path "a/{{identity.entity.id}}" {}`, oursSays("templates ({{…}}) are not supported")},
-	{"a policy that was cut off after '=' must not count as whole", `path "a" {} name =`, oursSays("value expected got: EOF")},
+	{"a policy that was cut off after '=' must not count as whole", `path "a" {} name =`, oursSays("expected a value (strings stand in quotes), found the end of the text")},
 	{"numbers that are none are refused where they stand, even where nobody reads them", `path "a" { comment = 1e }`, oursSays("illegal exponent")},
 	{"the module looks only at the second and later digits for an 8 or 9", `path "a" { required_parameters = [08] }`, oursSays("illegal octal number")},
 	{"nesting without a limit is an attack on the stack", "a = " + strings.Repeat("[", 200) + strings.Repeat("]", 200), oursSays("nested too deeply")},
