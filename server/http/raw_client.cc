@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
@@ -48,7 +49,11 @@ void RawClient::FinishSending() {
 bool RawClient::Fill() {
   char buffer[65536];
   const ssize_t size = ::recv(socket_, buffer, sizeof buffer, 0);
-  if (size <= 0) return false;
+  if (size <= 0) {
+    const bool was_late = size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    ended_ = !was_late;
+    return false;
+  }
   received_.append(buffer, static_cast<std::size_t>(size));
   return true;
 }
@@ -109,7 +114,7 @@ bool RawClient::SendFrame(int opcode, std::string_view payload) {
 }
 
 bool RawClient::Ended() {
-  return received_.empty() && !Fill();
+  return received_.empty() && !Fill() && ended_;
 }
 
 std::string CloseText(const RawClient::Frame& frame) {

@@ -8,7 +8,7 @@
 namespace belfry::http {
 
 // A client that says exactly what a test tells it to, right or wrong. Blocking; a read that waits
-// longer than 20 s counts as the end of the connection. Not thread-safe.
+// longer than 20 s has nothing. Not thread-safe.
 class RawClient {
  public:
   // `receive_buffer`: as SO_RCVBUF, in bytes; 0: the system's.
@@ -42,7 +42,8 @@ class RawClient {
   // A masked frame.
   bool SendFrame(int opcode, std::string_view payload);
 
-  // Whether the server ends the connection without sending anything more.
+  // Whether the server ends the connection without sending anything more. False also when neither
+  // happens within 20 s.
   bool Ended();
 
  private:
@@ -51,6 +52,7 @@ class RawClient {
 
   int socket_ = -1;
   std::string received_;
+  bool ended_ = false;  // The connection, by the server.
 };
 
 // The code and reason of a close frame, as "1008 reason".

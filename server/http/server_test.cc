@@ -226,8 +226,11 @@ TEST_F(ServerTest, AConnectionThatOwesABodyMakesRoom) {
   for (const char* half :
        {"Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf"}) {
     RawClient& client = owing.emplace_back(server_->Port());
-    client.Send(Request("GET /a") + "PUT /a HTTP/1.1\r\nHost: x\r\n" + half);
+    client.Send(Request("GET /a") + "PUT /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" +
+                half);
     EXPECT_EQ(client.ReadResponse().status, 200);
+    // By now the server knows what it is owed.
+    EXPECT_EQ(client.ReadResponse(RawClient::Body::kNone).status, 100);
   }
   std::deque<RawClient> others;
   for (int i = 0; i < 2; ++i) {
@@ -385,6 +388,8 @@ TEST_F(ServerTest, EventsArriveInOrderAsTextOrBinary) {
       ASSERT_EQ(frame->payload, std::to_string(i) + std::string(i % 200, '.'));
     }
   }
+  // What has been sent has been counted once the sessions know that their clients have gone.
+  api_.WaitForEndedSubscriptions(2);
   EXPECT_EQ(metrics_->GetCounter("belfry_websocket_frames_sent_total", "").Value(), 10000u);
 }
 
@@ -417,8 +422,8 @@ TEST_F(ServerTest, SlowSubscriberIsClosedNotWaitedFor) {
   Start();
   RawClient slow(server_->Port());
   ASSERT_EQ(Upgrade(slow).status, 101);
-  RawClient quick(server_->Port());
-  ASSERT_EQ(Upgrade(quick).status, 101);
+  std::optional<RawClient> quick(std::in_place, server_->Port());
+  ASSERT_EQ(Upgrade(*quick).status, 101);
   const std::shared_ptr<subscriptions::Subscriber> sink = api_.Sink(0);
   const std::shared_ptr<subscriptions::Subscriber> other = api_.Sink(1);
   // The network takes some megabytes before the queue fills.
@@ -431,8 +436,11 @@ TEST_F(ServerTest, SlowSubscriberIsClosedNotWaitedFor) {
   EXPECT_EQ(result, bus::OfferResult::kFull);
   EXPECT_EQ(sink->Offer(Text("more"), 1), bus::OfferResult::kClosed);
   EXPECT_EQ(other->Offer(Text("still here"), 1), bus::OfferResult::kAccepted);
-  EXPECT_EQ(quick.ReadFrame().value().payload, "still here");
+  EXPECT_EQ(quick->ReadFrame().value().payload, "still here");
   api_.WaitForEndedSubscriptions(1);
+  // Its frame has been counted once its session knows that it has gone.
+  quick.reset();
+  api_.WaitForEndedSubscriptions(2);
   // What had been taken comes in order and whole, then the reason, then nothing.
   std::size_t received = 0;
   std::optional<RawClient::Frame> frame;
