@@ -179,7 +179,7 @@ std::string TokenAdvice(const Connection& connection, int status) {
 
 namespace {
 
-// Of what is answered to whoever asks: a refusal is not about a token.
+// Whether the server answers it to every client: a refusal is not about a token then.
 bool NeedsNoToken(std::string_view path) {
   return path == "sys/seal-status" || path == "sys/leader";
 }

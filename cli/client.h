@@ -17,7 +17,7 @@ namespace belfry::cli {
 struct Answer {
   std::string request;  // "PUT http://127.0.0.1:8200/v1/secret/data/foo", for messages.
   int status = 0;
-  // What to do about a refusal, behind "\n": that no token was sent, or what whoever asked knows
+  // What to do about a refusal, behind "\n": that no token was sent, or what the caller knows
   // better than the server. Else empty.
   std::string advice;
   std::string location;

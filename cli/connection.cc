@@ -176,7 +176,7 @@ absl::StatusOr<Connection> ConnectionFrom(const Terminal& terminal, std::string_
   if (where.empty()) where = Setting(terminal, "ADDR");
   if (where.empty()) where = std::string(kDefaultAddress);
   if (absl::Status status = SetAddress(where, &connection); !status.ok()) return status;
-  // Every path begins with it: whoever copies it along means the server.
+  // Every path begins with it: an address that was copied with it means the server.
   std::string& base = connection.base_path;
   if (constexpr std::string_view kApi = "/v1"; base.ends_with(kApi)) {
     base.resize(base.size() - kApi.size());

@@ -192,6 +192,7 @@ class CoreImpl final : public Core {
                                       .metrics = metrics(),
                                       .limits = limits(),
                                       .version = VersionForClients(config_.version),
+                                      .names = builtin::NewServerNames(),
                                       .logger = LoggerOf("api")},
                              .bus = bus_.get()});
   }

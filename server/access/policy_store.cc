@@ -154,7 +154,7 @@ absl::Status PolicyStore::Make(Change change) {
   } else {
     batch.Put(std::move(key), change.policy->text);
   }
-  // Shared: whoever sets the value may still be at it when the value has been got.
+  // Shared: the thread that sets the value may still be in set_value when this one has the value.
   const auto ended = std::make_shared<std::promise<absl::Status>>();
   std::future<absl::Status> committed = ended->get_future();
   // Its end is called in the order of the commits.

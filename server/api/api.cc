@@ -157,9 +157,7 @@ class ApiImpl final : public Api {
 
   void Identified(HttpRequest request, Call call, Caller caller, AnswerCallback respond) const {
     if (auto* refusal = std::get_if<Answer>(&caller)) {
-      const bool open = IsOpenToEverybody(call.path) ||
-                        (TokenOf(request).empty() && builtin::OpenEndpoint(call.path) != nullptr);
-      if (!open) return respond(std::move(*refusal));
+      if (!MayBeAnonymous(request, call)) return respond(std::move(*refusal));
       call.authenticated = false;
       caller = Authenticated();
     }
@@ -192,9 +190,9 @@ class ApiImpl final : public Api {
     std::variant<Call, Answer> understood = Understand(head);
     if (auto* answer = std::get_if<Answer>(&understood)) return std::move(*answer);
     Call& call = std::get<Call>(understood);
-    Caller caller = Authenticate(*host_.authorizer, TokenOf(head));
+    Caller caller = CallerOf(head, call);
     if (auto* refusal = std::get_if<Answer>(&caller)) {
-      if (!IsOpenToEverybody(call.path)) return std::move(*refusal);
+      if (!MayBeAnonymous(head, call)) return std::move(*refusal);
       call.authenticated = false;
       return RefuseBody(call, body_bytes);
     }
@@ -278,6 +276,12 @@ class ApiImpl final : public Api {
     if (status.ok()) return;
     host_.logger.Error("a token that is used up could not be deleted",
                        {{"accessor", identity.accessor}, {"error", std::string(status.message())}});
+  }
+
+  // Whether a request goes on although its sender is unknown.
+  bool MayBeAnonymous(const HttpRequest& request, const Call& call) const {
+    return IsOpenToEverybody(call.path) ||
+           (TokenOf(request).empty() && builtin::OpenEndpoint(call.path) != nullptr);
   }
 
   bool IsOpenToEverybody(std::string_view path) const {

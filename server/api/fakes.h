@@ -16,6 +16,7 @@
 #include "server/access/testing.h"
 #include "server/api/api.h"
 #include "server/api/render.h"
+#include "server/api/subscribe_endpoint.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_manager.h"
@@ -327,6 +328,7 @@ struct ApiFixture {
     dependencies.explain_executor = &explain_executor;
     dependencies.metrics = metrics.get();
     dependencies.version = "1.21.0";
+    dependencies.names = builtin::NewServerNames();
     api = Api::Create(std::move(all));
   }
 
@@ -338,7 +340,7 @@ struct ApiFixture {
     absl::StatusOr<subscriptions::OpenedSubscription> opened;
     std::get<SubscriptionRequest>(outcome).pending->Open(
         std::move(subscriber), [&opened](auto result) { opened = std::move(result); });
-    if (!opened.ok()) return SubscriptionRefused(opened.status());
+    if (!opened.ok()) return Render(SubscriptionRefusal(opened.status()));
     return *std::move(opened);
   }
 

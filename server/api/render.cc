@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "server/api/subscribe_endpoint.h"
 #include "server/builtin/json_text.h"
 
 namespace belfry::api {
@@ -85,10 +84,6 @@ HttpResponse Render(Answer answer) {
   HttpResponse response = RenderBody(answer);
   for (auto& [name, value] : answer.headers) SetHeader(&response, name, std::move(value));
   return response;
-}
-
-HttpResponse SubscriptionRefused(const absl::Status& status) {
-  return Render(SubscriptionRefusal(status));
 }
 
 }  // namespace belfry::api

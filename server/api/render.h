@@ -3,7 +3,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/status.h"
 #include "server/api/http_message.h"
 #include "server/builtin/answer.h"
 
@@ -14,8 +13,5 @@ HttpResponse Render(builtin::Answer answer);
 
 // A text that no engine answered, with the headers that every answer has.
 HttpResponse TextResponse(int status, std::string_view content_type, std::string text);
-
-// Why a subscription is not opened, as PendingSubscription::Open says it.
-HttpResponse SubscriptionRefused(const absl::Status& status);
 
 }  // namespace belfry::api

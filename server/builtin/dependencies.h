@@ -19,13 +19,14 @@
 
 namespace belfry::builtin {
 
-// By what names a server is known, all new.
+// By what names a server is known.
 struct ServerNames {
   std::string cluster_name;
   std::string cluster_id;
   std::string token_accessor;  // Of the mount auth/token/, as is the next.
   std::string token_uuid;
 };
+// All new.
 ServerNames NewServerNames();
 
 // What requests are answered with; every pointer must outlive the answers.
@@ -54,7 +55,7 @@ struct Dependencies {
   Metrics* metrics = nullptr;
   Limits limits;
   std::string version;  // As in sys/health.
-  ServerNames names = NewServerNames();
+  ServerNames names;
   Logger logger;
 };
 

@@ -25,6 +25,11 @@ enum class Right {
 // Where an endpoint is answered. On an executor where others would have to wait for it.
 enum class Place { kHere, kExecutor, kPluginExecutor, kExplainExecutor };
 
+// What answers. Runs where the endpoint says.
+using Handler = Answer (*)(const Dependencies& dependencies, const Call& call);
+// The same for what is not known when it returns; must not block.
+using AsyncHandler = void (*)(const Dependencies& dependencies, Call call, Respond respond);
+
 // One thing that the host answers itself: declared here, and nowhere else.
 struct Endpoint {
   std::string_view path;  // Without "/v1/"; '*' stands for any text.
@@ -33,9 +38,9 @@ struct Endpoint {
   Right right = Right::kPolicies;
   Place place = Place::kExecutor;
   std::span<const DeclaredField> fields;
-  // One of the two; the second for what is not known when it returns.
-  Answer (*answer)(const Dependencies& dependencies, const Call& call) = nullptr;
-  void (*begin)(const Dependencies& dependencies, Call call, Respond respond) = nullptr;
+  // One of the two.
+  Handler answer = nullptr;
+  AsyncHandler begin = nullptr;
 };
 
 // Of one family each, where the first that matches a request counts.

@@ -169,8 +169,7 @@ bool EmitsEvents(const mounts::Mount& mount, std::string_view type) {
   return mount.entry.path == kHostMount && GlobsOverlap(type, kHostTypes);
 }
 
-// What the paths of its events begin with, up to a '/'. The host's own are about plugins only:
-// elsewhere below "sys/" a policy would be asked in vain.
+// What the paths of its events begin with, up to a '/'. The host's own are about plugins only.
 std::string_view EventPathsOf(const mounts::Mount& mount) {
   return mount.engine == nullptr ? kHostEventPaths : std::string_view(mount.entry.path);
 }

@@ -169,8 +169,6 @@ void RevokeByForce(const Dependencies& dependencies, Call call, Respond respond)
   RevokePrefix(dependencies, call, RevokeMode::kForce, std::move(respond));
 }
 
-using Begin = void (*)(const Dependencies& dependencies, Call call, Respond respond);
-
 constexpr DeclaredField kLease[] = {{"lease_id", FieldKind::kText}};
 constexpr DeclaredField kRenewal[] = {{"increment", FieldKind::kDuration},
                                       {"lease_id", FieldKind::kText}};
@@ -179,8 +177,8 @@ constexpr DeclaredField kRevocation[] = {{"lease_id", FieldKind::kText},
 constexpr DeclaredField kSync[] = {{"sync", FieldKind::kBool}};
 
 // A lease is told what becomes of it by others: nobody waits here.
-constexpr Endpoint Change(std::string_view path, std::span<const DeclaredField> fields, Begin begin,
-                          Right right = Right::kPolicies) {
+constexpr Endpoint Change(std::string_view path, std::span<const DeclaredField> fields,
+                          AsyncHandler begin, Right right = Right::kPolicies) {
   return {.path = path,
           .operation = Operation::kUpdate,
           .right = right,

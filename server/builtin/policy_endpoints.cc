@@ -80,7 +80,7 @@ Answer Delete(const Dependencies& dependencies, const Call& call) {
 }
 
 // The folder itself names no policy.
-template <Answer (*answer)(const Dependencies&, const Call&)>
+template <Handler answer>
 Answer OfOne(const Dependencies& dependencies, const Call& call) {
   return NameIn(call).empty() ? UnsupportedOperation() : answer(dependencies, call);
 }

@@ -168,8 +168,6 @@ Answer Namespaces(const Dependencies&, const Call&) {
   return ErrorAnswer(404, "enterprise-only feature");
 }
 
-using Handler = Answer (*)(const Dependencies& dependencies, const Call& call);
-
 constexpr Endpoint Question(std::string_view path, Right right, Place place, Handler answer,
                             std::span<const DeclaredField> fields = {}) {
   return {.path = path,

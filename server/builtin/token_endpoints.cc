@@ -231,8 +231,6 @@ constexpr DeclaredField kTokenAndIncrement[] = {{"increment", FieldKind::kDurati
 constexpr DeclaredField kAccessorAndIncrement[] = {{"accessor", FieldKind::kText},
                                                    {"increment", FieldKind::kDuration}};
 
-using Handler = Answer (*)(const Dependencies& dependencies, const Call& call);
-
 // What asks storage.
 constexpr Endpoint Change(std::string_view path, std::span<const DeclaredField> fields,
                           Handler answer, Right right = Right::kPolicies) {

@@ -22,7 +22,7 @@ std::string_view TrimSlashes(std::string_view text) {
   return text;
 }
 
-// What is asked of events, whoever asks.
+// What is asked of events, without its owner.
 auto Question(const Pattern& pattern) {
   return std::tuple<const std::string&, const std::vector<std::string>&, std::string_view>(
       pattern.type, pattern.namespaces, pattern.FilterText());

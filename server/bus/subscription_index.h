@@ -45,7 +45,7 @@ struct Group {
   // Shared with what waits in the lane.
   std::shared_ptr<const Members> members = std::make_shared<const Members>();
   // Where there is a filter: what waits for it. Shared with the group's earlier and later states
-  // and with whoever empties it.
+  // and with the thread that empties it.
   std::shared_ptr<Lane> lane;
 };
 

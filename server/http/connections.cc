@@ -55,7 +55,7 @@ bool Connections::Registration::TryHold() {
   MutexLock lock(&connections_->mutex_);
   Entry& entry = connections_->entries_[id_];
   if (entry.held) return true;
-  // A quarter is for requests: whoever would end what is held finds room.
+  // A quarter is for requests, such as those that end what is held.
   const std::size_t most = connections_->bounds_.staying - connections_->bounds_.staying / 4;
   if (connections_->held_ >= most) return false;
   entry.held = true;

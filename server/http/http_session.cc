@@ -11,7 +11,9 @@
 #include <variant>
 
 #include "absl/time/time.h"
+#include "base/text.h"
 #include "server/api/render.h"
+#include "server/api/subscribe_endpoint.h"
 #include "server/http/gather.h"
 #include "server/http/http_date.h"
 #include "server/http/outgoing_queue.h"
@@ -48,18 +50,11 @@ constexpr std::string_view kTooManySubscriptions =
     "too many subscriptions are open on this server; try again later";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
-// As the API's own answers have them.
+// What the API is not asked about. The texts are ours and need no escapes.
 api::HttpResponse PlainError(int status, std::string_view text) {
-  api::HttpResponse response;
-  response.status = status;
-  response.headers = {{"Cache-Control", "no-store"},
-                      {"Content-Type", "application/json"},
-                      {"Strict-Transport-Security", "max-age=31536000; includeSubDomains"}};
+  api::HttpResponse response =
+      api::TextResponse(status, "application/json", Concat({R"({"errors":[")", text, "\"]}\n"}));
   if (status == 503) response.headers.emplace_back("Retry-After", "1");
-  // The texts are ours and need no escapes.
-  response.body = R"({"errors":[")";
-  response.body += text;
-  response.body += "\"]}\n";
   return response;
 }
 
@@ -437,7 +432,7 @@ void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQu
   if (!TakeAnswer(request)) return;
   if (!opened.ok()) {
     registration_->StopHolding();
-    Write(api::SubscriptionRefused(opened.status()));
+    Write(api::Render(api::SubscriptionRefusal(opened.status())));
     return;
   }
   // Evicted when its request was just complete: it may be answered, but not stay.

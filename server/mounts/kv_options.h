@@ -15,7 +15,7 @@ namespace belfry::mounts {
 void ResolveKvType(MountEntry& entry);
 
 // Whether a mount with the options `now` may get those in `wanted`: the version goes up and never
-// down. Returns the warning for whoever asked, "" for none. InvalidArgument "cannot downgrade mount
+// down. Returns the warning for the caller, or "". InvalidArgument "cannot downgrade mount
 // from version 2", "invalid version provided: x". Asked of every mount, whatever its plugin.
 absl::StatusOr<std::string> CheckVersionChange(const std::map<std::string, std::string>& now,
                                                const std::map<std::string, std::string>& wanted);

@@ -13,6 +13,7 @@
 #include "server/mounts/lease_terms.h"
 #include "server/mounts/mount_manager.h"
 #include "server/mounts/salted_token.h"
+#include "server/mounts/testing.h"
 #include "server/storage/testing.h"
 
 namespace belfry::mounts {
@@ -28,7 +29,7 @@ Reply Refusal(std::string message) {
 }
 
 // Answers at once, or when a test lets it.
-class FakeEngine final : public Engine {
+class FakeEngine final : public StubEngine {
  public:
   // `log` outlives it and gets what it was asked for, and its end.
   explicit FakeEngine(std::vector<std::string>* log) : log_(log) {}
@@ -50,15 +51,6 @@ class FakeEngine final : public Engine {
   void LetGo() {
     for (auto& done : std::exchange(held, {})) done(reply);
   }
-  void CheckExistence(Request, absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) override {
-    done(Existence::kUnknown);
-  }
-  std::string RunningVersion() const override { return ""; }
-  std::string RunningSha256() const override { return ""; }
-  std::shared_ptr<const SpecialPaths> Special() const override {
-    return std::make_shared<SpecialPaths>();
-  }
-  absl::Status Restart(const MountEntry&) override { return absl::OkStatus(); }
 
  private:
   std::vector<std::string>* const log_;

@@ -213,7 +213,7 @@ class MountManagerImpl final : public MountManager {
     if (!started.ok()) return started.status();
     running->engine = *std::move(started);
     Engine* const engine = running->engine.get();
-    // First, so that whoever finds the mount finds this, too.
+    // First, so that every caller that finds the mount finds this, too.
     Keep(entry.uuid, std::move(running));
     if (router_->Add(entry, engine)) return absl::OkStatus();
     StopEngine(entry.uuid);

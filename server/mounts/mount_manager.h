@@ -61,7 +61,7 @@ class MountManager {
   // is in service as before.
   virtual absl::Status Disable(std::string_view path) = 0;
   // Applies the changes, sets the engine up again when it is concerned, and returns warnings for
-  // whoever asked. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount
+  // the caller. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount
   // from version 2" and the like; else what Engine::Restart said, and then nothing has changed.
   virtual absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
                                                         const MountTuning& tuning) = 0;

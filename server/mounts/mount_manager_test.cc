@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/testing.h"
+#include "server/mounts/testing.h"
 #include "server/storage/committer.h"
 
 namespace belfry::mounts {
@@ -24,22 +25,11 @@ struct Restarts {
   absl::Status result;
 };
 
-class FakeEngine final : public Engine {
+class FakeEngine final : public StubEngine {
  public:
   FakeEngine(storage::Storage* view, Restarts* restarts) : view_(view), restarts_(restarts) {}
   // A last write on the way out, as a real engine's clean-up may make.
   ~FakeEngine() override { (void)storage::Put(*view_, "left/behind", "v"); }
-  void Handle(Request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) override {
-    done(Reply{});
-  }
-  void CheckExistence(Request, absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) override {
-    done(Existence::kUnknown);
-  }
-  std::string RunningVersion() const override { return ""; }
-  std::string RunningSha256() const override { return ""; }
-  std::shared_ptr<const SpecialPaths> Special() const override {
-    return std::make_shared<SpecialPaths>();
-  }
   void KillIfSilent() override { ++restarts_->looked_at; }
   absl::Status Restart(const MountEntry& entry) override {
     restarts_->entries.push_back(entry);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/testing.h"
+#include "server/mounts/testing.h"
 
 namespace belfry::mounts {
 namespace {
@@ -20,7 +21,7 @@ struct Asked {
   std::optional<absl::StatusOr<Reply>> answer = Reply{};
 };
 
-class AskedEngine final : public Engine {
+class AskedEngine final : public StubEngine {
  public:
   explicit AskedEngine(Asked* asked) : asked_(asked) {}
   void Handle(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) override {
@@ -29,15 +30,6 @@ class AskedEngine final : public Engine {
     if (asked_->answer) return done(*asked_->answer);
     asked_->open.push_back(std::move(done));
   }
-  void CheckExistence(Request, absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) override {
-    done(Existence::kUnknown);
-  }
-  std::string RunningVersion() const override { return ""; }
-  std::string RunningSha256() const override { return ""; }
-  std::shared_ptr<const SpecialPaths> Special() const override {
-    return std::make_shared<SpecialPaths>();
-  }
-  absl::Status Restart(const MountEntry&) override { return absl::OkStatus(); }
 
  private:
   Asked* const asked_;

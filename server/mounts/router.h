@@ -31,8 +31,8 @@ struct Route {
 };
 
 // Path → mount, and who uses it. Paths are clean, as IsCleanPath says, and those of mounts end in
-// '/'. Owns no engine: whoever adds one keeps it until its mount has been removed and nobody uses
-// it any more. Thread-safe; nothing waits but Removed::AwaitUsers.
+// '/'. Owns no engine: the caller that adds one keeps it until its mount has been removed and is
+// not in use any more. Thread-safe; nothing waits but Removed::AwaitUsers.
 class MountRouter {
  private:
   struct Served;
@@ -43,21 +43,21 @@ class MountRouter {
   MountRouter& operator=(const MountRouter&) = delete;
 
   // The mount whose path is a prefix of `path` (no leading '/'); the longest wins, and "secret"
-  // finds "secret/". Found and entered in one step: whoever removes it can wait for whoever found
-  // it.
+  // finds "secret/". Found and entered in one step: a caller that removes it can wait for
+  // those that found it.
   std::optional<Route> Find(std::string_view path) const;
   // The one at this very path; null when there is none.
   std::shared_ptr<const Mount> At(std::string_view path) const;
   // In order of path, the host's own included.
   std::vector<std::shared_ptr<const Mount>> List() const;
 
-  // What follows is for whoever mounts, and says nothing about whether a path may be mounted.
+  // What follows is for the mount manager, and says nothing about whether a path may be mounted.
 
   // A mount that has been taken out of service: nobody finds it any more. Does not end its use.
   class Removed {
    public:
     const Mount& mount() const;
-    // Returns when nobody uses it; false when somebody still does after `limit`.
+    // Returns when it is not in use any more; false when it still is after `limit`.
     bool AwaitUsers(absl::Duration limit) const;
 
    private:

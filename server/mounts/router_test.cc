@@ -5,26 +5,13 @@
 
 #include <future>
 
+#include "server/mounts/testing.h"
+
 namespace belfry::mounts {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-// The router never asks an engine for anything.
-class NoEngine final : public Engine {
- public:
-  void Handle(Request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) override {
-    done(Reply{});
-  }
-  void CheckExistence(Request, absl::AnyInvocable<void(absl::StatusOr<Existence>)> done) override {
-    done(Existence::kUnknown);
-  }
-  std::string RunningVersion() const override { return ""; }
-  std::string RunningSha256() const override { return ""; }
-  std::shared_ptr<const SpecialPaths> Special() const override { return nullptr; }
-  absl::Status Restart(const MountEntry&) override { return absl::OkStatus(); }
-};
 
 MountEntry Entry(std::string path, std::string description = "") {
   MountEntry entry;
@@ -41,7 +28,7 @@ class MountRouterTest : public ::testing::Test {
     return route ? route->mount->entry.path + "|" + route->path : "none";
   }
 
-  NoEngine engine_;
+  StubEngine engine_;  // The router never asks one for anything.
   MountRouter router_;
 };
 

@@ -210,17 +210,14 @@ std::string_view InstanceSlot::WhatGoesOn() const {
                            : "the mount has no process now, and its next request starts one";
 }
 
-void InstanceSlot::NoteUnanswered(std::string_view waited) {
+void InstanceSlot::NoteUnanswered(const absl::Status& failure) {
   const std::optional<std::uint64_t> left_out = unanswered_.Take();
   if (!left_out) return;
   const mounts::MountEntry entry = spec().entry;
   logger_.Warn("the plugin did not answer a request in time",
                {{"plugin", entry.type},
                 {"mount", entry.path},
-                {"waited", std::string(waited)},
-                {"remedy", Concat({"if it hangs, reload it: PUT sys/plugins/reload/backend "
-                                   "{\"mounts\":\"",
-                                   entry.path, "\"}"})},
+                {"reason", std::string(ToStd(failure.message()))},
                 {"suppressed", std::to_string(*left_out)}});
 }
 

@@ -125,14 +125,13 @@ class InstanceSlot {
   // What serves the mount after a restart that has failed before it changed anything, as the end
   // of a sentence.
   std::string_view WhatGoesOn() const;
-  // Says in the log that a request was given up after it had waited for so long, "90s"; not of
-  // each.
-  void NoteUnanswered(std::string_view waited);
+  // Says in the log what the client was told whose request was given up; not of each.
+  void NoteUnanswered(const absl::Status& failure);
   // The mount is being taken out of service, or is not after all: what fails meanwhile says so.
   void NoteDisabling(bool disabling);
   // What a client is told of a request whose instance has broken. Aborted, with the reason, when
-  // the host has ended the instance, or may have: it is stopping, or somebody disables the mount or
-  // reloads its plugin. Else `failure` itself.
+  // the host has ended the instance, or may have: it is stopping, or an operator disables the mount
+  // or reloads its plugin. Else `failure` itself.
   absl::Status Explained(absl::Status failure) const;
   // Waits for the requests that have begun and for a recovery, then destroys the instances. Nothing
   // but Begin may be called afterwards.

@@ -192,9 +192,9 @@ class PluginCall {
       }
       return Finish(std::move(call), Traits::Convert(std::move(call->reply_.message)));
     }
-    const absl::Duration waited = SteadyTime::Now() - call->begun_;
-    if (absl::Status ended = Ended(status, call->args_.request(), waited); !ended.ok()) {
-      if (absl::IsDeadlineExceeded(ended)) call->slot_->NoteUnanswered(Rounded(waited));
+    if (absl::Status ended = Ended(status, call->args_.request(), SteadyTime::Now() - call->begun_);
+        !ended.ok()) {
+      if (absl::IsDeadlineExceeded(ended)) call->slot_->NoteUnanswered(ended);
       return Finish(std::move(call), ended);
     }
     if constexpr (std::is_same_v<Traits, WriteTraits>) {

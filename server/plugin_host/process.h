@@ -21,7 +21,7 @@ namespace belfry::plugin_host {
 struct ExitStatus {
   int code = 0;
   int signal = 0;        // 0: it ended by itself, with `code`.
-  bool by_kill = false;  // Process::Kill has ended it, and nobody else.
+  bool by_kill = false;  // Process::Kill has ended it.
 };
 
 // "exited with code 3", "was ended by signal 9 (Killed)".

@@ -21,10 +21,10 @@ struct Permission {
   bool Holds() const;
 };
 
-// What the subscriber may see, for whoever offers.
+// What the subscriber may see, for the bus, which offers.
 std::unique_ptr<bus::EventAuthorizer> NewEventAuthorizer(const Permission& permission);
 
-// The same for whoever sends. As long as it is kept, it ends the subscriber when the token ends or
+// The same for the sender. As long as it is kept, it ends the subscriber when the token ends or
 // the right to subscribe goes, and lets no policy change return while something that it forbids may
 // still leave. nullptr when the token has ended already. `permission` is shared with the stores.
 std::unique_ptr<bus::EventAuthorizer> NewWatchingAuthorizer(

@@ -23,7 +23,7 @@ class Subscriber : public bus::Sink {
 struct OpenedSubscription {
   std::unique_ptr<bus::Subscription> subscription;
   bus::Format format = bus::Format::kProtobuf;
-  // For whoever sends: what was offered may have to be authorized again when its turn comes. Kept
+  // For the sender: what was offered may have to be authorized again when its turn comes. Kept
   // as long as anything may be sent, it also ends the subscriber when its token ends, or when a
   // policy takes away the right to subscribe.
   std::unique_ptr<bus::EventAuthorizer> event_authorizer;

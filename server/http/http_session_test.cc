@@ -1,0 +1,255 @@
+#include "server/http/http_session.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/http/session_fixture.h"
+
+namespace belfry::http {
+namespace {
+
+using ::testing::EndsWith;
+
+constexpr char kAnswer[] =
+    "HTTP/1.1 200 OK\r\nX: 1\r\nx: 2\r\nY: z\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+    "Content-Length: 6\r\n\r\nPUT /a";
+
+// Two requests on one connection, the second with a body in chunks.
+std::string TwoRequests() {
+  return Request("PUT /a", "", "body") + Request("PUT /a", "Transfer-Encoding: chunked\r\n") +
+         "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+}
+
+class TwoRequestsTest : public SessionTest {
+ protected:
+  void SetUp() override {
+    api_.answer = [](const api::HttpRequest& request, FakeApi::Respond respond) {
+      respond(api::HttpResponse{
+          200, {{"X", "1"}, {"Y", "z"}, {"x", "2"}}, request.method + " " + request.path});
+    };
+  }
+  const std::string answers_ = std::string(kAnswer) + kAnswer;
+};
+
+TEST_F(TwoRequestsTest, AreAnsweredHoweverTheyAreCut) {
+  for (std::size_t size : {std::size_t{1}, std::size_t{7}, kMuchRoom}) {
+    MemoryClient client(&io_);
+    client.SetMaxRead(size);
+    Serve(client);
+    client.Send(TwoRequests());
+    Poll();
+    EXPECT_EQ(client.TakeReceived(), answers_) << size;
+    EXPECT_FALSE(client.closed()) << size;
+    EXPECT_EQ(api_.LastRequest().body, "abcde") << size;
+  }
+}
+
+TEST_F(TwoRequestsTest, AreAnsweredAsTheirBytesComeOneByOne) {
+  MemoryClient client(&io_);
+  Serve(client);
+  for (const char byte : TwoRequests()) {
+    client.Send({&byte, 1});
+    Poll();
+  }
+  EXPECT_EQ(client.TakeReceived(), answers_);
+}
+
+TEST_F(TwoRequestsTest, AreAnsweredInOrderByAByteAWrite) {
+  MemoryClient client(&io_);
+  client.SetMaxWrite(1);
+  Serve(client);
+  client.Send(TwoRequests());
+  Poll();
+  EXPECT_EQ(client.TakeReceived(), answers_);
+}
+
+TEST_F(TwoRequestsTest, AreAnsweredAsFarAsThereIsRoom) {
+  MemoryClient client(&io_);
+  client.SetRoom(100);
+  Serve(client);
+  client.Send(TwoRequests());
+  Poll();
+  EXPECT_EQ(client.TakeReceived(), answers_.substr(0, 100));
+  EXPECT_TRUE(client.awaited());
+  client.SetRoom(kMuchRoom);
+  Poll();
+  EXPECT_EQ(client.TakeReceived(), answers_.substr(100));
+  EXPECT_FALSE(client.awaited());
+}
+
+TEST_F(SessionTest, TheExpectationIsAnsweredByAByteAWrite) {
+  MemoryClient client(&io_);
+  client.SetMaxWrite(1);
+  Serve(client);
+  client.Send(Request("PUT /a", "Expect: 100-continue\r\nContent-Length: 4\r\n"));
+  Poll();
+  EXPECT_EQ(client.TakeReceived(), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.Send("body");
+  Poll();
+  EXPECT_THAT(client.TakeReceived(), EndsWith("\r\n\r\nPUT /a 4"));
+}
+
+TEST_F(SessionTest, AfterTheLastAnswerTheClientsEndIsAwaited) {
+  MemoryClient client(&io_);
+  Serve(client);
+  client.Send(Request("GET /a", "Connection: close\r\n"));
+  Poll();
+  EXPECT_THAT(client.TakeReceived(), EndsWith("\r\n\r\nGET /a 0"));
+  EXPECT_TRUE(client.server_finished());
+  client.Send(std::string(100'000, 'x'));
+  Poll();
+  EXPECT_FALSE(client.closed());
+  client.FinishSending();
+  Poll();
+  EXPECT_TRUE(client.closed());
+  EXPECT_EQ(Sessions(), 0);
+}
+
+TEST_F(SessionTest, ABrokenTransportEndsTheSession) {
+  const std::string whole = Request("GET /a");
+  for (const std::string& sent :
+       {std::string(), whole.substr(0, 20), Request("PUT /a", "Content-Length: 4\r\n"), whole}) {
+    MemoryClient client(&io_);
+    client.SetRoom(0);  // So that the whole request's answer is being sent.
+    Serve(client);
+    client.Send(sent);
+    Poll();
+    EXPECT_EQ(client.awaited(), sent == whole);
+    EXPECT_EQ(Sessions(), 1) << sent;
+    client.Break();
+    Poll();
+    EXPECT_TRUE(client.closed()) << sent;
+    EXPECT_EQ(Sessions(), 0) << sent;
+  }
+}
+
+TEST_F(SessionTest, ATransportThatBreaksBeforeTheAnswerEndsTheSession) {
+  std::optional<FakeApi::Respond> respond;
+  api_.answer = [&](const api::HttpRequest&, FakeApi::Respond it) {
+    respond.emplace(std::move(it));
+  };
+  MemoryClient client(&io_);
+  Serve(client);
+  client.Send(Request("GET /a"));
+  Poll();
+  client.Break();
+  (*respond)(api::HttpResponse{200, {}, "too late"});
+  Poll();
+  EXPECT_TRUE(client.closed());
+  EXPECT_EQ(client.TakeReceived(), "");
+  EXPECT_EQ(Sessions(), 0);
+}
+
+TEST_F(SessionTest, WhatHasJustComeIsNotAskedOnceTheSessionHasEnded) {
+  MemoryClient client(&io_);
+  Serve(client);
+  Poll();
+  context_->connections.ShutDown(std::chrono::steady_clock::time_point::min());
+  client.Send(Request("GET /a"));
+  Poll();
+  EXPECT_TRUE(client.closed());
+  EXPECT_EQ(api_.LastRequest().method, "");
+  EXPECT_EQ(Sessions(), 0);
+}
+
+// Each: what the client does, and what it is then too slow for.
+struct Slowness {
+  const char* name;
+  Timeouts::Duration Timeouts::*timeout;
+  std::size_t room;
+  std::string sent;
+};
+class SlowClientTest : public SessionTest, public ::testing::WithParamInterface<Slowness> {};
+
+TEST_P(SlowClientTest, IsGivenItsTime) {
+  MemoryClient client(&io_);
+  client.SetRoom(GetParam().room);
+  Serve(client);
+  client.Send(GetParam().sent);
+  Poll();
+  EXPECT_FALSE(client.closed());
+  EXPECT_EQ(Sessions(), 1);
+}
+
+TEST_P(SlowClientTest, IsCutOffAtTheDeadline) {
+  timeouts_.*GetParam().timeout = Timeouts::Duration::zero();
+  MemoryClient client(&io_);
+  client.SetRoom(GetParam().room);
+  Serve(client);
+  client.Send(GetParam().sent);
+  EXPECT_TRUE(RunUntil([&] { return client.closed(); }));
+  Poll();
+  EXPECT_EQ(Sessions(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , SlowClientTest,
+    ::testing::Values(Slowness{"Idle", &Timeouts::idle, kMuchRoom, ""},
+                      Slowness{"IdleAgain", &Timeouts::idle, kMuchRoom, Request("GET /a")},
+                      Slowness{"InAHeader", &Timeouts::header, kMuchRoom, "GET /a HTTP/1.1\r\nHo"},
+                      Slowness{"InABody", &Timeouts::body, kMuchRoom,
+                               Request("PUT /a", "Content-Length: 4\r\n")},
+                      Slowness{"ToRead", &Timeouts::write, 10, Request("GET /a")},
+                      Slowness{"ToLeave", &Timeouts::leave, kMuchRoom,
+                               Request("GET /a", "Connection: close\r\n")},
+                      Slowness{"ToAnswerAClose", &Timeouts::close, kMuchRoom,
+                               Request("GET /subscribe/json", kUpgrade) + Masked(1, "data")}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST_F(SessionTest, TheDeadlineOfTheRequestIsNotTheAnswers) {
+  timeouts_.header = timeouts_.body = Timeouts::Duration::zero();
+  std::optional<FakeApi::Respond> respond;
+  api_.answer = [&](const api::HttpRequest&, FakeApi::Respond it) {
+    respond.emplace(std::move(it));
+  };
+  MemoryClient client(&io_);
+  Serve(client);
+  client.Send(Request("PUT /a", "", "body"));
+  Poll();
+  ASSERT_TRUE(respond.has_value());
+  Poll();
+  EXPECT_FALSE(client.closed());
+  (*respond)(api::HttpResponse{200, {}, "late"});
+  Poll();
+  EXPECT_THAT(client.TakeReceived(), EndsWith("\r\n\r\nlate"));
+}
+
+TEST_F(SessionTest, ClientsThatSendManyRequestsAtOnceTakeTurns) {
+  std::string order;
+  api_.answer = [&](const api::HttpRequest& request, FakeApi::Respond respond) {
+    order += request.path;
+    respond(api::HttpResponse{200, {}, ""});
+  };
+  MemoryClient first(&io_);
+  MemoryClient second(&io_);
+  Serve(first);
+  Serve(second);
+  first.Send(Request("GET /a") + Request("GET /a") + Request("GET /a"));
+  second.Send(Request("GET /b") + Request("GET /b") + Request("GET /b"));
+  Poll();
+  EXPECT_EQ(order, "/a/b/a/b/a/b");
+}
+
+TEST_F(SessionTest, ReadsMoreAtOnceTheMoreOfABodyHasCome) {
+  MemoryClient client(&io_);
+  Serve(client);
+  Poll();
+  EXPECT_EQ(client.read_size(), 4096u);
+  client.Send(Request("PUT /a", "Content-Length: 1000000\r\n"));
+  Poll();
+  EXPECT_EQ(client.read_size(), 4096u);
+  client.Send(std::string(10'000, 'x'));
+  Poll();
+  EXPECT_EQ(client.read_size(), 10'000u);
+  client.Send(std::string(490'000, 'x'));
+  Poll();
+  EXPECT_EQ(client.read_size(), 65536u);
+  client.Send(std::string(500'000, 'x'));
+  Poll();
+  EXPECT_THAT(client.TakeReceived(), EndsWith("\r\n\r\nPUT /a 1000000"));
+  EXPECT_EQ(client.read_size(), 4096u);
+}
+
+}  // namespace
+}  // namespace belfry::http
