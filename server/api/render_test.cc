@@ -46,11 +46,10 @@ TEST(Render, ABareStatusHasNoBody) {
 TEST(Render, EveryAnswerHasTheSameHeaders) {
   for (const Answer& answer : {builtin::NoContent(), builtin::Denied(), builtin::EnvelopeAnswer({}),
                                builtin::TextAnswer(200, "application/json", "x")}) {
-    EXPECT_THAT(Render(answer).headers,
-                ElementsAre(Pair("Cache-Control", "no-store"),
-                            Pair("Content-Type", "application/json"),
-                            Pair("Strict-Transport-Security",
-                                 "max-age=31536000; includeSubDomains")));
+    EXPECT_THAT(
+        Render(answer).headers,
+        ElementsAre(Pair("Cache-Control", "no-store"), Pair("Content-Type", "application/json"),
+                    Pair("Strict-Transport-Security", "max-age=31536000; includeSubDomains")));
   }
 }
 
