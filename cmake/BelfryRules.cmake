@@ -187,7 +187,8 @@ function(belfry_proto)
   set_target_properties(belfry_${arg_NAME} PROPERTIES BELFRY_PROTOS "${arg_PROTOS}")
   if(BELFRY_SANITIZE MATCHES thread)
     # The distribution's protobuf is built without ThreadSanitizer; its headers must not give map fields another size than it does.
-    target_compile_options(belfry_${arg_NAME} PUBLIC -U__SANITIZE_THREAD__ -UTHREAD_SANITIZER)
+    # libstdc++ goes by the same name, and must know: its std::shared_ptr then counts in a way that ThreadSanitizer can follow.
+    target_compile_options(belfry_${arg_NAME} PUBLIC -U__SANITIZE_THREAD__ -UTHREAD_SANITIZER -D_GLIBCXX_TSAN=1)
   endif()
   add_library(belfry_${arg_NAME}_services STATIC ${services})
   target_include_directories(belfry_${arg_NAME}_services SYSTEM PUBLIC $<BUILD_INTERFACE:${services_root}>)
