@@ -17,15 +17,6 @@
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/program_file.h"
 
-// Whether this is built with AddressSanitizer or ThreadSanitizer, as g++ and clang say it.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define BELFRY_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define BELFRY_SANITIZED
-#endif
-#endif
-
 namespace belfry::plugin_host {
 namespace {
 
