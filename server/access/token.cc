@@ -148,6 +148,13 @@ absl::StatusOr<Names> ChooseByCreator(const TokenEntry& creator, CreatorRights r
   return add_default ? WithDefault(std::move(policies)) : policies;
 }
 
+absl::Status CheckReserved(const Names& policies) {
+  for (const std::string_view reserved : {"response-wrapping", "control-group"}) {
+    if (Contains(policies, reserved)) return Invalid({"cannot assign policy \"", reserved, "\""});
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Names> ChoosePolicies(const TokenEntry& creator, CreatorRights rights,
                                      const TokenRequest& request, const TokenRole* role) {
   const bool by_role = role != nullptr && role->ChoosesPolicies();
@@ -155,9 +162,7 @@ absl::StatusOr<Names> ChoosePolicies(const TokenEntry& creator, CreatorRights ri
       by_role ? ChooseByRole(creator, request, *role) : ChooseByCreator(creator, rights, request);
   if (!policies.ok()) return policies.status();
   if (request.no_default_policy) std::erase(*policies, "default");
-  for (const std::string_view reserved : {"response-wrapping", "control-group"}) {
-    if (Contains(*policies, reserved)) return Invalid({"cannot assign policy \"", reserved, "\""});
-  }
+  if (absl::Status status = CheckReserved(*policies); !status.ok()) return status;
   if (Contains(*policies, "root") && !creator.root()) {
     return Invalid({"root tokens may not be created without parent token being root"});
   }
@@ -184,11 +189,18 @@ std::string DisplayName(std::string_view name) {
   return full;
 }
 
+// The smaller of two times of which zero means none.
+absl::Duration Lesser(absl::Duration a, absl::Duration b) {
+  if (a == kNone || b == kNone) return std::max(a, b);
+  return std::min(a, b);
+}
+
 // How long a token may live.
 struct Terms {
   absl::Duration wanted;  // Zero: as long as can be.
   absl::Duration period;
   absl::Duration explicit_max_ttl;
+  absl::Duration max_ttl;  // Zero: the system's.
   absl::Time created;
 };
 
@@ -203,9 +215,9 @@ void Cap(std::string_view what, std::string_view value, absl::Duration most, abs
 
 absl::StatusOr<absl::Duration> Ttl(const Terms& terms, absl::Time now, Names* warnings) {
   const bool bounded = terms.explicit_max_ttl > kNone;
-  const absl::Duration most =
-      bounded ? std::min(terms.explicit_max_ttl, kMaxTokenTtl) : kMaxTokenTtl;
-  absl::Duration ttl = terms.wanted > kNone ? terms.wanted : kMaxTokenTtl;
+  const absl::Duration longest = Lesser(terms.max_ttl, kMaxTokenTtl);
+  const absl::Duration most = Lesser(terms.explicit_max_ttl, longest);
+  absl::Duration ttl = terms.wanted > kNone ? terms.wanted : longest;
   absl::Time latest = terms.created + most;
   if (terms.period > kNone) {
     ttl = terms.period;
@@ -215,12 +227,6 @@ absl::StatusOr<absl::Duration> Ttl(const Terms& terms, absl::Time now, Names* wa
   if (now >= latest) return Invalid({"past the max TTL, cannot renew"});
   Cap("TTL", "TTL", latest - now, &ttl, warnings);
   return ttl;
-}
-
-// The smaller of two times of which zero means none.
-absl::Duration Lesser(absl::Duration a, absl::Duration b) {
-  if (a == kNone || b == kNone) return std::max(a, b);
-  return std::min(a, b);
 }
 
 absl::Duration LesserWithWarning(std::string_view what, absl::Duration requested,
@@ -260,6 +266,7 @@ absl::Status ChooseTimes(const TokenEntry& creator, const TokenRequest& request,
   const absl::StatusOr<absl::Duration> ttl = Ttl({.wanted = request.ttl,
                                                   .period = entry.period,
                                                   .explicit_max_ttl = entry.explicit_max_ttl,
+                                                  .max_ttl = entry.max_ttl,
                                                   .created = now},
                                                  now, &planned->warnings);
   if (!ttl.ok()) return ttl.status();
@@ -306,12 +313,34 @@ absl::StatusOr<PlannedToken> PlanToken(const TokenEntry& creator, CreatorRights 
   return planned;
 }
 
+absl::StatusOr<PlannedToken> PlanLogin(const TokenRequest& request, absl::Duration max_ttl) {
+  if (absl::Status status = CheckType(request, nullptr); !status.ok()) return status;
+  if (request.num_uses < 0) return Invalid({"number of uses cannot be negative"});
+  // An auth mount may grant what it likes, as far as this goes.
+  if (absl::Status status = CheckTimes(CreatorRights::kSudo, request); !status.ok()) return status;
+  PlannedToken planned;
+  TokenEntry& entry = planned.entry;
+  entry.policies =
+      request.no_default_policy ? CleanPolicies(request.policies) : WithDefault(request.policies);
+  if (absl::Status status = CheckReserved(entry.policies); !status.ok()) return status;
+  if (Contains(entry.policies, "root")) return Invalid({"auth methods cannot create root tokens"});
+  entry.metadata = request.metadata;
+  entry.display_name = request.display_name;
+  entry.path = request.path;
+  entry.num_uses = request.num_uses;
+  entry.max_ttl = max_ttl;
+  absl::Status status = ChooseTimes(TokenEntry(), request, nullptr, &planned);
+  if (!status.ok()) return status;
+  return planned;
+}
+
 absl::StatusOr<PlannedRenewal> PlanRenewal(const TokenEntry& entry, absl::Duration increment,
                                            absl::Time now, const TokenRole* role) {
   if (!entry.renewable) return Invalid({"lease is not renewable"});
   Terms terms{.wanted = increment > kNone ? increment : entry.creation_ttl,
               .period = entry.period,
               .explicit_max_ttl = entry.explicit_max_ttl,
+              .max_ttl = entry.max_ttl,
               .created = entry.created};
   if (role != nullptr) {
     terms.period = role->period;

@@ -32,6 +32,7 @@ struct TokenEntry {
   absl::Time created;
   absl::Duration creation_ttl;      // Zero: it never expires.
   absl::Duration explicit_max_ttl;  // Zero: none.
+  absl::Duration max_ttl;           // Of the mount that granted it; zero: the system's.
   absl::Duration period;            // Zero: not periodic.
   absl::Time expires = absl::InfiniteFuture();
   std::optional<absl::Time> last_renewal;
@@ -101,6 +102,12 @@ struct PlannedToken {
 absl::StatusOr<PlannedToken> PlanToken(const TokenEntry& creator, CreatorRights rights,
                                        const TokenRequest& request,
                                        const TokenRole* role = nullptr);
+
+// What a login comes to when an auth mount grants it a token; or InvalidArgument, in Vault's words
+// where it has them. Nobody's child, and never root. `path` is that of the login, the display name
+// is complete; what a creator says about a token's own secret does not count. `max_ttl` is the
+// longest that the mount grants, zero: the system's. Pure.
+absl::StatusOr<PlannedToken> PlanLogin(const TokenRequest& request, absl::Duration max_ttl);
 
 struct PlannedRenewal {
   absl::Duration ttl;  // From now on.

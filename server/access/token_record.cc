@@ -36,6 +36,7 @@ TokenEntry FromObject(const json::object& object) {
   entry.created = ToTime(number("created"));
   entry.creation_ttl = absl::Nanoseconds(number("creation_ttl"));
   entry.explicit_max_ttl = absl::Nanoseconds(number("explicit_max_ttl"));
+  entry.max_ttl = absl::Nanoseconds(number("max_ttl"));
   entry.period = absl::Nanoseconds(number("period"));
   entry.expires = ToTime(number("expires"));
   entry.renewable = object.at("renewable").as_bool();
@@ -58,6 +59,7 @@ std::string TokenToBytes(const TokenEntry& entry) {
                       {"created", ToNumber(entry.created)},
                       {"creation_ttl", absl::ToInt64Nanoseconds(entry.creation_ttl)},
                       {"explicit_max_ttl", absl::ToInt64Nanoseconds(entry.explicit_max_ttl)},
+                      {"max_ttl", absl::ToInt64Nanoseconds(entry.max_ttl)},
                       {"period", absl::ToInt64Nanoseconds(entry.period)},
                       {"expires", ToNumber(entry.expires)},
                       {"renewable", entry.renewable}};

@@ -152,7 +152,7 @@ absl::StatusOr<TokenStore::TokenPtr> TokenStore::Use(std::string_view secret) {
 }
 
 absl::Status TokenStore::EndLastUse(const std::string& id) {
-  return EndOne(id, TokenEnd::kUsedUp);
+  return EndSome({id}, TokenEnd::kUsedUp);
 }
 
 std::vector<std::string> TokenStore::Accessors() const {
@@ -199,15 +199,26 @@ absl::StatusOr<TokenStore::Renewed> TokenStore::Renew(const std::string& id,
 }
 
 absl::Status TokenStore::Revoke(const std::string& id) {
-  return EndOne(id, TokenEnd::kRevoked);
+  return EndSome({id}, TokenEnd::kRevoked);
 }
 
-absl::Status TokenStore::EndOne(const std::string& id, TokenEnd end) {
+absl::Status TokenStore::RevokeMadeBelow(std::string_view path) {
+  std::vector<std::string> ids;
+  {
+    MutexLock lock(&mutex_);
+    for (const TokenPtr& token : tree_.All()) {
+      if (token->entry.path.starts_with(path)) ids.push_back(token->entry.id);
+    }
+  }
+  return EndSome(ids, TokenEnd::kRevoked);
+}
+
+absl::Status TokenStore::EndSome(const std::vector<std::string>& ids, TokenEnd end) {
   EndedTokens ended;
   absl::Status status;
   {
     MutexLock writing(&writing_);
-    status = End({id}, end, &ended);
+    status = End(ids, end, &ended);
   }
   NotifyListener(ended);
   return status;

@@ -71,6 +71,9 @@ class TokenStore {
                                 const TokenRole* role = nullptr);
   // Ends the token and all that descend from it, all of them or none. OK when it was gone.
   absl::Status Revoke(const std::string& id);
+  // Ends every token that was made at a path below this one, which ends in '/', with all that
+  // descend from them: all of them or none.
+  absl::Status RevokeMadeBelow(std::string_view path);
   // Ends only the token; its children become orphans. The children of an expired token have ended
   // with it: they go too.
   absl::Status RevokeOrphan(const std::string& id);
@@ -106,7 +109,7 @@ class TokenStore {
   // Ends these tokens and all that descend from them, as one batch.
   absl::Status End(const std::vector<std::string>& tops, TokenEnd end, EndedTokens* ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
-  absl::Status EndOne(const std::string& id, TokenEnd end);
+  absl::Status EndSome(const std::vector<std::string>& ids, TokenEnd end);
   absl::Status EndWithoutChildren(const std::string& id, EndedTokens* ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
   // Whether something had expired and has been ended.

@@ -161,6 +161,18 @@ TEST_F(TokenStoreTest, RevocationTakesAllDescendantsAndTellsTheirWatchers) {
   EXPECT_EQ(store_->Revoke("gone"), absl::OkStatus());
 }
 
+TEST_F(TokenStoreTest, WhatWasMadeBelowAPathEndsWithItsChildren) {
+  absl::StatusOr<PlannedToken> planned =
+      PlanLogin({.path = "auth/up/login/alice", .policies = {"a"}}, absl::ZeroDuration());
+  ASSERT_TRUE(planned.ok() && store_->Create(&*planned).ok());
+  const std::string child = Create(EntryOf(planned->secret));
+  const std::string other = Create(root_);
+  EXPECT_TRUE(store_->RevokeMadeBelow("auth/up/").ok());
+  EXPECT_FALSE(Lasts(planned->secret));
+  EXPECT_FALSE(Lasts(child));
+  EXPECT_TRUE(Lasts(other));
+}
+
 TEST_F(TokenStoreTest, RevokingOnlyTheParentMakesOrphans) {
   const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
   const std::string child = Create(EntryOf(parent), {.ttl = absl::Hours(2)});

@@ -225,6 +225,42 @@ absl::Duration Renewed(const TokenEntry& entry, absl::Duration increment, absl::
   return planned.ok() ? planned->ttl : absl::ZeroDuration();
 }
 
+TEST(PlanLogin, IsNobodysChildAndHasDefaultUnlessRefused) {
+  const absl::StatusOr<PlannedToken> planned = PlanLogin(
+      {.path = "auth/up/login/a", .policies = {"Web"}, .display_name = "up-a"}, absl::Hours(2));
+  ASSERT_TRUE(planned.ok()) << planned.status();
+  EXPECT_THAT(planned->entry.policies, ElementsAre("default", "web"));
+  EXPECT_TRUE(planned->entry.orphan());
+  EXPECT_EQ(planned->entry.display_name, "up-a");
+  EXPECT_EQ(planned->entry.creation_ttl, absl::Hours(2));
+  const absl::StatusOr<PlannedToken> bare =
+      PlanLogin({.no_default_policy = true}, absl::ZeroDuration());
+  ASSERT_TRUE(bare.ok()) << bare.status();
+  EXPECT_THAT(bare->entry.policies, IsEmpty());
+}
+
+TEST(PlanLogin, NothingThatAnEngineSaysMakesRootOrANegativeTime) {
+  for (const TokenRequest& request :
+       {TokenRequest{.policies = {"root"}}, TokenRequest{.policies = {"a", " ROOT "}},
+        TokenRequest{.policies = {"response-wrapping"}}, TokenRequest{.type = "batch"},
+        TokenRequest{.num_uses = -1}, TokenRequest{.ttl = -absl::Hours(1)},
+        TokenRequest{.period = -absl::Hours(1)},
+        TokenRequest{.explicit_max_ttl = -absl::Hours(1)}}) {
+    EXPECT_EQ(PlanLogin(request, absl::ZeroDuration()).status().code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST(PlanLogin, TheMountsLongestTimeHoldsForRenewalsToo) {
+  absl::StatusOr<PlannedToken> planned = PlanLogin({.ttl = absl::Hours(5)}, absl::Hours(2));
+  ASSERT_TRUE(planned.ok()) << planned.status();
+  EXPECT_EQ(planned->entry.creation_ttl, absl::Hours(2));
+  planned->entry.created = kStart;
+  const auto renewed = PlanRenewal(planned->entry, absl::Hours(5), kStart + absl::Minutes(90));
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  EXPECT_EQ(renewed->ttl, absl::Minutes(30));
+}
+
 TEST(PlanRenewal, LastsAsLongAsAskedWithinItsLimits) {
   TokenEntry entry = Plain();
   entry.renewable = true;

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "base/text.h"
 #include "server/api/engine_answer.h"
+#include "server/api/login.h"
 #include "server/builtin/answer.h"
 #include "server/builtin/json_text.h"
 #include "server/mounts/lease_terms.h"
@@ -55,6 +56,8 @@ struct MountCall {
   std::string full_path;
   const access::Authorizer* authorizer;
   mounts::LeaseManager* leases;
+  access::TokenStore* tokens;
+  Executor* executor;
   const Clock* clock;
   const Logger* logger;
   RefusalLog* refusals;
@@ -223,6 +226,28 @@ void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply
       });
 }
 
+bool GrantsAToken(const absl::StatusOr<mounts::Reply>& reply) {
+  return reply.ok() && !reply->error && reply->response && reply->response->grant;
+}
+
+// Makes the token where storage may be waited for.
+void AnswerWithToken(const std::shared_ptr<MountCall>& call, mounts::Response response) {
+  const mounts::MountEntry& entry = call->mount->entry;
+  if (entry.mount_class != mounts::MountClass::kAuth) {
+    const Said said{.request = &call->request,
+                    .entry = &entry,
+                    .logger = call->logger,
+                    .refusals = call->refusals};
+    return call->respond(Refusal(said, RefusedPart::kGrant,
+                                 "the plugin grants a token, which only an auth method may do"));
+  }
+  const bool posted = call->executor->Post([call, response = std::move(response)]() mutable {
+    call->respond(
+        AnswerLogin(call->tokens, call->request, call->mount->entry, std::move(response)));
+  });
+  if (!posted) call->respond(builtin::TooBusy());
+}
+
 // The request itself, for the engine: the answer names it, and needs none of its data.
 mounts::Request TakeRequest(MountCall& call) {
   mounts::Request request = call.request;
@@ -231,6 +256,7 @@ mounts::Request TakeRequest(MountCall& call) {
 }
 
 void AnswerWith(const std::shared_ptr<MountCall>& call, absl::StatusOr<mounts::Reply> reply) {
+  if (GrantsAToken(reply)) return AnswerWithToken(call, *std::move(reply->response));
   if (LeasesASecret(*call, reply)) return AnswerWithLease(call, *std::move(reply));
   call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply), *call->logger,
                                call->refusals));
@@ -374,6 +400,8 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, AnswerCallback
   mount_call->full_path = std::move(call.path);
   mount_call->authorizer = dependencies.host.authorizer;
   mount_call->leases = dependencies.host.leases;
+  mount_call->tokens = dependencies.host.tokens;
+  mount_call->executor = dependencies.host.executor;
   mount_call->clock = dependencies.host.clock;
   mount_call->logger = &dependencies.host.logger;
   mount_call->refusals = dependencies.refusals.get();

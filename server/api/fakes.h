@@ -153,7 +153,7 @@ class FakeMountManager final : public mounts::MountManager {
     enabled.push_back(std::move(entry));
     return enable_result;
   }
-  absl::Status Disable(std::string_view path) override {
+  absl::Status Disable(mounts::MountClass, std::string_view path) override {
     disabled.emplace_back(path);
     return absl::OkStatus();
   }

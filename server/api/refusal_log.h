@@ -15,7 +15,7 @@
 namespace belfry::api {
 
 // Why an answer of a plugin cannot go on to a client.
-enum class RefusedPart { kData, kStatus, kHeader, kRedirect };
+enum class RefusedPart { kData, kStatus, kHeader, kRedirect, kGrant };
 
 // The log lines about answers of plugins that were refused. Every answer may be one, so that each
 // plugin has ten lines at once for each kind, and one more each ten seconds; what is left out is

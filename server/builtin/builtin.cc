@@ -96,9 +96,7 @@ void Begin(const Dependencies& dependencies, const Endpoint& endpoint, Call call
 
 ServerNames NewServerNames() {
   return {.cluster_name = Concat({"belfry-cluster-", NewUuid().substr(0, 8)}),
-          .cluster_id = NewUuid(),
-          .token_accessor = NewMountAccessor("auth_token"),
-          .token_uuid = NewUuid()};
+          .cluster_id = NewUuid()};
 }
 
 bool TakesApart(std::string_view path) {

@@ -23,8 +23,6 @@ namespace belfry::builtin {
 struct ServerNames {
   std::string cluster_name;
   std::string cluster_id;
-  std::string token_accessor;  // Of the mount auth/token/, as is the next.
-  std::string token_uuid;
 };
 // All new.
 ServerNames NewServerNames();

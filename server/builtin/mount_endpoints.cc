@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "server/builtin/json_text.h"
 #include "server/builtin/mount_entries.h"
+#include "server/builtin/token_texts.h"
 
 namespace belfry::builtin {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using mounts::Operation;
 
 constexpr std::string_view kMounts = "sys/mounts/";
-constexpr std::string_view kTune = "/tune";
+constexpr std::string_view kAuthMounts = "sys/auth/";
 
 Answer MountFailure(const absl::Status& status) {
   // Aborted: the host itself has interrupted it.
@@ -25,49 +26,67 @@ Answer MountFailure(const absl::Status& status) {
                      ToStd(status.message()));
 }
 
+// Whose mounts the endpoint is about: those of one class.
+mounts::MountClass ClassOf(const Call& call) {
+  return call.path.starts_with(kAuthMounts) ? mounts::MountClass::kAuth
+                                            : mounts::MountClass::kSecret;
+}
+
+// "secret/" of "sys/mounts/secret", "auth/userpass/" of "sys/auth/userpass".
+std::string MountPath(const Call& call) {
+  const bool is_auth = ClassOf(call) == mounts::MountClass::kAuth;
+  const std::string_view path = WithoutPrefix(call.path, is_auth ? kAuthMounts : kMounts);
+  return Concat({is_auth ? mounts::kAuthPrefix : "", path, path.ends_with("/") ? "" : "/"});
+}
+
+// The same of "sys/mounts/secret/tune".
+std::string TunedPath(const Call& call) {
+  return std::string(WithoutSuffix(MountPath(call), "tune/"));
+}
+
 Answer EnableMount(const Dependencies& dependencies, const Call& call) {
-  const std::string_view path = WithoutPrefix(call.path, kMounts);
-  absl::StatusOr<mounts::MountEntry> entry = ParseMountRequest(path, call.fields);
+  absl::StatusOr<mounts::MountEntry> entry =
+      ParseMountRequest(ClassOf(call), MountPath(call), call.fields);
   if (!entry.ok()) return MountFailure(entry.status());
   const absl::Status enabled = dependencies.mounts->Enable(*std::move(entry));
   return enabled.ok() ? Done(call, call.fields) : MountFailure(enabled);
 }
 
-// "secret/" of "sys/mounts/secret" and of "sys/mounts/secret/tune".
-std::string MountPath(const Call& call) {
-  const std::string_view path = WithoutSuffix(WithoutPrefix(call.path, kMounts), kTune);
-  return Concat({path, path.ends_with("/") ? "" : "/"});
-}
-
 Answer DisableMount(const Dependencies& dependencies, const Call& call) {
-  const absl::Status disabled = dependencies.mounts->Disable(MountPath(call));
+  const absl::Status disabled =
+      dependencies.mounts->Disable(mounts::MountClass::kSecret, MountPath(call));
   return disabled.ok() ? NoContent() : MountFailure(disabled);
 }
 
+// With the tokens that it has granted: nobody logs in there any more.
+Answer DisableAuthMount(const Dependencies& dependencies, const Call& call) {
+  const std::string path = MountPath(call);
+  if (path == "auth/token/") return ErrorAnswer(400, "token credential backend cannot be disabled");
+  const absl::Status disabled = dependencies.mounts->Disable(mounts::MountClass::kAuth, path);
+  if (!disabled.ok()) return MountFailure(disabled);
+  const absl::Status revoked = dependencies.tokens->RevokeMadeBelow(path);
+  return revoked.ok() ? NoContent() : TokenFailure(revoked);
+}
+
 Answer NoSuchMount(std::string_view path) {
-  return ErrorAnswer(400, Concat({"No secret engine mount at ", path}));
+  const bool is_auth = path.starts_with(mounts::kAuthPrefix);
+  return ErrorAnswer(400, Concat({is_auth ? "No auth engine at " : "No secret engine mount at ",
+                                  path.substr(is_auth ? mounts::kAuthPrefix.size() : 0)}));
 }
 
 Answer TuneMount(const Dependencies& dependencies, const Call& call) {
   TuneRequest request = ParseTuneRequest(call.fields);
   absl::StatusOr<std::vector<std::string>> warnings =
-      dependencies.mounts->Tune(MountPath(call), request.tuning);
-  if (absl::IsNotFound(warnings.status())) return NoSuchMount(MountPath(call));
+      dependencies.mounts->Tune(TunedPath(call), request.tuning);
+  if (absl::IsNotFound(warnings.status())) return NoSuchMount(TunedPath(call));
   if (!warnings.ok()) return MountFailure(warnings.status());
   // What it says of fields that are not known is more than that they were ignored.
   for (std::string& ignored : request.warnings) warnings->push_back(std::move(ignored));
   return Done(call, Fields(), *std::move(warnings));
 }
 
-Answer ReadMount(const Dependencies& dependencies, const Call& call, bool tuning) {
-  const std::string path = MountPath(call);
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
-    if (mount->entry.path != path) continue;
-    std::string data =
-        tuning ? TuningObject(*mount) : MountObject(*mount, MountDetail::kAsConfigured);
-    return InjectedAnswer({.request_id = call.id, .data = std::move(data), .mount_type = "system"});
-  }
-  return NoSuchMount(path);
+Answer Shown(const Call& call, std::string data) {
+  return InjectedAnswer({.request_id = call.id, .data = std::move(data), .mount_type = "system"});
 }
 
 // Its mount is not what was meant.
@@ -76,11 +95,16 @@ Answer RefuseToDeleteTuning(const Dependencies&, const Call&) {
 }
 
 Answer ReadOne(const Dependencies& dependencies, const Call& call) {
-  return ReadMount(dependencies, call, false);
+  const std::string path = MountPath(call);
+  const std::shared_ptr<const mounts::Mount> mount = dependencies.router->At(path);
+  if (mount == nullptr || mount->entry.mount_class != ClassOf(call)) return NoSuchMount(path);
+  return Shown(call, MountObject(*mount, MountDetail::kAsConfigured));
 }
 
 Answer ReadTuning(const Dependencies& dependencies, const Call& call) {
-  return ReadMount(dependencies, call, true);
+  const std::string path = TunedPath(call);
+  const std::shared_ptr<const mounts::Mount> mount = dependencies.router->At(path);
+  return mount == nullptr ? NoSuchMount(path) : Shown(call, TuningObject(*mount));
 }
 
 constexpr DeclaredField kNewMount[] = {
@@ -134,6 +158,38 @@ constexpr Endpoint kEndpoints[] = {
      .operation = Operation::kDelete,
      .place = Place::kPluginExecutor,
      .answer = &DisableMount},
+    {.path = "sys/auth/*/tune",
+     .operation = Operation::kRead,
+     .right = Right::kSudo,
+     .place = Place::kHere,
+     .answer = &ReadTuning},
+    {.path = "sys/auth/*/tune",
+     .operation = Operation::kUpdate,
+     .right = Right::kSudo,
+     .place = Place::kPluginExecutor,
+     .fields = kTuning,
+     .answer = &TuneMount},
+    {.path = "sys/auth/*/tune",
+     .operation = Operation::kDelete,
+     .right = Right::kSudo,
+     .place = Place::kHere,
+     .answer = &RefuseToDeleteTuning},
+    {.path = "sys/auth/*",
+     .operation = Operation::kRead,
+     .right = Right::kSudo,
+     .place = Place::kHere,
+     .answer = &ReadOne},
+    {.path = "sys/auth/*",
+     .operation = Operation::kUpdate,
+     .right = Right::kSudo,
+     .place = Place::kPluginExecutor,
+     .fields = kNewMount,
+     .answer = &EnableMount},
+    {.path = "sys/auth/*",
+     .operation = Operation::kDelete,
+     .right = Right::kSudo,
+     .place = Place::kPluginExecutor,
+     .answer = &DisableAuthMount},
 };
 
 }  // namespace

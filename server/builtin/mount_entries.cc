@@ -13,12 +13,18 @@ std::int64_t Seconds(absl::Duration ttl, MountDetail detail) {
   return absl::ToInt64Seconds(system ? mounts::kSystemLeaseTtl : ttl);
 }
 
+// Of the tokens that an auth mount grants.
+void AddTokenType(const mounts::MountEntry& entry, ObjectText& text) {
+  if (entry.mount_class == mounts::MountClass::kAuth) text.Text("token_type", "default-service");
+}
+
 std::string ConfigObject(const mounts::MountEntry& entry, MountDetail detail) {
-  return ObjectText()
-      .Number("default_lease_ttl", Seconds(entry.default_lease_ttl, detail))
+  ObjectText text;
+  text.Number("default_lease_ttl", Seconds(entry.default_lease_ttl, detail))
       .Bool("force_no_cache", entry.force_no_cache)
-      .Number("max_lease_ttl", Seconds(entry.max_lease_ttl, detail))
-      .Finish();
+      .Number("max_lease_ttl", Seconds(entry.max_lease_ttl, detail));
+  AddTokenType(entry, text);
+  return text.Finish();
 }
 
 absl::Status CheckLeaseTimes(absl::Duration ttl, absl::Duration max) {
@@ -49,6 +55,22 @@ std::string MountObject(const mounts::Mount& mount, MountDetail detail) {
   return text.Finish();
 }
 
+std::string_view GivenPath(const mounts::MountEntry& entry) {
+  const bool is_auth = entry.mount_class == mounts::MountClass::kAuth;
+  return std::string_view(entry.path).substr(is_auth ? mounts::kAuthPrefix.size() : 0);
+}
+
+std::string MountsObject(const mounts::MountRouter& router, mounts::MountClass mount_class,
+                         MountDetail detail,
+                         const std::function<bool(const mounts::MountEntry&)>& shown) {
+  ObjectText text;
+  for (const std::shared_ptr<const mounts::Mount>& mount : router.List()) {
+    if (mount->entry.mount_class != mount_class || !shown(mount->entry)) continue;
+    text.Raw(GivenPath(mount->entry), MountObject(*mount, detail));
+  }
+  return text.Finish();
+}
+
 std::string TuningObject(const mounts::Mount& mount) {
   const mounts::MountEntry& entry = mount.entry;
   ObjectText text;
@@ -57,6 +79,7 @@ std::string TuningObject(const mounts::Mount& mount) {
       .Bool("force_no_cache", entry.force_no_cache)
       .Number("max_lease_ttl", Seconds(entry.max_lease_ttl, MountDetail::kEffective));
   if (!entry.options.empty()) text.Raw("options", StringMapOrNull(entry.options));
+  AddTokenType(entry, text);
   return text.Finish();
 }
 
@@ -77,9 +100,11 @@ TuneRequest ParseTuneRequest(const Fields& fields) {
   return request;
 }
 
-absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, const Fields& fields) {
+absl::StatusOr<mounts::MountEntry> ParseMountRequest(mounts::MountClass mount_class,
+                                                     std::string path, const Fields& fields) {
   mounts::MountEntry entry;
-  entry.path = Concat({path, path.ends_with("/") ? "" : "/"});
+  entry.mount_class = mount_class;
+  entry.path = std::move(path);
   entry.type = fields.Text("type");
   if (entry.type == "plugin") entry.type = fields.Text("plugin_name");
   if (entry.type.empty()) {

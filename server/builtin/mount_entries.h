@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,12 +21,22 @@ enum class MountDetail {
 // One mount as a JSON object.
 std::string MountObject(const mounts::Mount& mount, MountDetail detail);
 
+// Those of one class that `shown` lets through, as an object of such objects, by the names that
+// operators gave them: auth mounts without "auth/".
+std::string MountsObject(const mounts::MountRouter& router, mounts::MountClass mount_class,
+                         MountDetail detail,
+                         const std::function<bool(const mounts::MountEntry&)>& shown);
+
+// The name that operators gave it: "secret/", and "userpass/" of "auth/userpass/".
+std::string_view GivenPath(const mounts::MountEntry& entry);
+
 // What can be tuned of it, as a JSON object.
 std::string TuningObject(const mounts::Mount& mount);
 
-// What a request to mount something asks for. InvalidArgument, with Vault's words where it has
-// them.
-absl::StatusOr<mounts::MountEntry> ParseMountRequest(std::string_view path, const Fields& fields);
+// What a request to mount something at `path`, which ends in '/', asks for. InvalidArgument, with
+// Vault's words where it has them.
+absl::StatusOr<mounts::MountEntry> ParseMountRequest(mounts::MountClass mount_class,
+                                                     std::string path, const Fields& fields);
 
 // What a request to tune a mount asks for, and what in it is ignored.
 struct TuneRequest {

@@ -98,55 +98,26 @@ Answer MetricsText(const Dependencies& dependencies, const Call& call) {
                     dependencies.metrics->PrometheusText());
 }
 
-std::string TokenMethodText(const Dependencies& dependencies, bool effective) {
-  const std::int64_t ttl = effective ? 2764800 : 0;
-  const std::string config = ObjectText()
-                                 .Number("default_lease_ttl", ttl)
-                                 .Bool("force_no_cache", false)
-                                 .Number("max_lease_ttl", ttl)
-                                 .Text("token_type", "default-service")
-                                 .Finish();
-  const std::string method = ObjectText()
-                                 .Text("accessor", dependencies.names.token_accessor)
-                                 .Raw("config", config)
-                                 .Text("description", "token based credentials")
-                                 .Bool("external_entropy_access", false)
-                                 .Bool("local", false)
-                                 .Raw("options", "null")
-                                 .Text("plugin_version", "")
-                                 .Text("running_plugin_version", "")
-                                 .Text("running_sha256", "")
-                                 .Bool("seal_wrap", false)
-                                 .Text("type", "token")
-                                 .Text("uuid", dependencies.names.token_uuid)
-                                 .Finish();
-  return ObjectText().Raw("token/", method).Finish();
-}
-
 Answer AuthMethods(const Dependencies& dependencies, const Call& call) {
-  return Injected(call, TokenMethodText(dependencies, false));
+  return Injected(call, MountsObject(*dependencies.router, mounts::MountClass::kAuth,
+                                     MountDetail::kAsConfigured, [](const auto&) { return true; }));
 }
 
 Answer ListMounts(const Dependencies& dependencies, const Call& call) {
-  ObjectText data;
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
-    data.Raw(mount->entry.path, MountObject(*mount, MountDetail::kAsConfigured));
-  }
-  return Injected(call, data.Finish());
+  return Injected(call, MountsObject(*dependencies.router, mounts::MountClass::kSecret,
+                                     MountDetail::kAsConfigured, [](const auto&) { return true; }));
 }
 
 Answer ListMountsForUi(const Dependencies& dependencies, const Call& call) {
-  if (!call.authenticated) {
-    return EnvelopeAnswer({.request_id = call.id, .data = R"({"auth":{},"secret":{}})"});
-  }
-  ObjectText secret;
-  for (const std::shared_ptr<const mounts::Mount>& mount : dependencies.router->List()) {
-    if (!dependencies.authorizer->ReachesInto(call.identity, mount->entry.path)) continue;
-    secret.Raw(mount->entry.path, MountObject(*mount, MountDetail::kEffective));
-  }
+  const auto may_know = [&](const mounts::MountEntry& entry) {
+    return call.authenticated && dependencies.authorizer->ReachesInto(call.identity, entry.path);
+  };
+  const auto known = [&](mounts::MountClass mount_class) {
+    return MountsObject(*dependencies.router, mount_class, MountDetail::kEffective, may_know);
+  };
   std::string data = ObjectText()
-                         .Raw("auth", TokenMethodText(dependencies, true))
-                         .Raw("secret", secret.Finish())
+                         .Raw("auth", known(mounts::MountClass::kAuth))
+                         .Raw("secret", known(mounts::MountClass::kSecret))
                          .Finish();
   return EnvelopeAnswer({.request_id = call.id, .data = std::move(data)});
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -67,6 +68,24 @@ struct Request {
   SteadyTime deadline = SteadyTime::InfiniteFuture();
 };
 
+// A token for somebody who has logged in. Only the engine of an auth mount can grant one.
+// (plugin-protocol 5.4)
+struct LoginGrant {
+  std::vector<std::string> policies;
+  std::map<std::string, std::string> metadata;
+  std::string display_name;  // Without the mount.
+  absl::Duration ttl;        // Zero: the mount's default.
+  absl::Duration max_ttl;    // Zero: the mount's.
+  absl::Duration explicit_max_ttl;
+  absl::Duration period;
+  std::int64_t num_uses = 0;  // 0: any number.
+  std::string token_type;     // "", "service" or "batch".
+  // From where it may be used; empty: from anywhere.
+  std::vector<std::string> bound_cidrs;
+  bool renewable = false;
+  bool no_default_policy = false;
+};
+
 // What an engine answers.
 struct Response {
   // The text of a JSON object, or "null". With raw responses: the keys http_status_code,
@@ -74,6 +93,7 @@ struct Response {
   std::string data = "null";
   std::vector<std::string> warnings;
   std::optional<Lease> lease;
+  std::optional<LoginGrant> grant;
   std::string redirect;
   std::map<std::string, std::vector<std::string>> headers;
 };

@@ -153,7 +153,8 @@ class LeaseManagerTest : public ::testing::Test {
     return result;
   }
   absl::Status Disable() {
-    auto disabled = std::async(std::launch::async, [this] { return mounts_->Disable("db"); });
+    auto disabled = std::async(std::launch::async,
+                               [this] { return mounts_->Disable(MountClass::kSecret, "db"); });
     while (disabled.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
       scheduler_.Advance();
       std::this_thread::yield();

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 
@@ -10,9 +11,17 @@ namespace belfry::mounts {
 // The lease time of mounts that set none, and the longest that they may set.
 inline constexpr absl::Duration kSystemLeaseTtl = absl::Hours(768);
 
+// What a mount is for.
+enum class MountClass {
+  kSecret,
+  kAuth,  // Below "auth/"; its engine may grant tokens.
+};
+inline constexpr std::string_view kAuthPrefix = "auth/";
+
 // What an operator asked for when mounting, and what the host has named it.
 struct MountEntry {
-  std::string path;  // "secret/"
+  MountClass mount_class = MountClass::kSecret;
+  std::string path;  // "secret/", "auth/userpass/"
   std::string type;  // "kv"
   std::string description;
   std::string uuid;

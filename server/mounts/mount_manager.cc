@@ -15,15 +15,19 @@
 namespace belfry::mounts {
 namespace {
 
-constexpr std::array<std::string_view, 5> kProtectedPaths = {"auth/", "cubbyhole/", "identity/",
-                                                             "sys/", "audit/"};
+constexpr std::string_view kTokens = "auth/token/";
+constexpr std::array<std::string_view, 5> kNotForSecrets = {kAuthPrefix, "cubbyhole/", "identity/",
+                                                            "sys/", "audit/"};
 
 // Engines that are stopped at the same time at the server's end.
 constexpr std::size_t kThreadsThatStop = 64;
 
-bool Protected(std::string_view path) {
-  return std::any_of(kProtectedPaths.begin(), kProtectedPaths.end(),
-                     [path](std::string_view own) { return path.starts_with(own); });
+// Whether mounts of this class, but for the host's own, can be there.
+bool IsFor(MountClass mount_class, std::string_view path) {
+  if (mount_class == MountClass::kAuth)
+    return path.starts_with(kAuthPrefix) && path != kAuthPrefix && !path.starts_with(kTokens);
+  return std::none_of(kNotForSecrets.begin(), kNotForSecrets.end(),
+                      [path](std::string_view own) { return path.starts_with(own); });
 }
 
 // "a/b" → "a/b/". Nothing else is changed: callers were authorised for the name that they give.
@@ -83,15 +87,25 @@ class MountManagerImpl final : public MountManager {
         factory_(dependencies.factory),
         logger_(std::move(dependencies.logger)),
         patience_(dependencies.limits.plugin_probe_timeout) {
-    AddOwn("cubbyhole/", "cubbyhole", "per-token private secret storage");
-    AddOwn("identity/", "identity", "identity store");
-    AddOwn("sys/", "system", "system endpoints used for control, policy and debugging");
+    AddOwn({.mount_class = MountClass::kAuth,
+            .path = std::string(kTokens),
+            .type = "token",
+            .description = "token based credentials"});
+    AddOwn({.path = "cubbyhole/",
+            .type = "cubbyhole",
+            .description = "per-token private secret storage",
+            .local = true});
+    AddOwn({.path = "identity/", .type = "identity", .description = "identity store"});
+    AddOwn({.path = "sys/",
+            .type = "system",
+            .description = "system endpoints used for control, policy and debugging",
+            .seal_wrap = true});
   }
 
   absl::Status Enable(MountEntry entry) override {
     entry.path = AsMountPath(entry.path);
     if (absl::Status status = CheckMountPath(entry.path); !status.ok()) return status;
-    if (Protected(entry.path))
+    if (!IsFor(entry.mount_class, entry.path))
       return absl::InvalidArgumentError(Concat({"cannot mount \"", entry.path, "\""}));
     if (const std::optional<std::string> other = router_->Reserve(entry.path))
       return absl::AlreadyExistsError(Concat({"path is already in use at ", *other}));
@@ -101,9 +115,9 @@ class MountManagerImpl final : public MountManager {
     return started;
   }
 
-  absl::Status Disable(std::string_view path) override {
+  absl::Status Disable(MountClass mount_class, std::string_view path) override {
     const std::string mount_path = AsMountPath(path);
-    if (Protected(mount_path))
+    if (!IsFor(mount_class, mount_path))
       return absl::InvalidArgumentError(Concat({"cannot unmount \"", mount_path, "\""}));
     const std::optional<MountRouter::Removed> removed = router_->Remove(mount_path);
     if (!removed) return absl::OkStatus();
@@ -174,23 +188,22 @@ class MountManagerImpl final : public MountManager {
   // What a changed entry asks of the engine.
   enum class Effect { kNone, kRestart };
 
-  void AddOwn(std::string path, std::string type, std::string description) {
-    MountEntry entry;
-    entry.path = std::move(path);
-    entry.accessor = NewMountAccessor(type);
-    entry.uuid = NewUuid();
-    entry.local = type == "cubbyhole";
-    entry.seal_wrap = type == "system";
-    entry.type = std::move(type);
-    entry.description = std::move(description);
+  void AddOwn(MountEntry entry) {
+    NameEntry(entry);
     router_->Add(std::move(entry), nullptr);
   }
 
-  absl::Status Start(MountEntry entry) {
-    ResolveKvType(entry);
+  // What the host calls a mount.
+  static void NameEntry(MountEntry& entry) {
     entry.uuid = NewUuid();
     entry.backend_uuid = NewUuid();
-    entry.accessor = NewMountAccessor(entry.type);
+    const bool is_auth = entry.mount_class == MountClass::kAuth;
+    entry.accessor = NewMountAccessor(Concat({is_auth ? "auth_" : "", entry.type}));
+  }
+
+  absl::Status Start(MountEntry entry) {
+    if (entry.mount_class == MountClass::kSecret) ResolveKvType(entry);
+    NameEntry(entry);
     const absl::Status status = Serve(entry);
     if (status.ok()) {
       logger_.Info("enabled a mount", {{"path", entry.path}, {"type", entry.type}});

@@ -52,14 +52,14 @@ class MountManager {
 
   // Fills in uuid, accessor and the rest, starts the engine and puts it in service. AlreadyExists
   // "path is already in use at x/" (the same path, one above or one below); InvalidArgument for a
-  // protected path ("cannot mount \"sys/x/\""); Aborted when the server is stopping; else what the
-  // factory said.
+  // path that is not for mounts of its class ("cannot mount \"sys/x/\""); Aborted when the server
+  // is stopping; else what the factory said.
   virtual absl::Status Enable(MountEntry entry) = 0;
   // Takes it out of service, waits for requests under way, revokes its leases, stops the engine and
   // deletes its data. An engine that does not answer is killed. OK when there was none;
-  // InvalidArgument for sys/ and its like; what LeaseManager::RevokeAllOf said, and then the mount
-  // is in service as before.
-  virtual absl::Status Disable(std::string_view path) = 0;
+  // InvalidArgument for sys/ and its like and for a path that is not for mounts of this class; what
+  // LeaseManager::RevokeAllOf said, and then the mount is in service as before.
+  virtual absl::Status Disable(MountClass mount_class, std::string_view path) = 0;
   // Applies the changes, sets the engine up again when it is concerned, and returns warnings for
   // the caller. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount
   // from version 2" and the like; else what Engine::Restart said, and then nothing has changed.

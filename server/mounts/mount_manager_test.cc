@@ -153,8 +153,32 @@ TEST_F(MountManagerTest, APathInUseAboveOrBelowIsRefusedByName) {
 TEST_F(MountManagerTest, TheHostsOwnPathsAreProtected) {
   EXPECT_EQ(Enable("sys/foo"), absl::InvalidArgumentError("cannot mount \"sys/foo/\""));
   EXPECT_EQ(Enable("auth/x"), absl::InvalidArgumentError("cannot mount \"auth/x/\""));
-  EXPECT_EQ(mounts_->Disable("sys"), absl::InvalidArgumentError("cannot unmount \"sys/\""));
+  EXPECT_EQ(mounts_->Disable(MountClass::kSecret, "sys"),
+            absl::InvalidArgumentError("cannot unmount \"sys/\""));
   EXPECT_EQ(Enable("").code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(MountManagerTest, AuthMountsAndOnlyTheyAreBelowAuth) {
+  const auto enable = [this](MountClass mount_class, std::string path) {
+    MountEntry entry;
+    entry.mount_class = mount_class;
+    entry.path = std::move(path);
+    entry.type = "kv";
+    return mounts_->Enable(std::move(entry));
+  };
+  EXPECT_TRUE(enable(MountClass::kAuth, "auth/up").ok());
+  EXPECT_EQ(Found("auth/up/login/alice"), "auth/up/|login/alice");
+  EXPECT_THAT(router_.At("auth/up/")->entry.accessor, ::testing::StartsWith("auth_kv_"));
+  EXPECT_EQ(enable(MountClass::kAuth, "up"), absl::InvalidArgumentError("cannot mount \"up/\""));
+  EXPECT_EQ(enable(MountClass::kAuth, "auth"),
+            absl::InvalidArgumentError("cannot mount \"auth/\""));
+  EXPECT_EQ(enable(MountClass::kAuth, "auth/token"),
+            absl::InvalidArgumentError("cannot mount \"auth/token/\""));
+  // Who may end secrets mounts may not end others by that.
+  EXPECT_EQ(mounts_->Disable(MountClass::kSecret, "auth/up"),
+            absl::InvalidArgumentError("cannot unmount \"auth/up/\""));
+  EXPECT_TRUE(mounts_->Disable(MountClass::kAuth, "auth/up").ok());
+  EXPECT_EQ(Found("auth/up/login/alice"), "none");
 }
 
 TEST_F(MountManagerTest, APathThatNoRequestOrPatternCouldNameIsRefused) {
@@ -190,20 +214,20 @@ TEST_F(MountManagerTest, TheAliasesOfKvSetItsVersion) {
 
 TEST_F(MountManagerTest, DisablingDeletesTheDataAfterTheEngineIsGone) {
   ASSERT_TRUE(Enable("secret").ok());
-  ASSERT_TRUE(mounts_->Disable("secret").ok());
+  ASSERT_TRUE(mounts_->Disable(MountClass::kSecret, "secret").ok());
   EXPECT_EQ(Found("secret/a"), "none");
   EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
 }
 
 TEST_F(MountManagerTest, DisablingWhatIsNotMountedIsFine) {
-  EXPECT_TRUE(mounts_->Disable("nope").ok());
+  EXPECT_TRUE(mounts_->Disable(MountClass::kSecret, "nope").ok());
 }
 
 TEST_F(MountManagerTest, DisablingWaitsForRequestsUnderWay) {
   ASSERT_TRUE(Enable("secret").ok());
   std::optional<Route> under_way = router_.Find("secret/a");
-  std::future<absl::Status> disabled =
-      std::async(std::launch::async, [this] { return mounts_->Disable("secret"); });
+  std::future<absl::Status> disabled = std::async(
+      std::launch::async, [this] { return mounts_->Disable(MountClass::kSecret, "secret"); });
   // New requests miss it at once or soon; the old one still has its storage.
   while (router_.Find("secret/a").has_value()) std::this_thread::yield();
   ASSERT_TRUE(
@@ -217,7 +241,7 @@ TEST_F(MountManagerTest, AnEngineWhoseRequestsDoNotEndIsLookedAt) {
   ASSERT_TRUE(Enable("a").ok());
   std::optional<Route> under_way = router_.Find("a/x");
   std::future<absl::Status> disabled =
-      std::async(std::launch::async, [this] { return mounts_->Disable("a"); });
+      std::async(std::launch::async, [this] { return mounts_->Disable(MountClass::kSecret, "a"); });
   while (factory_.restarts.looked_at == 0) std::this_thread::yield();
   under_way.reset();
   EXPECT_TRUE(disabled.get().ok());
@@ -256,7 +280,7 @@ TEST_F(MountManagerTest, WhoFindsAMountFindsItsEngineWhileItComesAndGoes) {
   });
   for (int i = 0; i < 300; ++i) {
     EXPECT_TRUE(Enable("secret").ok());
-    EXPECT_TRUE(mounts_->Disable("secret").ok());
+    EXPECT_TRUE(mounts_->Disable(MountClass::kSecret, "secret").ok());
   }
   done = true;
   finder.join();
@@ -327,10 +351,10 @@ TEST_F(MountManagerTest, AMountWhoseLeasesCannotBeRevokedGoesOnAsItWas) {
   ASSERT_TRUE(Enable("secret").ok());
   const Engine* const engine = router_.Find("secret/a")->mount->engine;
   leases_.revoked = absl::FailedPreconditionError("the database is away");
-  EXPECT_EQ(mounts_->Disable("secret"), leases_.revoked);
+  EXPECT_EQ(mounts_->Disable(MountClass::kSecret, "secret"), leases_.revoked);
   EXPECT_EQ(router_.Find("secret/a")->mount->engine, engine);
   leases_.revoked = absl::OkStatus();
-  EXPECT_TRUE(mounts_->Disable("secret").ok());
+  EXPECT_TRUE(mounts_->Disable(MountClass::kSecret, "secret").ok());
   EXPECT_EQ(Found("secret/a"), "none");
 }
 
@@ -342,7 +366,7 @@ TEST_F(MountManagerTest, LeasesAreRevokedWhileNobodyFindsTheMountAndItsEngineRun
     EXPECT_EQ(Enable("secret"), absl::AlreadyExistsError("path is already in use at secret/"));
     EXPECT_FALSE(storage_->Get(left)->has_value()) << "the engine has ended";
   };
-  EXPECT_TRUE(mounts_->Disable("secret").ok());
+  EXPECT_TRUE(mounts_->Disable(MountClass::kSecret, "secret").ok());
 }
 
 TEST_F(MountManagerTest, AMountThatIsBeingDisabledAtTheEndIsNotServedAgain) {
@@ -350,7 +374,7 @@ TEST_F(MountManagerTest, AMountThatIsBeingDisabledAtTheEndIsNotServedAgain) {
   const std::string left = "logical/" + router_.At("secret/")->entry.uuid + "/left/behind";
   leases_.before_revoked = [this] { mounts_->Stop(); };
   leases_.revoked = absl::FailedPreconditionError("the database is away");
-  EXPECT_EQ(mounts_->Disable("secret"), leases_.revoked);
+  EXPECT_EQ(mounts_->Disable(MountClass::kSecret, "secret"), leases_.revoked);
   EXPECT_EQ(Found("secret/a"), "none");
   EXPECT_TRUE(storage_->Get(left)->has_value()) << "the engine still runs";
 }
@@ -409,7 +433,7 @@ TEST_F(MountManagerTest, AMountThatIsSlowToStartDelaysNoOther) {
   std::future<absl::Status> slow =
       std::async(std::launch::async, [this] { return Enable("slow", "slow"); });
   EXPECT_TRUE(Enable("quick").ok());
-  EXPECT_TRUE(mounts_->Disable("quick").ok());
+  EXPECT_TRUE(mounts_->Disable(MountClass::kSecret, "quick").ok());
   go_on.set_value();
   EXPECT_TRUE(slow.get().ok());
   EXPECT_EQ(Found("slow/a"), "slow/|a");
@@ -425,7 +449,8 @@ TEST_F(MountManagerTest, ListIsInOrderOfPathWithTheHostsOwn) {
   ASSERT_TRUE(Enable("apps").ok());
   std::vector<std::string> paths;
   for (const auto& mount : router_.List()) paths.push_back(mount->entry.path);
-  EXPECT_THAT(paths, ElementsAre("apps/", "cubbyhole/", "identity/", "secret/", "sys/"));
+  EXPECT_THAT(paths,
+              ElementsAre("apps/", "auth/token/", "cubbyhole/", "identity/", "secret/", "sys/"));
 }
 
 }  // namespace

@@ -146,6 +146,9 @@ class PluginHostImpl final : public PluginHost {
     ~Starter() override { host_->metrics_->Drop("mount", mount_path_); }
 
     absl::StatusOr<PluginProgram> Resolve(const mounts::MountEntry& entry) const override {
+      // The catalog knows secrets plugins only.
+      if (entry.mount_class != mounts::MountClass::kSecret)
+        return absl::NotFoundError(Concat({"plugin not found in the catalog: ", entry.type}));
       const absl::StatusOr<mounts::PluginEntry> plugin =
           host_->catalog_.Resolve(entry.type, entry.plugin_version);
       if (!plugin.ok()) return plugin.status();

@@ -27,6 +27,27 @@ mounts::Lease FromProto(pb::Secret&& secret) {
           .internal_data = std::move(*secret.mutable_internal_data())};
 }
 
+// Auth.token_type: batch, and batch unless the mount says otherwise. (plugin-protocol 5.4)
+bool IsBatch(std::uint32_t token_type) {
+  return token_type == 2 || token_type == 4;
+}
+
+mounts::LoginGrant FromProto(pb::Auth&& auth) {
+  const pb::LeaseOptions& lease = auth.lease_options();
+  return {.policies = {auth.policies().begin(), auth.policies().end()},
+          .metadata = {auth.metadata().begin(), auth.metadata().end()},
+          .display_name = std::move(*auth.mutable_display_name()),
+          .ttl = absl::Nanoseconds(lease.ttl()),
+          .max_ttl = absl::Nanoseconds(lease.maxttl()),
+          .explicit_max_ttl = absl::Nanoseconds(auth.explicit_max_ttl()),
+          .period = absl::Nanoseconds(auth.period()),
+          .num_uses = auth.num_uses(),
+          .token_type = IsBatch(auth.token_type()) ? "batch" : "",
+          .bound_cidrs = {auth.bound_cidrs().begin(), auth.bound_cidrs().end()},
+          .renewable = lease.renewable(),
+          .no_default_policy = auth.no_default_policy()};
+}
+
 mounts::Response FromProto(pb::Response&& response) {
   mounts::Response result;
   result.data = std::move(*response.mutable_data());
@@ -36,6 +57,7 @@ mounts::Response FromProto(pb::Response&& response) {
   for (const auto& [name, header] : response.headers())
     result.headers[name].assign(header.header().begin(), header.header().end());
   if (response.has_secret()) result.lease = FromProto(std::move(*response.mutable_secret()));
+  if (response.has_auth()) result.grant = FromProto(std::move(*response.mutable_auth()));
   return result;
 }
 
