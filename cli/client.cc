@@ -6,10 +6,10 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/json/parse.hpp>
 #include <chrono>
 #include <optional>
 
+#include "cli/json_text.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
@@ -116,9 +116,8 @@ bool IsRedirect(int status) {
 }
 
 boost::json::value ParseOrNull(const std::string& text) {
-  boost::json::error_code error;
-  boost::json::value value = boost::json::parse(text, error);
-  return error ? boost::json::value() : value;
+  absl::StatusOr<boost::json::value> value = ParseJson(text);
+  return value.ok() ? *std::move(value) : boost::json::value();
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 #include <poll.h>
 
-#include <boost/json/parse.hpp>
 #include <ostream>
 
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/explain_command.h"
+#include "cli/json_text.h"
 #include "cli/path.h"
 #include "cli/text.h"
 #include "cli/websocket.h"
@@ -46,9 +46,8 @@ std::string CleanNamespace(std::string_view name) {
 
 std::string ReasonsIn(const std::string& body) {
   Answer answer{.body = body};
-  boost::json::error_code error;
-  answer.json = boost::json::parse(body, error);
-  if (error) answer.json = nullptr;
+  absl::StatusOr<boost::json::value> parsed = ParseJson(body);
+  if (parsed.ok()) answer.json = *std::move(parsed);
   return answer.Reasons();
 }
 

@@ -1,7 +1,10 @@
 #include "cli/json_text.h"
 
+#include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/serialize.hpp>
-#include <charconv>
+#include <boost/json/value_stack.hpp>
+#include <cstdint>
+#include <utility>
 
 #include "cli/text.h"
 
@@ -10,31 +13,104 @@ namespace {
 
 namespace json = boost::json;
 
-// Boost.JSON writes 1.5 as "1.5E0"; people expect what they wrote.
-std::string DoubleText(double number) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), number).ptr;
-  return std::string(buffer, end);
+// In front of a number's text.
+constexpr char kNumber = '\xff';
+// As deep as a server's answer may be.
+constexpr std::size_t kMaxDepth = 1000;
+
+bool IsNumberText(const json::string& text) {
+  return !text.empty() && text.front() == kNumber;
 }
 
-std::string Compact(const json::value& value) {
-  if (value.is_double()) return DoubleText(value.get_double());
-  if (value.is_object()) {
-    std::string text = "{";
-    for (const auto& [key, member] : value.get_object()) {
-      text += Concat(text.size() > 1 ? "," : "", json::serialize(json::value(key)), ":",
-                     Compact(member));
+// Builds the value while the parser runs.
+class ValueHandler {
+ public:
+  static constexpr std::size_t max_object_size = std::size_t(-1);
+  static constexpr std::size_t max_array_size = std::size_t(-1);
+  static constexpr std::size_t max_key_size = std::size_t(-1);
+  static constexpr std::size_t max_string_size = std::size_t(-1);
+
+  json::value Release() { return values_.release(); }
+
+  bool on_document_begin(json::error_code&) {
+    values_.reset();
+    return true;
+  }
+  bool on_document_end(json::error_code&) { return true; }
+  bool on_object_begin(json::error_code&) { return true; }
+  bool on_object_end(std::size_t members, json::error_code&) {
+    values_.push_object(members);
+    return true;
+  }
+  bool on_array_begin(json::error_code&) { return true; }
+  bool on_array_end(std::size_t elements, json::error_code&) {
+    values_.push_array(elements);
+    return true;
+  }
+  bool on_key_part(json::string_view part, std::size_t, json::error_code&) {
+    values_.push_chars(part);
+    return true;
+  }
+  bool on_key(json::string_view part, std::size_t, json::error_code&) {
+    values_.push_key(part);
+    return true;
+  }
+  bool on_string_part(json::string_view part, std::size_t, json::error_code&) {
+    values_.push_chars(part);
+    return true;
+  }
+  bool on_string(json::string_view part, std::size_t, json::error_code&) {
+    values_.push_string(part);
+    return true;
+  }
+  bool on_number_part(json::string_view part, json::error_code&) {
+    number_.append(part.data(), part.size());
+    return true;
+  }
+  bool on_int64(std::int64_t number, json::string_view part, json::error_code&) {
+    if (TakeNumber(part) == std::to_string(number)) {
+      values_.push_int64(number);
+    } else {
+      PushText();
     }
-    return text + "}";
+    return true;
   }
-  if (value.is_array()) {
-    std::string text = "[";
-    for (const json::value& element : value.get_array())
-      text += Concat(text.size() > 1 ? "," : "", Compact(element));
-    return text + "]";
+  bool on_uint64(std::uint64_t number, json::string_view part, json::error_code&) {
+    if (TakeNumber(part) == std::to_string(number)) {
+      values_.push_uint64(number);
+    } else {
+      PushText();
+    }
+    return true;
   }
-  return json::serialize(value);
-}
+  bool on_double(double, json::string_view part, json::error_code&) {
+    TakeNumber(part);
+    PushText();
+    return true;
+  }
+  bool on_bool(bool value, json::error_code&) {
+    values_.push_bool(value);
+    return true;
+  }
+  bool on_null(json::error_code&) {
+    values_.push_null();
+    return true;
+  }
+  bool on_comment_part(json::string_view, json::error_code&) { return true; }
+  bool on_comment(json::string_view, json::error_code&) { return true; }
+
+ private:
+  const std::string& TakeNumber(json::string_view part) {
+    text_ = std::exchange(number_, "");
+    text_.append(part.data(), part.size());
+    return text_;
+  }
+  void PushText() { values_.push_string(kNumber + text_); }
+
+  json::value_stack values_;
+  std::string number_;  // What has come of it.
+  std::string text_;    // Of the last number.
+};
 
 bool IsSpace(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -90,14 +166,46 @@ std::string Indented(std::string_view text) {
   return out;
 }
 
+absl::StatusOr<json::value> ParseJson(std::string_view text) {
+  json::parse_options options;
+  options.max_depth = kMaxDepth;
+  json::basic_parser<ValueHandler> parser(options);
+  json::error_code error;
+  const std::size_t parsed = parser.write_some(false, text.data(), text.size(), error);
+  if (!error && parsed < text.size()) error = json::error::extra_data;
+  if (!error) return parser.handler().Release();
+  return absl::InvalidArgumentError(Concat(error.message(), " at byte ", std::to_string(parsed)));
+}
+
+std::string CompactJson(const json::value& value) {
+  if (value.is_object()) {
+    std::string text = "{";
+    for (const auto& [key, member] : value.get_object()) {
+      text += Concat(text.size() > 1 ? "," : "", json::serialize(json::value(key)), ":",
+                     CompactJson(member));
+    }
+    return text + "}";
+  }
+  if (value.is_array()) {
+    std::string text = "[";
+    for (const json::value& element : value.get_array())
+      text += Concat(text.size() > 1 ? "," : "", CompactJson(element));
+    return text + "]";
+  }
+  if (value.is_string() && IsNumberText(value.get_string()))
+    return std::string(value.get_string().subview(1));
+  return json::serialize(value);
+}
+
 std::string JsonText(const json::value& value) {
-  return Indented(Compact(value));
+  return Indented(CompactJson(value));
 }
 
 std::string OneLine(const json::value& value) {
   if (value.is_null()) return "<nil>";
-  if (value.is_string()) return std::string(value.get_string());
-  return Compact(value);
+  if (value.is_string() && !IsNumberText(value.get_string()))
+    return std::string(value.get_string());
+  return CompactJson(value);
 }
 
 }  // namespace belfry::cli

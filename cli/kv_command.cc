@@ -1,5 +1,4 @@
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <istream>
 #include <ostream>
 
@@ -69,7 +68,7 @@ class KvCall {
                              const std::string& path, std::string_view query = "",
                              const json::object* body = nullptr) {
     return Demand(*client_, Concat(doing, " ", path), method, path, query,
-                  body == nullptr ? "" : json::serialize(*body));
+                  body == nullptr ? "" : CompactJson(*body));
   }
 
   // Prints what a write answered, or that it succeeded.
@@ -258,7 +257,7 @@ int Patch(Terminal& terminal, const std::vector<std::string>& arguments) {
   const std::string path = call.at().Path("data");
   if (method == "rw") return ReadThenWrite(call, *changes, path);
 
-  const std::string body = json::serialize(VersionedBody(*changes, cas));
+  const std::string body = CompactJson(VersionedBody(*changes, cas));
   const absl::StatusOr<Answer> answer = call.client().Send("PATCH", path, "", body);
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
   if (answer->status == 404) return NoValue(terminal, path, *answer);
@@ -349,7 +348,7 @@ int List(Terminal& terminal, const std::vector<std::string>& arguments) {
   if (keys == nullptr || !keys->is_array())
     return Fail(terminal, Concat("No entries found at ", path), kRequestError);
   if (call.client_flags().Json(terminal)) {
-    *terminal.out << Indented(json::serialize(*keys)) << std::endl;
+    *terminal.out << JsonText(*keys) << std::endl;
   } else {
     *terminal.out << KeyList(keys->get_array()) << std::flush;
   }

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/input.h"
+#include "cli/json_text.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
@@ -39,11 +40,13 @@ absl::StatusOr<std::optional<std::string>> Referenced(const std::string& argumen
 }
 
 absl::Status AddObject(const std::string& text, const std::string& argument, json::object* secret) {
-  json::error_code error;
-  const json::value value = json::parse(text, error);
-  if (error || !value.is_object())
-    return absl::InvalidArgumentError(Concat("\"", argument, "\" holds no JSON object"));
-  for (const auto& [key, member] : value.get_object()) (*secret)[key] = member;
+  const absl::StatusOr<json::value> value = ParseJson(text);
+  if (!value.ok() || !value->is_object()) {
+    return absl::InvalidArgumentError(
+        Concat("\"", argument, "\" holds no JSON object",
+               value.ok() ? "" : Concat(": ", std::string(value.status().message()))));
+  }
+  for (const auto& [key, member] : value->get_object()) (*secret)[key] = member;
   return absl::OkStatus();
 }
 

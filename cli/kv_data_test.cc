@@ -6,13 +6,15 @@
 #include <fstream>
 #include <sstream>
 
+#include "cli/json_text.h"
+
 namespace belfry::cli {
 namespace {
 
 std::string Secret(const std::vector<std::string>& arguments, const std::string& input = "") {
   std::istringstream in(input);
   const auto secret = ParseSecret(arguments, in);
-  return secret.ok() ? boost::json::serialize(*secret) : std::string(secret.status().message());
+  return secret.ok() ? CompactJson(*secret) : std::string(secret.status().message());
 }
 
 TEST(ParseSecretTest, ValuesAreTextsAndMayContainEquals) {
@@ -26,6 +28,15 @@ TEST(ParseSecretTest, ARepeatedKeyBecomesAList) {
 TEST(ParseSecretTest, ADashIsTheInput) {
   EXPECT_EQ(Secret({"a=-"}, "line\n"), R"({"a":"line\n"})");
   EXPECT_EQ(Secret({"-"}, R"({"n":1,"o":{"p":null}})"), R"({"n":1,"o":{"p":null}})");
+}
+
+TEST(ParseSecretTest, NumbersStayAsTheyWereWritten) {
+  for (const std::string number :
+       {"1.10", "1.0", "-0", "1e400", "123456789012345678901234567890", "18446744073709551615",
+        "18446744073709551616", "-9223372036854775808", "0.12345678901234567890123", "1E+2"}) {
+    const std::string text = "{\"n\":" + number + ",\"l\":[" + number + ",{\"m\":" + number + "}]}";
+    EXPECT_EQ(Secret({"-"}, text), text);
+  }
 }
 
 TEST(ParseSecretTest, AnAtSignIsAFileUnlessItIsEscaped) {
@@ -61,6 +72,9 @@ TEST(ParseSecretTest, WhatIsNoTextIsRefused) {
 TEST(ParseSecretTest, WhatIsNeitherIsRefused) {
   EXPECT_EQ(Secret({"novalue"}), "\"novalue\" is neither KEY=VALUE nor @file nor -");
   EXPECT_EQ(Secret({"-"}, "[1]"), "\"-\" holds no JSON object");
+  EXPECT_EQ(Secret({"-"}, R"({"a":"x",})"), "\"-\" holds no JSON object: syntax error at byte 9");
+  EXPECT_EQ(Secret({"-"}, R"({"a":)"), "\"-\" holds no JSON object: incomplete JSON at byte 5");
+  EXPECT_EQ(Secret({"-"}, "{} x"), "\"-\" holds no JSON object: extra data at byte 3");
 }
 
 TEST(ParseVersionsTest, CommasAndRepeatedFlagsAddUp) {

@@ -28,9 +28,10 @@ TEST(IndentedTest, KeepsNumbersAndStringsAsTheyWereWritten) {
 }
 
 TEST(OneLineTest, ShowsTextBareAndNullAsNil) {
-  EXPECT_EQ(OneLine(boost::json::parse("\"x\"")), "x");
-  EXPECT_EQ(OneLine(boost::json::parse("null")), "<nil>");
-  EXPECT_EQ(OneLine(boost::json::parse(R"({"a":[1.5,true]})")), R"({"a":[1.5,true]})");
+  EXPECT_EQ(OneLine(*ParseJson("\"x\"")), "x");
+  EXPECT_EQ(OneLine(*ParseJson("null")), "<nil>");
+  EXPECT_EQ(OneLine(*ParseJson("1.10")), "1.10");
+  EXPECT_EQ(OneLine(*ParseJson(R"({"a":[1.5,true]})")), R"({"a":[1.5,true]})");
 }
 
 TEST(DisplayWidthTest, IsThatOfATerminal) {
@@ -47,7 +48,7 @@ TEST(ColumnsTest, AlignsByDisplayWidth) {
 }
 
 TEST(JsonTextTest, KeepsAValueWhole) {
-  EXPECT_EQ(JsonText(boost::json::parse(R"({"a":[1.5,"x\n"],"b":{}})")),
+  EXPECT_EQ(JsonText(*ParseJson(R"({"a":[1.5,"x\n"],"b":{}})")),
             "{\n  \"a\": [\n    1.5,\n    \"x\\n\"\n  ],\n  \"b\": {}\n}");
 }
 
