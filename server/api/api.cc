@@ -100,7 +100,8 @@ class ApiImpl final : public Api {
       return *std::move(refusal);
     }
     if (std::optional<Answer> refusal = RefuseNamespace(request)) return *std::move(refusal);
-    if (!request.path.starts_with(kRoot)) return EmptyErrorAnswer(404);
+    if (!request.path.starts_with(kRoot))
+      return ErrorAnswer(404, "the paths of the API begin with /v1/");
     const std::string_view path = std::string_view(request.path).substr(kRoot.size());
     const builtin::Endpoint* const open = builtin::OpenEndpoint(path);
     if (open != nullptr && open->right == builtin::Right::kAnyone) {

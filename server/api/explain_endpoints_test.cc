@@ -167,6 +167,16 @@ TEST_F(ExplainTest, EveryReasonHasItsWords) {
             "denied: the event type is not among subscribe_event_types");
   EXPECT_EQ(reason("kv*", "secret/data/app/x"),
             "partly: subscribe_event_types has only some of the event types");
+  WritePolicy("app", "path \"secret/*\" { capabilities = [\"subscribe\"] }");
+  EXPECT_EQ(reason("kv*", "secret/data/x"),
+            "denied: the rule has no subscribe_event_types, without which it is about no event");
+  WritePolicy("app",
+              "path \"secret/*/x\" { capabilities = [\"subscribe\"] subscribe_event_types = "
+              "[\"*\"] }");
+  EXPECT_EQ(
+      reason("kv*", "secret/*/x"),
+      "granted: the rule grants it; a * that is not at the end of its path stands for itself: "
+      "write + for any one segment");
   WritePolicy("app", "path \"secret/*\" { capabilities = [\"deny\"] }");
   EXPECT_EQ(reason("kv*", "secret/data/x"), "denied: the rule denies the path");
   EXPECT_EQ(Text(Event("kv*", "x", "root").at("reason")), "the policy root grants everything");

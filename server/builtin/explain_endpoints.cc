@@ -1,5 +1,6 @@
 #include "server/builtin/endpoint.h"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -92,14 +93,40 @@ std::string OriginsText(const Finding& finding) {
   return ListText(origins);
 }
 
+// Whether one of the rules that decide is so.
+template <typename IsSo>
+bool AnyRule(const Finding& finding, IsSo is_so) {
+  if (finding.decision.rule == nullptr) return false;
+  const std::vector<access::Origin>& origins = finding.decision.rule->origins;
+  return std::any_of(origins.begin(), origins.end(),
+                     [&](const access::Origin& origin) { return is_so(*origin.rule); });
+}
+
+std::string ReasonText(const Finding& finding, std::string_view capability) {
+  const Verdict verdict = finding.decision.verdict;
+  std::string reason(WordingOf(verdict).reason);
+  if (verdict == Verdict::kNoCapability) reason += Concat({" ", capability});
+  if (verdict == Verdict::kOtherTypes &&
+      !AnyRule(finding, [](const auto& rule) { return !rule.subscribe_event_types.empty(); })) {
+    reason = "the rule has no subscribe_event_types, without which it is about no event";
+  }
+  const bool has_plain_star = AnyRule(finding, [](const auto& rule) {
+    const std::size_t star = rule.written.find('*');
+    return star != std::string::npos && star + 1 < rule.written.size();
+  });
+  if (has_plain_star) {
+    reason +=
+        "; a * that is not at the end of its path stands for itself: write + for any one segment";
+  }
+  return reason;
+}
+
 ObjectText FindingObject(const Finding& finding, std::string_view capability) {
   const Wording wording = WordingOf(finding.decision.verdict);
-  const bool names_capability = finding.decision.verdict == Verdict::kNoCapability;
   ObjectText object;
   object.Text("grant", finding.grant)
       .Text("path", finding.path)
-      .Text("reason", names_capability ? Concat({wording.reason, " ", capability})
-                                       : std::string(wording.reason))
+      .Text("reason", ReasonText(finding, capability))
       .Raw("rules", OriginsText(finding))
       .Text("verdict", wording.verdict);
   return object;

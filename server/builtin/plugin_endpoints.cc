@@ -199,16 +199,23 @@ Answer Register(const Dependencies& dependencies, const Call& call, PluginType t
               MountsElsewhere(dependencies, AsRegistered(dependencies, entry), before));
 }
 
-// Of a name without the version that was to be removed: which versions it has.
+// Of a name that was given without its version: which versions it has, each with what to do.
 std::vector<std::string> OtherVersions(const Dependencies& dependencies, PluginType type,
-                                       std::string_view name) {
-  std::vector<std::string> warnings;
+                                       std::string_view name, std::string_view done,
+                                       std::string_view to_do) {
+  std::vector<std::string> texts;
   for (const PluginEntry& entry : dependencies.catalog->List()) {
     if (entry.type != type || entry.name != name) continue;
-    warnings.push_back(Concat({"nothing was removed: the plugin ", name, " has version \"",
-                               entry.version, "\"; name a version to remove it"}));
+    texts.push_back(Concat({done, ": the plugin ", name, " has version \"", entry.version,
+                            "\"; name a version to ", to_do, " it"}));
   }
-  return warnings;
+  return texts;
+}
+
+Answer NoSuchVersion(const Dependencies& dependencies, PluginType type, std::string_view name) {
+  const std::vector<std::string> others =
+      OtherVersions(dependencies, type, name, "nothing was found", "read");
+  return others.empty() ? EmptyErrorAnswer(404) : ErrorAnswer(404, others.front());
 }
 
 // The mounts whose plugin is not in the catalog any more.
@@ -230,7 +237,8 @@ Answer Deregister(const Dependencies& dependencies, const Call& call, PluginType
                   std::string_view name) {
   const std::string version = call.fields.Text("version");
   if (!dependencies.catalog->Get(type, name, version))
-    return Done(call, call.fields, OtherVersions(dependencies, type, name));
+    return Done(call, call.fields,
+                OtherVersions(dependencies, type, name, "nothing was removed", "remove"));
   dependencies.catalog->Remove(type, name, version);
   return Done(call, call.fields, MountsLeft(dependencies, type, name));
 }
@@ -241,7 +249,7 @@ Answer AnswerEntry(const Dependencies& dependencies, const Call& call, PluginTyp
     case Operation::kRead: {
       const std::optional<PluginEntry> entry =
           dependencies.catalog->Get(type, name, call.fields.Text("version"));
-      if (!entry) return EmptyErrorAnswer(404);
+      if (!entry) return NoSuchVersion(dependencies, type, name);
       return Data(call, ObjectText()
                             .Raw("args", entry->args.empty() ? "null" : ArrayText(entry->args))
                             .Bool("builtin", false)

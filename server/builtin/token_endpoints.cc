@@ -102,7 +102,9 @@ Answer CreateWithRole(const Dependencies& dependencies, const Call& call) {
 }
 
 Answer Describe(const Dependencies& dependencies, const Call& call, const Named& named) {
-  return TokenData(call, TokenObject(named.token->entry, named.secret, dependencies.clock->Now()));
+  // A mistyped "token" must not pass for a question about one's own.
+  return TokenData(call, TokenObject(named.token->entry, named.secret, dependencies.clock->Now()),
+                   WarningOfUnknown(call.fields));
 }
 
 Answer LookUpSelf(const Dependencies& dependencies, const Call& call) {
@@ -140,6 +142,8 @@ Answer RenewNamed(const Dependencies& dependencies, const Call& call, const Name
   auto renewed = dependencies.tokens->Renew(entry.id, increment, role ? &*role : nullptr);
   if (!renewed.ok()) return TokenFailure(renewed.status());
   const TokenEntry& now = renewed->token->entry;
+  for (std::string& warning : WarningOfUnknown(call.fields))
+    renewed->warnings.push_back(std::move(warning));
   return Auth(call, now, named.secret, now.expires - *now.last_renewal,
               std::move(renewed->warnings));
 }

@@ -44,8 +44,24 @@ std::string Example(std::string_view word) {
   return shows && word.size() <= kMost ? Concat({": `", word, "`"}) : "";
 }
 
+// The hint for what looks like quotes or an operator and is none; "" for anything else.
+std::string HintForSigns(std::string_view word) {
+  if (const std::size_t begin = word.find('\''); begin != std::string_view::npos) {
+    const std::string_view quoted = word.substr(begin + 1);
+    return Concat(
+        {"' quotes nothing; write \" or `", Example(quoted.substr(0, quoted.find('\'')))});
+  }
+  if (word.starts_with('~')) return "there is no operator ~; write matches";
+  if (word.starts_with('<') || word.starts_with('>')) {
+    return "there is no operator < or >; compare with ==, !=, in, contains or matches";
+  }
+  if (word.ends_with(';')) return "an expression ends without ;";
+  return "";
+}
+
 // The hint for a word; "" when it may stand there. Numbers may be negative.
 std::string HintForWord(std::string_view word) {
+  if (std::string hint = HintForSigns(word); !hint.empty()) return hint;
   const std::string_view unsigned_word = word.starts_with('-') ? word.substr(1) : word;
   for (const char c : unsigned_word) {
     if (IsWord(c)) continue;

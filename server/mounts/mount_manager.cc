@@ -165,12 +165,16 @@ class MountManagerImpl final : public MountManager {
     }
     factory_->RetireProcesses(type);
     absl::Status first_failure;
+    std::string failures;
     for (const std::string& path : paths) {
-      absl::Status changed = Change(path, [](MountEntry&) { return Effect::kRestart; });
-      // Disabled meanwhile: nothing to reload.
-      if (!absl::IsNotFound(changed)) first_failure.Update(changed);
+      const absl::Status changed = Change(path, [](MountEntry&) { return Effect::kRestart; });
+      // Not found: disabled meanwhile, so that there is nothing to reload.
+      if (changed.ok() || absl::IsNotFound(changed)) continue;
+      first_failure.Update(changed);
+      failures += Concat(
+          {failures.empty() ? "not reloaded: " : "; ", path, ": ", ToStd(changed.message())});
     }
-    if (!first_failure.ok()) return first_failure;
+    if (!first_failure.ok()) return absl::Status(first_failure.code(), failures);
     return static_cast<int>(paths.size());
   }
 

@@ -67,8 +67,9 @@ class MountManager {
                                                         const MountTuning& tuning) = 0;
   // Sets the engine up again, in a fresh process. NotFound when there is no such mount.
   virtual absl::Status Reload(std::string_view path) = 0;
-  // The same for every mount of a plugin; they share the fresh process. How many there were, or
-  // what the first that failed said; the others are reloaded all the same.
+  // The same for every mount of a plugin; they share the fresh process. How many there were; or
+  // the code of the first that failed, with what each that failed said. The others are reloaded all
+  // the same.
   virtual absl::StatusOr<int> ReloadPlugin(std::string_view type) = 0;
   // The server is ending: takes every engine's mount out of service, waits for requests under way
   // and stops the engines, all side by side; what they have stored stays. Nothing is mounted from

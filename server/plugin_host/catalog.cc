@@ -99,6 +99,9 @@ absl::Status CheckFields(const PluginEntry& entry) {
         Concat({"a plugin's command is the name of a file in the plugin directory, not a path: \"",
                 entry.command, "\""}));
   }
+  // The system would take the name up to there.
+  if (entry.command.find('\0') != std::string::npos)
+    return absl::InvalidArgumentError("a plugin's command has no NUL byte");
   if (!IsHexDigest(entry.sha256)) {
     return absl::InvalidArgumentError(
         Concat({"a plugin's sha256 is 64 hexadecimal digits, as sha256sum prints them: \"",
@@ -107,6 +110,12 @@ absl::Status CheckFields(const PluginEntry& entry) {
   if (!entry.version.empty() && !ParseVersion(entry.version)) {
     return absl::InvalidArgumentError(Concat(
         {"a plugin's version is a semantic version such as v1.2.3: \"", entry.version, "\""}));
+  }
+  const auto has_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+  if (std::any_of(entry.args.begin(), entry.args.end(), has_nul) ||
+      std::any_of(entry.env.begin(), entry.env.end(), has_nul)) {
+    return absl::InvalidArgumentError(
+        "a plugin's arguments and environment variables have no NUL byte");
   }
   for (const std::string& variable : entry.env) {
     if (variable.find('=') == std::string::npos || variable.starts_with('=')) {

@@ -138,6 +138,21 @@ TEST_F(CatalogTest, EachWrongFieldIsNamed) {
   EXPECT_THAT(refusal([](auto& entry) { entry.env = {"=x"}; }), HasSubstr("NAME=value"));
 }
 
+// The system would cut the text there, and run or set something else than was registered.
+TEST_F(CatalogTest, NothingThatTheSystemIsGivenHasANul) {
+  const std::string with_nul("kv\0x", 4);
+  PluginEntry entry = Entry();
+  entry.command = with_nul;
+  EXPECT_EQ(Refusal(entry), "a plugin's command has no NUL byte");
+  const std::string others = "a plugin's arguments and environment variables have no NUL byte";
+  entry = Entry();
+  entry.args = {with_nul};
+  EXPECT_EQ(Refusal(entry), others);
+  entry = Entry();
+  entry.env = {"A=" + with_nul};
+  EXPECT_EQ(Refusal(entry), others);
+}
+
 TEST_F(CatalogTest, WithoutAPluginDirectoryNothingCanBeRegistered) {
   EXPECT_EQ(
       Catalog({}).Check(Entry()).status(),
