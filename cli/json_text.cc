@@ -68,24 +68,21 @@ class ValueHandler {
     return true;
   }
   bool on_int64(std::int64_t number, json::string_view part, json::error_code&) {
-    if (TakeNumber(part) == std::to_string(number)) {
+    number_.append(part.data(), part.size());
+    if (number_ == std::to_string(number)) {
       values_.push_int64(number);
+      number_.clear();
     } else {
-      PushText();
+      PushNumber();
     }
     return true;
   }
-  bool on_uint64(std::uint64_t number, json::string_view part, json::error_code&) {
-    if (TakeNumber(part) == std::to_string(number)) {
-      values_.push_uint64(number);
-    } else {
-      PushText();
-    }
-    return true;
+  bool on_uint64(std::uint64_t, json::string_view part, json::error_code& error) {
+    return on_double(0, part, error);
   }
   bool on_double(double, json::string_view part, json::error_code&) {
-    TakeNumber(part);
-    PushText();
+    number_.append(part.data(), part.size());
+    PushNumber();
     return true;
   }
   bool on_bool(bool value, json::error_code&) {
@@ -100,16 +97,10 @@ class ValueHandler {
   bool on_comment(json::string_view, json::error_code&) { return true; }
 
  private:
-  const std::string& TakeNumber(json::string_view part) {
-    text_ = std::exchange(number_, "");
-    text_.append(part.data(), part.size());
-    return text_;
-  }
-  void PushText() { values_.push_string(kNumber + text_); }
+  void PushNumber() { values_.push_string(kNumber + std::exchange(number_, "")); }
 
   json::value_stack values_;
-  std::string number_;  // What has come of it.
-  std::string text_;    // Of the last number.
+  std::string number_;  // The text of the one that is being read.
 };
 
 bool IsSpace(char c) {

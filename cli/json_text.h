@@ -13,7 +13,7 @@ namespace belfry::cli {
 // stay as the server wrote them.
 std::string Indented(std::string_view json);
 
-// The value of a JSON text, in which numbers stay as they were written: one that an int64 or uint64
+// The value of a JSON text, in which numbers stay as they were written: one that an int64
 // does not give back to the digit is a string that begins with a byte that no JSON text can hold.
 // Only what this page declares writes such values. InvalidArgument with the place of the fault.
 absl::StatusOr<boost::json::value> ParseJson(std::string_view text);

@@ -104,8 +104,8 @@ absl::StatusOr<PlannedToken> PlanToken(const TokenEntry& creator, CreatorRights 
                                        const TokenRole* role = nullptr);
 
 // What a login comes to when an auth mount grants it a token; or InvalidArgument, in Vault's words
-// where it has them. Nobody's child, and never root. `path` is that of the login, the display name
-// is complete; what a creator says about a token's own secret does not count. `max_ttl` is the
+// where it has them. It has no parent and is never root. `path` is that of the login, the display
+// name is complete; what a creator says about a token's own secret does not count. `max_ttl` is the
 // longest that the mount grants, zero: the system's. Pure.
 absl::StatusOr<PlannedToken> PlanLogin(const TokenRequest& request, absl::Duration max_ttl);
 

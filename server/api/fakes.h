@@ -155,6 +155,7 @@ class FakeMountManager final : public mounts::MountManager {
   }
   absl::Status Disable(mounts::MountClass, std::string_view path) override {
     disabled.emplace_back(path);
+    if (router.Remove(disabled.back())) router.Release(disabled.back());
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "server/builtin/token_texts.h"
+#include "server/mounts/lease_terms.h"
 
 namespace belfry::api {
 
@@ -16,7 +17,7 @@ namespace {
 
 // "userpass-alice" of what auth/userpass/ calls "alice".
 std::string DisplayName(const mounts::MountEntry& entry, std::string_view name) {
-  std::string source = entry.path.substr(mounts::kAuthPrefix.size());
+  std::string source(mounts::GivenPath(entry.mount_class, entry.path));
   std::replace(source.begin(), source.end(), '/', '-');
   return name.empty() ? source.substr(0, source.size() - 1) : Concat({source, name});
 }
@@ -38,14 +39,6 @@ access::TokenRequest TokenRequestOf(const mounts::Request& request, const mounts
   return wanted;
 }
 
-// The shorter of what the engine and what the mount allows; zero: the system's.
-absl::Duration LongestOf(const mounts::MountEntry& entry, const mounts::LoginGrant& grant) {
-  const auto is_set = [](absl::Duration ttl) { return ttl > absl::ZeroDuration(); };
-  if (!is_set(grant.max_ttl) || !is_set(entry.max_lease_ttl))
-    return std::max(grant.max_ttl, entry.max_lease_ttl);
-  return std::min(grant.max_ttl, entry.max_lease_ttl);
-}
-
 }  // namespace
 
 Answer AnswerLogin(access::TokenStore* tokens, const mounts::Request& request,
@@ -57,7 +50,7 @@ Answer AnswerLogin(access::TokenStore* tokens, const mounts::Request& request,
         500, OneError("tokens bound to addresses are not supported: the auth method grants one "
                       "with bound_cidrs; configure it without"));
   }
-  const absl::Duration longest = LongestOf(entry, grant);
+  const absl::Duration longest = mounts::LongestTtl(entry, grant.max_ttl);
   absl::StatusOr<access::PlannedToken> planned =
       access::PlanLogin(TokenRequestOf(request, entry, std::move(grant)), longest);
   if (!planned.ok()) return builtin::TokenFailure(planned.status());

@@ -7,8 +7,8 @@
 
 namespace belfry::api {
 
-// The token that the engine of an auth mount grants for `request`, made, and the answer that hands
-// it out; 400 or 500 when there is none. Waits for storage. Thread-safe.
+// Creates the token that the engine of an auth mount grants in `response`, and answers with it; 400
+// or 500 when it cannot be created. `tokens` must not be null. Waits for storage. Thread-safe.
 builtin::Answer AnswerLogin(access::TokenStore* tokens, const mounts::Request& request,
                             const mounts::MountEntry& entry, mounts::Response response);
 

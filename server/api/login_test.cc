@@ -125,6 +125,18 @@ TEST_F(LoginTest, TheEndOfAnAuthMountEndsTheTokensThatItHasGranted) {
   EXPECT_NE(fixture_.tokens.store->Find("root"), nullptr);
 }
 
+TEST_F(LoginTest, TheEndOfNoMountEndsNoTokensOfThoseBelow) {
+  mounts::MountEntry entry;
+  entry.mount_class = mounts::MountClass::kAuth;
+  entry.path = "auth/team/ldap/";
+  fixture_.mounts.Add(std::move(entry));
+  absl::StatusOr<access::PlannedToken> planned = access::PlanLogin(
+      {.path = "auth/team/ldap/login/bob", .policies = {"app"}}, absl::ZeroDuration());
+  ASSERT_TRUE(planned.ok() && fixture_.tokens.store->Create(&*planned).ok());
+  EXPECT_EQ(fixture_.Send(AsRoot("DELETE", "/v1/sys/auth/team")).status, 204);
+  EXPECT_NE(fixture_.tokens.store->Find(planned->secret), nullptr);
+}
+
 TEST_F(LoginTest, AuthMountsAreListedApartFromSecretsMounts) {
   const boost::json::object methods =
       ObjectOf(fixture_.Send(AsRoot("GET", "/v1/sys/auth"))).at("data").as_object();

@@ -1,5 +1,6 @@
 #include "server/builtin/endpoint.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -58,20 +59,32 @@ Answer DisableMount(const Dependencies& dependencies, const Call& call) {
   return disabled.ok() ? NoContent() : MountFailure(disabled);
 }
 
-// With the tokens that it has granted: nobody logs in there any more.
+// Whether something is mounted below a path where nothing is mounted.
+bool HasMountsBelow(const Dependencies& dependencies, std::string_view path) {
+  const std::vector<std::shared_ptr<const mounts::Mount>> all = dependencies.router->List();
+  return std::any_of(all.begin(), all.end(),
+                     [path](const auto& mount) { return mount->entry.path.starts_with(path); });
+}
+
+// With the tokens that it has granted, also where a request before this one has ended the mount but
+// not all of them.
 Answer DisableAuthMount(const Dependencies& dependencies, const Call& call) {
   const std::string path = MountPath(call);
   if (path == "auth/token/") return ErrorAnswer(400, "token credential backend cannot be disabled");
   const absl::Status disabled = dependencies.mounts->Disable(mounts::MountClass::kAuth, path);
   if (!disabled.ok()) return MountFailure(disabled);
+  // There was none at this very path, and the tokens are those of the others.
+  if (HasMountsBelow(dependencies, path)) return NoContent();
   const absl::Status revoked = dependencies.tokens->RevokeMadeBelow(path);
   return revoked.ok() ? NoContent() : TokenFailure(revoked);
 }
 
 Answer NoSuchMount(std::string_view path) {
-  const bool is_auth = path.starts_with(mounts::kAuthPrefix);
-  return ErrorAnswer(400, Concat({is_auth ? "No auth engine at " : "No secret engine mount at ",
-                                  path.substr(is_auth ? mounts::kAuthPrefix.size() : 0)}));
+  if (path.starts_with(mounts::kAuthPrefix)) {
+    return ErrorAnswer(
+        400, Concat({"No auth engine at ", mounts::GivenPath(mounts::MountClass::kAuth, path)}));
+  }
+  return ErrorAnswer(400, Concat({"No secret engine mount at ", path}));
 }
 
 Answer TuneMount(const Dependencies& dependencies, const Call& call) {

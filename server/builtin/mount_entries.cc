@@ -55,18 +55,13 @@ std::string MountObject(const mounts::Mount& mount, MountDetail detail) {
   return text.Finish();
 }
 
-std::string_view GivenPath(const mounts::MountEntry& entry) {
-  const bool is_auth = entry.mount_class == mounts::MountClass::kAuth;
-  return std::string_view(entry.path).substr(is_auth ? mounts::kAuthPrefix.size() : 0);
-}
-
 std::string MountsObject(const mounts::MountRouter& router, mounts::MountClass mount_class,
                          MountDetail detail,
                          const std::function<bool(const mounts::MountEntry&)>& shown) {
   ObjectText text;
   for (const std::shared_ptr<const mounts::Mount>& mount : router.List()) {
     if (mount->entry.mount_class != mount_class || !shown(mount->entry)) continue;
-    text.Raw(GivenPath(mount->entry), MountObject(*mount, detail));
+    text.Raw(mounts::GivenPath(mount_class, mount->entry.path), MountObject(*mount, detail));
   }
   return text.Finish();
 }

@@ -22,13 +22,10 @@ enum class MountDetail {
 std::string MountObject(const mounts::Mount& mount, MountDetail detail);
 
 // Those of one class that `shown` lets through, as an object of such objects, by the names that
-// operators gave them: auth mounts without "auth/".
+// operators gave them.
 std::string MountsObject(const mounts::MountRouter& router, mounts::MountClass mount_class,
                          MountDetail detail,
                          const std::function<bool(const mounts::MountEntry&)>& shown);
-
-// The name that operators gave it: "secret/", and "userpass/" of "auth/userpass/".
-std::string_view GivenPath(const mounts::MountEntry& entry);
 
 // What can be tuned of it, as a JSON object.
 std::string TuningObject(const mounts::Mount& mount);

@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "base/text.h"
 #include "server/builtin/json_text.h"
+#include "server/mounts/reload_failures.h"
 
 namespace belfry::builtin {
 namespace {
@@ -330,16 +331,9 @@ Answer ReloadPlugin(const Dependencies& dependencies, const Call& call, std::str
 // One that fails does not keep the others from being reloaded; the answer names each that has.
 Answer ReloadMounts(const Dependencies& dependencies, const Call& call,
                     const std::vector<std::string>& paths) {
-  absl::Status first_failure;
-  std::string failures;
-  for (const std::string& path : paths) {
-    const absl::Status reloaded = dependencies.mounts->Reload(path);
-    if (reloaded.ok()) continue;
-    first_failure.Update(reloaded);
-    failures +=
-        Concat({failures.empty() ? "not reloaded: " : "; ", path, ": ", ToStd(reloaded.message())});
-  }
-  if (!first_failure.ok()) return Failure(absl::Status(first_failure.code(), failures));
+  mounts::ReloadFailures failures;
+  for (const std::string& path : paths) failures.Note(path, dependencies.mounts->Reload(path));
+  if (!failures.status().ok()) return Failure(failures.status());
   return Reloaded(call, static_cast<int>(paths.size()));
 }
 

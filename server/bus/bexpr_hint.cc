@@ -44,7 +44,7 @@ std::string Example(std::string_view word) {
   return shows && word.size() <= kMost ? Concat({": `", word, "`"}) : "";
 }
 
-// The hint for what looks like quotes or an operator and is none; "" for anything else.
+// The hint for what other languages have as quotes or operators; "" for anything else.
 std::string HintForSigns(std::string_view word) {
   if (const std::size_t begin = word.find('\''); begin != std::string_view::npos) {
     const std::string_view quoted = word.substr(begin + 1);

@@ -10,16 +10,16 @@ absl::Duration SetOr(absl::Duration ttl, absl::Duration otherwise) {
   return ttl > absl::ZeroDuration() ? ttl : otherwise;
 }
 
-absl::Duration LongestTtl(const MountEntry& entry, const Lease& lease) {
-  const absl::Duration mounts = SetOr(entry.max_lease_ttl, kSystemLeaseTtl);
-  return std::min(SetOr(lease.max_ttl, mounts), mounts);
-}
-
 absl::Duration DefaultTtl(const MountEntry& entry) {
   return SetOr(entry.default_lease_ttl, kSystemLeaseTtl);
 }
 
 }  // namespace
+
+absl::Duration LongestTtl(const MountEntry& entry, absl::Duration max_ttl) {
+  const absl::Duration mounts = SetOr(entry.max_lease_ttl, kSystemLeaseTtl);
+  return std::min(SetOr(max_ttl, mounts), mounts);
+}
 
 bool GivesLeases(const MountEntry& entry) {
   if (entry.type != "kv") return true;
@@ -28,13 +28,13 @@ bool GivesLeases(const MountEntry& entry) {
 }
 
 absl::Duration GrantedTtl(const MountEntry& entry, const Lease& lease) {
-  return std::min(SetOr(lease.ttl, DefaultTtl(entry)), LongestTtl(entry, lease));
+  return std::min(SetOr(lease.ttl, DefaultTtl(entry)), LongestTtl(entry, lease.max_ttl));
 }
 
 absl::StatusOr<absl::Duration> RenewedTtl(const MountEntry& entry, const Lease& lease,
                                           absl::Duration increment, absl::Time issued,
                                           absl::Time now) {
-  const absl::Duration left = issued + LongestTtl(entry, lease) - now;
+  const absl::Duration left = issued + LongestTtl(entry, lease.max_ttl) - now;
   if (left <= absl::ZeroDuration())
     return absl::FailedPreconditionError("past the max TTL, cannot renew");
   return std::min(SetOr(lease.ttl, SetOr(increment, DefaultTtl(entry))), left);

@@ -10,7 +10,11 @@
 
 namespace belfry::mounts {
 
-// For how long secrets are leased. Pure functions.
+// For how long secrets are leased, and tokens of logins granted. Pure functions.
+
+// The longest that something of this mount may last: what the engine says, zero or less being
+// nothing, and never more than the mount or the system allows.
+absl::Duration LongestTtl(const MountEntry& entry, absl::Duration max_ttl);
 
 // Whether a secret of this mount gets a lease. Those of kv only say how long to keep them, unless
 // the mount has the option leased_passthrough=true.

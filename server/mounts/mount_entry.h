@@ -18,6 +18,11 @@ enum class MountClass {
 };
 inline constexpr std::string_view kAuthPrefix = "auth/";
 
+// The name that operators give a mount: "secret/", and "userpass/" of "auth/userpass/".
+inline std::string_view GivenPath(MountClass mount_class, std::string_view path) {
+  return path.substr(mount_class == MountClass::kAuth ? kAuthPrefix.size() : 0);
+}
+
 // What an operator asked for when mounting, and what the host has named it.
 struct MountEntry {
   MountClass mount_class = MountClass::kSecret;

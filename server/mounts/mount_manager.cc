@@ -11,6 +11,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "server/mounts/kv_options.h"
+#include "server/mounts/reload_failures.h"
 
 namespace belfry::mounts {
 namespace {
@@ -108,7 +109,8 @@ class MountManagerImpl final : public MountManager {
     if (!IsFor(entry.mount_class, entry.path))
       return absl::InvalidArgumentError(Concat({"cannot mount \"", entry.path, "\""}));
     if (const std::optional<std::string> other = router_->Reserve(entry.path))
-      return absl::AlreadyExistsError(Concat({"path is already in use at ", *other}));
+      return absl::AlreadyExistsError(
+          Concat({"path is already in use at ", GivenPath(entry.mount_class, *other)}));
     const std::string path = entry.path;
     const absl::Status started = Start(std::move(entry));
     if (!started.ok()) router_->Release(path);
@@ -164,17 +166,13 @@ class MountManagerImpl final : public MountManager {
       if (mount->engine != nullptr && mount->entry.type == type) paths.push_back(mount->entry.path);
     }
     factory_->RetireProcesses(type);
-    absl::Status first_failure;
-    std::string failures;
+    ReloadFailures failures;
     for (const std::string& path : paths) {
       const absl::Status changed = Change(path, [](MountEntry&) { return Effect::kRestart; });
       // Not found: disabled meanwhile, so that there is nothing to reload.
-      if (changed.ok() || absl::IsNotFound(changed)) continue;
-      first_failure.Update(changed);
-      failures += Concat(
-          {failures.empty() ? "not reloaded: " : "; ", path, ": ", ToStd(changed.message())});
+      if (!absl::IsNotFound(changed)) failures.Note(path, changed);
     }
-    if (!first_failure.ok()) return absl::Status(first_failure.code(), failures);
+    if (!failures.status().ok()) return failures.status();
     return static_cast<int>(paths.size());
   }
 
