@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
+#include "base/openssl_exit.h"
 #include "server/core.h"
 #include "server/http/server.h"
 #include "server/sealable_api.h"
@@ -84,6 +85,7 @@ class HostImpl final : public Host {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Host>> Host::Start(HostConfig config) {
+  KeepOpenSslAtExit();
   auto host = std::make_unique<HostImpl>(std::move(config));
   if (absl::Status status = host->Start(); !status.ok()) return status;
   return host;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/openssl_exit.h"
 #include "base/text.h"
 #include "sdk/src/engine_instance.h"
 #include "sdk/src/environment.h"
@@ -154,6 +155,7 @@ int Serve(const Plugin& plugin, int argc, char** argv) {
     internal::Print(*usage);
     return EXIT_FAILURE;
   }
+  KeepOpenSslAtExit();
   internal::SetSignals();
   wire::StopLockChecks();
   const internal::PluginLog log(STDERR_FILENO);
