@@ -1,14 +1,11 @@
 #pragma once
 
-#include <deque>
-#include <list>
-#include <map>
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
+#include "base/owner_turns.h"
 #include "server/bus/lane.h"
 #include "server/bus/subscription_index.h"
 
@@ -20,9 +17,8 @@ struct ReadyLane {
   std::shared_ptr<Lane> lane;  // Shared with the pattern's group.
 };
 
-// The lanes that wait to be emptied. The owners of their subscriptions take turns, one lane each,
-// and the lanes of an owner come in the order in which they were added: however many lanes one
-// owner has, each of the others waits for one of them. Never blocks for long. Thread-safe.
+// The lanes that wait to be emptied, in the turns of their subscriptions' owners. Never blocks for
+// long. Thread-safe.
 class ReadyLanes {
  public:
   void Add(ReadyLane ready);
@@ -30,13 +26,8 @@ class ReadyLanes {
   std::optional<ReadyLane> Next();
 
  private:
-  using ByOwner = std::map<std::string, std::list<ReadyLane>, std::less<>>;
-
   Mutex mutex_;
-  // Owners of whom something waits.
-  ByOwner waiting_ ABSL_GUARDED_BY(mutex_);
-  // The same owners; the next is in front.
-  std::deque<ByOwner::iterator> turns_ ABSL_GUARDED_BY(mutex_);
+  OwnerTurns<ReadyLane> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::bus

@@ -45,21 +45,5 @@ TEST_F(ReadyLanesTest, OwnersTakeTurnsHoweverManyLanesOneHas) {
   EXPECT_THAT(Drain(), ElementsAre("a1", "b1", "c1", "a2", "b2", "a3", "a4"));
 }
 
-TEST_F(ReadyLanesTest, WhoComesLaterWaitsForOneTurnOfEachOther) {
-  for (int i = 0; i < 500; ++i) Add("a", "a");
-  ASSERT_EQ(ready_.Next()->pattern->type, "a");
-  Add("b", "b");
-  EXPECT_EQ(ready_.Next()->pattern->type, "a");
-  EXPECT_EQ(ready_.Next()->pattern->type, "b");
-}
-
-TEST_F(ReadyLanesTest, WhoComesBackAfterATurnComesBehindTheOthers) {
-  Add("a", "a1");
-  Add("b", "b1");
-  ASSERT_EQ(ready_.Next()->pattern->type, "a1");
-  Add("a", "a2");
-  EXPECT_THAT(Drain(), ElementsAre("b1", "a2"));
-}
-
 }  // namespace
 }  // namespace belfry::bus

@@ -140,5 +140,40 @@ TEST_F(PluginHostTest, AStuckPluginIsKilledWhenItsTimeIsOver) {
   EXPECT_THAT(Plugins(), SizeIs(0));
 }
 
+// Two at a time: nothing that waits is lost.
+TEST_F(PluginHostTest, LargeRequestsTakeTurnsOnTheWayToThePlugin) {
+  StartHost({.large_plugin_request_bytes = 1000, .max_large_bytes_under_way_per_mount = 3000});
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  const pid_t plugin = Plugins()[0];
+  Freeze(plugin);
+  std::deque<Answer<mounts::Reply>> answers(8);
+  for (Answer<mounts::Reply>& answer : answers) {
+    (*engine)->Write(Request(mounts::Operation::kUpdate, "notes/a",
+                             Concat({R"({"text":")", std::string(1200, 'x'), "\"}"})),
+                     answer.Callback());
+  }
+  kill(plugin, SIGCONT);
+  for (Answer<mounts::Reply>& answer : answers) EXPECT_TRUE(answer.Wait().ok());
+}
+
+TEST_F(PluginHostTest, WhatWaitsForItsTurnEndsAtOnceWhenTheMountIsDisabled) {
+  StartHost({.large_plugin_request_bytes = 1000, .max_large_bytes_under_way_per_mount = 3000});
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, std::string(1200, 'x')).ok());
+  Freeze(Plugins()[0]);
+  std::deque<Answer<mounts::Reply>> answers(4);
+  for (Answer<mounts::Reply>& answer : answers)
+    (*engine)->Handle(Request(mounts::Operation::kRead, "notes/a"), answer.Callback());
+  (*engine)->NoteDisabling(true);
+  for (const std::size_t waited : {2, 3}) {
+    const absl::Status ended = answers[waited].FailureSoFar();
+    EXPECT_TRUE(absl::IsAborted(ended)) << ended;
+    EXPECT_THAT(std::string(ended.message()), HasSubstr("was not sent"));
+  }
+  (*engine)->KillIfSilent();
+  for (const std::size_t sent : {0, 1}) (void)answers[sent].Wait();
+}
+
 }  // namespace
 }  // namespace belfry::plugin_host

@@ -9,6 +9,26 @@
 #include "server/plugin_host/reply_conversion.h"
 
 namespace belfry::plugin_host {
+namespace {
+
+// Tokens take turns, and of those who have none, each address.
+RequestTurns::Claim ClaimOf(const mounts::Request& request) {
+  const bool has_token = !request.client_token_accessor.empty();
+  return {.owner = has_token ? request.client_token_accessor : request.remote_address,
+          .path = request.path,
+          .bytes_sent = request.data.size(),
+          .deadline = request.deadline};
+}
+
+std::size_t BytesOf(const absl::StatusOr<mounts::Reply>& reply) {
+  return reply.ok() && reply->response ? reply->response->data.size() : 0;
+}
+
+std::size_t BytesOf(const absl::StatusOr<mounts::Existence>& /*existence*/) {
+  return 0;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Instance>> InstanceStarter::StartRequested(
     const LaunchSpec& spec) const {
@@ -38,25 +58,36 @@ PluginEngine::PluginEngine(std::unique_ptr<InstanceStarter> starter, LaunchSpec 
                            std::unique_ptr<Instance> first, std::shared_ptr<Executor> executor,
                            Metrics* metrics, const Limits& limits, const Logger& logger)
     : starter_(std::move(starter)),
+      turns_(spec.entry.path, limits),
       slot_(starter_.get(), std::move(spec), std::move(first), std::move(executor), metrics, limits,
             logger) {}
 
-void PluginEngine::Handle(mounts::Request request,
-                          absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
+template <typename Result>
+void PluginEngine::InTurn(mounts::Request request, Done<Result> done, Call<Result> call) {
+  RequestTurns::Claim claim = ClaimOf(request);
   const SteadyTime deadline = request.deadline;
-  CallHandleRequest(&slot_, ToProto(std::move(request)), deadline, std::move(done));
+  turns_.Enter(std::move(claim), [this, call, deadline, request = ToProto(std::move(request)),
+                                  done = std::move(done)](
+                                     absl::StatusOr<RequestTurns::Turn> turn) mutable {
+    if (!turn.ok()) return done(std::move(turn).status());
+    call(&slot_, std::move(request), deadline,
+         [turn = *std::move(turn), done = std::move(done)](absl::StatusOr<Result> result) mutable {
+           turn.NoteAnswer(BytesOf(result));
+           done(std::move(result));
+         });
+  });
 }
 
-void PluginEngine::Write(mounts::Request request,
-                         absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
-  const SteadyTime deadline = request.deadline;
-  CallWrite(&slot_, ToProto(std::move(request)), deadline, std::move(done));
+void PluginEngine::Handle(mounts::Request request, Done<mounts::Reply> done) {
+  InTurn(std::move(request), std::move(done), CallHandleRequest);
 }
 
-void PluginEngine::CheckExistence(
-    mounts::Request request, absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) {
-  const SteadyTime deadline = request.deadline;
-  CallExistenceCheck(&slot_, ToProto(std::move(request)), deadline, std::move(done));
+void PluginEngine::Write(mounts::Request request, Done<mounts::Reply> done) {
+  InTurn(std::move(request), std::move(done), CallWrite);
+}
+
+void PluginEngine::CheckExistence(mounts::Request request, Done<mounts::Existence> done) {
+  InTurn(std::move(request), std::move(done), CallExistenceCheck);
 }
 
 std::string PluginEngine::RunningVersion() const {
@@ -88,6 +119,7 @@ void PluginEngine::KillIfSilent() {
 }
 
 void PluginEngine::NoteDisabling(bool disabling) {
+  turns_.Disable(disabling);
   slot_.NoteDisabling(disabling);
 }
 

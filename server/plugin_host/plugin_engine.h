@@ -9,12 +9,15 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
+#include "base/steady_time.h"
+#include "proto/vault/backend.pb.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/mount_entry.h"
 #include "server/plugin_host/instance_slot.h"
 #include "server/plugin_host/plugin_instance.h"
 #include "server/plugin_host/plugin_program.h"
 #include "server/plugin_host/process_pool.h"
+#include "server/plugin_host/request_turns.h"
 
 namespace belfry::plugin_host {
 
@@ -48,12 +51,12 @@ class PluginEngine final : public mounts::Engine {
       std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry,
       std::shared_ptr<Executor> executor, Metrics* metrics, const Limits& limits, Logger logger);
 
-  void Handle(mounts::Request request,
-              absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) override;
-  void Write(mounts::Request request,
-             absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) override;
-  void CheckExistence(mounts::Request request,
-                      absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) override;
+  template <typename Result>
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Result>)>;
+
+  void Handle(mounts::Request request, Done<mounts::Reply> done) override;
+  void Write(mounts::Request request, Done<mounts::Reply> done) override;
+  void CheckExistence(mounts::Request request, Done<mounts::Existence> done) override;
   std::string RunningVersion() const override;
   std::string RunningSha256() const override;
   std::shared_ptr<const mounts::SpecialPaths> Special() const override;
@@ -66,7 +69,17 @@ class PluginEngine final : public mounts::Engine {
                std::unique_ptr<Instance> first, std::shared_ptr<Executor> executor,
                Metrics* metrics, const Limits& limits, const Logger& logger);
 
+  template <typename Result>
+  using Call = void (*)(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+                        Done<Result> done);
+
+  // Sends the request when its turn has come.
+  template <typename Result>
+  void InTurn(mounts::Request request, Done<Result> done, Call<Result> call);
+
   const std::unique_ptr<InstanceStarter> starter_;
+  // Outlives the requests that the slot waits for.
+  RequestTurns turns_;
   // Looking at its instance is a use that it counts.
   mutable InstanceSlot slot_;
 };

@@ -276,6 +276,15 @@ void IdleConnections(Attack& attack) {
   for (int i = 0; i < 300; ++i) attack.Hold("");
 }
 
+void LargeAnswersThatNobodyTakes(Attack& attack) {
+  const std::string token =
+      attack.belfry.CreateToken("large", R"(path "secret/data/large" { capabilities = ["read"] })");
+  attack.belfry.Ask("PUT", "secret/data/large",
+                    absl::StrCat(R"({"data":{"a":")", std::string(8 << 20, 'x'), R"("}})"));
+  const std::string request = Request("GET", "secret/data/large", token, "");
+  for (int i = 0; i < 150; ++i) send(attack.Hold(""), request.data(), request.size(), MSG_NOSIGNAL);
+}
+
 struct Input {
   const char* number;
   const char* what;
@@ -295,13 +304,14 @@ constexpr Input kInputs[] = {
     {"19", "an expensive filter on long paths", &OneExpensiveFilter},
     {"20", "400 tokens with 2,000 rules each", &PoliciesOfManyRules},
     {"21", "6 x 31 MB to a forbidden path", &LargeBodiesForAForbiddenPath},
-    {"-", "batches of 4,096 new paths, 100 blind", &BatchesOfNewPaths},
-    {"-", "changes of a policy in 16 sets", &ChangesOfAPolicyOfManySets},
+    {"--", "batches of 4,096 new paths, 100 blind", &BatchesOfNewPaths},
+    {"--", "changes of a policy in 16 sets", &ChangesOfAPolicyOfManySets},
     {"22", "4 mounts removed under slow requests", &UnmountsUnderSlowRequests},
     {"23", "reload of a stopped plugin, 13 mounts", &ReloadOfAStoppedPlugin, "cubbyhole/witness"},
     {"24", "300 idle connections, 256 descriptors", &IdleConnections, "secret/data/witness",
      Witness::Connections::kOneForEach, 256},
     {"79", "200 subscriptions, namespaces of 400 KB", &SubscribeInManyNamespaces},
+    {"--", "150 reads of 8 MiB, nobody takes them", &LargeAnswersThatNobodyTakes},
 };
 
 // Lowers the limit of what is started as long as it exists.

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace belfry {
+
+// Items that wait, each for its owner. The owners take turns, one item each, and the items of an
+// owner come in the order in which they were added: however many one owner has, each of the others
+// waits for one of them. Not thread-safe.
+template <typename Item>
+class OwnerTurns {
+ public:
+  void Add(std::string_view owner, Item item) {
+    const auto [place, is_new] = waiting_.try_emplace(std::string(owner));
+    place->second.push_back(std::move(item));
+    if (is_new) turns_.push_back(place);
+    ++size_;
+  }
+
+  // The item that Take would take; null when none waits.
+  const Item* Next() const { return turns_.empty() ? nullptr : &turns_.front()->second.front(); }
+
+  // Takes out the item whose turn it is; nullopt when none waits.
+  std::optional<Item> Take() {
+    if (turns_.empty()) return std::nullopt;
+    const typename ByOwner::iterator owner = turns_.front();
+    turns_.pop_front();
+    Item item = std::move(owner->second.front());
+    owner->second.pop_front();
+    if (owner->second.empty()) {
+      waiting_.erase(owner);
+    } else {
+      turns_.push_back(owner);
+    }
+    --size_;
+    return item;
+  }
+
+  // Takes out every item that `chosen` is true of; the others keep their places.
+  template <typename Predicate>
+  std::vector<Item> TakeIf(const Predicate& chosen) {
+    std::vector<Item> taken;
+    std::erase_if(turns_, [&](typename ByOwner::iterator owner) {
+      std::erase_if(owner->second, [&](Item& item) {
+        if (!chosen(std::as_const(item))) return false;
+        taken.push_back(std::move(item));
+        return true;
+      });
+      if (!owner->second.empty()) return false;
+      waiting_.erase(owner);
+      return true;
+    });
+    size_ -= taken.size();
+    return taken;
+  }
+
+  std::size_t size() const { return size_; }
+
+ private:
+  using ByOwner = std::map<std::string, std::deque<Item>, std::less<>>;
+
+  // Owners of whom something waits.
+  ByOwner waiting_;
+  // The same owners; the next is in front.
+  std::deque<typename ByOwner::iterator> turns_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace belfry

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/limits.h"
+#include "base/lru_cache.h"
+#include "base/mutex.h"
+#include "base/owner_turns.h"
+#include "base/steady_time.h"
+
+namespace belfry::plugin_host {
+
+// How much of a mount's large requests may be with its plugin at once: what those take up, in the
+// host and in the plugin, has a bound however many clients ask, and whoever asks for little need
+// not wait until all of it has passed. Small requests go at once. Large ones go as long as all of
+// them together are within the bound, or when none is under way; the others wait, and the tokens
+// that they come from take turns.
+//
+// How large an answer will be nobody knows before it is there: a path counts as what was last sent
+// to it or came from it, whichever was more. Thread-safe.
+class RequestTurns {
+ public:
+  struct Claim {
+    std::string owner;  // Who takes turns with others.
+    std::string path;   // Of the request, below the mount.
+    std::size_t bytes_sent = 0;
+    SteadyTime deadline = SteadyTime::InfiniteFuture();
+  };
+
+  // That a request may be with the plugin. Destroying it lets the next one go, on this thread.
+  class Turn {
+   public:
+    Turn(Turn&& other) noexcept
+        : turns_(std::exchange(other.turns_, nullptr)),
+          path_(std::move(other.path_)),
+          bytes_(other.bytes_) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn();
+
+    // What the plugin has answered with.
+    void NoteAnswer(std::size_t bytes) const;
+
+   private:
+    friend class RequestTurns;
+    Turn(RequestTurns* turns, std::string path, std::size_t bytes)
+        : turns_(turns), path_(std::move(path)), bytes_(bytes) {}
+
+    RequestTurns* turns_;
+    std::string path_;
+    std::size_t bytes_;
+  };
+  // The turn, which must not outlive what gave it, or why there is none.
+  using Start = absl::AnyInvocable<void(absl::StatusOr<Turn>)>;
+
+  // `mount` is for the messages.
+  RequestTurns(std::string mount, const Limits& limits);
+
+  // Runs `start`, which must not block: here, or on the thread that ends another request.
+  // ResourceExhausted when too many wait already. DeadlineExceeded when the deadline has passed
+  // while it waited; that is noticed when a request comes or ends.
+  void Enter(Claim claim, Start start);
+  // The mount is being taken out of service, or is not after all: large requests that wait or come
+  // meanwhile are Aborted.
+  void Disable(bool disabling);
+
+ private:
+  struct Waiting {
+    std::string path;
+    SteadyTime deadline;
+    SteadyTime since;
+    std::size_t bytes;
+    Start start;
+  };
+
+  // What it counts as; 0 for a small one.
+  std::size_t BytesOf(const Claim& claim);
+  // Leaves `start` as it is if it may not even wait.
+  absl::Status Queue(Claim claim, std::size_t bytes, Start* start);
+  bool Fits(std::size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Remember(std::string_view path, std::size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Leave(std::size_t bytes);
+  void EndLate();
+  // Starts what may go. A request that ends at once calls it from within itself: that adds nothing
+  // to the stack.
+  void StartWaiting();
+  absl::Status TooMany() const;
+  absl::Status TooLate(const Waiting& waiting) const;
+  absl::Status Disabling() const;
+
+  const std::string mount_;
+  const std::size_t large_bytes_;
+  const std::size_t max_bytes_;
+  const std::size_t max_waiting_;
+  Mutex mutex_;
+  bool disabling_ ABSL_GUARDED_BY(mutex_) = false;
+  bool starting_ ABSL_GUARDED_BY(mutex_) = false;
+  std::size_t bytes_under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Paths that were large.
+  LruCache<std::size_t> large_ ABSL_GUARDED_BY(mutex_);
+  OwnerTurns<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace belfry::plugin_host
