@@ -11,7 +11,6 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
-#include "base/scheduler.h"
 #include "base/text.h"
 #include "server/access/authorizer.h"
 #include "server/access/cubbyholes.h"
@@ -136,8 +135,8 @@ class CoreImpl final : public Core {
     absl::Status status =
         cubbyholes_.DropStrays([this](const std::string& id) { return tokens_->Knows(id); });
     if (!status.ok()) return status;
-    token_expirer_ = std::make_unique<access::TokenExpirer>(
-        tokens_.get(), clock(), scheduler_.get(), lease_executor_.get());
+    token_expirer_ = std::make_unique<access::TokenExpirer>(tokens_.get(), clock(), scheduler(),
+                                                            lease_executor_.get());
     return tokens_->CreateRoot(config_.root_token).status();
   }
 
@@ -145,7 +144,7 @@ class CoreImpl final : public Core {
     leases_ = mounts::LeaseManager::Create({.router = &router_,
                                             .storage = storage(),
                                             .clock = clock(),
-                                            .scheduler = scheduler_.get(),
+                                            .scheduler = scheduler(),
                                             .executor = lease_executor_.get(),
                                             .metrics = metrics(),
                                             .limits = limits(),
@@ -213,7 +212,7 @@ class CoreImpl final : public Core {
     periodic_rollback_ =
         mounts::PeriodicRollback::Start({.router = &router_,
                                          .clock = clock(),
-                                         .scheduler = scheduler_.get(),
+                                         .scheduler = scheduler(),
                                          .interval = config_.periodic_interval,
                                          .request_limit = limits().max_request_duration,
                                          .logger = LoggerOf("mounts")});
@@ -222,6 +221,7 @@ class CoreImpl final : public Core {
   const Limits& limits() const { return environment_.limits; }
   storage::Storage* storage() const { return storage_.get(); }
   const Clock* clock() const { return environment_.clock; }
+  Scheduler* scheduler() const { return environment_.scheduler; }
   Metrics* metrics() const { return environment_.metrics; }
   Logger LoggerOf(std::string_view room) const { return environment_.logger.Named(room); }
 
@@ -229,7 +229,7 @@ class CoreImpl final : public Core {
   const CoreEnvironment environment_;
   bool stopped_ = false;
   const std::unique_ptr<bus::Bus> bus_ =
-      bus::Bus::Create(metrics(), limits(), NewThreadPool(kFilterThreads));
+      bus::Bus::Create(clock(), metrics(), limits(), NewThreadPool(kFilterThreads));
   const std::unique_ptr<storage::Storage> storage_ =
       storage::NewCommitter(environment_.storage, bus_.get());
   const std::unique_ptr<storage::Storage> policy_storage_ =
@@ -241,7 +241,6 @@ class CoreImpl final : public Core {
   const std::unique_ptr<storage::Storage> cubbyhole_storage_ =
       storage::NewView(storage(), "sys/cubbyhole/");
   std::unique_ptr<plugin_host::PluginHost> plugins_;
-  const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(clock());
   const std::unique_ptr<Executor> lease_executor_ = NewThreadPool(kLeaseThreads);
   mounts::MountRouter router_;
   std::unique_ptr<mounts::LeaseManager> leases_;

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
+#include "base/scheduler.h"
 #include "server/api/api.h"
 #include "server/storage/physical_storage.h"
 
@@ -27,6 +28,7 @@ struct CoreConfig {
 struct CoreEnvironment {
   storage::PhysicalStorage* storage = nullptr;
   const Clock* clock = nullptr;
+  Scheduler* scheduler = nullptr;
   Metrics* metrics = nullptr;
   Limits limits;
   Logger logger;  // The rooms' names are appended.

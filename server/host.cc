@@ -8,6 +8,7 @@
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "base/openssl_exit.h"
+#include "base/scheduler.h"
 #include "server/core.h"
 #include "server/http/server.h"
 #include "server/sealable_api.h"
@@ -45,6 +46,7 @@ class HostImpl final : public Host {
                              .version = config_.version},
                             {.storage = storage_.get(),
                              .clock = &clock_,
+                             .scheduler = scheduler_.get(),
                              .metrics = metrics_.get(),
                              .limits = limits_,
                              .logger = log_});
@@ -64,7 +66,8 @@ class HostImpl final : public Host {
     auto server = http::Server::Start({.address = config_.listen_address,
                                        .port = config_.listen_port,
                                        .limits = limits_,
-                                       .clock = &clock_},
+                                       .clock = &clock_,
+                                       .scheduler = scheduler_.get()},
                                       &api_, metrics_.get(), log_.Named("http"));
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
@@ -75,6 +78,7 @@ class HostImpl final : public Host {
   const Limits limits_;
   const Logger log_{NewStderrLogSink(LevelNamed(config_.log_level)), "core"};
   const SystemClock clock_;
+  const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(&clock_);
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   const std::unique_ptr<storage::PhysicalStorage> storage_ = storage::NewInMemoryPhysicalStorage();
   SealableApi api_;

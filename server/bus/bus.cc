@@ -1,6 +1,5 @@
 #include "server/bus/bus.h"
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,12 +19,14 @@ namespace belfry::bus {
 namespace {
 
 // After so long a filter lets others have their turn.
-constexpr std::chrono::milliseconds kFilterTurn{1};
+constexpr absl::Duration kFilterTurn = absl::Milliseconds(1);
 
 class BusImpl final : public Bus {
  public:
-  BusImpl(Metrics* metrics, const Limits& limits, std::unique_ptr<Executor> filters)
-      : index_(limits),
+  BusImpl(const Clock* clock, Metrics* metrics, const Limits& limits,
+          std::unique_ptr<Executor> filters)
+      : clock_(clock),
+        index_(limits),
         counters_(metrics),
         subscriptions_(metrics->GetGauge("belfry_events_subscriptions", "Subscriptions open.")),
         filters_(filters.get()),
@@ -56,6 +57,7 @@ class BusImpl final : public Bus {
   void EmptyLater(ReadyLane ready);
   void EmptyNextLane();
 
+  const Clock* const clock_;
   SubscriptionIndex index_;
   TallyCounters counters_;
   Gauge& subscriptions_;
@@ -154,8 +156,8 @@ void BusImpl::EmptyNextLane() {
   std::optional<ReadyLane> ready = ready_.Next();
   if (!ready) return;
   Tally tally;
-  const FilterTurn turn = AskFilter(*ready->pattern->filter, *ready->lane,
-                                    std::chrono::steady_clock::now() + kFilterTurn, tally);
+  const FilterTurn turn = AskFilter(*ready->pattern->filter, *ready->lane, *clock_,
+                                    clock_->Steady() + kFilterTurn, tally);
   counters_.Add(tally);
   if (!turn.gone.empty()) Remove(ready->pattern, turn.gone);
   // Others have their turn first.
@@ -164,9 +166,9 @@ void BusImpl::EmptyNextLane() {
 
 }  // namespace
 
-std::unique_ptr<Bus> Bus::Create(Metrics* metrics, const Limits& limits,
+std::unique_ptr<Bus> Bus::Create(const Clock* clock, Metrics* metrics, const Limits& limits,
                                  std::unique_ptr<Executor> filters) {
-  return std::make_unique<BusImpl>(metrics, limits, std::move(filters));
+  return std::make_unique<BusImpl>(clock, metrics, limits, std::move(filters));
 }
 
 }  // namespace belfry::bus

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/executor.h"
 #include "base/limits.h"
 #include "base/metrics.h"
@@ -92,10 +93,10 @@ class Subscription {
 // but that OnEvents is called by one thread at a time; outlives its subscriptions.
 class Bus : public storage::EventObserver {
  public:
-  // `metrics` must outlive the bus. Filters are asked on `filters`, never by OnEvents: for each
-  // filter of an owner the events wait in a queue with the bounds of a subscriber's. Owners take
-  // turns, and so do the filters of one owner.
-  static std::unique_ptr<Bus> Create(Metrics* metrics, const Limits& limits,
+  // `clock` and `metrics` must outlive the bus. Filters are asked on `filters`, never by OnEvents:
+  // for each filter of an owner the events wait in a queue with the bounds of a subscriber's.
+  // Owners take turns, and so do the filters of one owner.
+  static std::unique_ptr<Bus> Create(const Clock* clock, Metrics* metrics, const Limits& limits,
                                      std::unique_ptr<Executor> filters);
   // From its return on, every event committed later is offered.
   virtual std::unique_ptr<Subscription> Subscribe(SubscribeOptions options) = 0;

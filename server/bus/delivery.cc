@@ -172,14 +172,14 @@ Queued QueueForFilter(const std::shared_ptr<const Members>& members, Lane& lane,
   return queued;
 }
 
-FilterTurn AskFilter(const Filter& filter, Lane& lane, std::chrono::steady_clock::time_point end,
+FilterTurn AskFilter(const Filter& filter, Lane& lane, const Clock& clock, SteadyTime end,
                      Tally& tally) {
   FilterTurn turn;
   do {
     const std::optional<Lane::Item> item = lane.Take();
     turn.empty = !item.has_value();
     if (item) AskAbout(*item, filter, tally, turn.gone);
-  } while (!turn.empty && std::chrono::steady_clock::now() < end);
+  } while (!turn.empty && clock.Steady() < end);
   return turn;
 }
 

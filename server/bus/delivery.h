@@ -1,10 +1,11 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/steady_time.h"
 #include "server/bus/filter.h"
 #include "server/bus/lane.h"
 #include "server/bus/prepared.h"
@@ -37,8 +38,8 @@ struct FilterTurn {
   std::vector<SubscriberPtr> gone;  // They have ended.
 };
 // Asks the filter about what waits in its lane, in order, and offers what it matches. Goes on until
-// `end`, but always takes one event. For one thread at a time.
-FilterTurn AskFilter(const Filter& filter, Lane& lane, std::chrono::steady_clock::time_point end,
+// `end` by the clock, but always takes one event. For one thread at a time.
+FilterTurn AskFilter(const Filter& filter, Lane& lane, const Clock& clock, SteadyTime end,
                      Tally& tally);
 
 }  // namespace belfry::bus

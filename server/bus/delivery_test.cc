@@ -37,10 +37,10 @@ class DeliveryTest : public ::testing::Test {
   }
   // One turn, which is over after one event.
   FilterTurn ShortTurn() {
-    return AskFilter(filter_, lane_, std::chrono::steady_clock::time_point::min(), tally_);
+    return AskFilter(filter_, lane_, clock_, SteadyTime::InfinitePast(), tally_);
   }
   FilterTurn LongTurn() {
-    return AskFilter(filter_, lane_, std::chrono::steady_clock::time_point::max(), tally_);
+    return AskFilter(filter_, lane_, clock_, SteadyTime::InfiniteFuture(), tally_);
   }
   static Limits SmallLimits() {
     Limits limits;
@@ -48,6 +48,7 @@ class DeliveryTest : public ::testing::Test {
     return limits;
   }
 
+  const FakeClock clock_{absl::UnixEpoch()};
   int asked_ = 0;
   const CountingFilter filter_{"x", &asked_};
   Lane lane_{SmallLimits()};

@@ -48,8 +48,8 @@ class Connections {
     ~Registration();
     Registration(const Registration&) = delete;
     Registration& operator=(const Registration&) = delete;
-    // What is to run on the connection's strand when the server ends. Runs at once, through the
-    // mailbox, when it is ending already.
+    // What is to run on the connection's strand when the server ends, perhaps twice. Runs at once,
+    // through the mailbox, when it is ending already.
     void OnShutdown(std::function<void()> shutdown);
     // What is to run there when another connection needs the room of this one, which is idle.
     void OnEviction(std::function<void()> evict);
@@ -83,7 +83,8 @@ class Connections {
   enum class Stay { kUsual, kLeaving };
   std::unique_ptr<Registration> Add(std::shared_ptr<Mailbox> mailbox, Stay stay = Stay::kUsual);
 
-  // Asks every connection to end, and waits until none is left or the deadline passes.
+  // Asks every connection to end, and waits until none is left or the deadline passes. A connection
+  // takes its leave when it is first asked, and ends at once when it is asked again.
   void ShutDown(std::chrono::steady_clock::time_point deadline);
   // Cuts every connection off from other threads.
   void CloseMailboxes();

@@ -1,10 +1,13 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <memory>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/scheduler.h"
+#include "base/steady_time.h"
 #include "server/http/strand.h"
 
 namespace belfry::http {
@@ -14,31 +17,33 @@ namespace belfry::http {
 // belongs to the strand.
 class Deadline final {
  public:
-  using Clock = std::chrono::steady_clock;
-
-  explicit Deadline(const Strand& strand) : timer_(strand) {}
+  // `clock` and `scheduler` must outlive it.
+  Deadline(Strand strand, const Clock* clock, Scheduler* scheduler)
+      : strand_(std::move(strand)), clock_(clock), scheduler_(scheduler) {}
 
   // What runs, on the strand, when the deadline passes; the deadline is then no longer set. `owner`
   // is what the deadline is a member of: it is kept alive meanwhile, and nothing runs once it is
   // gone. To be called once, before the deadline is set.
   void OnExpiry(std::weak_ptr<void> owner, absl::AnyInvocable<void()> expire);
 
-  void SetAt(Clock::time_point time);
-  void SetAfter(Clock::duration delay) { SetAt(Clock::now() + delay); }
+  void SetAt(SteadyTime time);
+  void SetAfter(absl::Duration delay) { SetAt(clock_->Steady() + delay); }
   // It does not pass until it is set again.
-  void Clear() { time_ = kNever; }
+  void Clear() { time_ = SteadyTime::InfiniteFuture(); }
 
  private:
-  static constexpr Clock::time_point kNever = Clock::time_point::max();
-
   void StartTimer();
   void OnTimer();
 
-  boost::asio::steady_timer timer_;
+  const Strand strand_;
+  const Clock* const clock_;
+  Scheduler* const scheduler_;
   std::weak_ptr<void> owner_;
   absl::AnyInvocable<void()> expire_;
-  Clock::time_point time_ = kNever;
-  Clock::time_point timer_time_ = kNever;  // When the timer fires, which may be before time_.
+  SteadyTime time_ = SteadyTime::InfiniteFuture();
+  // When the timer fires, which may be before time_.
+  SteadyTime timer_time_ = SteadyTime::InfiniteFuture();
+  std::unique_ptr<Timer> timer_;
 };
 
 }  // namespace belfry::http

@@ -6,7 +6,6 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/message.hpp>
-#include <chrono>
 #include <utility>
 #include <variant>
 
@@ -29,7 +28,7 @@ using boost::system::error_code;
 using HttpError = beast::http::error;
 
 // An engine is given its deadline; this is for one that does not keep it.
-constexpr std::chrono::seconds kAnswerGrace{5};
+constexpr absl::Duration kAnswerGrace = absl::Seconds(5);
 constexpr std::size_t kReadSize = 4096;
 constexpr std::size_t kMaxReadSize = 64 * 1024;
 constexpr std::size_t kMaxAnswerField = 32 * 1024;
@@ -110,10 +109,10 @@ HttpSession::HttpSession(SessionContext* context, std::unique_ptr<Transport> tra
       mailbox_(std::make_shared<Mailbox>(transport->strand())),
       registration_(context->connections.Add(mailbox_, stay)),
       transport_(std::move(transport)),
-      deadline_(transport_->strand()),
+      deadline_(transport_->strand(), context->clock, context->scheduler),
       buffer_(context->limits.max_request_header_bytes + 2 * kReadSize),
       waiting_(context->answer_bytes),
-      answer_timer_(transport_->strand()) {
+      answer_deadline_(transport_->strand(), context->clock, context->scheduler) {
   context_->http_connections.Add(1);
 }
 
@@ -137,6 +136,9 @@ void HttpSession::StartRefused() {
 void HttpSession::SetUp() {
   remote_address_ = transport_->PeerAddress();
   deadline_.OnExpiry(weak_from_this(), [this] { End(); });
+  answer_deadline_.OnExpiry(weak_from_this(), [this] {
+    OnOutcome(request_, PlainError(504, "the request took too long"));
+  });
   registration_->OnShutdown([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->ShutDown();
   });
@@ -359,22 +361,21 @@ void HttpSession::OnRequest() {
 }
 
 std::uint64_t HttpSession::AwaitAnswer() {
-  answering_ = true;
-  const std::uint64_t number = ++request_;
-  // Keeps the session alive while nothing is read or written.
-  answer_timer_.expires_after(absl::ToChronoNanoseconds(context_->limits.max_request_duration) +
-                              kAnswerGrace);
-  answer_timer_.async_wait([self = shared_from_this(), number](error_code error) {
-    if (!error) self->OnOutcome(number, PlainError(504, "the request took too long"));
-  });
-  return number;
+  answering_self_ = shared_from_this();
+  answer_deadline_.SetAfter(context_->limits.max_request_duration + kAnswerGrace);
+  return ++request_;
+}
+
+// Whoever calls it keeps the session otherwise.
+void HttpSession::StopAwaiting() {
+  answering_self_.reset();
+  answer_deadline_.Clear();
 }
 
 // Whether the answer to this request is still awaited.
 bool HttpSession::TakeAnswer(std::uint64_t request) {
-  if (!answering_ || request != request_) return false;
-  answering_ = false;
-  answer_timer_.cancel();
+  if (answering_self_ == nullptr || request != request_) return false;
+  StopAwaiting();
   return true;
 }
 
@@ -528,7 +529,7 @@ void HttpSession::SendMore(Step then) {
 void HttpSession::Leave() {
   transport_->ShutdownSend();
   SetIdle();
-  leave_by_ = Deadline::Clock::now() + context_->timeouts.body;
+  leave_by_ = context_->clock->Steady() + context_->timeouts.body;
   buffer_.clear();
   AwaitClientsEnd();
 }
@@ -536,7 +537,7 @@ void HttpSession::Leave() {
 // Closing a socket that has unread bytes would take the answer back from the client. One that is
 // still sending a body is given as long as for any other body.
 void HttpSession::AwaitClientsEnd() {
-  deadline_.SetAt(std::min(Deadline::Clock::now() + context_->timeouts.leave, leave_by_));
+  deadline_.SetAt(std::min(context_->clock->Steady() + context_->timeouts.leave, leave_by_));
   const std::size_t size = std::clamp(discarded_bytes_, kReadSize, kMaxReadSize);
   transport_->ReadSome(buffer_.prepare(std::min(size, buffer_.max_size())),
                        [self = shared_from_this()](error_code error, std::size_t size) {
@@ -554,8 +555,9 @@ void HttpSession::OnDiscarded(error_code error, std::size_t size) {
 }
 
 void HttpSession::ShutDown() {
+  const bool asked_before = std::exchange(shutting_down_, true);
   keep_alive_ = false;
-  if (idle_) End();
+  if (idle_ || asked_before) End();
 }
 
 void HttpSession::MakeRoom() {
@@ -576,8 +578,7 @@ void HttpSession::SetBusy() {
 
 void HttpSession::End() {
   ended_ = true;
-  answering_ = false;
-  answer_timer_.cancel();
+  StopAwaiting();
   deadline_.Clear();
   waiting_.Release();
   transport_->Close();

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -70,6 +68,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   // The number of the request that is to be answered from now on.
   std::uint64_t AwaitAnswer();
   bool TakeAnswer(std::uint64_t request);
+  void StopAwaiting();
   void OnOutcome(std::uint64_t request, api::Outcome outcome);
   void OpenSubscription(api::SubscriptionRequest wanted);
   void OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue, std::string head,
@@ -110,20 +109,22 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   ByteBudget::Lease waiting_;
   bool authorized_ = false;  // Its token may use it, as far as can be said without its body.
   Outgoing outgoing_;
-  boost::asio::steady_timer answer_timer_;
+  Deadline answer_deadline_;
+  // Itself while it awaits an answer: nothing else keeps it then.
+  std::shared_ptr<HttpSession> answering_self_;
 
   // The request that is being answered has this number; an answer with another comes too late.
   std::uint64_t request_ = 0;
-  bool answering_ = false;
   bool idle_ = true;  // Between requests.
   // From the end of the request, or from its refusal, to the end of the answer.
   bool in_request_ = false;
   bool evicted_ = false;
+  bool shutting_down_ = false;
   bool ended_ = false;
   bool keep_alive_ = true;
   bool head_ = false;  // The request's method was HEAD.
   unsigned version_ = 11;
-  std::chrono::steady_clock::time_point leave_by_;
+  SteadyTime leave_by_;
   std::size_t discarded_bytes_ = 0;
 };
 

@@ -156,7 +156,7 @@ TEST_F(SessionTest, WhatHasJustComeIsNotAskedOnceTheSessionHasEnded) {
 // Each: what the client does, and what it is then too slow for.
 struct Slowness {
   const char* name;
-  Timeouts::Duration Timeouts::*timeout;
+  absl::Duration Timeouts::*timeout;
   std::size_t room;
   std::string sent;
 };
@@ -168,18 +168,19 @@ TEST_P(SlowClientTest, IsGivenItsTime) {
   Serve(client);
   client.Send(GetParam().sent);
   Poll();
+  Pass(timeouts_.*GetParam().timeout - absl::Nanoseconds(1));
   EXPECT_FALSE(client.closed());
   EXPECT_EQ(Sessions(), 1);
 }
 
 TEST_P(SlowClientTest, IsCutOffAtTheDeadline) {
-  timeouts_.*GetParam().timeout = Timeouts::Duration::zero();
   MemoryClient client(&io_);
   client.SetRoom(GetParam().room);
   Serve(client);
   client.Send(GetParam().sent);
-  EXPECT_TRUE(RunUntil([&] { return client.closed(); }));
   Poll();
+  Pass(timeouts_.*GetParam().timeout);
+  EXPECT_TRUE(client.closed());
   EXPECT_EQ(Sessions(), 0);
 }
 
@@ -197,8 +198,39 @@ INSTANTIATE_TEST_SUITE_P(
                                Request("GET /subscribe/json", kUpgrade) + Masked(1, "data")}),
     [](const auto& info) { return std::string(info.param.name); });
 
+TEST_F(SessionTest, AnAnswerThatDoesNotComeIs504AndALaterOneIsDropped) {
+  std::optional<FakeApi::Respond> respond;
+  api_.answer = [&](const api::HttpRequest&, FakeApi::Respond it) {
+    respond.emplace(std::move(it));
+  };
+  MemoryClient client(&io_);
+  Serve(client);
+  client.Send(Request("GET /a"));
+  Poll();
+  Pass(limits_.max_request_duration);
+  EXPECT_EQ(client.TakeReceived(), "");
+  Pass(absl::Seconds(5));
+  EXPECT_THAT(client.TakeReceived(), ::testing::StartsWith("HTTP/1.1 504 "));
+  (*respond)(api::HttpResponse{200, {}, "late"});
+  Poll();
+  EXPECT_EQ(client.TakeReceived(), "");
+}
+
+TEST_F(SessionTest, WhatAwaitsAnAnswerEndsWhenTheServerAsksForTheSecondTime) {
+  api_.answer = [](const api::HttpRequest&, const FakeApi::Respond&) {};
+  MemoryClient client(&io_);
+  Serve(client);
+  client.Send(Request("GET /a"));
+  Poll();
+  for (const bool ends : {false, true}) {
+    context_->connections.ShutDown(std::chrono::steady_clock::time_point::min());
+    Poll();
+    EXPECT_EQ(client.closed(), ends);
+  }
+  EXPECT_EQ(Sessions(), 0);
+}
+
 TEST_F(SessionTest, TheDeadlineOfTheRequestIsNotTheAnswers) {
-  timeouts_.header = timeouts_.body = Timeouts::Duration::zero();
   std::optional<FakeApi::Respond> respond;
   api_.answer = [&](const api::HttpRequest&, FakeApi::Respond it) {
     respond.emplace(std::move(it));
@@ -208,7 +240,7 @@ TEST_F(SessionTest, TheDeadlineOfTheRequestIsNotTheAnswers) {
   client.Send(Request("PUT /a", "", "body"));
   Poll();
   ASSERT_TRUE(respond.has_value());
-  Poll();
+  Pass(std::max(timeouts_.header, timeouts_.body));
   EXPECT_FALSE(client.closed());
   (*respond)(api::HttpResponse{200, {}, "late"});
   Poll();

@@ -31,6 +31,8 @@ using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kAcceptRetry{50};
 constexpr std::chrono::minutes kBetweenWarnings{1};
+// For those that have not taken their leave in time to end at once.
+constexpr absl::Duration kEndGrace = absl::Seconds(1);
 // Descriptors that connections leave to plugins and files: a quarter, within these.
 constexpr std::size_t kFewestReserved = 32;
 constexpr std::size_t kMostReserved = 4096;
@@ -83,8 +85,10 @@ class ServerImpl final : public Server {
  public:
   ServerImpl(api::Api* api, const Options& options, Metrics& metrics, Logger logger)
       : shutdown_grace_(options.shutdown_grace),
-        context_(api, ClockOf(options), options.limits, ConnectionBounds(options.limits), metrics,
-                 std::move(logger)),
+        own_scheduler_(options.scheduler == nullptr ? NewScheduler(ClockOf(options)) : nullptr),
+        context_(api, ClockOf(options),
+                 options.scheduler == nullptr ? own_scheduler_.get() : options.scheduler,
+                 options.limits, ConnectionBounds(options.limits), metrics, std::move(logger)),
         io_(options.threads),
         work_(asio::make_work_guard(io_)),
         accept_strand_(asio::make_strand(io_)),
@@ -99,8 +103,10 @@ class ServerImpl final : public Server {
       acceptor_.close(ignored);
       retry_timer_.cancel();
     });
-    context_.connections.ShutDown(std::chrono::steady_clock::now() +
-                                  absl::ToChronoNanoseconds(shutdown_grace_));
+    for (const absl::Duration grace : {shutdown_grace_, kEndGrace}) {
+      context_.connections.ShutDown(std::chrono::steady_clock::now() +
+                                    absl::ToChronoNanoseconds(grace));
+    }
     work_.reset();
     io_.stop();
     for (std::thread& thread : threads_) thread.join();
@@ -190,6 +196,7 @@ class ServerImpl final : public Server {
   }
 
   const absl::Duration shutdown_grace_;
+  const std::unique_ptr<Scheduler> own_scheduler_;  // May be null.
   SessionContext context_;
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
@@ -205,11 +212,12 @@ class ServerImpl final : public Server {
 
 }  // namespace
 
-SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Limits the_limits,
-                               Connections::Bounds bounds, Metrics& metrics, Logger the_logger,
-                               Timeouts the_timeouts)
+SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Scheduler* the_scheduler,
+                               Limits the_limits, Connections::Bounds bounds, Metrics& metrics,
+                               Logger the_logger, Timeouts the_timeouts)
     : api(the_api),
       clock(the_clock),
+      scheduler(the_scheduler),
       limits(the_limits),
       timeouts(the_timeouts),
       logger(std::move(the_logger)),

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
+#include "base/scheduler.h"
 #include "server/api/api.h"
 
 namespace belfry::http {
@@ -21,8 +22,10 @@ struct Options {
   // How long the end waits for requests under way and for subscribers to take their leave.
   absl::Duration shutdown_grace = absl::Seconds(3);
   Limits limits;
-  // For the Date of every answer; must outlive the server. Null: the machine's.
+  // For the Date of every answer and for all delays; must outlive the server. Null: the machine's
+  // clock, and a scheduler of its own.
   const Clock* clock = nullptr;
+  Scheduler* scheduler = nullptr;
 };
 
 // Listens, speaks HTTP/1.1 and WebSocket, and asks the Api. Thread-safe.

@@ -601,31 +601,6 @@ TEST_F(ServerTest, FrameThatCameWithTheUpgradeIsRead) {
   EXPECT_EQ(client.ReadFrame().value().payload, "!");
 }
 
-TEST_F(ServerTest, PingsCountUpWhileTheyAreAnswered) {
-  options_.limits.ping_interval = absl::Milliseconds(20);
-  Start();
-  RawClient client(server_->Port());
-  ASSERT_EQ(Upgrade(client).status, 101);
-  for (int i = 1; i <= 6; ++i) {
-    const std::optional<RawClient::Frame> ping = client.ReadFrame();
-    ASSERT_TRUE(ping.has_value()) << i;
-    EXPECT_EQ(ping->opcode, 9);
-    EXPECT_EQ(ping->payload, std::to_string(i));
-    client.SendFrame(10, ping->payload);
-  }
-}
-
-TEST_F(ServerTest, DeadPeerIsCutOffAfterTwoSilentPings) {
-  options_.limits.ping_interval = absl::Milliseconds(20);
-  Start();
-  RawClient client(server_->Port());
-  ASSERT_EQ(Upgrade(client).status, 101);
-  EXPECT_EQ(client.ReadFrame().value().payload, "1");
-  EXPECT_EQ(client.ReadFrame().value().payload, "2");
-  EXPECT_TRUE(client.Ended());
-  api_.WaitForEndedSubscriptions(1);
-}
-
 TEST_F(ServerTest, ServerThatEndsClosesSubscribersWith1001) {
   // The end waits for nobody once all have taken their leave.
   options_.shutdown_grace = absl::Seconds(60);

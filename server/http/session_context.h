@@ -8,6 +8,7 @@
 #include "base/log_throttle.h"
 #include "base/logging.h"
 #include "base/metrics.h"
+#include "base/scheduler.h"
 #include "server/api/api.h"
 #include "server/http/byte_budget.h"
 #include "server/http/connections.h"
@@ -16,28 +17,28 @@ namespace belfry::http {
 
 // How long a session waits for its client before it closes the connection.
 struct Timeouts {
-  using Duration = std::chrono::steady_clock::duration;
-
-  Duration idle = std::chrono::minutes(5);     // Between two requests.
-  Duration header = std::chrono::seconds(30);  // For the whole of it, as for the next two.
-  Duration body = std::chrono::seconds(90);
-  Duration write = std::chrono::seconds(60);
+  absl::Duration idle = absl::Minutes(5);     // Between two requests.
+  absl::Duration header = absl::Seconds(30);  // For the whole of it, as for the next two.
+  absl::Duration body = absl::Seconds(90);
+  absl::Duration write = absl::Seconds(60);
   // After the last answer, for the client to say something or to end the connection.
-  Duration leave = std::chrono::seconds(2);
+  absl::Duration leave = absl::Seconds(2);
   // After a WebSocket's close frame, for the client to answer it; a client that is slow has first
   // to read what is on its way.
-  Duration close = std::chrono::seconds(5);
-  Duration slow_close = std::chrono::seconds(30);
+  absl::Duration close = absl::Seconds(5);
+  absl::Duration slow_close = absl::Seconds(30);
 };
 
 // What every session needs; outlives them all.
 struct SessionContext {
   // `bounds`: of the connections that clients may have open.
-  SessionContext(api::Api* api, const Clock* clock, Limits limits, Connections::Bounds bounds,
-                 Metrics& metrics, Logger logger, Timeouts timeouts = {});
+  SessionContext(api::Api* api, const Clock* clock, Scheduler* scheduler, Limits limits,
+                 Connections::Bounds bounds, Metrics& metrics, Logger logger,
+                 Timeouts timeouts = {});
 
   api::Api* const api;
   const Clock* const clock;
+  Scheduler* const scheduler;
   const Limits limits;
   const Timeouts timeouts;
   const Logger logger;

@@ -60,6 +60,7 @@ class SessionTest : public ::testing::Test {
  protected:
   FakeApi api_;
   FakeClock clock_{absl::UnixEpoch()};
+  FakeScheduler scheduler_{&clock_};
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
   const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
   Limits limits_;
@@ -68,13 +69,27 @@ class SessionTest : public ::testing::Test {
   // After the context, so that what waits in it goes first.
   boost::asio::io_context io_;
 
+  // What still awaits an answer ends when it is asked for the second time.
+  void TearDown() override {
+    if (!context_) return;
+    for (int i = 0; i < 2; ++i) {
+      context_->connections.ShutDown(std::chrono::steady_clock::time_point::min());
+      Poll();
+    }
+  }
+
   void Poll() { http::Poll(io_); }
+  // Time passes, and what comes due runs.
+  void Pass(absl::Duration time) {
+    scheduler_.Advance(time);
+    Poll();
+  }
   bool RunUntil(const std::function<bool()>& done) { return http::RunUntil(io_, done); }
 
   // Serves the client from the next Poll on.
   void Serve(MemoryClient& client) {
     if (!context_) {
-      context_.emplace(&api_, &clock_, limits_, Connections::Bounds{10, 10}, *metrics_,
+      context_.emplace(&api_, &clock_, &scheduler_, limits_, Connections::Bounds{10, 10}, *metrics_,
                        Logger(log_, "http"), timeouts_);
     }
     std::unique_ptr<Transport> transport = client.Connect();

@@ -24,7 +24,6 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/http/deadline.h"
 #include "server/http/gather.h"
 #include "server/http/session_fixture.h"
 #include "server/http/tcp_transport.h"
@@ -35,71 +34,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
-
-class DeadlineTest : public ::testing::Test {
- protected:
-  struct Owner {
-    explicit Owner(asio::io_context& io) : deadline(asio::make_strand(io)) {}
-    Deadline deadline;
-    int expired = 0;
-  };
-
-  asio::io_context io_;
-  std::shared_ptr<Owner> owner_ = std::make_shared<Owner>(io_);
-  Deadline& deadline_ = owner_->deadline;
-  static constexpr Deadline::Clock::duration kNow = Deadline::Clock::duration::zero();
-  static constexpr std::chrono::hours kLater{1};
-
-  DeadlineTest() {
-    deadline_.OnExpiry(owner_, [owner = owner_.get()] { ++owner->expired; });
-  }
-  bool Expires(int times) {
-    return RunUntil(io_, [&] { return owner_->expired == times; });
-  }
-};
-
-TEST_F(DeadlineTest, PassesOnceEachTimeItIsSet) {
-  deadline_.SetAfter(kNow);
-  EXPECT_TRUE(Expires(1));
-  Poll(io_);
-  EXPECT_EQ(owner_->expired, 1);
-  deadline_.SetAfter(kNow);
-  EXPECT_TRUE(Expires(2));
-}
-
-TEST_F(DeadlineTest, PassesSoonerWhereItIsMovedSooner) {
-  deadline_.SetAfter(kLater);
-  deadline_.SetAfter(kNow);
-  EXPECT_TRUE(Expires(1));
-}
-
-TEST_F(DeadlineTest, DoesNotPassAtTheTimeItHadBefore) {
-  deadline_.SetAfter(kNow);
-  deadline_.SetAfter(kLater);
-  EXPECT_EQ(io_.run_one_for(kPatience), 1u);  // The timer, which looks again.
-  EXPECT_EQ(owner_->expired, 0);
-  deadline_.SetAfter(kNow);
-  EXPECT_TRUE(Expires(1));
-}
-
-TEST_F(DeadlineTest, DoesNotPassOnceItIsCleared) {
-  deadline_.SetAfter(kNow);
-  deadline_.Clear();
-  io_.run();  // Until nothing is left to wait for.
-  EXPECT_EQ(owner_->expired, 0);
-  deadline_.SetAfter(kNow);
-  EXPECT_TRUE(Expires(1));
-}
-
-TEST_F(DeadlineTest, DoesNotPassOnceItsOwnerIsGone) {
-  int expired = 0;
-  auto owner = std::make_shared<Owner>(io_);
-  owner->deadline.OnExpiry(owner, [&] { ++expired; });
-  owner->deadline.SetAfter(kNow);
-  owner.reset();
-  io_.run();
-  EXPECT_EQ(expired, 0);
-}
 
 // Both ends of a connection over loopback.
 class TcpTransportTest : public ::testing::Test {

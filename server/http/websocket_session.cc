@@ -45,8 +45,8 @@ WebSocketSession::WebSocketSession(SessionContext* context, Parts parts)
       remote_address_(std::move(parts.remote_address)),
       accessor_(std::move(parts.opened.accessor)),
       type_pattern_(std::move(parts.opened.type_pattern)),
-      ping_timer_(transport_->strand()),
-      deadline_(transport_->strand()) {
+      next_ping_(transport_->strand(), context->clock, context->scheduler),
+      deadline_(transport_->strand(), context->clock, context->scheduler) {
   context_->websocket_sessions.Add(1);
 }
 
@@ -59,9 +59,10 @@ WebSocketSession::~WebSocketSession() {
 void WebSocketSession::Start(std::string response_head, std::string_view received) {
   transport_->LimitUnsent(kMaxUnsentBytes);
   deadline_.OnExpiry(weak_from_this(), [this] { End(); });
+  next_ping_.OnExpiry(weak_from_this(), [this] { OnPingTimer(); });
   std::weak_ptr<WebSocketSession> weak = weak_from_this();
   registration_->OnShutdown([weak] {
-    if (auto self = weak.lock()) self->BeginClose(CloseCode::kGoingAway, "server is shutting down");
+    if (auto self = weak.lock()) self->ShutDown();
   });
   urgent_ = std::move(response_head);
   Flush();
@@ -283,11 +284,7 @@ void WebSocketSession::OnNothingToSend() {
 }
 
 void WebSocketSession::SchedulePing() {
-  ping_timer_.expires_after(absl::ToChronoNanoseconds(context_->limits.ping_interval));
-  ping_timer_.async_wait([weak = weak_from_this()](error_code error) {
-    auto self = weak.lock();
-    if (!error && self != nullptr) self->OnPingTimer();
-  });
+  next_ping_.SetAfter(context_->limits.ping_interval);
 }
 
 void WebSocketSession::OnPingTimer() {
@@ -305,17 +302,22 @@ void WebSocketSession::OnPingTimer() {
   Flush();
 }
 
+void WebSocketSession::ShutDown() {
+  if (std::exchange(shutting_down_, true)) return End();
+  BeginClose(CloseCode::kGoingAway, "server is shutting down");
+}
+
 void WebSocketSession::BeginClose(CloseCode code, std::string_view reason) {
   const bool slow = code == CloseCode::kTryAgainLater || awaiting_writable_;
   BeginCloseWith(CloseFrame(code, reason),
                  slow ? context_->timeouts.slow_close : context_->timeouts.close);
 }
 
-void WebSocketSession::BeginCloseWith(std::string frame, Timeouts::Duration timeout) {
+void WebSocketSession::BeginCloseWith(std::string frame, absl::Duration timeout) {
   if (state_ != State::kOpen) return;
   state_ = State::kClosing;
   ReleaseSubscription();
-  ping_timer_.cancel();
+  next_ping_.Clear();
   urgent_ += frame;
   deadline_.SetAfter(timeout);
   // Later, because this may run inside Flush.
@@ -336,7 +338,7 @@ void WebSocketSession::End() {
   context_->frames_dropped.Add(batch_.size());
   batch_.clear();
   mailbox_->Close();
-  ping_timer_.cancel();
+  next_ping_.Clear();
   deadline_.Clear();
   transport_->Close();
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -84,12 +83,13 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   void OnNothingToSend();
 
   void SchedulePing();
+  void ShutDown();
   void OnPingTimer();
   // Says why and ends; only the first reason counts.
   void BeginClose(CloseCode code, std::string_view reason);
   // Sends the frame, which must be a close frame, and ends when the client does, or after
   // `timeout`.
-  void BeginCloseWith(std::string frame, Timeouts::Duration timeout);
+  void BeginCloseWith(std::string frame, absl::Duration timeout);
   // How many frames that waited are dropped with it; 0 when it is released already.
   std::size_t ReleaseSubscription();
   void OnTooSlow();
@@ -112,7 +112,8 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   const std::string type_pattern_;
 
   State state_ = State::kOpen;
-  boost::asio::steady_timer ping_timer_;
+  bool shutting_down_ = false;
+  Deadline next_ping_;
   Deadline deadline_;  // For the client to answer a close.
   FrameReader reader_;
   std::array<char, 512> received_;

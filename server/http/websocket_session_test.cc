@@ -119,7 +119,6 @@ TEST_F(SessionTest, ACloseIsAnsweredAndTheClientsEndAwaited) {
 }
 
 TEST_F(SessionTest, ASubscriberThatReadsNothingIsCutOffAtTheDeadlineForSlowOnes) {
-  timeouts_.slow_close = Timeouts::Duration::zero();
   MemoryClient client(&io_);
   const std::shared_ptr<subscriptions::Subscriber> sink = Subscribe(client);
   client.SetRoom(0);
@@ -127,7 +126,40 @@ TEST_F(SessionTest, ASubscriberThatReadsNothingIsCutOffAtTheDeadlineForSlowOnes)
   Poll();
   EXPECT_FALSE(client.closed());
   sink->End("token revoked");
-  EXPECT_TRUE(RunUntil([&] { return client.closed(); }));
+  Poll();
+  Pass(timeouts_.slow_close - absl::Nanoseconds(1));
+  EXPECT_FALSE(client.closed());
+  Pass(absl::Nanoseconds(1));
+  EXPECT_TRUE(client.closed());
+}
+
+TEST_F(SessionTest, PingsCountUpWhileTheyAreAnswered) {
+  MemoryClient client(&io_);
+  Subscribe(client);
+  for (int i = 1; i <= 6; ++i) {
+    Pass(limits_.ping_interval - absl::Nanoseconds(1));
+    EXPECT_EQ(client.TakeReceived(), "");
+    Pass(absl::Nanoseconds(1));
+    EXPECT_EQ(client.TakeReceived(), std::string("\x89\x01") + std::to_string(i));
+    client.Send(Masked(10, std::to_string(i)));
+    Poll();
+  }
+}
+
+TEST_F(SessionTest, ADeadPeerIsCutOffAfterTwoSilentPings) {
+  MemoryClient client(&io_);
+  Subscribe(client);
+  Pass(limits_.ping_interval);
+  Pass(limits_.ping_interval);
+  EXPECT_EQ(client.TakeReceived(),
+            "\x89\x01"
+            "1"
+            "\x89\x01"
+            "2");
+  EXPECT_FALSE(client.closed());
+  Pass(limits_.ping_interval);
+  EXPECT_TRUE(client.closed());
+  EXPECT_EQ(Sessions(), 0);
 }
 
 TEST_F(SessionTest, ASubscriberThatIsTooSlowLeavesAWarning) {

@@ -120,11 +120,10 @@ absl::Status RequestTurns::TooMany() const {
 }
 
 absl::Status RequestTurns::TooLate(const Waiting& waiting) const {
-  return absl::DeadlineExceededError(
-      Concat({"other large requests to the mount \"", mount_, "\" have taken up its turn for ",
-              absl::FormatDuration(absl::Floor(SteadyTime::Now() - waiting.since,
-                                               absl::Milliseconds(1))),
-              ": it was not sent to the plugin; try again later"}));
+  return absl::DeadlineExceededError(Concat(
+      {"other large requests to the mount \"", mount_, "\" have taken up its turn for ",
+       absl::FormatDuration(absl::Floor(SteadyTime::Now() - waiting.since, absl::Milliseconds(1))),
+       ": it was not sent to the plugin; try again later"}));
 }
 
 absl::Status RequestTurns::Disabling() const {

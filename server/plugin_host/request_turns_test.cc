@@ -161,7 +161,8 @@ TEST(RequestTurnsDepthTest, ManyThatEndAtOnceTakeUpNoStack) {
   RequestTurns turns("kv/", limits);
   std::optional<RequestTurns::Turn> first;
   const RequestTurns::Claim claim{.owner = "a", .path = "x", .bytes_sent = 4 * kLarge};
-  turns.Enter(claim, [&](absl::StatusOr<RequestTurns::Turn> turn) { first.emplace(*std::move(turn)); });
+  turns.Enter(claim,
+              [&](absl::StatusOr<RequestTurns::Turn> turn) { first.emplace(*std::move(turn)); });
   int ended = 0;
   for (int i = 0; i < kMany; ++i) {
     turns.Enter(claim, [&](const absl::StatusOr<RequestTurns::Turn>& turn) { ended += turn.ok(); });

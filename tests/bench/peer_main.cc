@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "base/clock.h"
 #include "base/executor.h"
 #include "base/limits.h"
 #include "grpcpp/server.h"
@@ -74,9 +75,10 @@ int ServeBare(const std::string& socket, const wire::Trust& trust) {
 
 int ServeAsHost(const std::string& socket, const wire::Trust& trust) {
   const std::unique_ptr<Metrics> metrics = NewMetrics();
-  const std::unique_ptr<bus::Bus> bus = bus::Bus::Create(metrics.get(), Limits(), NewThreadPool(1));
-  const std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage(bus.get());
   const SystemClock clock;
+  const std::unique_ptr<bus::Bus> bus =
+      bus::Bus::Create(&clock, metrics.get(), Limits(), NewThreadPool(1));
+  const std::unique_ptr<storage::Storage> storage = storage::NewInMemoryStorage(bus.get());
   plugin_host::MountServices services{.storage = storage.get(),
                                       .clock = &clock,
                                       .metrics = metrics.get(),
