@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor_limit.h"
+#include "base/large_allocations.h"
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
@@ -90,6 +91,7 @@ class HostImpl final : public Host {
 
 absl::StatusOr<std::unique_ptr<Host>> Host::Start(HostConfig config) {
   KeepOpenSslAtExit();
+  MapLargeAllocations();
   auto host = std::make_unique<HostImpl>(std::move(config));
   if (absl::Status status = host->Start(); !status.ok()) return status;
   return host;

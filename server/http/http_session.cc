@@ -111,7 +111,6 @@ HttpSession::HttpSession(SessionContext* context, std::unique_ptr<Transport> tra
       transport_(std::move(transport)),
       deadline_(transport_->strand(), context->clock, context->scheduler),
       buffer_(context->limits.max_request_header_bytes + 2 * kReadSize),
-      waiting_(context->answer_bytes),
       answer_deadline_(transport_->strand(), context->clock, context->scheduler) {
   context_->http_connections.Add(1);
 }
@@ -137,7 +136,7 @@ void HttpSession::SetUp() {
   remote_address_ = transport_->PeerAddress();
   deadline_.OnExpiry(weak_from_this(), [this] { End(); });
   answer_deadline_.OnExpiry(weak_from_this(), [this] {
-    OnOutcome(request_, PlainError(504, "the request took too long"));
+    OnOutcome(request_, PlainError(504, "the request took too long"), {});
   });
   registration_->OnShutdown([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->ShutDown();
@@ -381,20 +380,37 @@ bool HttpSession::TakeAnswer(std::uint64_t request) {
 
 void HttpSession::Ask(api::HttpRequest request) {
   const std::uint64_t number = AwaitAnswer();
-  // What is held goes with the request: the engine has it also when its client has gone.
-  context_->api->Handle(std::move(request),
-                        [weak = weak_from_this(), mailbox = mailbox_, number,
-                         held = std::move(held_)](api::Outcome outcome) mutable {
-                          held = {};
-                          mailbox->Post([weak, number, outcome = std::move(outcome)]() mutable {
-                            if (auto self = weak.lock())
-                              self->OnOutcome(number, std::move(outcome));
-                          });
-                        });
+  // What is held goes with the request: the engine has it also when its client has gone. The answer
+  // is held from here on: answers come faster than a strand can write them.
+  context_->api->Handle(
+      std::move(request),
+      [weak = weak_from_this(), mailbox = mailbox_, number, held = std::move(held_),
+       waiting = ByteBudget::Lease(context_->answer_bytes)](api::Outcome outcome) mutable {
+        held = {};
+        const bool fits = HoldAnswer(outcome, waiting);
+        mailbox->Post([weak, number, fits, outcome = std::move(outcome),
+                       waiting = std::move(waiting)]() mutable {
+          const std::shared_ptr<HttpSession> self = weak.lock();
+          if (self == nullptr) return;
+          if (!fits) self->context_->requests_refused.Increment();
+          self->OnOutcome(number, std::move(outcome), std::move(waiting));
+        });
+      });
 }
 
-void HttpSession::OnOutcome(std::uint64_t request, api::Outcome outcome) {
+// On any thread, perhaps when the server has ended. False: it does not fit, and has become a 503.
+bool HttpSession::HoldAnswer(api::Outcome& outcome, ByteBudget::Lease& waiting) {
+  auto* const answer = std::get_if<api::HttpResponse>(&outcome);
+  if (answer == nullptr || answer->body.size() <= kUncountedAnswerBytes) return true;
+  if (waiting.Resize(answer->body.size())) return true;
+  *answer = PlainError(503, kTooManyAnswers);
+  return false;
+}
+
+void HttpSession::OnOutcome(std::uint64_t request, api::Outcome outcome,
+                            ByteBudget::Lease waiting) {
   if (!TakeAnswer(request)) return;
+  waiting_ = std::move(waiting);
   if (auto* answer = std::get_if<api::HttpResponse>(&outcome)) {
     Write(std::move(*answer));
   } else {
@@ -468,10 +484,6 @@ void HttpSession::Write(api::HttpResponse answer) {
         return header.first.size() + header.second.size() > kMaxAnswerField;
       })) {
     answer = PlainError(500, "the answer has a header field that is too long");
-  }
-  if (answer.body.size() > kUncountedAnswerBytes && !waiting_.Resize(answer.body.size())) {
-    context_->requests_refused.Increment();
-    answer = PlainError(503, kTooManyAnswers);
   }
   ResponseHead head;
   head.version(version_);

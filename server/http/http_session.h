@@ -69,7 +69,8 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   std::uint64_t AwaitAnswer();
   bool TakeAnswer(std::uint64_t request);
   void StopAwaiting();
-  void OnOutcome(std::uint64_t request, api::Outcome outcome);
+  static bool HoldAnswer(api::Outcome& outcome, ByteBudget::Lease& waiting);
+  void OnOutcome(std::uint64_t request, api::Outcome outcome, ByteBudget::Lease waiting);
   void OpenSubscription(api::SubscriptionRequest wanted);
   void OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue, std::string head,
                     absl::StatusOr<subscriptions::OpenedSubscription> opened);

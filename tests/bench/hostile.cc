@@ -285,6 +285,13 @@ void LargeAnswersThatNobodyTakes(Attack& attack) {
   for (int i = 0; i < 150; ++i) send(attack.Hold(""), request.data(), request.size(), MSG_NOSIGNAL);
 }
 
+void LargeAnswersAtOnce(Attack& attack) {
+  attack.belfry.Ask("PUT", "cubbyhole/large",
+                    absl::StrCat(R"({"a":")", std::string(4'000'000, 'x'), R"("})"));
+  const std::string request = Request("GET", "cubbyhole/large", "root", "");
+  attack.Repeat(64, [=, &attack] { attack.Shoot(request); });
+}
+
 struct Input {
   const char* number;
   const char* what;
@@ -312,6 +319,7 @@ constexpr Input kInputs[] = {
      Witness::Connections::kOneForEach, 256},
     {"79", "200 subscriptions, namespaces of 400 KB", &SubscribeInManyNamespaces},
     {"--", "150 reads of 8 MiB, nobody takes them", &LargeAnswersThatNobodyTakes},
+    {"--", "64 x an answer of 4 MB", &LargeAnswersAtOnce},
 };
 
 // Lowers the limit of what is started as long as it exists.
