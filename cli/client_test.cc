@@ -332,6 +332,8 @@ TEST(DispatchTest, WhatVaultsProgramHasIsSaidHowToDo) {
     EXPECT_THAT(said("", command), AllOf(HasSubstr("There is no command"), HasSubstr("/v1/"),
                                          HasSubstr(Concat("vault ", command))));
   }
+  EXPECT_THAT(said("secrets ", "tune"),
+              AllOf(HasSubstr("/v1/sys/mounts/"), HasSubstr("vault secrets tune")));
   EXPECT_THAT(said("", "login"), HasSubstr("VAULT_TOKEN"));
   EXPECT_THAT(said("", "nosuch"), Not(HasSubstr("vault ")));
   EXPECT_THAT(said("kv ", "read"), Not(HasSubstr("vault ")));

@@ -127,6 +127,12 @@ void ListCommands(std::string_view family, const std::vector<Command>& commands,
 
 // How to do what Vault's program has a command for and this one has not.
 constexpr std::pair<std::string_view, std::string_view> kByHttp[] = {
+    {"auth", "GET /v1/sys/auth"},
+    {"kv enable-versioning",
+     "POST /v1/sys/mounts/MOUNT/tune with {\"options\":{\"version\":\"2\"}}"},
+    {"lease", "PUT /v1/sys/leases/lookup, renew or revoke"},
+    {"plugin", "GET /v1/sys/plugins/catalog, or PUT /v1/sys/plugins/reload/backend"},
+    {"secrets tune", "POST /v1/sys/mounts/MOUNT/tune"},
     {"read", "GET /v1/PATH"},
     {"write", "PUT /v1/PATH"},
     {"list", "LIST /v1/PATH"},
@@ -139,7 +145,7 @@ std::string AdviceAbout(std::string_view wanted) {
   for (const auto& [name, request] : kByHttp) {
     if (name != wanted) continue;
     return Concat("Over HTTP, with the header X-Vault-Token, it is ", request,
-                  ". Vault's own command works with this server, too: vault ", name, "\n\n");
+                  ", which is what vault ", name, " sends.\n\n");
   }
   return "";
 }
@@ -162,7 +168,7 @@ int Dispatch(std::string_view family, const std::vector<Command>& commands, Term
     return kSuccess;
   }
   if (!wanted.empty()) *terminal.err << "There is no command \"" << family << wanted << "\".\n\n";
-  if (family.empty()) *terminal.err << AdviceAbout(wanted);
+  *terminal.err << AdviceAbout(Concat(family, wanted));
   ListCommands(family, commands, *terminal.err);
   return family.empty() ? kUnknownCommand : kUsageError;
 }

@@ -243,8 +243,10 @@ int Patch(Terminal& terminal, const std::vector<std::string>& arguments) {
   if (!call.at().versioned)
     return Fail(terminal, "K/V engine mount must be version 2 for patch support", kRequestError);
   if (!method.empty() && method != "patch" && method != "rw") {
-    return Fail(terminal, Concat("Unsupported method provided to -method flag: ", method),
-                kUsageError);
+    return Fail(
+        terminal,
+        Concat("Unsupported method provided to -method flag: ", method, ": give patch or rw"),
+        kUsageError);
   }
   if (method == "rw" && cas != kNoCas) {
     return Fail(terminal,

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -45,6 +46,13 @@ TEST(DisplayWidthTest, IsThatOfATerminal) {
 TEST(ColumnsTest, AlignsByDisplayWidth) {
   EXPECT_EQ(Columns({{"\u65e5", "b"}, {"abc", "c"}, {"u\u0308", "d"}}),
             "\u65e5     b\n--     -\nabc    c\nu\u0308      d\n");
+}
+
+TEST(TableTest, WhatOthersWroteMovesNoCursor) {
+  const std::string table =
+      Columns({{"Key", "Value"}, {"a", "\x1b[2Jb\u202e\xff"}, {"c", "1\n2\t3"}});
+  EXPECT_THAT(table, ::testing::HasSubstr("a      \\x1b[2Jb\\u202e\\xff\n"));
+  EXPECT_THAT(table, ::testing::HasSubstr("c      1\n2\t3\n"));
 }
 
 TEST(JsonTextTest, KeepsAValueWhole) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/str_format.h"
 #include "cli/json_text.h"
 #include "cli/text.h"
 
@@ -12,6 +13,34 @@ namespace belfry::cli {
 namespace {
 
 constexpr std::size_t kGap = 4;
+
+// Whether it would do something to the terminal: controls, and what changes the direction of text.
+bool Controls(utf8proc_int32_t code) {
+  return (utf8proc_category(code) == UTF8PROC_CATEGORY_CC && code != '\n' && code != '\t') ||
+         (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+// What others wrote, as it is shown: it moves no cursor and clears no screen. Lines stay lines.
+std::string Shown(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    utf8proc_int32_t code = 0;
+    const utf8proc_ssize_t length =
+        utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                         static_cast<utf8proc_ssize_t>(text.size()), &code);
+    const std::string_view character =
+        text.substr(0, length > 0 ? static_cast<std::size_t>(length) : 1);
+    if (length <= 0) {
+      shown += absl::StrFormat("\\x%02x", static_cast<unsigned char>(text.front()));
+    } else if (Controls(code)) {
+      shown += code < 0x80 ? absl::StrFormat("\\x%02x", code) : absl::StrFormat("\\u%04x", code);
+    } else {
+      shown += character;
+    }
+    text.remove_prefix(character.size());
+  }
+  return shown;
+}
 
 void AppendRow(const std::vector<std::string>& row, const std::vector<std::size_t>& widths,
                std::string* out) {
@@ -52,8 +81,11 @@ std::size_t DisplayWidth(std::string_view text) {
   return width;
 }
 
-std::string Columns(const std::vector<std::vector<std::string>>& rows) {
+std::string Columns(std::vector<std::vector<std::string>> rows) {
   if (rows.empty()) return "";
+  for (std::vector<std::string>& row : rows) {
+    for (std::string& cell : row) cell = Shown(cell);
+  }
   std::vector<std::size_t> widths(rows.front().size(), 0);
   for (const auto& row : rows) {
     for (std::size_t column = 0; column < row.size(); ++column)

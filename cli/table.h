@@ -15,7 +15,7 @@ namespace belfry::cli {
 std::size_t DisplayWidth(std::string_view text);
 
 // Columns four spaces apart, with a dashed line under the first row.
-std::string Columns(const std::vector<std::vector<std::string>>& rows);
+std::string Columns(std::vector<std::vector<std::string>> rows);
 
 // "Key  Value", one line a member, sorted by key.
 std::string KeyValueTable(const boost::json::object& object);

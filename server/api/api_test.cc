@@ -201,6 +201,18 @@ TEST_F(ApiTest, FormIsDataUnlessItLooksLikeJson) {
   EXPECT_EQ(engine_.handled[1].data, "{\"z\":1}");
 }
 
+// What curl sends as a form without having been told that it is one.
+TEST_F(ApiTest, WhatIsNeitherJsonNorAFormIs400) {
+  for (const char* body : {"foo", "\"x\"", "x=1&foo", "\xef\xbb\xbf{\"a\":1}"}) {
+    HttpRequest request = AsRoot("POST", "/v1/secret/a", body);
+    request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
+    const HttpResponse answer = Send(request);
+    EXPECT_EQ(answer.status, 400) << body;
+    EXPECT_THAT(answer.body, HasSubstr("neither a JSON object nor a form")) << body;
+  }
+  EXPECT_THAT(engine_.handled, IsEmpty());
+}
+
 TEST_F(ApiTest, MalformedJsonIs400AndSaysWhere) {
   for (const char* body :
        {"bogus", "{\"a\":", "{\"a\":1}x", "[1]", "\"text\"", "{\"a\":\xff}", "{a:1}"}) {

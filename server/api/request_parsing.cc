@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/duration.h"
+#include "base/escaping.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "server/builtin/answer.h"
@@ -133,13 +134,22 @@ std::string FormDecoded(std::string_view text) {
   return decoded;
 }
 
+// Most often a client that sends something else as a form without having been told to: what is
+// dropped might have been a bound.
+Answer NeitherJsonNorForm(std::string_view pair) {
+  constexpr std::size_t kQuoted = 40;
+  return ErrorAnswer(400, Concat({"the body is neither a JSON object nor a form: ",
+                                  Quoted(pair.substr(0, kQuoted)), " has no \"=\""}));
+}
+
 std::variant<std::string, Answer> FormText(std::string_view body) {
   std::vector<std::pair<std::string, std::string>> parameters;
   for (const std::string_view pair : Split(body, '&')) {
     if (pair.empty()) continue;
-    const std::size_t equals = std::min(pair.find('='), pair.size());
+    const std::size_t equals = pair.find('=');
+    if (equals == pair.npos) return NeitherJsonNorForm(pair);
     parameters.emplace_back(FormDecoded(pair.substr(0, equals)),
-                            FormDecoded(pair.substr(std::min(equals + 1, pair.size()))));
+                            FormDecoded(pair.substr(equals + 1)));
   }
   return TextOf(parameters);
 }

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/strings.h"
 #include "base/text.h"
 #include "server/plugin_host/program_file.h"
 
@@ -243,6 +244,11 @@ absl::StatusOr<PluginEntry> Catalog::Resolve(std::string_view name,
 absl::Status Catalog::NotRegistered(std::string_view name) const {
   const std::string unknown = Concat({"plugin not found in the catalog: ", name});
   if (!IsPluginName(name)) return absl::NotFoundError(unknown);
+  const std::string_view known = WithoutPrefix(name, kPrefix);
+  if (known != name && Resolve(known, "").ok()) {
+    return absl::NotFoundError(
+        Concat({unknown, "; the plugin of the program ", name, " has the name ", known}));
+  }
   for (const std::string& directory : directories_) {
     for (const std::string& command : {Concat({kPrefix, name}), std::string(name)}) {
       std::error_code error;

@@ -95,6 +95,12 @@ TEST_F(CatalogTest, AFileThatIsNotRegisteredIsNamedWithTheReason) {
   EXPECT_THAT(refusal("kv"), HasSubstr(folder_ + "/belfry-kv has not been there since"));
   EXPECT_THAT(refusal("kv"),
               HasSubstr(R"(PUT sys/plugins/catalog/secret/kv {"command":"belfry-kv","sha256":…})"));
+  // Named as its program is.
+  Catalog scanned({folder_});
+  scanned.Scan();
+  EXPECT_EQ(ToStd(scanned.Resolve("belfry-kv", "").status().message()),
+            "plugin not found in the catalog: belfry-kv; the plugin of the program belfry-kv has "
+            "the name kv");
   // No name of a plugin leads out of the folder.
   const std::string outside = "../" + std::filesystem::path(folder_).filename().string() + "/plain";
   EXPECT_EQ(refusal(outside), "plugin not found in the catalog: " + outside);
