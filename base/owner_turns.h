@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <map>
@@ -38,6 +39,22 @@ class OwnerTurns {
       waiting_.erase(owner);
     } else {
       turns_.push_back(owner);
+    }
+    --size_;
+    return item;
+  }
+
+  // Takes out the item that was added last for the owner of whom most wait; nullopt when none does.
+  std::optional<Item> TakeNewestOfMost() {
+    const auto most = std::ranges::max_element(
+        turns_, {}, [](typename ByOwner::iterator owner) { return owner->second.size(); });
+    if (most == turns_.end()) return std::nullopt;
+    const typename ByOwner::iterator owner = *most;
+    Item item = std::move(owner->second.back());
+    owner->second.pop_back();
+    if (owner->second.empty()) {
+      turns_.erase(most);
+      waiting_.erase(owner);
     }
     --size_;
     return item;

@@ -75,6 +75,19 @@ TEST(OwnerTurnsTest, WhatIsTakenOutCostsTheOthersNoPlace) {
   EXPECT_EQ(turns.size(), 0);
 }
 
+TEST(OwnerTurnsTest, TheNewestOfWhoHasMostIsTakenOut) {
+  OwnerTurns<std::string> turns;
+  EXPECT_EQ(turns.TakeNewestOfMost(), std::nullopt);
+  turns.Add("a", "a1");
+  for (const char* item : {"b1", "b2"}) turns.Add("b", item);
+  EXPECT_EQ(turns.TakeNewestOfMost(), "b2");
+  EXPECT_THAT(Drain(turns), ElementsAre("a1", "b1"));
+  turns.Add("c", "c1");
+  EXPECT_EQ(turns.TakeNewestOfMost(), "c1");
+  EXPECT_EQ(turns.size(), 0);
+  EXPECT_THAT(Drain(turns), IsEmpty());
+}
+
 TEST(OwnerTurnsTest, ItemsNeedNotBeCopied) {
   OwnerTurns<std::unique_ptr<int>> turns;
   turns.Add("a", std::make_unique<int>(1));

@@ -1,6 +1,8 @@
 #include "server/api/engine_requests.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "base/http_status.h"
@@ -64,9 +66,10 @@ struct MountCall {
   AnswerCallback respond;
 };
 
-// 500, 503 when too many wait for the engine or the host itself has interrupted it, and 504 when it
-// took too long.
+// 500, 503 when too many wait for the engine or the host itself has interrupted it, 403 when rights
+// went while it waited, and 504 when it took too long.
 Answer EngineFailure(const absl::Status& status) {
+  if (absl::IsPermissionDenied(status)) return Denied();
   if (absl::IsResourceExhausted(status) || absl::IsAborted(status))
     return BusyAnswer(ToStd(status.message()));
   const int code = status.code() == absl::StatusCode::kDeadlineExceeded ? 504 : 500;
@@ -248,10 +251,44 @@ void AnswerWithToken(const std::shared_ptr<MountCall>& call, mounts::Response re
   if (!posted) call->respond(builtin::TooBusy());
 }
 
-// The request itself, for the engine: the answer names it, and needs none of its data.
-mounts::Request TakeRequest(MountCall& call) {
-  mounts::Request request = call.request;
-  call.request.data.clear();
+bool Allows(const MountCall& call, access::Capability capability, std::string_view data) {
+  return MayAsk(*call.authorizer, call.identity, capability, call.full_path, data);
+}
+
+// Help is for everybody who has a token.
+bool MayAskEngine(const MountCall& call, Operation operation, std::string_view data) {
+  const std::shared_ptr<const mounts::SpecialPaths> special = call.mount->engine->Special();
+  if (special->unauthenticated.Contains(call.request.path)) return true;
+  if (call.request.unauthenticated) return false;
+  if (operation == Operation::kHelp) return true;
+  return Allows(call, CapabilityFor(operation), data) &&
+         (!special->root.Contains(call.request.path) ||
+          Allows(call, access::Capability::kSudo, data));
+}
+
+// After its last use a token has ended already.
+bool TokenLasts(const MountCall& call) {
+  const access::Identity& identity = call.identity;
+  return identity.life == nullptr || identity.last_use || identity.life->Lasts(call.clock->Now());
+}
+
+// The request for the engine, by somebody who may do these operations.
+mounts::Request RequestFor(const std::shared_ptr<MountCall>& call,
+                           std::vector<Operation> operations) {
+  mounts::Request request = call->request;
+  request.still_allowed = [call, operations = std::move(operations)](std::string_view data) {
+    return TokenLasts(*call) && std::ranges::all_of(operations, [&](Operation operation) {
+             return MayAskEngine(*call, operation, data);
+           });
+  };
+  return request;
+}
+
+// The request itself: the answer names it, and needs none of its data.
+mounts::Request TakeRequest(const std::shared_ptr<MountCall>& call,
+                            std::vector<Operation> operations) {
+  mounts::Request request = RequestFor(call, std::move(operations));
+  call->request.data.clear();
   return request;
 }
 
@@ -263,42 +300,31 @@ void AnswerWith(const std::shared_ptr<MountCall>& call, absl::StatusOr<mounts::R
 }
 
 void Ask(const std::shared_ptr<MountCall>& call) {
-  call->mount->engine->Handle(TakeRequest(*call), [call](absl::StatusOr<mounts::Reply> reply) {
-    AnswerWith(call, std::move(reply));
-  });
+  call->mount->engine->Handle(
+      TakeRequest(call, {call->request.operation}),
+      [call](absl::StatusOr<mounts::Reply> reply) { AnswerWith(call, std::move(reply)); });
 }
 
 void AskToWrite(const std::shared_ptr<MountCall>& call) {
-  call->mount->engine->Write(TakeRequest(*call), [call](absl::StatusOr<mounts::Reply> reply) {
-    if (!reply.ok()) return call->respond(ExistenceFailure(reply.status()));
-    AnswerWith(call, std::move(reply));
-  });
-}
-
-bool Allows(const MountCall& call, access::Capability capability) {
-  return MayAsk(*call.authorizer, call.identity, capability, call.full_path, call.request.data);
-}
-
-// Help is for everybody who has a token.
-bool MayAskEngine(const MountCall& call, Operation operation) {
-  const std::shared_ptr<const mounts::SpecialPaths> special = call.mount->engine->Special();
-  if (special->unauthenticated.Contains(call.request.path)) return true;
-  if (call.request.unauthenticated) return false;
-  if (operation == Operation::kHelp) return true;
-  return Allows(call, CapabilityFor(operation)) &&
-         (!special->root.Contains(call.request.path) || Allows(call, access::Capability::kSudo));
+  call->mount->engine->Write(TakeRequest(call, {Operation::kUpdate, Operation::kCreate}),
+                             [call](absl::StatusOr<mounts::Reply> reply) {
+                               if (!reply.ok())
+                                 return call->respond(ExistenceFailure(reply.status()));
+                               AnswerWith(call, std::move(reply));
+                             });
 }
 
 // Asks the engine once the caller is known to be allowed.
 void AskIfAllowed(const std::shared_ptr<MountCall>& call) {
-  if (!MayAskEngine(*call, call->request.operation)) return call->respond(Denied());
+  if (!MayAskEngine(*call, call->request.operation, call->request.data))
+    return call->respond(Denied());
   Ask(call);
 }
 
 // For whoever may create or update, but not both.
 void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call, Operation allowed) {
   call->mount->engine->CheckExistence(
-      call->request, [call, allowed](absl::StatusOr<mounts::Existence> existence) {
+      RequestFor(call, {allowed}), [call, allowed](absl::StatusOr<mounts::Existence> existence) {
         if (!existence.ok()) return call->respond(ExistenceFailure(existence.status()));
         if (*existence == mounts::Existence::kMissing) call->request.operation = Operation::kCreate;
         if (call->request.operation != allowed) return call->respond(Denied());
@@ -307,8 +333,8 @@ void CheckExistenceThenAsk(const std::shared_ptr<MountCall>& call, Operation all
 }
 
 void WriteIfAllowed(const std::shared_ptr<MountCall>& call) {
-  const bool may_update = MayAskEngine(*call, Operation::kUpdate);
-  const bool may_create = MayAskEngine(*call, Operation::kCreate);
+  const bool may_update = MayAskEngine(*call, Operation::kUpdate, call->request.data);
+  const bool may_create = MayAskEngine(*call, Operation::kCreate, call->request.data);
   // Whoever may do both need not wait until it is known which of them it is.
   if (may_update && may_create) return AskToWrite(call);
   // Whoever may not write at all is not told whether there is something.

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -66,6 +68,9 @@ struct Request {
   bool unauthenticated = false;  // Nobody has checked who asks: the path is open to everybody.
   std::optional<Lease> lease;    // What to renew or revoke.
   SteadyTime deadline = SteadyTime::InfiniteFuture();
+  // Whether whoever asks still may, with this data: asked when the request has waited for longer
+  // than a moment before it goes to the engine. Any thread; must not block. Empty: yes.
+  std::function<bool(std::string_view data)> still_allowed;
 };
 
 // A token for somebody who has logged in. Only the engine of an auth mount can grant one.
@@ -120,7 +125,8 @@ class Engine {
  public:
   virtual ~Engine() = default;
   // Unavailable: the engine's process is gone or could not answer. Aborted: the host itself has
-  // interrupted it, and the message says why. DeadlineExceeded, Cancelled: as they say.
+  // interrupted it, and the message says why. PermissionDenied: the right to ask had gone when it
+  // could go to the engine. DeadlineExceeded, Cancelled: as they say.
   virtual void Handle(Request request, absl::AnyInvocable<void(absl::StatusOr<Reply>)> done) = 0;
   // An update of somebody who may create, too: the engine finds out which it is. Codes as of both
   // of the others. Here: CheckExistence, then Handle.

@@ -21,6 +21,9 @@
 namespace belfry::plugin_host {
 namespace {
 
+// Longer than a request that waits for nothing takes from its authorisation to its RPC.
+constexpr absl::Duration kMoment = absl::Milliseconds(1);
+
 constexpr std::string_view kCodeNames[] = {
     "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
     "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
@@ -115,7 +118,7 @@ struct WriteTraits {
 };
 
 // What a write is for a plugin that takes none: two questions.
-void CheckThenHandle(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+void CheckThenHandle(InstanceSlot* slot, PluginRequest request,
                      absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done);
 
 using InstanceOr = absl::StatusOr<std::shared_ptr<Instance>>;
@@ -127,14 +130,18 @@ class PluginCall {
  public:
   using Done = absl::AnyInvocable<void(absl::StatusOr<typename Traits::Result>)>;
 
-  PluginCall(InstanceSlot* slot, pb::Request request, SteadyTime deadline, Done done)
-      : slot_(slot), deadline_(deadline), done_(std::move(done)) {
-    *args_.mutable_request() = std::move(request);
+  PluginCall(InstanceSlot* slot, PluginRequest request, Done done)
+      : slot_(slot),
+        deadline_(request.deadline),
+        still_allowed_(std::move(request.still_allowed)),
+        allowed_at_(request.allowed_at),
+        done_(std::move(done)) {
+    *args_.mutable_request() = std::move(request.message);
     name_ = {.operation = args_.request().operation(), .path = args_.request().path()};
   }
 
-  static void Run(InstanceSlot* slot, pb::Request request, SteadyTime deadline, Done done) {
-    auto call = std::make_unique<PluginCall>(slot, std::move(request), deadline, std::move(done));
+  static void Run(InstanceSlot* slot, PluginRequest request, Done done) {
+    auto call = std::make_unique<PluginCall>(slot, std::move(request), std::move(done));
     const RequestName* const name = &call->name_;
     slot->Begin(name, [call = std::move(call)](InstanceOr instance) mutable {
       SendTo(std::move(call), std::move(instance));
@@ -160,7 +167,15 @@ class PluginCall {
     Send(std::move(call));
   }
 
+  // Rights may have gone while it waited.
+  bool IsStillAllowed() const {
+    return !still_allowed_ || SteadyTime::Now() - allowed_at_ < kMoment ||
+           still_allowed_(args_.request().data());
+  }
+
   static void Send(std::unique_ptr<PluginCall> call) {
+    if (!call->IsStillAllowed())
+      return Finish(std::move(call), absl::PermissionDeniedError("permission denied"));
     PluginCall* const self = call.get();
     // This thread's own shares: it may still be within gRPC when the answer has come and the call
     // is over, and with it perhaps the instance or the slot.
@@ -232,7 +247,11 @@ class PluginCall {
   static void AskTwice(std::unique_ptr<PluginCall> call) {
     PluginInstance::Of(*call->instance_).NoteThatItTakesNoWrites();
     call->slot_->Forget(&call->name_);
-    CheckThenHandle(call->slot_, std::move(*call->args_.mutable_request()), call->deadline_,
+    CheckThenHandle(call->slot_,
+                    {.message = std::move(*call->args_.mutable_request()),
+                     .deadline = call->deadline_,
+                     .still_allowed = std::move(call->still_allowed_),
+                     .allowed_at = call->allowed_at_},
                     std::move(call->done_));
     Leave(std::move(call));
   }
@@ -258,6 +277,8 @@ class PluginCall {
   InstanceSlot* const slot_;
   const SteadyTime begun_ = SteadyTime::Now();
   const SteadyTime deadline_;
+  std::function<bool(std::string_view data)> still_allowed_;
+  const SteadyTime allowed_at_;
   Done done_;
   typename Traits::Args args_;
   RequestName name_;
@@ -271,37 +292,37 @@ class PluginCall {
   std::atomic<bool> handed_over_ = false;
 };
 
-void CheckThenHandle(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+void CheckThenHandle(InstanceSlot* slot, PluginRequest request,
                      absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
-  pb::Request question = request;
+  PluginRequest question = request;
   PluginCall<ExistenceTraits>::Run(
-      slot, std::move(question), deadline,
-      [slot, request = std::move(request), deadline,
+      slot, std::move(question),
+      [slot, request = std::move(request),
        done = std::move(done)](absl::StatusOr<mounts::Existence> existence) mutable {
         if (!existence.ok()) return done(existence.status());
         if (*existence == mounts::Existence::kMissing)
-          request.set_operation(std::string(OperationName(mounts::Operation::kCreate)));
-        PluginCall<HandleTraits>::Run(slot, std::move(request), deadline, std::move(done));
+          request.message.set_operation(std::string(OperationName(mounts::Operation::kCreate)));
+        PluginCall<HandleTraits>::Run(slot, std::move(request), std::move(done));
       });
 }
 
 }  // namespace
 
-void CallHandleRequest(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+void CallHandleRequest(InstanceSlot* slot, PluginRequest request,
                        absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
-  PluginCall<HandleTraits>::Run(slot, std::move(request), deadline, std::move(done));
+  PluginCall<HandleTraits>::Run(slot, std::move(request), std::move(done));
 }
 
-void CallExistenceCheck(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+void CallExistenceCheck(InstanceSlot* slot, PluginRequest request,
                         absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done) {
-  PluginCall<ExistenceTraits>::Run(slot, std::move(request), deadline, std::move(done));
+  PluginCall<ExistenceTraits>::Run(slot, std::move(request), std::move(done));
 }
 
-void CallWrite(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+void CallWrite(InstanceSlot* slot, PluginRequest request,
                absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) {
   if (!PluginInstance::Of(*slot->Current()).TakesWrites())
-    return CheckThenHandle(slot, std::move(request), deadline, std::move(done));
-  PluginCall<WriteTraits>::Run(slot, std::move(request), deadline, std::move(done));
+    return CheckThenHandle(slot, std::move(request), std::move(done));
+  PluginCall<WriteTraits>::Run(slot, std::move(request), std::move(done));
 }
 
 }  // namespace belfry::plugin_host

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <string_view>
+
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "base/steady_time.h"
@@ -8,6 +11,15 @@
 #include "server/plugin_host/instance_slot.h"
 
 namespace belfry::plugin_host {
+
+// A request on its way to a plugin.
+struct PluginRequest {
+  pb::Request message;
+  SteadyTime deadline;
+  // As mounts::Request has it; asked before each RPC that goes out later than a moment after this.
+  std::function<bool(std::string_view data)> still_allowed;
+  SteadyTime allowed_at = SteadyTime::Now();
+};
 
 // One request as one RPC to the plugin that a slot has, whose instances are PluginInstances. None
 // blocks; `done` runs exactly once, codes as of mounts::Engine. The slot waits for its calls when
@@ -18,12 +30,12 @@ namespace belfry::plugin_host {
 // while nothing was asked of it costs a request none of its two attempts. What is cancelled, or not
 // answered by the deadline, is not sent again.
 
-void CallHandleRequest(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+void CallHandleRequest(InstanceSlot* slot, PluginRequest request,
                        absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done);
-void CallExistenceCheck(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+void CallExistenceCheck(InstanceSlot* slot, PluginRequest request,
                         absl::AnyInvocable<void(absl::StatusOr<mounts::Existence>)> done);
 // A plugin that does not know this call gets the other two, one after the other.
-void CallWrite(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
+void CallWrite(InstanceSlot* slot, PluginRequest request,
                absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done);
 
 }  // namespace belfry::plugin_host

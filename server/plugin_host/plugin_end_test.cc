@@ -175,5 +175,31 @@ TEST_F(PluginHostTest, WhatWaitsForItsTurnEndsAtOnceWhenTheMountIsDisabled) {
   for (const std::size_t sent : {0, 1}) (void)answers[sent].Wait();
 }
 
+// Waiting for other large requests, and for a restart.
+TEST_F(PluginHostTest, WhatHasWaitedIsAskedAgainWhetherItIsAllowed) {
+  StartHost({.large_plugin_request_bytes = 1000, .max_large_bytes_under_way_per_mount = 1000});
+  auto engine = Mount("notes");
+  ASSERT_TRUE(engine.ok() && Write(**engine, std::string(1200, 'x')).ok());
+  Freeze(Plugins()[0]);
+  std::deque<Answer<mounts::Reply>> answers(3);
+  std::vector<std::string> asked;
+  for (Answer<mounts::Reply>& answer : answers) {
+    const bool allowed = &answer != &answers.back();
+    mounts::Request request = Request(mounts::Operation::kRead, "notes/a", R"({"a":1})");
+    request.still_allowed = [&asked, allowed](std::string_view data) {
+      asked.emplace_back(data);
+      return allowed;
+    };
+    (*engine)->Handle(std::move(request), answer.Callback());
+  }
+  const SteadyTime begin = SteadyTime::Now();
+  ASSERT_TRUE(Eventually([&] { return SteadyTime::Now() - begin > absl::Milliseconds(1); }));
+  kill(Plugins()[0], SIGCONT);
+  EXPECT_TRUE(answers[0].Wait().ok());
+  EXPECT_TRUE(answers[1].Wait().ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(answers[2].Wait().status()));
+  EXPECT_THAT(asked, ElementsAre(R"({"a":1})", R"({"a":1})"));
+}
+
 }  // namespace
 }  // namespace belfry::plugin_host

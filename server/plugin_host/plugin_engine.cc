@@ -2,10 +2,8 @@
 
 #include <utility>
 
-#include "base/steady_time.h"
 #include "base/text.h"
 #include "server/plugin_host/operator_status.h"
-#include "server/plugin_host/plugin_call.h"
 #include "server/plugin_host/reply_conversion.h"
 
 namespace belfry::plugin_host {
@@ -20,13 +18,13 @@ RequestTurns::Claim ClaimOf(const mounts::Request& request) {
           .deadline = request.deadline};
 }
 
-std::size_t BytesOf(const absl::StatusOr<mounts::Reply>& reply) {
-  return reply.ok() && reply->response ? reply->response->data.size() : 0;
+void NoteAnswer(const RequestTurns::Turn& turn, const absl::StatusOr<mounts::Reply>& reply) {
+  if (!reply.ok()) return;
+  turn.NoteAnswer(reply->response ? reply->response->data.size() : 0, !reply->error);
 }
 
-std::size_t BytesOf(const absl::StatusOr<mounts::Existence>& /*existence*/) {
-  return 0;
-}
+void NoteAnswer(const RequestTurns::Turn& /*turn*/,
+                const absl::StatusOr<mounts::Existence>& /*existence*/) {}
 
 }  // namespace
 
@@ -65,14 +63,15 @@ PluginEngine::PluginEngine(std::unique_ptr<InstanceStarter> starter, LaunchSpec 
 template <typename Result>
 void PluginEngine::InTurn(mounts::Request request, Done<Result> done, Call<Result> call) {
   RequestTurns::Claim claim = ClaimOf(request);
-  const SteadyTime deadline = request.deadline;
-  turns_.Enter(std::move(claim), [this, call, deadline, request = ToProto(std::move(request)),
-                                  done = std::move(done)](
+  PluginRequest sent{.deadline = request.deadline,
+                     .still_allowed = std::move(request.still_allowed)};
+  sent.message = ToProto(std::move(request));
+  turns_.Enter(std::move(claim), [this, call, sent = std::move(sent), done = std::move(done)](
                                      absl::StatusOr<RequestTurns::Turn> turn) mutable {
     if (!turn.ok()) return done(std::move(turn).status());
-    call(&slot_, std::move(request), deadline,
+    call(&slot_, std::move(sent),
          [turn = *std::move(turn), done = std::move(done)](absl::StatusOr<Result> result) mutable {
-           turn.NoteAnswer(BytesOf(result));
+           NoteAnswer(turn, result);
            done(std::move(result));
          });
   });

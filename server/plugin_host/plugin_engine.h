@@ -9,11 +9,10 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
-#include "base/steady_time.h"
-#include "proto/vault/backend.pb.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/mount_entry.h"
 #include "server/plugin_host/instance_slot.h"
+#include "server/plugin_host/plugin_call.h"
 #include "server/plugin_host/plugin_instance.h"
 #include "server/plugin_host/plugin_program.h"
 #include "server/plugin_host/process_pool.h"
@@ -70,8 +69,7 @@ class PluginEngine final : public mounts::Engine {
                Metrics* metrics, const Limits& limits, const Logger& logger);
 
   template <typename Result>
-  using Call = void (*)(InstanceSlot* slot, pb::Request request, SteadyTime deadline,
-                        Done<Result> done);
+  using Call = void (*)(InstanceSlot* slot, PluginRequest request, Done<Result> done);
 
   // Sends the request when its turn has come.
   template <typename Result>

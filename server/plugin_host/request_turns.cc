@@ -4,18 +4,27 @@
 #include <optional>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "base/text.h"
 
 namespace belfry::plugin_host {
+namespace {
+
+std::string KeyOf(std::string_view path) {
+  return std::to_string(absl::Hash<std::string_view>{}(path));
+}
+
+}  // namespace
 
 RequestTurns::Turn::~Turn() {
   if (turns_ != nullptr && bytes_ > 0) turns_->Leave(bytes_);
 }
 
-void RequestTurns::Turn::NoteAnswer(std::size_t bytes) const {
-  if (bytes < turns_->large_bytes_) return;
+void RequestTurns::Turn::NoteAnswer(std::size_t bytes, bool accepted) const {
+  const std::size_t most = std::max(bytes, accepted ? bytes_sent_ : 0);
+  if (most < turns_->large_bytes_) return;
   MutexLock lock(&turns_->mutex_);
-  turns_->Remember(path_, bytes);
+  turns_->Remember(path_, most);
 }
 
 RequestTurns::RequestTurns(std::string mount, const Limits& limits)
@@ -27,9 +36,9 @@ RequestTurns::RequestTurns(std::string mount, const Limits& limits)
 
 void RequestTurns::Enter(Claim claim, Start start) {
   const std::size_t bytes = BytesOf(claim);
-  if (bytes == 0) return start(Turn(this, std::move(claim.path), 0));
-  if (absl::Status refused = Queue(std::move(claim), bytes, &start); !refused.ok())
-    return start(std::move(refused));
+  if (bytes == 0) return start(Turn(this, std::move(claim.path), claim.bytes_sent, 0));
+  if (std::optional<Refused> refused = Queue(std::move(claim), bytes, std::move(start)))
+    refused->start(std::move(refused->why));
   StartWaiting();
 }
 
@@ -44,23 +53,24 @@ void RequestTurns::Disable(bool disabling) {
 }
 
 std::size_t RequestTurns::BytesOf(const Claim& claim) {
-  MutexLock lock(&mutex_);
   const std::size_t sent = claim.bytes_sent < large_bytes_ ? 0 : claim.bytes_sent;
-  if (sent > 0) Remember(claim.path, sent);
-  const std::size_t* const known = large_.size() == 0 ? nullptr : large_.Find(claim.path);
-  return known == nullptr ? sent : *known;
+  MutexLock lock(&mutex_);
+  const std::size_t* const known = large_.size() == 0 ? nullptr : large_.Find(KeyOf(claim.path));
+  return known == nullptr ? sent : std::max(*known, sent);
 }
 
-absl::Status RequestTurns::Queue(Claim claim, std::size_t bytes, Start* start) {
+std::optional<RequestTurns::Refused> RequestTurns::Queue(Claim claim, std::size_t bytes,
+                                                         Start start) {
   MutexLock lock(&mutex_);
-  if (disabling_) return Disabling();
-  if (waiting_.size() >= max_waiting_) return TooMany();
+  if (disabling_) return Refused{std::move(start), Disabling()};
   waiting_.Add(claim.owner, {.path = std::move(claim.path),
+                             .bytes_sent = claim.bytes_sent,
                              .deadline = claim.deadline,
                              .since = SteadyTime::Now(),
                              .bytes = bytes,
-                             .start = std::move(*start)});
-  return absl::OkStatus();
+                             .start = std::move(start)});
+  if (waiting_.size() <= max_waiting_) return std::nullopt;
+  return Refused{std::move(waiting_.TakeNewestOfMost()->start), TooMany()};
 }
 
 bool RequestTurns::Fits(std::size_t bytes) const {
@@ -68,10 +78,11 @@ bool RequestTurns::Fits(std::size_t bytes) const {
 }
 
 void RequestTurns::Remember(std::string_view path, std::size_t bytes) {
-  if (std::size_t* const known = large_.Find(path)) {
+  const std::string key = KeyOf(path);
+  if (std::size_t* const known = large_.Find(key)) {
     *known = std::max(*known, bytes);
   } else {
-    large_.Put(path, bytes);
+    large_.Put(key, bytes);
   }
 }
 
@@ -110,7 +121,7 @@ void RequestTurns::StartWaiting() {
       next = waiting_.Take();
       bytes_under_way_ += next->bytes;
     }
-    next->start(Turn(this, std::move(next->path), next->bytes));
+    next->start(Turn(this, std::move(next->path), next->bytes_sent, next->bytes));
   }
 }
 

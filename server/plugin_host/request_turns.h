@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,20 +42,22 @@ class RequestTurns {
     Turn(Turn&& other) noexcept
         : turns_(std::exchange(other.turns_, nullptr)),
           path_(std::move(other.path_)),
+          bytes_sent_(other.bytes_sent_),
           bytes_(other.bytes_) {}
     Turn& operator=(Turn&&) = delete;
     ~Turn();
 
-    // What the plugin has answered with.
-    void NoteAnswer(std::size_t bytes) const;
+    // What the plugin has answered with, and whether it has accepted what was sent to it.
+    void NoteAnswer(std::size_t bytes, bool accepted) const;
 
    private:
     friend class RequestTurns;
-    Turn(RequestTurns* turns, std::string path, std::size_t bytes)
-        : turns_(turns), path_(std::move(path)), bytes_(bytes) {}
+    Turn(RequestTurns* turns, std::string path, std::size_t bytes_sent, std::size_t bytes)
+        : turns_(turns), path_(std::move(path)), bytes_sent_(bytes_sent), bytes_(bytes) {}
 
     RequestTurns* turns_;
     std::string path_;
+    std::size_t bytes_sent_;
     std::size_t bytes_;
   };
   // The turn, which must not outlive what gave it, or why there is none.
@@ -64,8 +67,9 @@ class RequestTurns {
   RequestTurns(std::string mount, const Limits& limits);
 
   // Runs `start`, which must not block: here, or on the thread that ends another request.
-  // ResourceExhausted when too many wait already. DeadlineExceeded when the deadline has passed
-  // while it waited; that is noticed when a request comes or ends.
+  // ResourceExhausted when too many wait already: then the owner of whom most wait gives way.
+  // DeadlineExceeded when the deadline has passed while it waited; that is noticed when a request
+  // comes or ends.
   void Enter(Claim claim, Start start);
   // The mount is being taken out of service, or is not after all: large requests that wait or come
   // meanwhile are Aborted.
@@ -74,6 +78,7 @@ class RequestTurns {
  private:
   struct Waiting {
     std::string path;
+    std::size_t bytes_sent;
     SteadyTime deadline;
     SteadyTime since;
     std::size_t bytes;
@@ -82,8 +87,12 @@ class RequestTurns {
 
   // What it counts as; 0 for a small one.
   std::size_t BytesOf(const Claim& claim);
-  // Leaves `start` as it is if it may not even wait.
-  absl::Status Queue(Claim claim, std::size_t bytes, Start* start);
+  // What may not wait, or does not any more: that one, or the one that has given way to it.
+  struct Refused {
+    Start start;
+    absl::Status why;
+  };
+  std::optional<Refused> Queue(Claim claim, std::size_t bytes, Start start);
   bool Fits(std::size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Remember(std::string_view path, std::size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Leave(std::size_t bytes);
@@ -103,7 +112,7 @@ class RequestTurns {
   bool disabling_ ABSL_GUARDED_BY(mutex_) = false;
   bool starting_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t bytes_under_way_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Paths that were large.
+  // Paths that were large, by a hash: a long one takes up no more than a short one.
   LruCache<std::size_t> large_ ABSL_GUARDED_BY(mutex_);
   OwnerTurns<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
 };

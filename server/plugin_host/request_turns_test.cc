@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
 namespace belfry::plugin_host {
 namespace {
 
@@ -49,10 +51,10 @@ class RequestTurnsTest : public ::testing::Test {
                  });
   }
   // Ends the request that has been with the plugin for longest.
-  void EndOne(std::size_t answer = 0) {
+  void EndOne(std::size_t answer = 0, bool accepted = true) {
     const RequestTurns::Turn turn = std::move(under_way_.front());
     under_way_.pop_front();
-    if (answer > 0) turn.NoteAnswer(answer);
+    turn.NoteAnswer(answer, accepted);
   }
   std::vector<std::string> Started() { return std::exchange(started_, {}); }
 
@@ -118,6 +120,39 @@ TEST_F(RequestTurnsTest, APathCountsAsTheLargestThatWasSentToIt) {
   Started();
   for (const char* name : {"1", "2"}) EnterAt(name, "b", "data/x", 0);
   EXPECT_THAT(Started(), ElementsAre("1"));
+}
+
+TEST_F(RequestTurnsTest, WhatIsRefusedMakesNoPathALargeOne) {
+  EnterAt("refused", "a", "data/x", 4 * kLarge);
+  EndOne(0, false);
+  Started();
+  for (const char* name : {"1", "2"}) EnterAt(name, "a", "data/x", 0);
+  EXPECT_THAT(Started(), ElementsAre("1", "2"));
+}
+
+TEST_F(RequestTurnsTest, LongPathsPushOutNoMoreThanShortOnes) {
+  EnterAt("write", "a", "data/x", 4 * kLarge);
+  EndOne();
+  for (int i = 0; i < 1000; ++i) {
+    EnterAt("other", "a", absl::StrCat(i, std::string(8000, 'x')), kLarge);
+    EndOne();
+  }
+  Started();
+  for (const char* name : {"1", "2"}) EnterAt(name, "a", "data/x", 0);
+  EXPECT_THAT(Started(), ElementsAre("1"));
+}
+
+TEST_F(RequestTurnsTest, WhoHasMostThatWaitGivesWayWhenTooManyDo) {
+  for (int i = 0; i < 4 + 8; ++i) Enter(absl::StrCat("a", i), "a", kLarge);
+  Enter("b", "b", kLarge);
+  ASSERT_EQ(refused_.size(), 1);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused_[0])) << refused_[0];
+  Started();
+  EndOne();
+  EndOne();
+  EXPECT_THAT(Started(), ElementsAre("a4", "b"));
+  while (!under_way_.empty()) EndOne();
+  EXPECT_THAT(Started(), ElementsAre("a5", "a6", "a7", "a8", "a9", "a10"));
 }
 
 TEST_F(RequestTurnsTest, TooManyThatWaitAreRefused) {

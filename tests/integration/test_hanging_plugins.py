@@ -246,3 +246,19 @@ def test_a_reload_that_fails_after_it_has_written_leaves_a_fresh_instance(start_
     assert after != before, "what it keeps in memory may not be what is stored"
     # And it may write.
     assert server.request("PUT", "db/trouble", {"refuse": True}).status == 204
+
+
+@pytest.mark.parametrize("path, body", [("auth/token/revoke", {"token": "its"}), ("sys/policies/acl/reader", {"policy": 'path "nothing" {}'})])
+def test_a_request_that_waits_for_its_turn_is_asked_again_for_its_rights(server, path, body):
+    """Only one of so large requests is with the plugin at once; what has not gone there yet ends with the right to it."""
+    server.request("PUT", "sys/policies/acl/reader", {"policy": 'path "secret/data/large" { capabilities = ["read"] }'})
+    server.request("POST", "auth/token/create", {"id": "its", "policies": ["reader"]})
+    assert server.request("PUT", "secret/data/large", {"data": {"a": "x" * (8 << 20)}}).status == 200
+    (kv,) = children_named(server, "belfry-kv")
+    stop_process(kv)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=6) as pool:
+        reads = [pool.submit(server.request, "GET", "secret/data/large", token="its") for _ in range(6)]
+        assert server.request("PUT", path, body).status == 204
+        os.kill(kv, signal.SIGCONT)
+        statuses = [read.result().status for read in reads]
+    assert statuses.count(200) <= 1 and statuses.count(403) >= 5, statuses
