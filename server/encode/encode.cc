@@ -248,11 +248,17 @@ std::string CloudEventJson(const logical::EventReceived& event, absl::Time accep
 }
 
 std::string Encode(Format format, const storage::AcceptedEvent& event) {
-  if (format == Format::kProtobuf) return event.bytes;
-  logical::EventReceived message;
-  // What was accepted can be read.
-  (void)message.ParseFromString(event.bytes);
-  return CloudEventJson(message, event.accepted);
+  switch (format) {
+    case Format::kProtobuf:
+      return event.bytes;
+    case Format::kCloudEventsJson: {
+      logical::EventReceived message;
+      // What was accepted can be read.
+      (void)message.ParseFromString(event.bytes);
+      return CloudEventJson(message, event.accepted);
+    }
+  }
+  return "";
 }
 
 }  // namespace belfry::encode
