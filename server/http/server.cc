@@ -244,7 +244,7 @@ SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Schedu
           "Events that waited for a subscriber when its connection was closed or it might no "
           "longer see them.")) {}
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(Options options, api::Api* api,
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options, api::Api* api,
                                                       Metrics* metrics, Logger logger) {
   auto server = std::make_unique<ServerImpl>(api, options, *metrics, std::move(logger));
   const absl::Status listening = server->Listen(options);

@@ -33,7 +33,7 @@ class Server {
  public:
   // Listens and serves from now on. Unavailable, with the address and the reason, when it cannot
   // listen. The pointers must outlive it.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(Options options, api::Api* api,
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Options& options, api::Api* api,
                                                        Metrics* metrics, Logger logger);
   // Closes every WebSocket with 1001, lets requests under way finish for a moment, and stops.
   virtual ~Server() = default;

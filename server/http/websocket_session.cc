@@ -313,7 +313,7 @@ void WebSocketSession::BeginClose(CloseCode code, std::string_view reason) {
                  slow ? context_->timeouts.slow_close : context_->timeouts.close);
 }
 
-void WebSocketSession::BeginCloseWith(std::string frame, absl::Duration timeout) {
+void WebSocketSession::BeginCloseWith(std::string_view frame, absl::Duration timeout) {
   if (state_ != State::kOpen) return;
   state_ = State::kClosing;
   ReleaseSubscription();

@@ -89,7 +89,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   void BeginClose(CloseCode code, std::string_view reason);
   // Sends the frame, which must be a close frame, and ends when the client does, or after
   // `timeout`.
-  void BeginCloseWith(std::string frame, absl::Duration timeout);
+  void BeginCloseWith(std::string_view frame, absl::Duration timeout);
   // How many frames that waited are dropped with it; 0 when it is released already.
   std::size_t ReleaseSubscription();
   void OnTooSlow();

@@ -205,7 +205,10 @@ class PluginCall {
         return Finish(std::move(call),
                       Traits::Refused({grpc::StatusCode::INTERNAL, "malformed reply"}));
       }
-      return Finish(std::move(call), Traits::Convert(std::move(call->reply_.message)));
+      // First: of two arguments, the call might be moved from before the other is evaluated.
+      absl::StatusOr<typename Traits::Result> result =
+          Traits::Convert(std::move(call->reply_.message));
+      return Finish(std::move(call), std::move(result));
     }
     if (absl::Status ended = Ended(status, call->args_.request(), SteadyTime::Now() - call->begun_);
         !ended.ok()) {

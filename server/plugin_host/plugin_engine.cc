@@ -40,7 +40,8 @@ absl::StatusOr<std::unique_ptr<Instance>> InstanceStarter::StartAfterCrash(
 
 absl::StatusOr<std::unique_ptr<PluginEngine>> PluginEngine::Create(
     std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry,
-    std::shared_ptr<Executor> executor, Metrics* metrics, const Limits& limits, Logger logger) {
+    std::shared_ptr<Executor> executor, Metrics* metrics, const Limits& limits,
+    const Logger& logger) {
   absl::StatusOr<PluginProgram> program = starter->Resolve(entry);
   if (!program.ok()) return program.status();
   LaunchSpec spec{.program = *std::move(program), .entry = entry};

@@ -48,7 +48,8 @@ class PluginEngine final : public mounts::Engine {
   // the engine.
   static absl::StatusOr<std::unique_ptr<PluginEngine>> Create(
       std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry,
-      std::shared_ptr<Executor> executor, Metrics* metrics, const Limits& limits, Logger logger);
+      std::shared_ptr<Executor> executor, Metrics* metrics, const Limits& limits,
+      const Logger& logger);
 
   template <typename Result>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Result>)>;
