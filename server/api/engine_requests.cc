@@ -284,11 +284,12 @@ mounts::Request RequestFor(const std::shared_ptr<MountCall>& call,
   return request;
 }
 
-// The request itself: the answer names it, and needs none of its data.
+// The same with the data itself, which may be large: the answer names the request, and needs none.
 mounts::Request TakeRequest(const std::shared_ptr<MountCall>& call,
                             std::vector<Operation> operations) {
+  std::string data = std::exchange(call->request.data, {});
   mounts::Request request = RequestFor(call, std::move(operations));
-  call->request.data.clear();
+  request.data = std::move(data);
   return request;
 }
 

@@ -1,13 +1,14 @@
 #include "server/bus/ready_lanes.h"
 
+#include <string>
 #include <utility>
 
 namespace belfry::bus {
 
 void ReadyLanes::Add(ReadyLane ready) {
-  const PatternPtr pattern = ready.pattern;
+  const std::string& owner = ready.pattern->owner;  // Of the pattern, which moves nowhere.
   MutexLock lock(&mutex_);
-  waiting_.Add(pattern->owner, std::move(ready));
+  waiting_.Add(owner, std::move(ready));
 }
 
 std::optional<ReadyLane> ReadyLanes::Next() {

@@ -13,7 +13,7 @@ namespace belfry::encode {
 // Turns one event into the bytes of one WebSocket message. Pure functions, thread-safe.
 
 enum class Format { kCloudEventsJson, kProtobuf };
-inline constexpr std::size_t kFormats = 2;  // Of them.
+inline constexpr std::size_t kFormats = 2;
 
 // The event in that format.
 std::string Encode(Format format, const storage::AcceptedEvent& event);

@@ -365,7 +365,7 @@ std::uint64_t HttpSession::AwaitAnswer() {
   return ++request_;
 }
 
-// Whoever calls it keeps the session otherwise.
+// The caller holds the session by other means.
 void HttpSession::StopAwaiting() {
   answering_self_.reset();
   answer_deadline_.Clear();

@@ -126,9 +126,7 @@ TEST_F(SessionTest, ABrokenTransportEndsTheSession) {
 
 TEST_F(SessionTest, ATransportThatBreaksBeforeTheAnswerEndsTheSession) {
   std::optional<FakeApi::Respond> respond;
-  api_.answer = [&](const api::HttpRequest&, FakeApi::Respond it) {
-    respond.emplace(std::move(it));
-  };
+  AnswerLater(respond);
   MemoryClient client(&io_);
   Serve(client);
   client.Send(Request("GET /a"));
@@ -200,9 +198,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(SessionTest, AnAnswerThatDoesNotComeIs504AndALaterOneIsDropped) {
   std::optional<FakeApi::Respond> respond;
-  api_.answer = [&](const api::HttpRequest&, FakeApi::Respond it) {
-    respond.emplace(std::move(it));
-  };
+  AnswerLater(respond);
   MemoryClient client(&io_);
   Serve(client);
   client.Send(Request("GET /a"));
@@ -232,9 +228,7 @@ TEST_F(SessionTest, WhatAwaitsAnAnswerEndsWhenTheServerAsksForTheSecondTime) {
 
 TEST_F(SessionTest, TheDeadlineOfTheRequestIsNotTheAnswers) {
   std::optional<FakeApi::Respond> respond;
-  api_.answer = [&](const api::HttpRequest&, FakeApi::Respond it) {
-    respond.emplace(std::move(it));
-  };
+  AnswerLater(respond);
   MemoryClient client(&io_);
   Serve(client);
   client.Send(Request("PUT /a", "", "body"));

@@ -79,6 +79,12 @@ class SessionTest : public ::testing::Test {
   }
 
   void Poll() { http::Poll(io_); }
+  // Requests are answered by what is given here.
+  void AnswerLater(std::optional<FakeApi::Respond>& respond) {
+    api_.answer = [&respond](const api::HttpRequest&, FakeApi::Respond it) {
+      respond.emplace(std::move(it));
+    };
+  }
   // Time passes, and what comes due runs.
   void Pass(absl::Duration time) {
     scheduler_.Advance(time);

@@ -68,8 +68,8 @@ struct Request {
   bool unauthenticated = false;  // Nobody has checked who asks: the path is open to everybody.
   std::optional<Lease> lease;    // What to renew or revoke.
   SteadyTime deadline = SteadyTime::InfiniteFuture();
-  // Whether whoever asks still may, with this data: asked when the request has waited for longer
-  // than a moment before it goes to the engine. Any thread; must not block. Empty: yes.
+  // Whether the request is still allowed, with this data: asked when it has waited for longer than
+  // a moment before it goes to the engine. Any thread; must not block. Empty: yes.
   std::function<bool(std::string_view data)> still_allowed;
 };
 

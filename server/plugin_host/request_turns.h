@@ -20,13 +20,13 @@
 namespace belfry::plugin_host {
 
 // How much of a mount's large requests may be with its plugin at once: what those take up, in the
-// host and in the plugin, has a bound however many clients ask, and whoever asks for little need
-// not wait until all of it has passed. Small requests go at once. Large ones go as long as all of
-// them together are within the bound, or when none is under way; the others wait, and the tokens
-// that they come from take turns.
+// host and in the plugin, has a bound however many clients ask, and small requests do not wait
+// until all of it has passed. Small requests go at once. Large ones go as long as all of them
+// together are within the bound, or when none is under way; the others wait, and the tokens that
+// they come from take turns.
 //
-// How large an answer will be nobody knows before it is there: a path counts as what was last sent
-// to it or came from it, whichever was more. Thread-safe.
+// The size of an answer is not known before it is there: a path counts as the largest request that
+// the plugin accepted for it, or the largest answer, whichever is more. Thread-safe.
 class RequestTurns {
  public:
   struct Claim {
@@ -60,7 +60,7 @@ class RequestTurns {
     std::size_t bytes_sent_;
     std::size_t bytes_;
   };
-  // The turn, which must not outlive what gave it, or why there is none.
+  // The turn, which must not outlive its RequestTurns, or the error.
   using Start = absl::AnyInvocable<void(absl::StatusOr<Turn>)>;
 
   // `mount` is for the messages.

@@ -109,7 +109,7 @@ TEST_F(RequestTurnsTest, APathCountsAsTheLargestThatCameFromIt) {
   Started();
   for (const char* name : {"1", "2"}) EnterAt(name, "a", "data/x", 0);
   EXPECT_THAT(Started(), ElementsAre("1"));
-  // Another path is none of it.
+  // Another path is not affected.
   EnterAt("other", "a", "data/y", 0);
   EXPECT_THAT(Started(), ElementsAre("other"));
 }
