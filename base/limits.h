@@ -74,9 +74,9 @@ struct Limits {
   // Plugins being started at the same time, and requests that wait for one restart.
   std::size_t max_plugin_starts_at_once = 16;
   std::size_t max_requests_queued_per_plugin = 1024;
-  // Requests of so many bytes, or whose path has had an answer of so many, take turns on the way to
-  // the plugin of a mount, within a bound for all of them together; beyond it, as many wait as for
-  // a restart. What is kept of the paths, in bytes; the least recently used go first.
+  // Requests of so many bytes, or to whose path one was answered with, or has read, so many, take
+  // turns on the way to the plugin of a mount, within a bound for all of them together; beyond it,
+  // as many wait as for a restart. The paths are kept in so many bytes, the last used first.
   std::size_t large_plugin_request_bytes = 256 * 1024;
   std::size_t max_large_bytes_under_way_per_mount = 16 * 1024 * 1024;
   std::size_t max_large_path_cache_bytes = 1024 * 1024;

@@ -10,6 +10,9 @@
 namespace belfry::internal {
 namespace {
 
+// Longer than any that a host sends; its limit for metadata allows for it.
+constexpr std::size_t kMaxPathInMetadata = 8 * 1024;
+
 // What the host says in `err`, with gRPC status OK: its texts are the protocol.
 // (plugin-protocol 5.8)
 absl::Status FromText(const std::string& text) {
@@ -62,11 +65,18 @@ std::unique_ptr<grpc::ClientContext> StorageClient::NewContext() const {
   return context;
 }
 
+std::unique_ptr<grpc::ClientContext> StorageClient::NewReadContext() const {
+  auto context = NewContext();
+  if (!path_.empty() && path_.size() <= kMaxPathInMetadata)
+    context->AddMetadata(wire::kRequestPathMetadata, std::string(path_));
+  return context;
+}
+
 absl::StatusOr<std::optional<std::string>> StorageClient::Get(std::string_view key) {
   pb::StorageGetArgs arguments;
   arguments.set_key(std::string(key));
   pb::StorageGetReply reply;
-  const auto context = NewContext();
+  const auto context = NewReadContext();
   const grpc::Status status = host_->keys->Get(context.get(), arguments, &reply);
   if (absl::Status outcome = Outcome(status, reply.err()); !outcome.ok()) return outcome;
   if (!reply.has_entry()) return std::nullopt;
@@ -130,7 +140,7 @@ absl::StatusOr<std::vector<std::string>> StorageClient::List(std::string_view pr
   pb::StorageListArgs arguments;
   arguments.set_prefix(std::string(prefix));
   pb::StorageListReply reply;
-  const auto context = NewContext();
+  const auto context = NewReadContext();
   const grpc::Status status = host_->keys->List(context.get(), arguments, &reply);
   if (absl::Status outcome = Outcome(status, reply.err()); !outcome.ok()) return outcome;
   std::vector<std::string> names(reply.keys().begin(), reply.keys().end());

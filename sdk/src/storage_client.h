@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "belfry/storage.h"
@@ -17,9 +18,9 @@ namespace belfry::internal {
 // ends when the request's deadline passes or its caller goes away.
 class StorageClient final : public Storage {
  public:
-  // For a request: both must outlive this.
-  StorageClient(HostStorage* host, const grpc::ServerContext* request)
-      : host_(host), request_(request) {}
+  // For a request to `path`: all must outlive this.
+  StorageClient(HostStorage* host, const grpc::ServerContext* request, std::string_view path)
+      : host_(host), request_(request), path_(path) {}
   // For what no request caused: each call may take `limit`.
   StorageClient(HostStorage* host, absl::Duration limit) : host_(host), limit_(limit) {}
 
@@ -31,10 +32,13 @@ class StorageClient final : public Storage {
 
  private:
   std::unique_ptr<grpc::ClientContext> NewContext() const;
+  // The same for a read, by which the host learns which requests read much.
+  std::unique_ptr<grpc::ClientContext> NewReadContext() const;
   absl::Status ApplyOneByOne(const StorageBatch& batch);
 
   HostStorage* const host_;
   const grpc::ServerContext* const request_ = nullptr;
+  const std::string_view path_;
   const absl::Duration limit_ = absl::ZeroDuration();
 };
 

@@ -16,9 +16,12 @@
 #include "sdk/src/testing/host_server.h"
 #include "sdk/src/testing/scratch_directory.h"
 #include "sdk/wire/credentials.h"
+#include "sdk/wire/handshake.h"
 
 namespace belfry::internal {
 namespace {
+
+constexpr std::string_view kPath = "data/a\xc3\xbc";
 
 // A host's storage that answers no Get until its caller has given up.
 class SilentStorage final : public pb::Storage::Service {
@@ -26,6 +29,9 @@ class SilentStorage final : public pb::Storage::Service {
   grpc::Status Get(grpc::ServerContext* context, const pb::StorageGetArgs*,
                    pb::StorageGetReply*) override {
     deadline_ = absl::FromChrono(context->deadline());
+    for (const auto& [name, value] : context->client_metadata()) {
+      if (name == wire::kRequestPathMetadata) path_.assign(value.data(), value.size());
+    }
     called_.Request();
     Mutex mutex;
     CondVar never;
@@ -42,10 +48,13 @@ class SilentStorage final : public pb::Storage::Service {
     return deadline_;
   }
   void WaitUntilGivenUp() { given_up_.Wait(); }
+  // Of the request that the Get says it is for.
+  const std::string& path() const { return path_; }
 
  private:
   StopSignal called_, given_up_;
   absl::Time deadline_;
+  std::string path_;
 };
 
 // A plugin whose only request reads from storage.
@@ -55,7 +64,7 @@ class ReadingPlugin final : public pb::Backend::Service {
 
   grpc::Status HandleRequest(grpc::ServerContext* context, const pb::HandleRequestArgs*,
                              pb::HandleRequestReply*) override {
-    outcome_ = StorageClient(&storage_, context).Get("key").status();
+    outcome_ = StorageClient(&storage_, context, kPath).Get("key").status();
     done_.Request();
     return ToGrpc(outcome_);
   }
@@ -105,6 +114,14 @@ TEST_F(StorageOfARequestTest, HasTheRequestsDeadline) {
   EXPECT_LT(absl::AbsDuration(storage_.WaitForCall() - deadline), absl::Seconds(5));
   storage_.WaitUntilGivenUp();
   EXPECT_FALSE(plugin_.Outcome().ok());
+}
+
+TEST_F(StorageOfARequestTest, SaysForWhichPathItReads) {
+  context_.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(300)));
+  Request();
+  storage_.WaitForCall();
+  storage_.WaitUntilGivenUp();
+  EXPECT_EQ(storage_.path(), kPath);
 }
 
 TEST_F(StorageOfARequestTest, EndsWhenTheClientGoesAway) {

@@ -18,6 +18,9 @@ inline constexpr char kMultiplexVariable[] = "PLUGIN_MULTIPLEX_GRPC";
 inline constexpr char kSocketDirectoryVariable[] = "PLUGIN_UNIX_SOCKET_DIR";
 inline constexpr char kSocketGroupVariable[] = "PLUGIN_UNIX_SOCKET_GROUP";
 inline constexpr char kMultiplexIdMetadata[] = "multiplex_id";
+// On a call to the mount's storage: the path of the request that it is made for, where there is
+// one. The host learns by it which requests read much. (belfry.v1)
+inline constexpr char kRequestPathMetadata[] = "belfry-request-path-bin";
 inline constexpr int kProtocolVersion = 5;
 // The texts of a read-only storage are protocol: plugins compare them. (plugin-protocol 5.8)
 inline constexpr char kSetupReadOnlyText[] = "cannot write to storage during setup";

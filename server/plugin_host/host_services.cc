@@ -18,6 +18,9 @@
 namespace belfry::plugin_host {
 namespace {
 
+// A call to storage may name the path of a request, which may be 8 KiB long and is sent in base64.
+constexpr int kMaxMetadataBytes = 16 * 1024;
+
 // All its services answer on gRPC's own threads: where some wait on threads of their own, each call
 // is handed from one to the other, which costs as much as the call.
 class HostServicesImpl final : public HostServices {
@@ -26,7 +29,7 @@ class HostServicesImpl final : public HostServices {
       : path_(std::move(path)),
         services_(std::move(services)),
         storage_(services_.storage, services_.writes) {
-    served_.push_back(NewStorageService(&storage_, services_.metrics));
+    served_.push_back(NewStorageService(&storage_, services_.large_paths.get(), services_.metrics));
     served_.push_back(NewBatchService(&storage_, &intake_, services_.metrics));
     served_.push_back(NewSystemViewService(&services_));
     served_.push_back(NewEventsService(&intake_));
@@ -44,6 +47,7 @@ class HostServicesImpl final : public HostServices {
     builder.AddListeningPort(Concat({"unix:", path_}), wire::ServerCredentials(trust));
     builder.SetMaxReceiveMessageSize(-1);
     builder.SetMaxSendMessageSize(-1);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
     for (const std::unique_ptr<grpc::Service>& service : served_)
       builder.RegisterService(service.get());
     server_ = builder.BuildAndStart();

@@ -13,6 +13,7 @@
 #include "proto/belfry/v1/event_producer.grpc.pb.h"
 #include "proto/belfry/v1/storage.grpc.pb.h"
 #include "proto/vault/backend.grpc.pb.h"
+#include "sdk/wire/handshake.h"
 #include "server/plugin_host/testing.h"
 #include "server/storage/testing.h"
 
@@ -74,10 +75,14 @@ class HostServicesTest : public ::testing::Test {
     folder_ = mkdtemp(pattern.data());
     host_ = *wire::NewCertificate();
     plugin_ = *wire::NewCertificate();
+    limits_.large_plugin_request_bytes = 2000;
+    large_paths_ = std::make_shared<LargePaths>(limits_);
     MountServices services{.storage = &storage_,
+                           .large_paths = large_paths_,
                            .clock = &clock_,
                            .metrics = metrics_.get(),
                            .logger = Logger(log_, "plugins"),
+                           .limits = limits_,
                            .default_lease_ttl = absl::Hours(1),
                            .max_lease_ttl = absl::Hours(2),
                            .vault_version = "1.2.3"};
@@ -118,6 +123,26 @@ class HostServicesTest : public ::testing::Test {
     return reply;
   }
 
+  // What a path counts as once a request to it has read this key, or listed this folder.
+  std::size_t BytesAfterGet(const std::string& path, const std::string& key) {
+    grpc::ClientContext context;
+    context.AddMetadata(wire::kRequestPathMetadata, path);
+    pb::StorageGetArgs args;
+    args.set_key(key);
+    pb::StorageGetReply reply;
+    EXPECT_TRUE(pb::Storage::NewStub(channel_)->Get(&context, args, &reply).ok());
+    return large_paths_->BytesOf(path);
+  }
+  std::size_t BytesAfterList(const std::string& path, const std::string& prefix) {
+    grpc::ClientContext context;
+    context.AddMetadata(wire::kRequestPathMetadata, path);
+    pb::StorageListArgs args;
+    args.set_prefix(prefix);
+    pb::StorageListReply reply;
+    EXPECT_TRUE(pb::Storage::NewStub(channel_)->List(&context, args, &reply).ok());
+    return large_paths_->BytesOf(path);
+  }
+
   grpc::Status Apply(const v1::ApplyRequest& request, v1::ApplyReply* reply) {
     grpc::ClientContext context;
     return v1::Storage::NewStub(channel_)->Apply(&context, request, reply);
@@ -131,6 +156,8 @@ class HostServicesTest : public ::testing::Test {
   FakeClock clock_{absl::FromUnixSeconds(1795413511)};
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
+  Limits limits_;
+  std::shared_ptr<LargePaths> large_paths_;
   std::unique_ptr<HostServices> services_;
   std::shared_ptr<grpc::Channel> channel_;
 };
@@ -173,6 +200,20 @@ TEST_F(HostServicesTest, AForgedEventIsRefusedAndItsNeighboursGoThrough) {
   EXPECT_NE(metrics_->PrometheusText().find("belfry_events_rejected_total{"), std::string::npos);
   ASSERT_EQ(log_->Lines().size(), 1u);
   EXPECT_NE(log_->Lines()[0].find("mount=honest/"), std::string::npos);
+}
+
+TEST_F(HostServicesTest, WhatARequestReadsMakesItsPathALargeOne) {
+  services_->AllowWrites();
+  Put("large", std::string(3000, 'x'));
+  Put("small", "x");
+  EXPECT_EQ(BytesAfterGet("subkeys/a", "small"), 0u);
+  EXPECT_EQ(BytesAfterGet("subkeys/a", "large"), 3000u);
+  EXPECT_EQ(BytesAfterGet("subkeys/a", "missing"), 3000u);
+  // As long as a request's path may be, of bytes that metadata as such could not hold.
+  EXPECT_EQ(BytesAfterGet(std::string(limits_.max_request_path_bytes, '\xfc'), "large"), 3000u);
+  for (int i = 0; i < 10; ++i) Put("folder/" + std::to_string(i), "x");
+  EXPECT_GT(BytesAfterList("metadata/", "folder/"), limits_.large_plugin_request_bytes);
+  EXPECT_EQ(BytesAfterList("metadata/b", "none/"), 0u);
 }
 
 TEST_F(HostServicesTest, WhatIsRefusedIsALogLineAMinute) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
@@ -10,6 +11,7 @@
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "proto/vault/event.pb.h"
+#include "server/plugin_host/large_paths.h"
 #include "server/storage/storage.h"
 
 namespace belfry::plugin_host {
@@ -22,6 +24,8 @@ struct MountServices {
   // events reach nobody.
   storage::Storage* storage = nullptr;
   std::atomic<std::uint64_t>* writes = nullptr;  // Counts those of the plugin; may be null.
+  // Learns what requests read from storage; null: nothing is learnt.
+  std::shared_ptr<LargePaths> large_paths;
   const Clock* clock = nullptr;
   Metrics* metrics = nullptr;
   Logger logger;

@@ -44,12 +44,12 @@ class InstanceStarter : public InstanceSlot::Starter {
 class PluginEngine final : public mounts::Engine {
  public:
   // Starts the first instance; codes as of EngineFactory::Create. `executor`, where it restarts
-  // after a crash, is shared with mounts that may wait for the same plugin. `metrics` must outlive
-  // the engine.
+  // after a crash, is shared with mounts that may wait for the same plugin, `large_paths` with
+  // what its instances read from. `metrics` must outlive the engine.
   static absl::StatusOr<std::unique_ptr<PluginEngine>> Create(
       std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry,
-      std::shared_ptr<Executor> executor, Metrics* metrics, const Limits& limits,
-      const Logger& logger);
+      std::shared_ptr<Executor> executor, std::shared_ptr<LargePaths> large_paths, Metrics* metrics,
+      const Limits& limits, const Logger& logger);
 
   template <typename Result>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Result>)>;
@@ -67,7 +67,8 @@ class PluginEngine final : public mounts::Engine {
  private:
   PluginEngine(std::unique_ptr<InstanceStarter> starter, LaunchSpec spec,
                std::unique_ptr<Instance> first, std::shared_ptr<Executor> executor,
-               Metrics* metrics, const Limits& limits, const Logger& logger);
+               std::shared_ptr<LargePaths> large_paths, Metrics* metrics, const Limits& limits,
+               const Logger& logger);
 
   template <typename Result>
   using Call = void (*)(InstanceSlot* slot, PluginRequest request, Done<Result> done);

@@ -4,35 +4,25 @@
 #include <optional>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "base/text.h"
 
 namespace belfry::plugin_host {
-namespace {
-
-std::string KeyOf(std::string_view path) {
-  return std::to_string(absl::Hash<std::string_view>{}(path));
-}
-
-}  // namespace
 
 RequestTurns::Turn::~Turn() {
   if (turns_ != nullptr && bytes_ > 0) turns_->Leave(bytes_);
 }
 
 void RequestTurns::Turn::NoteAnswer(std::size_t bytes, bool accepted) const {
-  const std::size_t most = std::max(bytes, accepted ? bytes_sent_ : 0);
-  if (most < turns_->large_bytes_) return;
-  MutexLock lock(&turns_->mutex_);
-  turns_->Remember(path_, most);
+  turns_->paths_->Note(path_, std::max(bytes, accepted ? bytes_sent_ : 0));
 }
 
-RequestTurns::RequestTurns(std::string mount, const Limits& limits)
+RequestTurns::RequestTurns(std::string mount, std::shared_ptr<LargePaths> paths,
+                           const Limits& limits)
     : mount_(std::move(mount)),
+      paths_(std::move(paths)),
       large_bytes_(limits.large_plugin_request_bytes),
       max_bytes_(limits.max_large_bytes_under_way_per_mount),
-      max_waiting_(limits.max_requests_queued_per_plugin),
-      large_(limits.max_large_path_cache_bytes) {}
+      max_waiting_(limits.max_requests_queued_per_plugin) {}
 
 void RequestTurns::Enter(Claim claim, Start start) {
   const std::size_t bytes = BytesOf(claim);
@@ -52,11 +42,9 @@ void RequestTurns::Disable(bool disabling) {
   for (Waiting& waiting : aborted) waiting.start(Disabling());
 }
 
-std::size_t RequestTurns::BytesOf(const Claim& claim) {
+std::size_t RequestTurns::BytesOf(const Claim& claim) const {
   const std::size_t sent = claim.bytes_sent < large_bytes_ ? 0 : claim.bytes_sent;
-  MutexLock lock(&mutex_);
-  const std::size_t* const known = large_.size() == 0 ? nullptr : large_.Find(KeyOf(claim.path));
-  return known == nullptr ? sent : std::max(*known, sent);
+  return std::max(paths_->BytesOf(claim.path), sent);
 }
 
 std::optional<RequestTurns::Refused> RequestTurns::Queue(Claim claim, std::size_t bytes,
@@ -75,15 +63,6 @@ std::optional<RequestTurns::Refused> RequestTurns::Queue(Claim claim, std::size_
 
 bool RequestTurns::Fits(std::size_t bytes) const {
   return bytes_under_way_ == 0 || bytes_under_way_ + bytes <= max_bytes_;
-}
-
-void RequestTurns::Remember(std::string_view path, std::size_t bytes) {
-  const std::string key = KeyOf(path);
-  if (std::size_t* const known = large_.Find(key)) {
-    *known = std::max(*known, bytes);
-  } else {
-    large_.Put(key, bytes);
-  }
 }
 
 void RequestTurns::Leave(std::size_t bytes) {

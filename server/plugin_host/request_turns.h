@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,10 +13,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/limits.h"
-#include "base/lru_cache.h"
 #include "base/mutex.h"
 #include "base/owner_turns.h"
 #include "base/steady_time.h"
+#include "server/plugin_host/large_paths.h"
 
 namespace belfry::plugin_host {
 
@@ -25,8 +26,8 @@ namespace belfry::plugin_host {
 // together are within the bound, or when none is under way; the others wait, and the tokens that
 // they come from take turns.
 //
-// The size of an answer is not known before it is there: a path counts as the largest request that
-// the plugin accepted for it, or the largest answer, whichever is more. Thread-safe.
+// What a request will take up is not known before it has: a path counts as what LargePaths has for
+// it. Thread-safe.
 class RequestTurns {
  public:
   struct Claim {
@@ -63,8 +64,8 @@ class RequestTurns {
   // The turn, which must not outlive its RequestTurns, or the error.
   using Start = absl::AnyInvocable<void(absl::StatusOr<Turn>)>;
 
-  // `mount` is for the messages.
-  RequestTurns(std::string mount, const Limits& limits);
+  // `mount` is for the messages. Others may note more about the paths.
+  RequestTurns(std::string mount, std::shared_ptr<LargePaths> paths, const Limits& limits);
 
   // Runs `start`, which must not block: here, or on the thread that ends another request.
   // ResourceExhausted when too many wait already: then the owner of whom most wait gives way.
@@ -86,7 +87,7 @@ class RequestTurns {
   };
 
   // What it counts as; 0 for a small one.
-  std::size_t BytesOf(const Claim& claim);
+  std::size_t BytesOf(const Claim& claim) const;
   // What may not wait, or does not any more: that one, or the one that has given way to it.
   struct Refused {
     Start start;
@@ -94,7 +95,6 @@ class RequestTurns {
   };
   std::optional<Refused> Queue(Claim claim, std::size_t bytes, Start start);
   bool Fits(std::size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Remember(std::string_view path, std::size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Leave(std::size_t bytes);
   void EndLate();
   // Starts what may go. A request that ends at once calls it from within itself: that adds nothing
@@ -105,6 +105,7 @@ class RequestTurns {
   absl::Status Disabling() const;
 
   const std::string mount_;
+  const std::shared_ptr<LargePaths> paths_;
   const std::size_t large_bytes_;
   const std::size_t max_bytes_;
   const std::size_t max_waiting_;
@@ -112,8 +113,6 @@ class RequestTurns {
   bool disabling_ ABSL_GUARDED_BY(mutex_) = false;
   bool starting_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t bytes_under_way_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Paths that were large, by a hash: a long one takes up no more than a short one.
-  LruCache<std::size_t> large_ ABSL_GUARDED_BY(mutex_);
   OwnerTurns<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 

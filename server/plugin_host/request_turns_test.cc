@@ -58,7 +58,8 @@ class RequestTurnsTest : public ::testing::Test {
   }
   std::vector<std::string> Started() { return std::exchange(started_, {}); }
 
-  RequestTurns turns_{"kv/", SmallLimits()};
+  std::shared_ptr<LargePaths> paths_ = std::make_shared<LargePaths>(SmallLimits());
+  RequestTurns turns_{"kv/", paths_, SmallLimits()};
   std::vector<std::string> started_;
   std::vector<absl::Status> refused_;
   std::deque<RequestTurns::Turn> under_way_;
@@ -119,6 +120,12 @@ TEST_F(RequestTurnsTest, APathCountsAsTheLargestThatWasSentToIt) {
   EndOne();
   Started();
   for (const char* name : {"1", "2"}) EnterAt(name, "b", "data/x", 0);
+  EXPECT_THAT(Started(), ElementsAre("1"));
+}
+
+TEST_F(RequestTurnsTest, APathCountsAsTheMostThatWasReadForIt) {
+  paths_->Note("subkeys/x", 4 * kLarge);
+  for (const char* name : {"1", "2"}) EnterAt(name, "a", "subkeys/x", 0);
   EXPECT_THAT(Started(), ElementsAre("1"));
 }
 
@@ -193,7 +200,7 @@ TEST(RequestTurnsDepthTest, ManyThatEndAtOnceTakeUpNoStack) {
   constexpr int kMany = 10'000;
   Limits limits = SmallLimits();
   limits.max_requests_queued_per_plugin = kMany;
-  RequestTurns turns("kv/", limits);
+  RequestTurns turns("kv/", std::make_shared<LargePaths>(limits), limits);
   std::optional<RequestTurns::Turn> first;
   const RequestTurns::Claim claim{.owner = "a", .path = "x", .bytes_sent = 4 * kLarge};
   turns.Enter(claim,
@@ -212,7 +219,7 @@ TEST(RequestTurnsThreadsTest, EveryRequestEndsOnceWhateverTheThreads) {
   constexpr int kEach = 2000;
   Limits limits = SmallLimits();
   limits.max_requests_queued_per_plugin = kThreads * kEach;
-  RequestTurns turns("kv/", limits);
+  RequestTurns turns("kv/", std::make_shared<LargePaths>(limits), limits);
   std::atomic<int> ended = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {

@@ -22,6 +22,10 @@ constexpr char kMissingStorage[] =
     "missing storage implementation: this method should not be called during plugin Setup, but "
     "only during and after Initialize";
 
+// What a name in a list costs storage, plugin and host on its way to a client, as bytes of a value
+// that cost as much.
+constexpr std::size_t kBytesOfAName = 512;
+
 std::string Text(const absl::Status& status) {
   return std::string(ToStd(status.message()));
 }
@@ -45,8 +49,9 @@ storage::Operation ToOperation(const v1::StorageOperation& operation) {
 // Errors travel as texts beside an OK status, and plugins compare them.
 class StorageService final : public pb::Storage::CallbackService {
  public:
-  StorageService(const GuardedStorage* guarded, Metrics* metrics)
+  StorageService(const GuardedStorage* guarded, LargePaths* large_paths, Metrics* metrics)
       : guarded_(guarded),
+        large_paths_(large_paths),
         gets_(CallsOf(metrics, "get")),
         puts_(CallsOf(metrics, "put")),
         deletes_(CallsOf(metrics, "delete")),
@@ -61,6 +66,7 @@ class StorageService final : public pb::Storage::CallbackService {
     if (!value.ok()) {
       reply->set_err(Text(value.status()));
     } else if (*value) {
+      NoteRead(*context, (*value)->size());
       reply->mutable_entry()->set_key(args->key());
       reply->mutable_entry()->set_value(**std::move(value));
     }
@@ -94,12 +100,21 @@ class StorageService final : public pb::Storage::CallbackService {
     if (!keys.ok()) {
       reply->set_err(Text(keys.status()));
     } else {
+      NoteRead(*context, keys->size() * kBytesOfAName);
       for (const std::string& key : *keys) reply->add_keys(key);
     }
     return Finish(context);
   }
 
  private:
+  // So that requests of which one has read much take turns before they are sent to the plugin.
+  void NoteRead(const grpc::CallbackServerContext& context, std::size_t bytes) const {
+    if (large_paths_ == nullptr) return;
+    const auto path = context.client_metadata().find(wire::kRequestPathMetadata);
+    if (path == context.client_metadata().end()) return;
+    large_paths_->Note({path->second.data(), path->second.size()}, bytes);
+  }
+
   template <typename Reply>
   grpc::ServerUnaryReactor* Commit(grpc::CallbackServerContext* context, storage::WriteBatch batch,
                                    Reply* reply) {
@@ -121,6 +136,7 @@ class StorageService final : public pb::Storage::CallbackService {
   }
 
   const GuardedStorage* const guarded_;
+  LargePaths* const large_paths_;
   Counter& gets_;
   Counter& puts_;
   Counter& deletes_;
@@ -185,8 +201,9 @@ class BatchService final : public v1::Storage::CallbackService {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded, Metrics* metrics) {
-  return std::make_unique<StorageService>(guarded, metrics);
+std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded,
+                                                 LargePaths* large_paths, Metrics* metrics) {
+  return std::make_unique<StorageService>(guarded, large_paths, metrics);
 }
 
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tests/bench/belfry_server.h"
+#include "tests/bench/http_load.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/processes.h"
 #include "tests/bench/sockets.h"
@@ -292,6 +293,24 @@ void LargeAnswersAtOnce(Attack& attack) {
   attack.Repeat(64, [=, &attack] { attack.Shoot(request); });
 }
 
+// What the plugin reads for each is large, what it answers is small.
+void LargeReadsOfSmallAnswers(Attack& attack) {
+  attack.belfry.Ask("PUT", "secret/data/large",
+                    absl::StrCat(R"({"data":{"a":")", std::string(8 << 20, 'x'), R"("}})"));
+  const std::string request = Request("GET", "secret/subkeys/large", "root", "");
+  attack.Repeat(150, [=, &attack] { attack.Shoot(request); });
+}
+
+void ListsOfManyNames(Attack& attack) {
+  int number = 0;
+  HttpLoad(attack.belfry.port(), 8).Send(12'000, [&] {
+    return Request("PUT", absl::StrCat("secret/data/many/name-", number++), "root",
+                   R"({"data":{"a":"1"}})");
+  });
+  const std::string request = Request("LIST", "secret/metadata/many/", "root", "");
+  attack.Repeat(200, [=, &attack] { attack.Shoot(request); });
+}
+
 struct Input {
   const char* number;
   const char* what;
@@ -320,6 +339,8 @@ constexpr Input kInputs[] = {
     {"79", "200 subscriptions, namespaces of 400 KB", &SubscribeInManyNamespaces},
     {"--", "150 reads of 8 MiB, nobody takes them", &LargeAnswersThatNobodyTakes},
     {"--", "64 x an answer of 4 MB", &LargeAnswersAtOnce},
+    {"--", "150 x the keys of a secret of 8 MiB", &LargeReadsOfSmallAnswers},
+    {"--", "200 x a list of 12,000 names", &ListsOfManyNames},
 };
 
 // Lowers the limit of what is started as long as it exists.
