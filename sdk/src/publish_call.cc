@@ -117,13 +117,17 @@ bool PublishCall::PrepareWrite() {
   return true;
 }
 
-bool PublishCall::Acknowledge(const v1::PublishReply& reply) {
-  if (unacknowledged_.empty() || unacknowledged_.front().number != reply.batch()) return false;
+std::optional<PublishCall::Batch> PublishCall::TakeAcknowledged(std::uint64_t number) {
+  if (unacknowledged_.empty() || unacknowledged_.front().number != number) return std::nullopt;
   confirmed_ = true;
-  const Batch batch = std::move(unacknowledged_.front());
+  Batch batch = std::move(unacknowledged_.front());
   unacknowledged_.pop_front();
   pending_events_ -= batch.events;
   pending_bytes_ -= batch.bytes;
+  return batch;
+}
+
+void PublishCall::Answer(const Batch& batch, const v1::PublishReply& reply) {
   std::map<std::size_t, const v1::RejectedEvent*> rejected;
   for (const v1::RejectedEvent& event : reply.rejected()) rejected.emplace(event.index(), &event);
   std::size_t position = 0;
@@ -140,7 +144,6 @@ bool PublishCall::Acknowledge(const v1::PublishReply& reply) {
     }
     claim.answers->Answer(accepted, absl::OkStatus());
   }
-  return true;
 }
 
 void PublishCall::EndAll(const absl::Status& status) {
@@ -163,20 +166,24 @@ void PublishCall::EndAll(const absl::Status& status) {
 void PublishCall::OnReadDone(bool ok) {
   bool write = false;
   bool release = false;
-  bool fits = false;
+  std::optional<Batch> answered;
   {
     MutexLock lock(&mutex_);
-    fits = ok && Acknowledge(reply_);
-    if (ok && fits) {
+    if (ok) answered = TakeAcknowledged(reply_.batch());
+    if (answered) {
       write = PrepareWrite();
     } else if (!broken_) {
       broken_ = true;
       release = !writing_;  // Else OnWriteDone does.
     }
   }
-  if (fits) StartRead(&reply_);
-  if (ok && !fits) context_.TryCancel();
+  // The next batch leaves first. Those who are woken want the lock at once, to send more.
   if (write) StartWrite(&request_);
+  if (answered) {
+    Answer(*answered, reply_);
+    StartRead(&reply_);
+  }
+  if (ok && !answered) context_.TryCancel();
   if (release) RemoveHold();
 }
 

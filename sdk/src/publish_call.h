@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,8 +84,9 @@ class PublishCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, v1::P
   // Fills `request_` from the queue; false when there is nothing to write or may not be now. After
   // true the caller must StartWrite, without the lock.
   bool PrepareWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // False when the reply does not fit what was sent.
-  bool Acknowledge(const v1::PublishReply& reply) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The batch that a reply by this number is for; nullopt when it does not fit what was sent.
+  std::optional<Batch> TakeAcknowledged(std::uint64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void Answer(const Batch& batch, const v1::PublishReply& reply);
   // Ends all that is pending: what was not written is handed back, and so is everything when the
   // host does not know the stream; the rest gets `status`.
   void EndAll(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
