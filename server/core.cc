@@ -137,6 +137,8 @@ class CoreImpl final : public Core {
     if (!status.ok()) return status;
     token_expirer_ = std::make_unique<access::TokenExpirer>(tokens_.get(), clock(), scheduler(),
                                                             lease_executor_.get());
+    // An earlier core may have made it.
+    if (tokens_->Find(config_.root_token) != nullptr) return absl::OkStatus();
     return tokens_->CreateRoot(config_.root_token).status();
   }
 
@@ -155,6 +157,7 @@ class CoreImpl final : public Core {
                                             .factory = plugins_.get(),
                                             .limits = limits(),
                                             .logger = LoggerOf("mounts")});
+    if (absl::Status status = mounts_->Start(); !status.ok()) return status;
     return leases_->Start();
   }
 
@@ -198,6 +201,7 @@ class CoreImpl final : public Core {
 
   // What dev mode has from the beginning.
   absl::Status MountSecret() {
+    if (router_.At("secret/") != nullptr) return absl::OkStatus();
     mounts::MountEntry entry;
     entry.path = "secret/";
     entry.type = "kv";

@@ -38,8 +38,8 @@ struct CoreEnvironment {
 // started, serves its Api, and is torn down, which deletes nothing of what is stored.
 class Core {
  public:
-  // Opens the stores, starts the mounts' plugins and mounts secret/. Otherwise one sentence that
-  // says what to do, and nothing is left running.
+  // Opens the stores, starts the plugins of the mounts that are stored, and mounts secret/ where it
+  // is not yet. Otherwise one sentence that says what to do, and nothing is left running.
   static absl::StatusOr<std::unique_ptr<Core>> Start(CoreConfig config,
                                                      CoreEnvironment environment);
   // Stops first, unless that has been done. Everybody who used the Api has to be done with it.

@@ -149,6 +149,7 @@ class FakeMountManager final : public mounts::MountManager {
     router.Add(std::move(entry), nullptr);
   }
 
+  absl::Status Start() override { return absl::OkStatus(); }
   absl::Status Enable(mounts::MountEntry entry) override {
     enabled.push_back(std::move(entry));
     return enable_result;

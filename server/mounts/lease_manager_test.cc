@@ -99,6 +99,7 @@ class LeaseManagerTest : public ::testing::Test {
                                     .leases = leases_.get(),
                                     .storage = storage_.get(),
                                     .factory = &factory_});
+    EXPECT_TRUE(mounts_->Start().ok());
     MountEntry entry;
     entry.path = "db/";
     entry.type = "lender";
@@ -248,7 +249,7 @@ TEST_F(LeaseManagerTest, AnExpiredLeaseIsRevokedWithAllThatTheEngineGave) {
   EXPECT_EQ(request.lease->internal_data, R"({"k":1})");
   EXPECT_EQ(request.lease->issued, clock_.Now() - absl::Minutes(1));
   EXPECT_FALSE(leases_->LookUp(id).has_value());
-  EXPECT_THAT(*storage_->List("sys/"), IsEmpty());
+  EXPECT_THAT(*storage_->List("sys/expire/"), IsEmpty());
   EXPECT_EQ(Leases("active"), 0);
 }
 
@@ -396,7 +397,7 @@ TEST_F(LeaseManagerTest, ForceForgetsWhatTheEngineCannotRevoke) {
   EXPECT_TRUE(Revoke("db", RevokeMode::kForce, true).ok());
   EXPECT_THAT(engine().asked, SizeIs(2));
   EXPECT_FALSE(leases_->LookUp(id).has_value());
-  EXPECT_THAT(*storage_->List("sys/"), IsEmpty());
+  EXPECT_THAT(*storage_->List("sys/expire/"), IsEmpty());
 }
 
 TEST_F(LeaseManagerTest, APrefixMeansWholeSegmentsAndRevokingNothingIsFine) {

@@ -11,7 +11,9 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "server/mounts/kv_options.h"
+#include "server/mounts/mount_store.h"
 #include "server/mounts/reload_failures.h"
+#include "server/mounts/stand_in_engine.h"
 
 namespace belfry::mounts {
 namespace {
@@ -20,8 +22,25 @@ constexpr std::string_view kTokens = "auth/token/";
 constexpr std::array<std::string_view, 5> kNotForSecrets = {kAuthPrefix, "cubbyhole/", "identity/",
                                                             "sys/", "audit/"};
 
-// Engines that are stopped at the same time at the server's end.
-constexpr std::size_t kThreadsThatStop = 64;
+// Engines that are started or stopped at the same time.
+constexpr std::size_t kThreadsAtOnce = 64;
+
+// The host's own mounts.
+std::vector<MountEntry> OwnMounts() {
+  return {{.mount_class = MountClass::kAuth,
+           .path = std::string(kTokens),
+           .type = "token",
+           .description = "token based credentials"},
+          {.path = "cubbyhole/",
+           .type = "cubbyhole",
+           .description = "per-token private secret storage",
+           .local = true},
+          {.path = "identity/", .type = "identity", .description = "identity store"},
+          {.path = "sys/",
+           .type = "system",
+           .description = "system endpoints used for control, policy and debugging",
+           .seal_wrap = true}};
+}
 
 // Whether mounts of this class, but for the host's own, can be there.
 bool IsFor(MountClass mount_class, std::string_view path) {
@@ -34,10 +53,6 @@ bool IsFor(MountClass mount_class, std::string_view path) {
 // "a/b" → "a/b/". Nothing else is changed: callers were authorised for the name that they give.
 std::string AsMountPath(std::string_view path) {
   return path.empty() || path.ends_with('/') ? std::string(path) : Concat({path, "/"});
-}
-
-std::string DataPrefix(const MountEntry& entry) {
-  return Concat({"logical/", entry.uuid, "/"});
 }
 
 // What stays the same for as long as a mount exists. The engine goes before its storage.
@@ -85,22 +100,21 @@ class MountManagerImpl final : public MountManager {
       : router_(dependencies.router),
         leases_(dependencies.leases),
         storage_(dependencies.storage),
+        store_(dependencies.storage),
         factory_(dependencies.factory),
         logger_(std::move(dependencies.logger)),
-        patience_(dependencies.limits.plugin_probe_timeout) {
-    AddOwn({.mount_class = MountClass::kAuth,
-            .path = std::string(kTokens),
-            .type = "token",
-            .description = "token based credentials"});
-    AddOwn({.path = "cubbyhole/",
-            .type = "cubbyhole",
-            .description = "per-token private secret storage",
-            .local = true});
-    AddOwn({.path = "identity/", .type = "identity", .description = "identity store"});
-    AddOwn({.path = "sys/",
-            .type = "system",
-            .description = "system endpoints used for control, policy and debugging",
-            .seal_wrap = true});
+        patience_(dependencies.limits.plugin_probe_timeout) {}
+
+  absl::Status Start() override {
+    absl::StatusOr<std::vector<MountRecord>> records = store_.Load();
+    if (!records.ok()) return records.status();
+    if (absl::Status status = AddAllOwn(*records); !status.ok()) return status;
+    // Side by side: each may wait for a plugin.
+    const std::unique_ptr<Executor> side_by_side = NewElasticPool(kThreadsAtOnce, 0);
+    for (MountRecord& record : *records) {
+      side_by_side->PostAlways([this, record = std::move(record)] { Resume(record); });
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Enable(MountEntry entry) override {
@@ -112,7 +126,7 @@ class MountManagerImpl final : public MountManager {
       return absl::AlreadyExistsError(
           Concat({"path is already in use at ", GivenPath(entry.mount_class, *other)}));
     const std::string path = entry.path;
-    const absl::Status started = Start(std::move(entry));
+    const absl::Status started = StartNew(std::move(entry));
     if (!started.ok()) router_->Release(path);
     return started;
   }
@@ -128,13 +142,16 @@ class MountManagerImpl final : public MountManager {
     // engine is gone.
     mount.engine->NoteDisabling(true);
     AwaitUsers(*removed);
-    if (absl::Status refused = leases_->RevokeAllOf(mount); !refused.ok()) {
+    const MountEntry entry = router_->Latest(mount);
+    absl::Status refused = leases_->RevokeAllOf(mount);
+    if (refused.ok()) refused = store_.Put({entry, MountRecord::State::kPassing});
+    if (!refused.ok()) {
       mount.engine->NoteDisabling(false);
       if (!router_->PutBack(mount_path)) StopEngine(mount.entry.uuid);
       return refused;
     }
     StopEngine(mount.entry.uuid);
-    const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(mount.entry));
+    const absl::Status deleted = store_.Delete(entry);
     router_->Release(mount_path);
     logger_.Info("disabled a mount", {{"path", mount_path}});
     return deleted;
@@ -177,7 +194,7 @@ class MountManagerImpl final : public MountManager {
   }
 
   void Stop() override {
-    const std::unique_ptr<Executor> side_by_side = NewElasticPool(kThreadsThatStop, 0);
+    const std::unique_ptr<Executor> side_by_side = NewElasticPool(kThreadsAtOnce, 0);
     for (const MountRouter::Removed& removed : router_->Close()) {
       side_by_side->PostAlways([this, removed] {
         AwaitUsers(removed);
@@ -190,9 +207,36 @@ class MountManagerImpl final : public MountManager {
   // What a changed entry asks of the engine.
   enum class Effect { kNone, kRestart };
 
-  void AddOwn(MountEntry entry) {
-    NameEntry(entry);
-    router_->Add(std::move(entry), nullptr);
+  // With the names that they have had from the first start on; their records leave `records`.
+  absl::Status AddAllOwn(std::vector<MountRecord>& records) {
+    for (MountEntry& own : OwnMounts()) {
+      const auto stored = std::ranges::find_if(
+          records, [&own](const MountRecord& record) { return record.entry.path == own.path; });
+      if (stored != records.end()) {
+        own.uuid = stored->entry.uuid;
+        own.backend_uuid = stored->entry.backend_uuid;
+        own.accessor = stored->entry.accessor;
+        records.erase(stored);
+      } else {
+        NameEntry(own);
+        if (absl::Status status = store_.Put({.entry = own}); !status.ok()) return status;
+      }
+      router_->Add(std::move(own), nullptr);
+    }
+    return absl::OkStatus();
+  }
+
+  // What an earlier host has left.
+  void Resume(const MountRecord& record) {
+    const MountEntry& entry = record.entry;
+    if (record.state == MountRecord::State::kPassing)
+      return NoteDeleted(entry, store_.Delete(entry));
+    auto running = NewRunning(entry);
+    if (absl::Status failure = StartEngine(entry, *running); !failure.ok()) {
+      running->engine = std::make_unique<StandInEngine>(factory_, running->view.get(),
+                                                        NotStarted(entry, failure));
+    }
+    (void)PutInService(entry, std::move(running));
   }
 
   // What the host calls a mount.
@@ -203,36 +247,66 @@ class MountManagerImpl final : public MountManager {
     entry.accessor = NewMountAccessor(Concat({is_auth ? "auth_" : "", entry.type}));
   }
 
-  absl::Status Start(MountEntry entry) {
+  absl::Status StartNew(MountEntry entry) {
     if (entry.mount_class == MountClass::kSecret) ResolveKvType(entry);
     NameEntry(entry);
-    const absl::Status status = Serve(entry);
+    // First: what its engine writes belongs to something from the beginning.
+    absl::Status status = store_.Put({entry, MountRecord::State::kPassing});
+    if (!status.ok()) return status;
+    status = ServeNew(entry);
     if (status.ok()) {
       logger_.Info("enabled a mount", {{"path", entry.path}, {"type", entry.type}});
-      return status;
-    }
-    // What it wrote belongs to no mount.
-    const absl::Status deleted = storage::DeleteAll(*storage_, DataPrefix(entry));
-    if (!deleted.ok()) {
-      logger_.Warn("failed to clean up storage after failed mount",
-                   {{"path", entry.path}, {"error", std::string(deleted.message())}});
+    } else {
+      NoteDeleted(entry, store_.Delete(entry));
     }
     return status;
   }
 
-  // Starts the engine and puts the mount in service; or nothing is left of it but what it wrote.
-  absl::Status Serve(const MountEntry& entry) {
+  absl::Status ServeNew(const MountEntry& entry) {
+    auto running = NewRunning(entry);
+    if (absl::Status failure = StartEngine(entry, *running); !failure.ok()) return failure;
+    if (absl::Status failure = store_.Put({.entry = entry}); !failure.ok()) return failure;
+    return PutInService(entry, std::move(running));
+  }
+
+  std::unique_ptr<Running> NewRunning(const MountEntry& entry) const {
     auto running = std::make_unique<Running>();
-    running->view = storage::NewView(storage_, DataPrefix(entry));
-    absl::StatusOr<std::unique_ptr<Engine>> started = factory_->Create(entry, running->view.get());
-    if (!started.ok()) return started.status();
-    running->engine = *std::move(started);
+    running->view = storage::NewView(storage_, MountStore::DataPrefix(entry));
+    return running;
+  }
+
+  absl::Status StartEngine(const MountEntry& entry, Running& running) {
+    absl::StatusOr<std::unique_ptr<Engine>> started = factory_->Create(entry, running.view.get());
+    if (started.ok()) running.engine = *std::move(started);
+    return started.status();
+  }
+
+  absl::Status PutInService(const MountEntry& entry, std::unique_ptr<Running> running) {
     Engine* const engine = running->engine.get();
     // First, so that every caller that finds the mount finds this, too.
     Keep(entry.uuid, std::move(running));
     if (router_->Add(entry, engine)) return absl::OkStatus();
     StopEngine(entry.uuid);
     return absl::AbortedError("the server is stopping");
+  }
+
+  void NoteDeleted(const MountEntry& entry, const absl::Status& deleted) const {
+    if (deleted.ok()) return;
+    logger_.Warn("failed to clean up the storage of a mount that is not there",
+                 {{"path", entry.path}, {"error", std::string(deleted.message())}});
+  }
+
+  // What clients of such a mount are told.
+  absl::Status NotStarted(const MountEntry& entry, const absl::Status& reason) const {
+    logger_.Error("a mount is without its plugin",
+                  {{"path", entry.path},
+                   {"type", entry.type},
+                   {"error", std::string(ToStd(reason.message()))}});
+    return absl::UnavailableError(
+        Concat({"the plugin \"", entry.type, "\" of the mount \"", entry.path,
+                "\" did not start with the server; the server's log says why. An operator can "
+                "reload it: PUT sys/plugins/reload/backend {\"mounts\":\"",
+                entry.path, "\"}"}));
   }
 
   // A plugin that hangs ends none of its requests: killed, it ends them all.
@@ -261,7 +335,14 @@ class MountManagerImpl final : public MountManager {
       if (absl::IsNotFound(restarted)) return absl::InvalidArgumentError(restarted.message());
       if (!restarted.ok()) return restarted;
     }
-    if (entry != before) logger_.Info("changed a mount", {{"path", mount_path}});
+    if (entry != before) {
+      if (absl::Status stored = store_.Put({.entry = entry}); !stored.ok()) {
+        // As it is stored, and found.
+        if (*effect == Effect::kRestart) NoteRestart(mount_path, in_use->engine->Restart(before));
+        return stored;
+      }
+      logger_.Info("changed a mount", {{"path", mount_path}});
+    }
     router_->Replace(std::move(entry));
     return absl::OkStatus();
   }
@@ -327,6 +408,7 @@ class MountManagerImpl final : public MountManager {
   MountRouter* const router_;
   LeaseManager* const leases_;
   storage::Storage* const storage_;
+  MountStore store_;
   EngineFactory* const factory_;
   const Logger logger_;
   // How long requests under way may take before their engine is looked at.

@@ -40,29 +40,37 @@ class MountManager {
   struct Dependencies {
     MountRouter* router = nullptr;
     LeaseManager* leases = nullptr;
-    storage::Storage* storage = nullptr;  // Mounts keep their data below "logical/<uuid>/".
+    // Mounts keep their data below "logical/<uuid>/", and the table of them is "sys/mount/".
+    storage::Storage* storage = nullptr;
     EngineFactory* factory = nullptr;
     Limits limits;
     Logger logger;
   };
-  // Puts the host's own mounts (sys/ …) into the router.
   static std::unique_ptr<MountManager> Create(Dependencies dependencies);
+  // Puts the host's own mounts (sys/ …) into the router, and those that are stored: with the names
+  // and the data that they had. One whose engine does not start is in service all the same, and
+  // answers Unavailable with the reason until it is reloaded. What was being enabled or disabled
+  // when an earlier host ended is deleted. What storage said when that failed. Call once, before
+  // anything else.
+  virtual absl::Status Start() = 0;
   // Stop comes first, if anybody may still use a mount that has an engine.
   virtual ~MountManager() = default;
 
   // Fills in uuid, accessor and the rest, starts the engine and puts it in service. AlreadyExists
   // "path is already in use at x/" (the same path, one above or one below); InvalidArgument for a
   // path that is not for mounts of its class ("cannot mount \"sys/x/\""); Aborted when the server
-  // is stopping; else what the factory said.
+  // is stopping; else what the factory or storage said.
   virtual absl::Status Enable(MountEntry entry) = 0;
   // Takes it out of service, waits for requests under way, revokes its leases, stops the engine and
   // deletes its data. An engine that does not answer is killed. OK when there was none;
   // InvalidArgument for sys/ and its like and for a path that is not for mounts of this class; what
-  // LeaseManager::RevokeAllOf said, and then the mount is in service as before.
+  // LeaseManager::RevokeAllOf or storage said, and then the mount is in service as before, unless
+  // it is its data that cannot be deleted: that is done by the next start.
   virtual absl::Status Disable(MountClass mount_class, std::string_view path) = 0;
   // Applies the changes, sets the engine up again when it is concerned, and returns warnings for
   // the caller. NotFound when there is no such mount; InvalidArgument "cannot downgrade mount
-  // from version 2" and the like; else what Engine::Restart said, and then nothing has changed.
+  // from version 2" and the like; else what Engine::Restart or storage said, and then nothing has
+  // changed.
   virtual absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
                                                         const MountTuning& tuning) = 0;
   // Sets the engine up again, in a fresh process. NotFound when there is no such mount.

@@ -4,12 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <functional>
 #include <future>
 #include <thread>
 
 #include "base/testing.h"
-#include "server/mounts/testing.h"
+#include "server/mounts/mount_fakes.h"
 #include "server/storage/committer.h"
 
 namespace belfry::mounts {
@@ -17,77 +16,10 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// What the engines of a test were asked to do, and whether they can.
-struct Restarts {
-  std::vector<MountEntry> entries;
-  std::vector<std::string> retired;
-  std::atomic<int> looked_at = 0;
-  absl::Status result;
-};
-
-class FakeEngine final : public StubEngine {
- public:
-  FakeEngine(storage::Storage* view, Restarts* restarts) : view_(view), restarts_(restarts) {}
-  // A last write on the way out, as a real engine's clean-up may make.
-  ~FakeEngine() override { (void)storage::Put(*view_, "left/behind", "v"); }
-  void KillIfSilent() override { ++restarts_->looked_at; }
-  absl::Status Restart(const MountEntry& entry) override {
-    restarts_->entries.push_back(entry);
-    return restarts_->result;
-  }
-
- private:
-  storage::Storage* const view_;
-  Restarts* const restarts_;
-};
-
-class FakeFactory final : public EngineFactory {
- public:
-  absl::StatusOr<std::unique_ptr<Engine>> Create(const MountEntry& entry,
-                                                 storage::Storage* view) override {
-    if (entry.type == "slow") {
-      before_slow.wait();
-      return std::make_unique<FakeEngine>(view, &restarts);
-    }
-    started.push_back(entry);
-    if (entry.type == "nosuch")
-      return absl::NotFoundError("plugin not found in the catalog: nosuch");
-    (void)storage::Put(*view, "a", "v");
-    if (entry.type == "half") return absl::UnavailableError("it stopped half way");
-    return std::make_unique<FakeEngine>(view, &restarts);
-  }
-  void RetireProcesses(std::string_view type) override { restarts.retired.emplace_back(type); }
-  Restarts restarts;
-  std::vector<MountEntry> started;
-  std::future<void> before_slow;
-};
-
-// Revokes the leases of a mount, or says that it could not, and does nothing else.
-class FakeLeases final : public LeaseManager {
- public:
-  absl::Status revoked;
-  std::function<void()> before_revoked = [] {};
-
-  absl::Status Start() override { return absl::OkStatus(); }
-  void Stop() override {}
-  void Register(std::shared_ptr<const Mount>, const Request&, const Response&,
-                Granted granted) override {
-    granted(absl::UnimplementedError("fake"));
-  }
-  std::optional<LeaseInfo> LookUp(std::string_view) const override { return std::nullopt; }
-  std::vector<std::string> List(std::string_view) const override { return {}; }
-  void Renew(std::string_view, absl::Duration, Renewed renewed) override {
-    renewed(absl::UnimplementedError("fake"));
-  }
-  void Revoke(LeaseScope, RevokeMode, Done done) override { done(absl::OkStatus()); }
-  absl::Status RevokeAllOf(const Mount&) override {
-    before_revoked();
-    return revoked;
-  }
-};
-
 class MountManagerTest : public ::testing::Test {
  protected:
+  MountManagerTest() { EXPECT_TRUE(mounts_->Start().ok()); }
+
   absl::Status Enable(std::string path, std::string type = "kv") {
     MountEntry entry;
     entry.path = std::move(path);
@@ -216,7 +148,7 @@ TEST_F(MountManagerTest, DisablingDeletesTheDataAfterTheEngineIsGone) {
   ASSERT_TRUE(Enable("secret").ok());
   ASSERT_TRUE(mounts_->Disable(MountClass::kSecret, "secret").ok());
   EXPECT_EQ(Found("secret/a"), "none");
-  EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
+  EXPECT_THAT(*storage_->List("logical/"), ::testing::IsEmpty());
 }
 
 TEST_F(MountManagerTest, DisablingWhatIsNotMountedIsFine) {
@@ -234,7 +166,7 @@ TEST_F(MountManagerTest, DisablingWaitsForRequestsUnderWay) {
       storage::Put(*storage_, "logical/" + under_way->mount->entry.uuid + "/late", "v").ok());
   under_way.reset();
   EXPECT_TRUE(disabled.get().ok());
-  EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
+  EXPECT_THAT(*storage_->List("logical/"), ::testing::IsEmpty());
 }
 
 TEST_F(MountManagerTest, AnEngineWhoseRequestsDoNotEndIsLookedAt) {
@@ -442,7 +374,7 @@ TEST_F(MountManagerTest, AMountThatIsSlowToStartDelaysNoOther) {
 
 TEST_F(MountManagerTest, AnEngineThatDoesNotStartLeavesNoData) {
   EXPECT_EQ(Enable("x", "half").code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(*storage_->List(""), ::testing::IsEmpty());
+  EXPECT_THAT(*storage_->List("logical/"), ::testing::IsEmpty());
 }
 
 TEST_F(MountManagerTest, ListIsInOrderOfPathWithTheHostsOwn) {
