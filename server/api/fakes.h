@@ -210,10 +210,12 @@ class FakeCatalog final : public mounts::PluginCatalog {
     if (found == entries_.rend()) return absl::NotFoundError("plugin not found in the catalog");
     return *found;
   }
-  void Remove(mounts::PluginType type, std::string_view name, std::string_view version) override {
+  absl::Status Remove(mounts::PluginType type, std::string_view name,
+                      std::string_view version) override {
     std::erase_if(entries_, [=](const mounts::PluginEntry& entry) {
       return entry.type == type && entry.name == name && entry.version == version;
     });
+    return absl::OkStatus();
   }
   std::vector<mounts::PluginEntry> List() const override { return entries_; }
   std::vector<mounts::PluginProcesses> Processes() const override { return processes; }

@@ -240,7 +240,8 @@ Answer Deregister(const Dependencies& dependencies, const Call& call, PluginType
   if (!dependencies.catalog->Get(type, name, version))
     return Done(call, call.fields,
                 OtherVersions(dependencies, type, name, "nothing was removed", "remove"));
-  dependencies.catalog->Remove(type, name, version);
+  if (absl::Status removed = dependencies.catalog->Remove(type, name, version); !removed.ok())
+    return Failure(removed);
   return Done(call, call.fields, MountsLeft(dependencies, type, name));
 }
 

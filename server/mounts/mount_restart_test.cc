@@ -40,9 +40,8 @@ struct Life {
     const std::optional<Route> route = router.Find(path);
     if (!route) return absl::NotFoundError("no mount");
     absl::Status status = absl::UnknownError("no answer");
-    route->mount->engine->Handle({}, [&status](const absl::StatusOr<Reply>& reply) {
-      status = reply.status();
-    });
+    route->mount->engine->Handle(
+        {}, [&status](const absl::StatusOr<Reply>& reply) { status = reply.status(); });
     return status;
   }
 

@@ -16,23 +16,23 @@ std::string StoredText(const MountRecord& record) {
   const MountEntry& entry = record.entry;
   json::object options;
   for (const auto& [name, value] : entry.options) options[name] = value;
-  return json::serialize(
-      json::object{{"class", entry.mount_class == MountClass::kAuth ? "auth" : "secret"},
-                   {"state", record.state == MountRecord::State::kPassing ? "passing" : "in service"},
-                   {"path", entry.path},
-                   {"type", entry.type},
-                   {"description", entry.description},
-                   {"uuid", entry.uuid},
-                   {"backend_uuid", entry.backend_uuid},
-                   {"accessor", entry.accessor},
-                   {"options", std::move(options)},
-                   {"local", entry.local},
-                   {"seal_wrap", entry.seal_wrap},
-                   {"external_entropy_access", entry.external_entropy_access},
-                   {"force_no_cache", entry.force_no_cache},
-                   {"default_lease_ttl", absl::ToInt64Nanoseconds(entry.default_lease_ttl)},
-                   {"max_lease_ttl", absl::ToInt64Nanoseconds(entry.max_lease_ttl)},
-                   {"plugin_version", entry.plugin_version}});
+  return json::serialize(json::object{
+      {"class", entry.mount_class == MountClass::kAuth ? "auth" : "secret"},
+      {"state", record.state == MountRecord::State::kPassing ? "passing" : "in service"},
+      {"path", entry.path},
+      {"type", entry.type},
+      {"description", entry.description},
+      {"uuid", entry.uuid},
+      {"backend_uuid", entry.backend_uuid},
+      {"accessor", entry.accessor},
+      {"options", std::move(options)},
+      {"local", entry.local},
+      {"seal_wrap", entry.seal_wrap},
+      {"external_entropy_access", entry.external_entropy_access},
+      {"force_no_cache", entry.force_no_cache},
+      {"default_lease_ttl", absl::ToInt64Nanoseconds(entry.default_lease_ttl)},
+      {"max_lease_ttl", absl::ToInt64Nanoseconds(entry.max_lease_ttl)},
+      {"plugin_version", entry.plugin_version}});
 }
 
 MountRecord FromObject(const json::object& object) {
@@ -43,8 +43,8 @@ MountRecord FromObject(const json::object& object) {
     return absl::Nanoseconds(object.at(name).as_int64());
   };
   MountRecord record;
-  record.state = text("state") == "passing" ? MountRecord::State::kPassing
-                                            : MountRecord::State::kInService;
+  record.state =
+      text("state") == "passing" ? MountRecord::State::kPassing : MountRecord::State::kInService;
   MountEntry& entry = record.entry;
   entry.mount_class = text("class") == "auth" ? MountClass::kAuth : MountClass::kSecret;
   entry.path = text("path");

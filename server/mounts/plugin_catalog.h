@@ -59,7 +59,7 @@ class PluginCatalog {
   // see that it is a plugin of this type and version; blocks for that long. An entry without a
   // version gets the one that the plugin reports, and replaces one without. InvalidArgument: the
   // entry itself is wrong. FailedPrecondition "could not set plugin, plugin directory is not
-  // configured". Unavailable: the program does not start.
+  // configured". Unavailable: the program does not start. Else what storage said: it is not there.
   virtual absl::Status Register(PluginEntry entry) = 0;
   virtual std::optional<PluginEntry> Get(PluginType type, std::string_view name,
                                          std::string_view version) const = 0;
@@ -67,8 +67,8 @@ class PluginCatalog {
   // is started now. NotFound: the catalog has none.
   virtual absl::StatusOr<PluginEntry> Resolve(std::string_view name,
                                               std::string_view version) const = 0;
-  // Whatever runs goes on running.
-  virtual void Remove(PluginType type, std::string_view name, std::string_view version) = 0;
+  // Whatever runs goes on running. What storage said when that failed: it is still there. Blocks.
+  virtual absl::Status Remove(PluginType type, std::string_view name, std::string_view version) = 0;
   // In order of type, name and version.
   virtual std::vector<PluginEntry> List() const = 0;
   // Of every entry that has been started, in order of name and version. May block for as long as a

@@ -16,6 +16,7 @@
 #include "google/protobuf/stubs/logging.h"
 #include "sdk/wire/lock_checks.h"
 #include "server/plugin_host/catalog.h"
+#include "server/plugin_host/catalog_store.h"
 #include "server/plugin_host/operator_status.h"
 #include "server/plugin_host/plugin_engine.h"
 #include "server/plugin_host/plugin_instance.h"
@@ -51,6 +52,7 @@ class PluginHostImpl final : public PluginHost {
                  storage::Storage* storage, const Clock* clock, Metrics* metrics, Logger logger)
       : options_(std::move(options)),
         catalog_(options_.plugin_directories),
+        store_(storage),
         storage_(storage),
         clock_(clock),
         metrics_(metrics),
@@ -66,6 +68,14 @@ class PluginHostImpl final : public PluginHost {
             logger_) {
     for (const std::string& concern : catalog_.Scan())
       logger_.Warn("look at the plugin directory", {{"concern", concern}});
+  }
+
+  // What operators have registered with an earlier host.
+  absl::Status LoadCatalog() {
+    const absl::StatusOr<std::vector<Registration>> registrations = store_.Load();
+    if (!registrations.ok()) return registrations.status();
+    for (const Registration& registration : *registrations) Take(registration);
+    return absl::OkStatus();
   }
 
   ~PluginHostImpl() override {
@@ -105,7 +115,9 @@ class PluginHostImpl final : public PluginHost {
 
   void RetireProcesses(std::string_view type) override { pool_.Retire(type); }
 
-  absl::Status Register(mounts::PluginEntry entry) override {
+  absl::Status Register(mounts::PluginEntry wanted) override {
+    Registration registration{.entry = std::move(wanted)};
+    mounts::PluginEntry& entry = registration.entry;
     const absl::StatusOr<std::string> path = catalog_.Check(entry);
     if (!path.ok()) return path.status();
     const absl::StatusOr<std::string> version = Probe(ProgramOf(entry, *path));
@@ -114,22 +126,26 @@ class PluginHostImpl final : public PluginHost {
       entry.version = *version;
       if (const absl::Status bad = catalog_.Check(entry).status(); !bad.ok()) return bad;
       // What has been there without a version is what this replaces.
-      catalog_.Remove(entry.type, entry.name, "");
+      registration.replaces_unversioned = true;
     } else if (!version->empty() && *version != entry.version) {
       return absl::InvalidArgumentError(
           Concat({"plugin version mismatch: ", entry.name, " reported version ", *version, ", but ",
                   entry.version, " was to be registered"}));
     }
+    if (absl::Status stored = store_.Put(registration); !stored.ok()) return stored;
     logger_.Info("registered a plugin", {{"plugin", entry.name}, {"version", entry.version}});
-    catalog_.Put(std::move(entry));
+    Take(registration);
     return absl::OkStatus();
   }
   std::optional<mounts::PluginEntry> Get(mounts::PluginType type, std::string_view name,
                                          std::string_view version) const override {
     return catalog_.Get(type, name, version);
   }
-  void Remove(mounts::PluginType type, std::string_view name, std::string_view version) override {
+  absl::Status Remove(mounts::PluginType type, std::string_view name,
+                      std::string_view version) override {
+    if (absl::Status stored = store_.Delete(type, name, version); !stored.ok()) return stored;
     catalog_.Remove(type, name, version);
+    return absl::OkStatus();
   }
   absl::StatusOr<mounts::PluginEntry> Resolve(std::string_view name,
                                               std::string_view version) const override {
@@ -139,6 +155,12 @@ class PluginHostImpl final : public PluginHost {
   std::vector<mounts::PluginProcesses> Processes() const override { return pool_.Processes(); }
 
  private:
+  void Take(const Registration& registration) {
+    const mounts::PluginEntry& entry = registration.entry;
+    if (registration.replaces_unversioned) catalog_.Remove(entry.type, entry.name, "");
+    catalog_.Put(entry);
+  }
+
   // The instances of one mount. The engine that has it is gone before the host.
   class Starter final : public InstanceStarter {
    public:
@@ -287,6 +309,7 @@ class PluginHostImpl final : public PluginHost {
 
   const Options options_;
   Catalog catalog_;
+  CatalogStore store_;
   storage::Storage* const storage_;
   const Clock* const clock_;
   Metrics* const metrics_;
@@ -317,8 +340,10 @@ absl::StatusOr<std::unique_ptr<PluginHost>> PluginHost::Create(Options options,
   // What protobuf says of a malformed message is as long as a plugin wants and names nobody; the
   // call fails anyway.
   google::protobuf::SetLogHandler(nullptr);
-  return std::make_unique<PluginHostImpl>(std::move(options), *std::move(sockets), storage, clock,
-                                          metrics, std::move(logger));
+  auto host = std::make_unique<PluginHostImpl>(std::move(options), *std::move(sockets), storage,
+                                               clock, metrics, std::move(logger));
+  if (absl::Status status = host->LoadCatalog(); !status.ok()) return status;
+  return host;
 }
 
 }  // namespace belfry::plugin_host

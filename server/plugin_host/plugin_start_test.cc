@@ -22,6 +22,24 @@ TEST_F(PluginHostTest, ARegisteredProgramThatHasChangedIsNotStartedUntilItIsRegi
   EXPECT_TRUE(Mount("odd").ok());
 }
 
+TEST_F(PluginHostTest, WhatWasRegisteredIsKnownToTheNextHostUntilItIsRemoved) {
+  Script("odd", "exec " BELFRY_BIN "/plugins/belfry-notes");
+  StartHost();
+  ASSERT_TRUE(host_->Register(EntryFor("odd", folder_)).ok());
+  const mounts::PluginEntry registered = *host_->Resolve("odd", "");
+  EXPECT_NE(registered.version, "");
+  host_.reset();
+  StartHost();
+  // Not the program that was found in the folder, which has no version.
+  EXPECT_EQ(*host_->Resolve("odd", ""), registered);
+  EXPECT_TRUE(Mount("odd").ok());
+  ASSERT_TRUE(host_->Remove(registered.type, registered.name, registered.version).ok());
+  EXPECT_TRUE(absl::IsNotFound(host_->Resolve("odd", "").status()));
+  host_.reset();
+  StartHost();
+  EXPECT_EQ(host_->Resolve("odd", "")->version, "");
+}
+
 TEST_F(PluginHostTest, AProgramThatWasOnlyFoundIsTakenAsItLiesThere) {
   Script("odd", "exec " BELFRY_BIN "/plugins/belfry-notes");
   StartHost();
@@ -71,7 +89,7 @@ TEST_F(PluginHostTest, ARegisteredPluginGetsItsArgumentsAndEnvironment) {
   entry.version = "v0.2.0";
   EXPECT_THAT(std::string(host_->Register(entry).message()),
               HasSubstr("reported version v0.1.0, but v0.2.0 was to be registered"));
-  host_->Remove(entry.type, "args", "v0.1.0");
+  ASSERT_TRUE(host_->Remove(entry.type, "args", "v0.1.0").ok());
   EXPECT_THAT(
       std::string(Mount("args").status().message()),
       HasSubstr("plugin not found in the catalog: args; " + folder_ + "/plugins/args has "));
