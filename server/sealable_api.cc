@@ -13,23 +13,6 @@ api::HttpResponse Sealed() {
   return api::Render(builtin::ErrorAnswer(503, "Vault is sealed"));
 }
 
-// A request for a subscription is under way until that has been opened, or dropped.
-class PendingInUse final : public subscriptions::PendingSubscription {
- public:
-  PendingInUse(std::shared_ptr<api::Api> use, std::unique_ptr<PendingSubscription> pending)
-      : use_(std::move(use)), pending_(std::move(pending)) {}
-
-  void Open(std::shared_ptr<subscriptions::Subscriber> subscriber, Done done) override {
-    pending_->Open(std::move(subscriber), [use = use_, done = std::move(done)](
-                                              auto opened) mutable { done(std::move(opened)); });
-  }
-
- private:
-  // Before what it keeps usable, so that it goes after it.
-  const std::shared_ptr<api::Api> use_;
-  const std::unique_ptr<PendingSubscription> pending_;
-};
-
 }  // namespace
 
 struct SealableApi::Unsealed {
@@ -75,13 +58,9 @@ void SealableApi::Handle(api::HttpRequest request, api::Respond respond) {
   std::shared_ptr<api::Api> api = Use();
   if (api == nullptr) return respond(Sealed());
   api::Api& unsealed = *api;
-  unsealed.Handle(std::move(request), [api = std::move(api),
-                                       respond = std::move(respond)](api::Outcome outcome) mutable {
-    if (auto* wanted = std::get_if<api::SubscriptionRequest>(&outcome)) {
-      wanted->pending = std::make_unique<PendingInUse>(std::move(api), std::move(wanted->pending));
-    }
-    respond(std::move(outcome));
-  });
+  unsealed.Handle(std::move(request),
+                  [api = std::move(api), respond = std::move(respond)](
+                      api::Outcome outcome) mutable { respond(std::move(outcome)); });
 }
 
 std::optional<api::HttpResponse> SealableApi::RefuseEarly(const api::HttpRequest& head,

@@ -14,14 +14,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Refuses to be opened.
-class FakePending final : public subscriptions::PendingSubscription {
- public:
-  void Open(std::shared_ptr<subscriptions::Subscriber>, Done done) override {
-    done(absl::UnauthenticatedError("invalid token"));
-  }
-};
-
 // Answers requests when it is told to.
 class FakeApi final : public api::Api {
  public:
@@ -36,11 +28,9 @@ class FakeApi final : public api::Api {
   void AnswerAll() {
     for (auto& respond : std::exchange(waiting_, {})) respond(api::HttpResponse{.status = 200});
   }
-  // Lets the requests open subscriptions.
+  // Opens a subscription for each.
   void SubscribeAll() {
-    for (auto& respond : std::exchange(waiting_, {})) {
-      respond(api::SubscriptionRequest{.pending = std::make_unique<FakePending>()});
-    }
+    for (auto& respond : std::exchange(waiting_, {})) respond(subscriptions::OpenedSubscription());
   }
 
  private:
@@ -104,19 +94,15 @@ TEST_F(SealableApiTest, RequestsUnderWayAreAnsweredAndWaitedFor) {
   EXPECT_EQ(ResponseIn(*answer).status, 200);
 }
 
-TEST_F(SealableApiTest, ASubscriptionIsUnderWayUntilItHasBeenOpenedAndDropped) {
+TEST_F(SealableApiTest, ASubscriptionIsUnderWayUntilItHasBeenOpened) {
   sealable_.Unseal(&api_);
   const auto outcome = Ask();
-  api_.SubscribeAll();
   sealable_.Seal();
-  bool opened = false;
   std::future<bool> was_opened = std::async(std::launch::async, [&] {
     sealable_.AwaitRequests();
-    return opened;
+    return std::holds_alternative<subscriptions::OpenedSubscription>(outcome->value());
   });
-  auto& wanted = std::get<api::SubscriptionRequest>(outcome->value());
-  wanted.pending->Open(nullptr, [&opened](const auto& result) { opened = !result.ok(); });
-  wanted.pending.reset();
+  api_.SubscribeAll();
   EXPECT_TRUE(was_opened.get());
 }
 

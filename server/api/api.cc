@@ -48,9 +48,10 @@ Answer AnonymousBodyTooLarge() {
 // about.
 AnswerCallback Rendering(std::string space, Respond respond) {
   return [space = std::move(space), respond = std::move(respond)](Answered answered) mutable {
-    if (auto* wanted = std::get_if<SubscriptionRequest>(&answered)) {
-      return respond(std::move(*wanted));
+    if (auto* opened = std::get_if<subscriptions::OpenedSubscription>(&answered)) {
+      return respond(std::move(*opened));
     }
+    if (std::holds_alternative<WithoutSubscriber>(answered)) return respond(WithoutSubscriber());
     Answer& answer = std::get<Answer>(answered);
     if (!space.empty()) answer.headers.emplace_back("X-Vault-Namespace", std::move(space));
     respond(Render(std::move(answer)));

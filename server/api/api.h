@@ -33,8 +33,8 @@ class Api {
   static std::unique_ptr<Api> Create(Dependencies dependencies);
   virtual ~Api() = default;
 
-  // Answers a request, or hands it back as a subscription that may be opened. `respond` runs
-  // possibly before Handle returns.
+  // Answers a request, or opens the subscription that it asks for. `respond` runs possibly before
+  // Handle returns.
   virtual void Handle(HttpRequest request, Respond respond) = 0;
 
   // What answers a request whatever its body says, so that the body need not be read: its sender

@@ -104,10 +104,9 @@ TEST_F(BoundsTest, ExplanationsWaitOnlyForEachOther) {
 
 TEST_F(BoundsTest, ASubscriptionIsOpenedOnTheExecutor) {
   fixture_.executor.full = true;
-  const auto result = fixture_.Subscribe(AsRoot("GET", "/v1/sys/events/subscribe/kv*"),
-                                         std::make_shared<subscriptions::FakeSubscriber>());
-  ASSERT_TRUE(std::holds_alternative<HttpResponse>(result));
-  EXPECT_EQ(std::get<HttpResponse>(result).status, 503);
+  HttpRequest request = AsRoot("GET", "/v1/sys/events/subscribe/kv*");
+  request.subscriber = std::make_shared<subscriptions::FakeSubscriber>();
+  EXPECT_EQ(fixture_.Send(request).status, 503);
 }
 
 TEST(Bounds, RulesArePutTogetherOnTheExecutor) {
@@ -264,26 +263,24 @@ TEST_F(BoundsTest, TheHostsOwnEndpointsReadNoLargeBodies) {
 
 TEST_F(BoundsTest, WhatASubscriptionAsksForIsBounded) {
   const Limits limits;
-  const auto open = [&](const std::string& type, const std::vector<std::string>& namespaces) {
+  const auto status = [&](const std::string& type, const std::vector<std::string>& namespaces) {
     HttpRequest request = AsRoot("GET", "/v1/sys/events/subscribe/" + type);
     for (const std::string& pattern : namespaces) request.query.emplace_back("namespaces", pattern);
-    return fixture_.Subscribe(std::move(request),
-                              std::make_shared<subscriptions::FakeSubscriber>());
-  };
-  const auto status = [](const ApiFixture::Subscribed& result) {
-    const auto* refusal = std::get_if<HttpResponse>(&result);
+    request.subscriber = std::make_shared<subscriptions::FakeSubscriber>();
+    const Outcome outcome = fixture_.OutcomeOf(std::move(request));
+    const auto* refusal = std::get_if<HttpResponse>(&outcome);
     return refusal == nullptr ? 101 : refusal->status;
   };
-  EXPECT_EQ(status(open(std::string(limits.max_event_type_bytes, 'a'), {})), 101);
-  EXPECT_EQ(status(open(std::string(limits.max_event_type_bytes + 1, 'a'), {})), 400);
+  EXPECT_EQ(status(std::string(limits.max_event_type_bytes, 'a'), {}), 101);
+  EXPECT_EQ(status(std::string(limits.max_event_type_bytes + 1, 'a'), {}), 400);
   const std::string longest(limits.max_namespace_pattern_bytes, 'n');
-  EXPECT_EQ(status(open("kv*", {longest})), 101);
-  EXPECT_EQ(status(open("kv*", {longest + "n"})), 400);
+  EXPECT_EQ(status("kv*", {longest}), 101);
+  EXPECT_EQ(status("kv*", {longest + "n"}), 400);
   // One is the root's.
   std::vector<std::string> most(limits.max_namespace_patterns - 1, "n");
-  EXPECT_EQ(status(open("kv*", most)), 101);
+  EXPECT_EQ(status("kv*", most), 101);
   most.emplace_back("n");
-  EXPECT_EQ(status(open("kv*", most)), 400);
+  EXPECT_EQ(status("kv*", most), 400);
 }
 
 TEST_F(BoundsTest, WhatIsExplainedIsBoundedAsASubscriptionIs) {

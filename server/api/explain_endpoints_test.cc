@@ -83,8 +83,8 @@ class ExplainTest : public ::testing::Test {
   bool Connects(const std::string& type, const std::string& token) {
     HttpRequest request = AsRoot("GET", "/v1/sys/events/subscribe/" + type);
     request.headers = {{"Host", "h"}, {"X-Vault-Token", token}};
-    return std::holds_alternative<subscriptions::OpenedSubscription>(
-        fixture_.Subscribe(request, std::make_shared<subscriptions::FakeSubscriber>()));
+    request.subscriber = std::make_shared<subscriptions::FakeSubscriber>();
+    return std::holds_alternative<subscriptions::OpenedSubscription>(fixture_.OutcomeOf(request));
   }
 
   ApiFixture fixture_{Access::kReal};

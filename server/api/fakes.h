@@ -15,8 +15,6 @@
 #include "server/access/authorizer.h"
 #include "server/access/testing.h"
 #include "server/api/api.h"
-#include "server/api/render.h"
-#include "server/api/subscribe_endpoint.h"
 #include "server/mounts/engine.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_manager.h"
@@ -336,30 +334,18 @@ struct ApiFixture {
     api = Api::Create(std::move(all));
   }
 
-  using Subscribed = std::variant<subscriptions::OpenedSubscription, HttpResponse>;
-  // What is opened, or answered instead, which is known before Subscribe returns.
-  Subscribed Subscribe(HttpRequest request, std::shared_ptr<subscriptions::Subscriber> subscriber) {
-    Outcome outcome = OutcomeOf(std::move(request));
-    if (auto* answer = std::get_if<HttpResponse>(&outcome)) return std::move(*answer);
-    absl::StatusOr<subscriptions::OpenedSubscription> opened;
-    std::get<SubscriptionRequest>(outcome).pending->Open(
-        std::move(subscriber), [&opened](auto result) { opened = std::move(result); });
-    if (!opened.ok()) return Render(SubscriptionRefusal(opened.status()));
-    return *std::move(opened);
-  }
-
-  // The answer, which the fakes give before Handle returns.
-  HttpResponse Send(HttpRequest request) {
-    Outcome outcome = OutcomeOf(std::move(request));
-    auto* const answer = std::get_if<HttpResponse>(&outcome);
-    return answer != nullptr ? std::move(*answer) : HttpResponse{.status = 0};
-  }
-
- private:
+  // What came of a request; the fakes answer before Handle returns.
   Outcome OutcomeOf(HttpRequest request) {
     Outcome outcome = HttpResponse{.status = 0};
     api->Handle(std::move(request), [&outcome](Outcome given) { outcome = std::move(given); });
     return outcome;
+  }
+
+  // The answer.
+  HttpResponse Send(HttpRequest request) {
+    Outcome outcome = OutcomeOf(std::move(request));
+    auto* const answer = std::get_if<HttpResponse>(&outcome);
+    return answer != nullptr ? std::move(*answer) : HttpResponse{.status = 0};
   }
 };
 

@@ -1,16 +1,21 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+namespace belfry::subscriptions {
+class Subscriber;
+}  // namespace belfry::subscriptions
 
 namespace belfry::api {
 
 // Decoded, in order, repeated names kept.
 using QueryParameters = std::vector<std::pair<std::string, std::string>>;
 
-// A request as HTTP carried it, without the socket.
+// A request as HTTP carried it, without the socket. Copies share the subscriber.
 struct HttpRequest {
   std::string method;  // "GET", "LIST" …
   // Path and query as the client wrote them: "/v1/sys/events/subscribe/kv%2A?json=true".
@@ -23,6 +28,8 @@ struct HttpRequest {
   std::string body;
   std::string remote_address;  // Without the port.
   unsigned version = 11;       // 10 or 11.
+  // Where the events of a subscription go that the request opens; null where it can carry none.
+  std::shared_ptr<subscriptions::Subscriber> subscriber;
 
   // The first value of that name (case-insensitive), or "".
   std::string_view Header(std::string_view name) const;

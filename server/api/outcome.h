@@ -1,23 +1,19 @@
 #pragma once
 
-#include <memory>
 #include <variant>
 
 #include "absl/functional/any_invocable.h"
 #include "server/api/http_message.h"
-#include "server/subscriptions/subscriptions.h"
+#include "server/subscriptions/subscriber.h"
 
 namespace belfry::api {
 
-// A request for a subscription: authorised and read. Whoever received the request opens it, where
-// it can carry frames; else it says to the client what is missing.
-struct SubscriptionRequest {
-  HttpRequest request;
-  std::unique_ptr<subscriptions::PendingSubscription> pending;
-};
+// A subscription that may be opened, but whose request came without a subscriber: the caller of
+// Handle knows why, and answers the client.
+struct WithoutSubscriber {};
 
-// What came of a request.
-using Outcome = std::variant<HttpResponse, SubscriptionRequest>;
+// What came of a request. Dropping a subscription ends it.
+using Outcome = std::variant<HttpResponse, subscriptions::OpenedSubscription, WithoutSubscriber>;
 
 // Runs exactly once, on any thread.
 using Respond = absl::AnyInvocable<void(Outcome)>;

@@ -15,7 +15,9 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 HttpRequest SubscribeTo(std::string type = "kv*") {
-  return AsRoot("GET", "/v1/sys/events/subscribe/" + type);
+  HttpRequest request = AsRoot("GET", "/v1/sys/events/subscribe/" + type);
+  request.subscriber = std::make_shared<FakeSubscriber>();
+  return request;
 }
 
 void SetHeader(HttpRequest& request, std::string_view name, std::string value) {
@@ -30,9 +32,9 @@ class SubscribeTest : public ::testing::Test {
 
   // The refusal, or one with status 101 when there is none.
   HttpResponse Subscribe(const HttpRequest& request) {
-    auto result = fixture_.Subscribe(request, std::make_shared<FakeSubscriber>());
-    if (auto* refusal = std::get_if<HttpResponse>(&result)) return *refusal;
-    format_ = std::get<OpenedSubscription>(result).format;
+    const Outcome outcome = fixture_.OutcomeOf(request);
+    if (const auto* refusal = std::get_if<HttpResponse>(&outcome)) return *refusal;
+    format_ = std::get<OpenedSubscription>(outcome).format;
     return {.status = 101};
   }
   bus::Format format_ = bus::Format::kProtobuf;
@@ -59,6 +61,17 @@ TEST_F(SubscribeTest, OpensWhatWasAskedFor) {
   EXPECT_EQ(fixture_.bus.subscribed[0].type_pattern, "kv-v2/data-*");
   EXPECT_THAT(fixture_.bus.subscribed[0].namespace_patterns, ElementsAre("", "*", "a/c"));
   EXPECT_EQ(fixture_.bus.subscribed[0].format, bus::Format::kCloudEventsJson);
+}
+
+TEST_F(SubscribeTest, WithoutASubscriberTheRequestIsCheckedAndNothingOpened) {
+  HttpRequest request = SubscribeTo();
+  request.subscriber = nullptr;
+  EXPECT_TRUE(std::holds_alternative<WithoutSubscriber>(fixture_.OutcomeOf(request)));
+  request.query = {{"json", "maybe"}};
+  EXPECT_EQ(Subscribe(request).status, 400);
+  SetHeader(request, "X-Vault-Token", "reader");
+  EXPECT_EQ(Subscribe(request).status, 403);
+  EXPECT_THAT(fixture_.bus.subscribed, IsEmpty());
 }
 
 TEST_F(SubscribeTest, FormatIsProtobufUnlessJsonIsTrue) {
@@ -198,9 +211,10 @@ class WatchedSubscribeTest : public ::testing::Test {
   }
   // 101, or the status of the refusal.
   int Subscribe() {
-    auto result = fixture_.Subscribe(request_, subscriber_);
-    if (auto* refusal = std::get_if<HttpResponse>(&result)) return refusal->status;
-    opened_ = std::move(std::get<OpenedSubscription>(result));
+    request_.subscriber = subscriber_;
+    Outcome outcome = fixture_.OutcomeOf(request_);
+    if (const auto* refusal = std::get_if<HttpResponse>(&outcome)) return refusal->status;
+    opened_ = std::get<OpenedSubscription>(std::move(outcome));
     return 101;
   }
 

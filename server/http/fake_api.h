@@ -13,6 +13,7 @@
 #include "absl/functional/any_invocable.h"
 #include "base/mutex.h"
 #include "server/api/api.h"
+#include "server/api/subscribe_endpoint.h"
 
 namespace belfry::http {
 
@@ -21,12 +22,19 @@ class FakeApi final : public api::Api {
  public:
   using Respond = api::Respond;
 
-  // How a request is answered, once it was remembered; set before the server starts.
+  // How a request that opens no subscription is answered, once it was remembered; set before the
+  // server starts.
   std::function<void(const api::HttpRequest&, Respond)> answer = [](const api::HttpRequest& request,
                                                                     Respond respond) {
     respond(api::HttpResponse{
         200, {}, request.method + " " + request.path + " " + std::to_string(request.body.size())});
   };
+  // How a request with a subscriber is answered.
+  std::function<void(const api::HttpRequest&, const std::shared_ptr<subscriptions::Subscriber>&,
+                     Respond)>
+      subscribe = [this](const api::HttpRequest& request, const auto& subscriber, Respond respond) {
+        respond(Open(request.path, subscriber));
+      };
   // What is offered to a subscriber before its upgrade is answered.
   std::vector<bus::Frame> early_frames;
   // What answers a request before its body is read; set before the server starts.
@@ -36,17 +44,19 @@ class FakeApi final : public api::Api {
   bool end_early = false;
 
   void Handle(api::HttpRequest request, Respond respond) override {
+    const std::shared_ptr<subscriptions::Subscriber> subscriber = std::move(request.subscriber);
     {
       MutexLock lock(&mutex_);
       requests_.push_back(request);
     }
-    if (request.path == "/subscribe/refused") {
+    if (request.path == "/v1/sys/events/subscribe/refused") {
       respond(api::HttpResponse{403, {}, "no\n"});
-    } else if (request.path.starts_with("/subscribe")) {
-      auto pending = std::make_unique<FakePending>(this, request.path);
-      respond(api::SubscriptionRequest{std::move(request), std::move(pending)});
-    } else {
+    } else if (!api::IsSubscribePath(request.path)) {
       answer(request, std::move(respond));
+    } else if (subscriber == nullptr) {
+      respond(api::WithoutSubscriber());
+    } else {
+      subscribe(request, subscriber, std::move(respond));
     }
   }
 
@@ -57,8 +67,8 @@ class FakeApi final : public api::Api {
     return refuse_early(head);
   }
 
-  absl::StatusOr<subscriptions::OpenedSubscription> Open(
-      const std::string& path, const std::shared_ptr<subscriptions::Subscriber>& sink) {
+  subscriptions::OpenedSubscription Open(std::string_view path,
+                                         const std::shared_ptr<subscriptions::Subscriber>& sink) {
     for (const bus::Frame& frame : early_frames) sink->Offer(frame, 1);
     if (end_early) sink->End("token revoked");
     MutexLock lock(&mutex_);
@@ -66,7 +76,7 @@ class FakeApi final : public api::Api {
     changed_.NotifyAll();
     return subscriptions::OpenedSubscription{
         std::make_unique<FakeSubscription>(this),
-        path == "/subscribe/json" ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
+        path.ends_with("/json") ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
         std::make_unique<FakeAuthorizer>(this), "its-accessor", "its-type"};
   }
 
@@ -102,18 +112,6 @@ class FakeApi final : public api::Api {
   }
 
  private:
-  class FakePending final : public subscriptions::PendingSubscription {
-   public:
-    FakePending(FakeApi* api, std::string path) : api_(api), path_(std::move(path)) {}
-    void Open(std::shared_ptr<subscriptions::Subscriber> subscriber, Done done) override {
-      done(api_->Open(path_, subscriber));
-    }
-
-   private:
-    FakeApi* const api_;
-    const std::string path_;
-  };
-
   class FakeSubscription final : public bus::Subscription {
    public:
     explicit FakeSubscription(FakeApi* api) : api_(api) {}

@@ -15,7 +15,6 @@
 #include "server/api/subscribe_endpoint.h"
 #include "server/http/gather.h"
 #include "server/http/http_date.h"
-#include "server/http/outgoing_queue.h"
 #include "server/http/request_target.h"
 #include "server/http/websocket_handshake.h"
 #include "server/http/websocket_session.h"
@@ -379,6 +378,10 @@ bool HttpSession::TakeAnswer(std::uint64_t request) {
 }
 
 void HttpSession::Ask(api::HttpRequest request) {
+  if (api::IsSubscribePath(request.path)) {
+    upgrade_ = PrepareUpgrade(request);
+    request.subscriber = upgrade_.queue;
+  }
   const std::uint64_t number = AwaitAnswer();
   // What is held goes with the request: the engine has it also when its client has gone. The answer
   // is held from here on: answers come faster than a strand can write them.
@@ -411,57 +414,39 @@ void HttpSession::OnOutcome(std::uint64_t request, api::Outcome outcome,
                             ByteBudget::Lease waiting) {
   if (!TakeAnswer(request)) return;
   waiting_ = std::move(waiting);
-  if (auto* answer = std::get_if<api::HttpResponse>(&outcome)) {
+  Upgrade upgrade = std::exchange(upgrade_, {});
+  auto* const opened = std::get_if<subscriptions::OpenedSubscription>(&outcome);
+  if (opened != nullptr && !evicted_) {
+    SwitchProtocols(std::move(upgrade), std::move(*opened));
+    return;
+  }
+  if (upgrade.queue != nullptr) registration_->StopHolding();
+  if (opened != nullptr) {
+    // Evicted when its request was just complete: it may be answered, but not stay.
+    Refuse(503, kTooManyConnections);
+  } else if (auto* answer = std::get_if<api::HttpResponse>(&outcome)) {
     Write(std::move(*answer));
   } else {
-    OpenSubscription(std::get<api::SubscriptionRequest>(std::move(outcome)));
+    Write(std::move(upgrade.refusal));
   }
 }
 
-void HttpSession::OpenSubscription(api::SubscriptionRequest wanted) {
-  if (std::optional<api::HttpResponse> refusal = RefuseHandshake(wanted.request)) {
-    Write(*std::move(refusal));
-    return;
-  }
-  if (!registration_->TryHold()) {
-    Write(PlainError(503, kTooManySubscriptions));
-    return;
-  }
-  auto queue = std::make_shared<OutgoingQueue>(context_->limits.max_queued_frames,
-                                               context_->limits.max_queued_bytes);
-  const std::uint64_t number = AwaitAnswer();
-  wanted.pending->Open(
-      queue, [weak = weak_from_this(), mailbox = mailbox_, number, queue,
-              head = SwitchingProtocols(wanted.request, context_->clock->Now())](
-                 absl::StatusOr<subscriptions::OpenedSubscription> opened) mutable {
-        mailbox->Post([weak, number, queue = std::move(queue), head = std::move(head),
-                       opened = std::move(opened)]() mutable {
-          if (auto self = weak.lock()) {
-            self->OnSubscribed(number, std::move(queue), std::move(head), std::move(opened));
-          }
-        });
-      });
+HttpSession::Upgrade HttpSession::PrepareUpgrade(const api::HttpRequest& request) {
+  if (auto refusal = RefuseHandshake(request)) return {.refusal = *std::move(refusal)};
+  if (!registration_->TryHold()) return {.refusal = PlainError(503, kTooManySubscriptions)};
+  return {.queue = std::make_shared<OutgoingQueue>(context_->limits.max_queued_frames,
+                                                   context_->limits.max_queued_bytes),
+          .head = SwitchingProtocols(request, context_->clock->Now())};
 }
 
-void HttpSession::OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue,
-                               std::string head,
-                               absl::StatusOr<subscriptions::OpenedSubscription> opened) {
-  if (!TakeAnswer(request)) return;
-  if (!opened.ok()) {
-    registration_->StopHolding();
-    Write(api::Render(api::SubscriptionRefusal(opened.status())));
-    return;
-  }
-  // Evicted when its request was just complete: it may be answered, but not stay.
-  if (evicted_) {
-    Refuse(503, kTooManyConnections);
-    return;
-  }
-  WebSocketSession::Parts parts{std::move(transport_), mailbox_,           std::move(registration_),
-                                std::move(queue),      *std::move(opened), remote_address_};
+void HttpSession::SwitchProtocols(Upgrade upgrade, subscriptions::OpenedSubscription opened) {
+  WebSocketSession::Parts parts{std::move(transport_),    mailbox_,
+                                std::move(registration_), std::move(upgrade.queue),
+                                std::move(opened),        remote_address_};
   const auto received = buffer_.cdata();
   std::make_shared<WebSocketSession>(context_, std::move(parts))
-      ->Start(std::move(head), {static_cast<const char*>(received.data()), received.size()});
+      ->Start(std::move(upgrade.head),
+              {static_cast<const char*>(received.data()), received.size()});
 }
 
 void HttpSession::Refuse(int status, std::string_view text) {

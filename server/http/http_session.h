@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 
-#include "absl/status/statusor.h"
 #include "server/api/api.h"
 #include "server/http/byte_budget.h"
 #include "server/http/connections.h"
@@ -15,6 +14,7 @@
 #include "server/http/request_parser.h"
 #include "server/http/session_context.h"
 #include "server/http/transport.h"
+#include "server/subscriptions/subscriber.h"
 
 namespace belfry::http {
 
@@ -38,6 +38,14 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
     std::string head;
     std::string body;
     std::size_t sent = 0;
+  };
+  // What becomes of the connection once the subscription that was asked for has been opened.
+  struct Upgrade {
+    // For what is offered to it; null: it has no subscriber. With a queue the connection holds a
+    // place among those that stay.
+    std::shared_ptr<OutgoingQueue> queue = nullptr;
+    std::string head = {};           // The 101.
+    api::HttpResponse refusal = {};  // Without a queue: what answers a request that may subscribe.
   };
   // What comes next.
   using Step = void (HttpSession::*)();
@@ -71,9 +79,8 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void StopAwaiting();
   static bool HoldAnswer(api::Outcome& outcome, ByteBudget::Lease& waiting);
   void OnOutcome(std::uint64_t request, api::Outcome outcome, ByteBudget::Lease waiting);
-  void OpenSubscription(api::SubscriptionRequest wanted);
-  void OnSubscribed(std::uint64_t request, std::shared_ptr<OutgoingQueue> queue, std::string head,
-                    absl::StatusOr<subscriptions::OpenedSubscription> opened);
+  Upgrade PrepareUpgrade(const api::HttpRequest& request);
+  void SwitchProtocols(Upgrade upgrade, subscriptions::OpenedSubscription opened);
   void Refuse(int status, std::string_view text);
   // Answers without the rest of the request, which may still be coming, and ends the connection.
   void AnswerAndLeave(api::HttpResponse answer);
@@ -109,6 +116,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   // What an answer takes up until it has been sent.
   ByteBudget::Lease waiting_;
   bool authorized_ = false;  // Its token may use it, as far as can be said without its body.
+  Upgrade upgrade_;          // Of a request for a subscription until it is answered.
   Outgoing outgoing_;
   Deadline answer_deadline_;
   // Itself while it awaits an answer: nothing else keeps it then.

@@ -1,5 +1,8 @@
 #include "server/http/http_session.h"
 
+#include <chrono>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +13,8 @@ namespace belfry::http {
 namespace {
 
 using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr char kAnswer[] =
     "HTTP/1.1 200 OK\r\nX: 1\r\nx: 2\r\nY: z\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
@@ -193,7 +198,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Slowness{"ToLeave", &Timeouts::leave, kMuchRoom,
                                Request("GET /a", "Connection: close\r\n")},
                       Slowness{"ToAnswerAClose", &Timeouts::close, kMuchRoom,
-                               Request("GET /subscribe/json", kUpgrade) + Masked(1, "data")}),
+                               Request(kSubscribe, kUpgrade) + Masked(1, "data")}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(SessionTest, AnAnswerThatDoesNotComeIs504AndALaterOneIsDropped) {
@@ -206,7 +211,7 @@ TEST_F(SessionTest, AnAnswerThatDoesNotComeIs504AndALaterOneIsDropped) {
   Pass(limits_.max_request_duration);
   EXPECT_EQ(client.TakeReceived(), "");
   Pass(absl::Seconds(5));
-  EXPECT_THAT(client.TakeReceived(), ::testing::StartsWith("HTTP/1.1 504 "));
+  EXPECT_THAT(client.TakeReceived(), StartsWith("HTTP/1.1 504 "));
   (*respond)(api::HttpResponse{200, {}, "late"});
   Poll();
   EXPECT_EQ(client.TakeReceived(), "");
@@ -275,6 +280,111 @@ TEST_F(SessionTest, ReadsMoreAtOnceTheMoreOfABodyHasCome) {
   Poll();
   EXPECT_THAT(client.TakeReceived(), EndsWith("\r\n\r\nPUT /a 1000000"));
   EXPECT_EQ(client.read_size(), 4096u);
+}
+
+// Of ten connections eight may subscribe.
+class SubscribingTest : public SessionTest {
+ protected:
+  static constexpr std::size_t kMostSubscribers = 8;
+
+  // Has a new client ask; it stays.
+  std::string Ask(std::string_view first_line, std::string_view headers = kUpgrade) {
+    Serve(clients_.emplace_back(&io_));
+    return AskAgain(first_line, headers);
+  }
+  // The same of the last client.
+  std::string AskAgain(std::string_view first_line, std::string_view headers = kUpgrade) {
+    clients_.back().Send(Request(first_line, headers));
+    Poll();
+    return clients_.back().TakeReceived();
+  }
+  void SubscribeAsManyAsMay() {
+    for (std::size_t i = 0; i < kMostSubscribers; ++i) {
+      EXPECT_THAT(Ask(kSubscribe), StartsWith("HTTP/1.1 101 "));
+    }
+  }
+  // Has requests with a subscriber wait for OpenNow.
+  void OpenLater() {
+    api_.subscribe = [this](const auto&, const auto& subscriber, FakeApi::Respond respond) {
+      subscriber_ = subscriber;
+      respond_.emplace(std::move(respond));
+    };
+  }
+  void OpenNow() {
+    (*respond_)(api_.Open("/json", std::exchange(subscriber_, nullptr)));
+    Poll();
+  }
+
+  std::deque<MemoryClient> clients_;
+  std::shared_ptr<subscriptions::Subscriber> subscriber_;
+  std::optional<FakeApi::Respond> respond_;
+};
+
+TEST_F(SubscribingTest, TooManySubscriptionsIsTheLastReasonToRefuseOne) {
+  SubscribeAsManyAsMay();
+  EXPECT_THAT(Ask("GET /v1/sys/events/subscribe/refused"), StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(AskAgain(kSubscribe, ""), StartsWith("HTTP/1.1 426 "));
+  const std::string refusal = AskAgain(kSubscribe);
+  EXPECT_THAT(refusal, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(refusal, HasSubstr("\r\nRetry-After: 1\r\n"));
+  EXPECT_THAT(refusal, EndsWith("{\"errors\":[\"too many subscriptions are open on this server; "
+                                "try again later\"]}\n"));
+  clients_.front().Break();
+  Poll();
+  EXPECT_THAT(AskAgain(kSubscribe), StartsWith("HTTP/1.1 101 "));
+}
+
+TEST_F(SubscribingTest, ARefusedRequestTakesNoPlace) {
+  for (std::size_t i = 0; i < kMostSubscribers; ++i) {
+    EXPECT_THAT(Ask("GET /v1/sys/events/subscribe/refused"), StartsWith("HTTP/1.1 403 "));
+    EXPECT_THAT(AskAgain(kSubscribe, ""), StartsWith("HTTP/1.1 426 "));
+  }
+  SubscribeAsManyAsMay();
+}
+
+TEST_F(SubscribingTest, WhatIsOpenedAfterThe504EndsAndTakesNoPlace) {
+  const auto at_once = api_.subscribe;
+  OpenLater();
+  EXPECT_EQ(Ask(kSubscribe), "");
+  Pass(limits_.max_request_duration + absl::Seconds(5));
+  EXPECT_THAT(clients_.back().TakeReceived(), StartsWith("HTTP/1.1 504 "));
+  OpenNow();
+  api_.WaitForEndedSubscriptions(1);
+  EXPECT_EQ(api_.Sink(0), nullptr);
+  EXPECT_EQ(clients_.back().TakeReceived(), "");
+  api_.subscribe = at_once;
+  SubscribeAsManyAsMay();
+}
+
+TEST_F(SubscribingTest, WhatIsOpenedForAClientThatIsGoneEnds) {
+  OpenLater();
+  EXPECT_EQ(Ask(kSubscribe), "");
+  for (int i = 0; i < 2; ++i) {
+    context_->connections.ShutDown(std::chrono::steady_clock::time_point::min());
+    Poll();
+  }
+  EXPECT_TRUE(clients_.back().closed());
+  EXPECT_EQ(Sessions(), 0);
+  OpenNow();
+  api_.WaitForEndedSubscriptions(1);
+  EXPECT_EQ(api_.Sink(0), nullptr);
+}
+
+TEST_F(SubscribingTest, AnEvictedClientIsRefusedAndItsSubscriptionEnds) {
+  OpenLater();
+  Serve(clients_.emplace_back(&io_));
+  Poll();
+  // It learns that it has to make room when its request has just come.
+  clients_.back().Send(Request(kSubscribe, kUpgrade));
+  EXPECT_TRUE(context_->connections.EvictOne());
+  Poll();
+  ASSERT_TRUE(respond_.has_value());
+  OpenNow();
+  const std::string refusal = clients_.back().TakeReceived();
+  EXPECT_THAT(refusal, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(refusal, HasSubstr("too many connections; try again later"));
+  EXPECT_TRUE(clients_.back().server_finished());
+  api_.WaitForEndedSubscriptions(1);
 }
 
 }  // namespace

@@ -62,6 +62,8 @@ std::string CloseText(const RawClient::Frame& frame);
 std::string Request(std::string_view first_line, std::string_view headers = "",
                     std::string_view body = "");
 
+// Asks FakeApi for events as JSON.
+inline constexpr char kSubscribe[] = "GET /v1/sys/events/subscribe/json";
 // The headers of a WebSocket upgrade.
 inline constexpr char kUpgrade[] =
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -40,8 +40,8 @@ class ServerTest : public ::testing::Test {
     return client.ReadResponse();
   }
   // Sends an upgrade and reads its answer.
-  RawClient::Response Upgrade(RawClient& client, std::string_view path = "/subscribe/json") {
-    client.Send(Request("GET " + std::string(path), kUpgrade));
+  RawClient::Response Upgrade(RawClient& client, std::string_view type = "json") {
+    client.Send(Request("GET /v1/sys/events/subscribe/" + std::string(type), kUpgrade));
     return client.ReadResponse();
   }
 };
@@ -343,19 +343,17 @@ TEST_F(ServerTest, AnUpgradeHasNoBody) {
                                   std::string("Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
                                   std::string("Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")}) {
     RawClient client(server_->Port());
-    client.Send("GET /subscribe/json HTTP/1.1\r\nHost: x\r\n" + (kUpgrade + body));
+    client.Send(kSubscribe + (" HTTP/1.1\r\nHost: x\r\n" + (kUpgrade + body)));
     EXPECT_EQ(client.ReadResponse().status, 400) << body;
     EXPECT_TRUE(client.Ended()) << body;
   }
-  EXPECT_EQ(
-      Ask(Request("GET /subscribe/json", std::string(kUpgrade) + "Content-Length: 0\r\n")).status,
-      101);
+  EXPECT_EQ(Ask(Request(kSubscribe, std::string(kUpgrade) + "Content-Length: 0\r\n")).status, 101);
 }
 
 TEST_F(ServerTest, RefusedUpgradeIsAnOrdinaryAnswer) {
   Start();
   RawClient client(server_->Port());
-  const RawClient::Response response = Upgrade(client, "/subscribe/refused");
+  const RawClient::Response response = Upgrade(client, "refused");
   EXPECT_EQ(response.status, 403);
   EXPECT_EQ(response.body, "no\n");
   client.Send(Request("GET /a"));
@@ -365,17 +363,16 @@ TEST_F(ServerTest, RefusedUpgradeIsAnOrdinaryAnswer) {
 TEST_F(ServerTest, WhatMaySubscribeButIsNoUpgradeIsToldSo) {
   Start();
   RawClient client(server_->Port());
-  client.Send(Request("GET /subscribe/json"));
+  client.Send(Request(kSubscribe));
   EXPECT_EQ(client.ReadResponse().status, 426);
   EXPECT_EQ(Upgrade(client).status, 101);
 }
 
 TEST_F(ServerTest, EventsArriveInOrderAsTextOrBinary) {
   Start();
-  for (const auto& [path, opcode] :
-       {std::pair("/subscribe/json", 1), std::pair("/subscribe/binary", 2)}) {
+  for (const auto& [type, opcode] : {std::pair("json", 1), std::pair("binary", 2)}) {
     RawClient client(server_->Port());
-    ASSERT_EQ(Upgrade(client, path).status, 101);
+    ASSERT_EQ(Upgrade(client, type).status, 101);
     const std::shared_ptr<subscriptions::Subscriber> sink = api_.Sink(opcode - 1);
     for (int i = 0; i < 5000; ++i) {
       ASSERT_EQ(sink->Offer(Text(std::to_string(i) + std::string(i % 200, '.')), 1),
@@ -595,8 +592,7 @@ TEST_F(ServerTest, ClientThatVanishesEndsItsSubscription) {
 TEST_F(ServerTest, FrameThatCameWithTheUpgradeIsRead) {
   Start();
   RawClient client(server_->Port());
-  client.Send(Request("GET /subscribe/json", kUpgrade) +
-              std::string("\x89\x81\x00\x00\x00\x00!", 7));
+  client.Send(Request(kSubscribe, kUpgrade) + std::string("\x89\x81\x00\x00\x00\x00!", 7));
   EXPECT_EQ(client.ReadResponse().status, 101);
   EXPECT_EQ(client.ReadFrame().value().payload, "!");
 }

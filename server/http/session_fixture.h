@@ -108,7 +108,7 @@ class SessionTest : public ::testing::Test {
   // The sink of the only subscriber.
   std::shared_ptr<subscriptions::Subscriber> Subscribe(MemoryClient& client) {
     Serve(client);
-    client.Send(Request("GET /subscribe/json", kUpgrade));
+    client.Send(Request(kSubscribe, kUpgrade));
     Poll();
     EXPECT_THAT(client.TakeReceived(), ::testing::StartsWith("HTTP/1.1 101 "));
     return api_.Sink(0);

@@ -34,7 +34,7 @@ TEST_F(SessionTest, OnlyASubscribersUnsentBytesAreLimited) {
   client.Send(Request("GET /a"));
   Poll();
   EXPECT_EQ(client.unsent_limit(), std::nullopt);
-  client.Send(Request("GET /subscribe/json", kUpgrade));
+  client.Send(Request(kSubscribe, kUpgrade));
   Poll();
   EXPECT_EQ(client.unsent_limit(), 128 * 1024);
 }
@@ -183,7 +183,7 @@ TEST_F(SessionTest, SubscribersThatAreTooSlowAreWarnedOfTenTimesAtOnce) {
   for (std::size_t i = 0; i < 20; ++i) {
     MemoryClient client(&io_);
     Serve(client);
-    client.Send(Request("GET /subscribe/json", kUpgrade));
+    client.Send(Request(kSubscribe, kUpgrade));
     Poll();
     api_.Sink(i)->Offer(Text("one too many"), 1);
     Poll();

@@ -3,9 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/executor.h"
 #include "base/limits.h"
 #include "server/access/authorizer.h"
 #include "server/bus/bus.h"
@@ -18,7 +17,6 @@ namespace belfry::subscriptions {
 struct Environment {
   const access::Authorizer* authorizer = nullptr;
   bus::Bus* bus = nullptr;
-  Executor* executor = nullptr;
   Limits limits;
 };
 
@@ -32,20 +30,14 @@ struct Request {
   Query query;
 };
 
-// A subscription that may be opened: all that its request says has been checked.
-class PendingSubscription {
- public:
-  virtual ~PendingSubscription() = default;
-  // Call once; it may be dropped before `done` runs, which happens exactly once, on any thread,
-  // possibly before Open returns. From then on every event that is committed later is offered, or
-  // nothing is left of it: Unauthenticated when the token has ended meanwhile, PermissionDenied
-  // when the right has gone, ResourceExhausted when the executor takes no more.
-  using Done = absl::AnyInvocable<void(absl::StatusOr<OpenedSubscription>)>;
-  virtual void Open(std::shared_ptr<Subscriber> subscriber, Done done) = 0;
-};
+// Every event that is committed after it has returned is offered to the subscriber. Otherwise
+// nothing is left of it: PermissionDenied; then InvalidArgument as ParseSelection; Unauthenticated
+// when the token has ended meanwhile. May take a while, as filters are compiled. Thread-safe.
+absl::StatusOr<OpenedSubscription> Open(const Environment& environment, Request request,
+                                        std::shared_ptr<Subscriber> subscriber);
 
-// PermissionDenied, or InvalidArgument as ParseSelection. May take a while.
-absl::StatusOr<std::unique_ptr<PendingSubscription>> Prepare(const Environment& environment,
-                                                             Request request);
+// Whether Open has anything against the request, for one that comes without a subscriber. May take
+// as long. Thread-safe.
+absl::Status Check(const Environment& environment, Request request);
 
 }  // namespace belfry::subscriptions

@@ -56,17 +56,6 @@ class MeddlingAuthorizer final : public access::Authorizer {
   const access::Authorizer* const real_;
 };
 
-// Runs work at once, or refuses it.
-class InlineExecutor final : public Executor {
- public:
-  bool full = false;
-  bool Post(absl::AnyInvocable<void()>&& work) override {
-    if (!full) work();
-    return !full;
-  }
-  void PostAlways(absl::AnyInvocable<void()> work) override { work(); }
-};
-
 // A subscriber with a token of its own, on real policies and tokens.
 class SubscriptionsTest : public ::testing::Test {
  protected:
@@ -84,18 +73,11 @@ class SubscriptionsTest : public ::testing::Test {
     EXPECT_EQ(policies_.store->Put("app", policy), absl::OkStatus());
   }
 
-  absl::StatusOr<std::unique_ptr<PendingSubscription>> PrepareIt() {
-    return Prepare(
-        {.authorizer = &authorizer_, .bus = &bus_, .executor = &executor_},
-        {.identity = identity_, .path = "sys/events/subscribe/kv*", .type_pattern = "kv*"});
+  Request KvEvents() const {
+    return {.identity = identity_, .path = "sys/events/subscribe/kv*", .type_pattern = "kv*"};
   }
-
   absl::StatusOr<OpenedSubscription> Subscribe() {
-    auto pending = PrepareIt();
-    if (!pending.ok()) return pending.status();
-    absl::StatusOr<OpenedSubscription> opened;
-    (*pending)->Open(subscriber_, [&opened](auto result) { opened = std::move(result); });
-    return opened;
+    return Open(environment_, KvEvents(), subscriber_);
   }
   absl::StatusCode Refusal() { return Subscribe().status().code(); }
 
@@ -105,21 +87,24 @@ class SubscriptionsTest : public ::testing::Test {
   const std::unique_ptr<access::Authorizer> real_authorizer_ =
       access::NewAuthorizer(policies_.store.get(), tokens_.store.get(), &clock_);
   MeddlingAuthorizer authorizer_{real_authorizer_.get()};
-  InlineExecutor executor_;
   FakeBus bus_;
+  const Environment environment_{.authorizer = &authorizer_, .bus = &bus_};
   std::string id_;  // Of the token.
   access::Identity identity_;
   const std::shared_ptr<FakeSubscriber> subscriber_ = std::make_shared<FakeSubscriber>();
 };
 
-TEST_F(SubscriptionsTest, WhatIsPreparedSubscribesNobodyUntilItIsOpened) {
-  auto pending = PrepareIt();
-  ASSERT_TRUE(pending.ok());
+TEST_F(SubscriptionsTest, CheckingRefusesWhatOpeningDoesAndSubscribesNobody) {
+  Request broken = KvEvents();
+  broken.query = {{"json", "maybe"}};
+  EXPECT_EQ(Check(environment_, KvEvents()), absl::OkStatus());
+  EXPECT_EQ(Check(environment_, broken).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Open(environment_, broken, subscriber_).status(), Check(environment_, broken));
+  // Whatever it asks for, whoever may not subscribe learns nothing about it.
+  Write("path \"a\" {}");
+  EXPECT_EQ(Check(environment_, broken).code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Open(environment_, broken, subscriber_).status(), Check(environment_, broken));
   EXPECT_THAT(bus_.subscribed, IsEmpty());
-  absl::StatusOr<OpenedSubscription> opened;
-  (*pending)->Open(subscriber_, [&opened](auto result) { opened = std::move(result); });
-  EXPECT_TRUE(opened.ok());
-  EXPECT_THAT(bus_.subscribed, SizeIs(1));
 }
 
 // By which the turns of filters are given out.
@@ -135,12 +120,6 @@ TEST_F(SubscriptionsTest, NothingSlipsThroughBetweenAskingAndWatching) {
   Write(R"(path "sys/events/subscribe/*" { capabilities = ["read"] })");
   authorizer_.meddle = [this] { ASSERT_EQ(tokens_.store->Revoke(id_), absl::OkStatus()); };
   EXPECT_EQ(Refusal(), absl::StatusCode::kUnauthenticated);
-  EXPECT_THAT(bus_.subscribed, IsEmpty());
-}
-
-TEST_F(SubscriptionsTest, AnExecutorThatTakesNoMoreIsSaidSo) {
-  executor_.full = true;
-  EXPECT_EQ(Refusal(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(bus_.subscribed, IsEmpty());
 }
 
