@@ -38,7 +38,9 @@ struct Answer {
 // Speaks HTTP/1.1 with the server. One request at a time; not thread-safe.
 class Client final {
  public:
-  explicit Client(Connection connection, absl::Duration timeout = absl::Seconds(100));
+  // By default a little longer than a server lets a request take, whose own answer says more.
+  static constexpr absl::Duration kDefaultTimeout = absl::Seconds(100);
+  explicit Client(Connection connection, absl::Duration timeout = kDefaultTimeout);
 
   // `path` is without "/v1/" and not encoded; `query` is encoded; a `body` that is empty is not
   // sent. Follows one redirect, as RedirectTarget has it. Unavailable, with one sentence, when the

@@ -4,6 +4,8 @@
 #include <ostream>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "cli/json_text.h"
 #include "cli/text.h"
 
@@ -24,29 +26,68 @@ ClientFlags::ClientFlags(Flags* flags, Field field, Output output) : output_(out
                         "The token to use. Default: the content of the file ~/.vault-token.");
   flags->AddEnvironment("BELFRY_NAMESPACE, VAULT_NAMESPACE",
                         "Namespace to work in, if -namespace does not give it.");
+  flags->AddEnvironment("BELFRY_CLIENT_TIMEOUT, VAULT_CLIENT_TIMEOUT",
+                        "How long an answer may take, for example 30 or 30s. Default: 100s.");
   flags->AddEnvironment("BELFRY_FORMAT, VAULT_FORMAT",
                         json_only ? "If set and -format does not give it: json."
                                   : "table or json, if -format does not give it. Default: table.");
 }
 
+namespace {
+
+// The environment's CLIENT_TIMEOUT, in seconds or with a unit, as Vault's program takes it.
+absl::StatusOr<absl::Duration> Timeout(const Terminal& terminal) {
+  const EnvironmentSetting setting = FindSetting(terminal, "CLIENT_TIMEOUT");
+  if (setting.value.empty()) return Client::kDefaultTimeout;
+  absl::Duration timeout;
+  int seconds = 0;
+  if (absl::SimpleAtoi(setting.value, &seconds)) {
+    timeout = absl::Seconds(seconds);
+  } else if (!absl::ParseDuration(setting.value, &timeout)) {
+    timeout = absl::ZeroDuration();
+  }
+  if (timeout > absl::ZeroDuration()) return timeout;
+  return absl::InvalidArgumentError(
+      Concat(setting.variable, " must be a duration above zero, for example 30 or 30s: \"",
+             setting.value, "\""));
+}
+
+// Somebody who asks for a wrapped answer must not get the secret itself.
+absl::Status RefuseWrapping(const Terminal& terminal) {
+  const EnvironmentSetting setting = FindSetting(terminal, "WRAP_TTL");
+  if (setting.value.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat("wrapped answers are not supported: unset ", setting.variable));
+}
+
+}  // namespace
+
+std::string ClientFlags::Format(const Terminal& terminal) const {
+  return absl::AsciiStrToLower(format_.empty() ? Setting(terminal, "FORMAT") : format_);
+}
+
 absl::StatusOr<Client> ClientFlags::Connect(const Terminal& terminal) const {
-  EnvironmentSetting format{.variable = "-format", .value = format_};
-  if (format.value.empty()) format = FindSetting(terminal, "FORMAT");
-  if (!format.value.empty() && format.value != "table" && format.value != "json") {
+  const std::string format = Format(terminal);
+  const std::string source =
+      format_.empty() ? FindSetting(terminal, "FORMAT").variable : std::string("-format");
+  if (output_ == Output::kJsonOnly && !format.empty() && format != "json") {
     return absl::InvalidArgumentError(
-        Concat("unknown format \"", format.value, "\": it must be table or json"));
+        Concat("this command prints JSON: leave ", source, " out, or say -format=json"));
   }
-  if (output_ == Output::kJsonOnly && format.value == "table") {
+  if (!format.empty() && format != "table" && format != "json") {
     return absl::InvalidArgumentError(
-        Concat("this command prints JSON: leave ", format.variable, " out, or say -format=json"));
+        Concat("unknown format \"", format, "\" (", source, "): it must be table or json"));
   }
+  if (absl::Status status = RefuseWrapping(terminal); !status.ok()) return status;
+  absl::StatusOr<absl::Duration> timeout = Timeout(terminal);
+  if (!timeout.ok()) return timeout.status();
   absl::StatusOr<Connection> connection = ConnectionFrom(terminal, address_, name_space_);
   if (!connection.ok()) return connection.status();
-  return Client(*std::move(connection));
+  return Client(*std::move(connection), *timeout);
 }
 
 bool ClientFlags::Json(const Terminal& terminal) const {
-  return (format_.empty() ? Setting(terminal, "FORMAT") : format_) == "json";
+  return Format(terminal) == "json";
 }
 
 bool ParseOrExplain(Flags& flags, const std::vector<std::string>& arguments, std::size_t minimum,
@@ -130,15 +171,20 @@ constexpr std::pair<std::string_view, std::string_view> kByHttp[] = {
     {"auth", "GET /v1/sys/auth"},
     {"kv enable-versioning",
      "POST /v1/sys/mounts/MOUNT/tune with {\"options\":{\"version\":\"2\"}}"},
+    {"kv rollback", "GET /v1/MOUNT/data/NAME?version=N, and a PUT of that data"},
     {"lease", "PUT /v1/sys/leases/lookup, renew or revoke"},
-    {"plugin", "GET /v1/sys/plugins/catalog, or PUT /v1/sys/plugins/reload/backend"},
+    {"path-help", "GET /v1/PATH?help=1"},
+    {"plugin",
+     "GET /v1/sys/plugins/catalog, PUT or DELETE /v1/sys/plugins/catalog/secret/NAME to register "
+     "and deregister, or PUT /v1/sys/plugins/reload/backend"},
     {"secrets tune", "POST /v1/sys/mounts/MOUNT/tune"},
     {"read", "GET /v1/PATH"},
     {"write", "PUT /v1/PATH"},
     {"list", "LIST /v1/PATH"},
     {"delete", "DELETE /v1/PATH"},
-    {"token", "POST /v1/auth/token/create, or GET /v1/auth/token/lookup-self"},
-    {"policy", "PUT or GET /v1/sys/policies/acl/NAME"}};
+    {"token",
+     "POST /v1/auth/token/create, lookup, renew or revoke, or GET /v1/auth/token/lookup-self"},
+    {"policy", "PUT, GET or DELETE /v1/sys/policies/acl/NAME, or LIST /v1/sys/policies/acl"}};
 
 std::string AdviceAbout(std::string_view wanted) {
   if (wanted == "login") return "Set VAULT_TOKEN to the token, or write it to ~/.vault-token.\n\n";

@@ -20,8 +20,9 @@ class ClientFlags {
   enum class Field { kOffered, kNotOffered };
   enum class Output { kTableOrJson, kJsonOnly };
   ClientFlags(Flags* flags, Field field, Output output = Output::kTableOrJson);
-  // A client for what was asked; InvalidArgument for an address, a token or a namespace that cannot
-  // be used, or a format that is unknown or that the command does not print.
+  // A client for what was asked; InvalidArgument for an address, a token, a namespace or a timeout
+  // that cannot be used, for a format that is unknown or that the command does not print, and where
+  // the environment asks for wrapped answers.
   absl::StatusOr<Client> Connect(const Terminal& terminal) const;
   bool Json(const Terminal& terminal) const;
   const std::string& field() const { return field_; }
@@ -29,6 +30,9 @@ class ClientFlags {
   const std::string& name_space() const { return name_space_; }
 
  private:
+  // "table", "json", another that is none, or "".
+  std::string Format(const Terminal& terminal) const;
+
   Output output_;
   std::string address_;
   std::string name_space_;

@@ -136,7 +136,7 @@ Exit codes: 0 when the reader of the output has gone; 1 when the server has refu
 ended the stream; 2 when it cannot be reached or is lost.)",
        .examples = {"belfry events subscribe 'kv*'",
                     "belfry events subscribe -filter='data_path matches "
-                    "\"^secret/data/app/\"' 'kv-v2/data-*'",
+                    "\"^secret/data/app/\"' kv-v2/data-write",
                     "belfry events subscribe '*' | head -n 1"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered, ClientFlags::Output::kJsonOnly);
   Subscription wanted;

@@ -159,17 +159,23 @@ int NoValue(Terminal& terminal, const std::string& path, const Answer& answer) {
   return Fail(terminal, Concat("No value found at ", path, answer.Reasons()), kRequestError);
 }
 
+// Of a secret that has been read. "data" is all of a versioned one, unless it has a value of that
+// name.
+int ShowField(KvCall& call, const json::object& data, const std::string& path) {
+  if (!call.at().versioned) return PrintField(call.terminal(), data, call.client_flags());
+  const auto* secret = data.if_contains("data");
+  if (secret == nullptr || !secret->is_object())
+    return Fail(call.terminal(), Concat("No data found at ", path), kRequestError);
+  const bool all = call.client_flags().field() == "data" && !secret->get_object().contains("data");
+  return PrintField(call.terminal(), all ? data : secret->get_object(), call.client_flags());
+}
+
 // Prints a secret that has been read. A versioned one has its data one level further down.
 int ShowSecret(KvCall& call, const Answer& answer, const std::string& path) {
   const json::object* data = answer.data();
   if (data == nullptr) return NoValue(call.terminal(), path, answer);
   ShowWarnings(call.terminal(), answer);
-  if (!call.client_flags().field().empty()) {
-    const auto* inner = call.at().versioned ? data->if_contains("data") : nullptr;
-    return PrintField(call.terminal(),
-                      inner != nullptr && inner->is_object() ? inner->get_object() : *data,
-                      call.client_flags());
-  }
+  if (!call.client_flags().field().empty()) return ShowField(call, *data, path);
   const bool json = call.client_flags().Json(call.terminal());
   *call.terminal().out << (json                  ? Indented(answer.body) + "\n"
                            : call.at().versioned ? SecretTables(path, *data)
@@ -342,7 +348,10 @@ int List(Terminal& terminal, const std::vector<std::string>& arguments) {
   const std::string path = call.at().Path("metadata");
   const absl::StatusOr<Answer> answer = call.client().Send("GET", path, "list=true");
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
-  if (answer->status == 404) return NoValue(terminal, path, *answer);
+  if (answer->status == 404) {
+    if (call.client_flags().Json(terminal)) *terminal.out << "{}" << std::endl;
+    return NoValue(terminal, path, *answer);
+  }
   if (!answer->ok())
     return Fail(terminal, Concat("Error listing ", path, ": ", answer->ErrorText()), kRequestError);
   const json::object* data = answer->data();
@@ -408,12 +417,18 @@ int ChangeMetadata(std::string_view command, std::string_view method, std::strin
   if (call.flags().Given("delete-version-after"))
     body["delete_version_after"] = delete_version_after;
   if (!custom.empty()) {
-    absl::StatusOr<json::object> pairs = ParseSecret(custom, *terminal.in);
+    absl::StatusOr<json::object> pairs = ParsePairs(custom);
     if (!pairs.ok()) return Fail(terminal, pairs.status(), kUsageError);
     body["custom_metadata"] = *std::move(pairs);
   }
   const std::string path = call.at().Path("metadata");
-  return call.Written(call.Ask("Error writing data to", method, path, "", &body), path);
+  const absl::StatusOr<Answer> answer = call.client().Send(method, path, "", CompactJson(body));
+  if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
+  if (answer->status == 404) return NoValue(terminal, path, *answer);
+  if (!answer->ok())
+    return Fail(terminal, Concat("Error writing data to ", path, ": ", answer->ErrorText()),
+                kRequestError);
+  return call.Written(answer, path);
 }
 
 int MetadataPut(Terminal& terminal, const std::vector<std::string>& arguments) {

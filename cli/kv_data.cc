@@ -108,6 +108,19 @@ absl::StatusOr<json::object> ParseSecret(const std::vector<std::string>& argumen
   return secret;
 }
 
+absl::StatusOr<json::object> ParsePairs(const std::vector<std::string>& texts) {
+  json::object pairs;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos) {
+      return absl::InvalidArgumentError(
+          Concat("\"", text, "\" is not KEY=VALUE, for example owner=alice"));
+    }
+    pairs[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return pairs;
+}
+
 absl::StatusOr<json::array> ParseVersions(const std::vector<std::string>& texts) {
   json::array versions;
   for (const std::string& text : texts) {

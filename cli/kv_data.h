@@ -17,6 +17,9 @@ namespace belfry::cli {
 absl::StatusOr<boost::json::object> ParseSecret(const std::vector<std::string>& arguments,
                                                 std::istream& in);
 
+// KEY=VALUE texts as they stand; the last of a KEY counts. InvalidArgument for one without a '='.
+absl::StatusOr<boost::json::object> ParsePairs(const std::vector<std::string>& texts);
+
 // "1,2" and repeated flags, as a list of texts. InvalidArgument when one is no version number; the
 // first version is 1.
 absl::StatusOr<boost::json::array> ParseVersions(const std::vector<std::string>& texts);

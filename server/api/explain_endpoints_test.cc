@@ -116,7 +116,8 @@ TEST_F(ExplainTest, WhoMayNotKnowOfAMountIsToldTheSameWhetherItIsThere) {
   json::value there = Event("kv*", "other/data/x");
   json::value nowhere = Event("kv*", "nowhere/data/x");
   EXPECT_EQ(Text(there.at("note")),
-            "the token knows of no mount there: a path begins with its mount");
+            "the token knows of no mount there: a path begins with its mount, and what is proposed "
+            "helps only where there is one");
   for (const char* name : {"path", "grant"}) {
     there.as_object().erase(name);
     nowhere.as_object().erase(name);

@@ -276,7 +276,9 @@ Source SourceOf(const Dependencies& dependencies, const access::Acl& acl, const 
   }
   // Whether there is one is not to be told.
   if (!route || !(sees_all || MayKnow(acl, route->mount->entry.path))) {
-    return {.note = "the token knows of no mount there: a path begins with its mount"};
+    return {.note =
+                "the token knows of no mount there: a path begins with its mount, and what is "
+                "proposed helps only where there is one"};
   }
   Source source{.mount = route->mount->entry.path};
   source.none = !EmitsEvents(*route->mount, asked.type);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 
 from conftest import BIN, PATIENCE, Lines, eventually
@@ -11,6 +12,13 @@ def subscriber(server, *arguments, **more):
     environment = dict(os.environ, VAULT_ADDR=f"http://{server.address}", VAULT_TOKEN=server.token, **more)
     return subprocess.Popen([str(BIN / "belfry"), "events", "subscribe", *arguments], stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def belfry(server, *arguments, **environment):
+    """Runs a command with more in its environment."""
+    environment = dict(os.environ, VAULT_ADDR=f"http://{server.address}", VAULT_TOKEN=server.token, **environment)
+    return subprocess.run([str(BIN / "belfry"), *arguments], capture_output=True, text=True, env=environment,
+                          timeout=PATIENCE)
 
 
 def subscriptions(server):
@@ -224,3 +232,65 @@ def test_tables_are_aligned_by_what_a_terminal_shows(server):
     server.cli("kv", "put", "secret/t", "日本=1", "ab=2")
     table = server.cli("kv", "get", "secret/t").stdout.split("Data")[1].splitlines()
     assert "日本    1" in table and "ab      2" in table
+
+
+def test_who_asks_for_a_wrapped_answer_does_not_get_the_secret(server):
+    server.cli("kv", "put", "secret/wrapped", "a=s3cret")
+    for variable in ("VAULT_WRAP_TTL", "BELFRY_WRAP_TTL"):
+        result = belfry(server, "kv", "get", "secret/wrapped", **{variable: "60"})
+        assert result.returncode == 1 and result.stdout == ""
+        assert result.stderr == f"wrapped answers are not supported: unset {variable}\n"
+
+
+def test_the_field_data_is_the_whole_secret_unless_it_has_one_of_that_name(server):
+    server.cli("kv", "put", "secret/whole", "a=1")
+    assert json.loads(server.cli("kv", "get", "-field=data", "-format=json", "secret/whole").stdout) == {"a": "1"}
+    server.cli("kv", "put", "secret/whole", "a=1", "data=x")
+    assert server.cli("kv", "get", "-field=data", "secret/whole").stdout == "x"
+    missing = server.cli("kv", "get", "-field=b", "secret/whole", check=False)
+    assert (missing.returncode, missing.stderr) == (1, 'Field "b" not present in secret\n')
+
+
+def test_a_deleted_version_has_no_data_rather_than_no_field(server):
+    server.cli("kv", "put", "secret/gone", "a=1")
+    server.cli("kv", "delete", "secret/gone")
+    for field in ("a", "data"):
+        result = server.cli("kv", "get", f"-field={field}", "secret/gone", check=False)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == "No data found at secret/data/gone\n"
+
+
+def test_a_format_is_named_in_any_case_and_an_unknown_one_says_where_it_came_from(server):
+    assert json.loads(belfry(server, "status", "-format=JSON").stdout)["sealed"] is False
+    for source, result in (("-format", belfry(server, "status", "-format=yaml")),
+                           ("VAULT_FORMAT", belfry(server, "status", VAULT_FORMAT="yaml"))):
+        assert result.returncode == 1
+        assert result.stderr == f'unknown format "yaml" ({source}): it must be table or json\n'
+    refused = belfry(server, "events", "subscribe", "-format=yaml", "kv*")
+    assert refused.stderr == "this command prints JSON: leave -format out, or say -format=json\n"
+
+
+def test_an_answer_takes_as_long_as_the_environment_allows(server):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        result = belfry(server, "status", f"-address=http://{address}", VAULT_CLIENT_TIMEOUT="1")
+        assert result.stderr.endswith(f"the server at {address} did not answer within 1s\n")
+    for timeout in ("0", "-1s", "soon"):
+        result = belfry(server, "status", BELFRY_CLIENT_TIMEOUT=timeout)
+        assert result.returncode == 1 and "BELFRY_CLIENT_TIMEOUT must be a duration above zero" in result.stderr
+
+
+def test_an_empty_list_is_json_where_that_is_asked_for(server):
+    result = server.cli("kv", "list", "-format=json", "secret/none", check=False)
+    assert (result.returncode, result.stdout) == (2, "{}\n")
+
+
+def test_custom_metadata_are_texts_of_which_the_last_counts(server):
+    server.cli("kv", "put", "secret/custom", "a=1")
+    server.cli("kv", "metadata", "put", "-custom-metadata=a=1", "-custom-metadata=a=@b=c", "secret/custom")
+    shown = json.loads(server.cli("kv", "metadata", "get", "-format=json", "secret/custom").stdout)
+    assert shown["data"]["custom_metadata"] == {"a": "@b=c"}
+    refused = server.cli("kv", "metadata", "put", "-custom-metadata=a", "secret/custom", check=False)
+    assert (refused.returncode, refused.stderr) == (1, '"a" is not KEY=VALUE, for example owner=alice\n')
+    unknown = server.cli("kv", "metadata", "patch", "-max-versions=3", "secret/unknown", check=False)
+    assert unknown.returncode == 2 and unknown.stderr.startswith("No value found at secret/metadata/unknown")

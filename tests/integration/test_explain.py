@@ -123,7 +123,7 @@ def test_the_command_says_that_nothing_will_arrive_and_that_a_path_has_no_mount(
         server.token = operator
     assert nothing + "-path=PATH shows which lines would grant the events of a path.\n" in without_rows
     assert nothing in denied and "-path=PATH" not in denied and 'path "secret/data/*" {' in denied
-    assert "\nNote: the token knows of no mount there: a path begins with its mount.\n" in elsewhere
+    assert "\nNote: the token knows of no mount there: a path begins with its mount, and what is proposed helps only where there is one.\n" in elsewhere
     assert "Note:" not in here
 
 
