@@ -288,6 +288,27 @@ def test_the_query_is_what_rules_about_parameters_see(server, rule, query, statu
     assert json.loads(text)["data"]["connect"]["verdict"] == ("granted" if status == 101 else "denied")
 
 
+@pytest.mark.parametrize("given, status", [
+    ({}, 403),
+    ({"num_uses": 1}, 403),
+    ({"num_uses": 1, "ttl": "60s"}, 200),
+    ({"NUM_USES": 1, "TTL": "60s"}, 403),
+    ({"num_uses": 1, "Ttl": "60s"}, 403),
+])
+def test_what_a_policy_requires_counts_by_the_name_that_the_endpoint_reads(server, given, status):
+    token = token_with(server, "bounded", '''path "auth/token/create" { capabilities = ["update"]
+        required_parameters = ["num_uses", "TTL"] allowed_parameters = { "num_uses" = [1], "ttl" = ["60s"] } }''')
+    assert server.request("POST", "auth/token/create", given, token=token).status == status
+
+
+def test_a_required_field_of_a_plugin_counts_by_its_name_alone(server):
+    token = token_with(server, "checked", '''path "secret/data/checked" { capabilities = ["create", "update"]
+        required_parameters = ["options"] }''')
+    for options, status in (("Options", 403), ("OPTIONS", 403), ("options", 200)):
+        body = {"data": {"a": "1"}, options: {"cas": 0}}
+        assert server.request("PUT", "secret/data/checked", body, token=token).status == status, options
+
+
 def test_explain_is_bound_by_rules_about_parameters_itself(server):
     token = token_with(server, "explains", '''path "sys/events/explain/kv*" { capabilities = ["read"] denied_parameters = {"path" = []} }''')
     assert Client(server, token).send("GET", "/v1/sys/events/explain/kv*")[0] == 200
