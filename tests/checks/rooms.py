@@ -21,6 +21,7 @@ MAY_USE = {
     "sdk/wire": {"proto", "base"},
     "sdk/src": {"proto", "base", "sdk/include", "sdk/wire"},
     "server/storage": {"base"},
+    "server/seal": {"base", "server/storage"},
     "server/access": {"base", "server/storage"},
     "server/encode": {"proto", "base", "server/storage"},
     "server/bus": {"proto", "base", "server/access", "server/encode", "server/storage"},
@@ -32,7 +33,7 @@ MAY_USE = {
                    "server/subscriptions"},
     "server/http": {"cmake/boost", "server/api", "base", "server/bus", "server/subscriptions"},
     "server": {"server/access", "server/api", "base", "server/builtin", "server/bus", "server/encode", "server/http", "server/mounts",
-               "server/plugin_host", "server/storage", "server/subscriptions"},
+               "server/plugin_host", "server/seal", "server/storage", "server/subscriptions"},
     "cli": {"cmake/boost", "server"},
     "plugins/kv": {"sdk/include"},
     "plugins/notes": {"sdk/include"},
@@ -42,6 +43,7 @@ SOCKETS = ("boost/asio", "boost/beast", "sys/socket.h", "netinet/")
 GRPC = ("grpcpp/", "grpc/", "proto/belfry/v1/event_producer.grpc")
 FORBIDDEN = {
     "server/storage": SOCKETS + GRPC,
+    "server/seal": SOCKETS + GRPC,
     "server/access": SOCKETS + GRPC,
     "server/bus": SOCKETS + GRPC,
     "server/encode": SOCKETS + GRPC,
