@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string_view>
+
+namespace belfry::seal {
+
+// Where things lie in the storage below the barrier. All that users and stores put there lies below
+// kData, names and values sealed. The rest is needed to unseal, so its names stand in the clear.
+inline constexpr std::string_view kData = "data/";
+
+// How many shares there are and how many are needed, in the clear (root_key_store.h).
+inline constexpr std::string_view kSealConfiguration = "seal/configuration";
+// The root key, sealed by the unseal key, which is stored nowhere. Written with the configuration.
+inline constexpr std::string_view kRootKey = "seal/root-key";
+// The keys of all terms and the key for names, sealed by the root key.
+inline constexpr std::string_view kKeyring = "seal/keyring";
+
+}  // namespace belfry::seal
