@@ -23,7 +23,8 @@ class View final : public Storage {
   }
   absl::StatusOr<std::vector<Entry>> Scan(std::string_view prefix, std::string_view after,
                                           std::size_t limit) const override {
-    auto entries = base_->Scan(Concat({prefix_, prefix}), Concat({prefix_, after}), limit);
+    auto entries = base_->Scan(Concat({prefix_, prefix}),
+                               after.empty() ? std::string() : Concat({prefix_, after}), limit);
     if (!entries.ok()) return entries;
     for (Entry& entry : *entries) entry.key.erase(0, prefix_.size());
     return entries;

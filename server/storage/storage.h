@@ -34,8 +34,9 @@ class Storage {
   // What is directly below `prefix` (empty, or ending in '/'), without it, in lexical order, each
   // name once; folders end in '/'.
   virtual absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const = 0;
-  // The first `limit` entries whose keys begin with `prefix` and come after the key `after`, in
-  // lexical order. Fewer: there are no more.
+  // The first `limit` entries whose keys begin with `prefix` (empty, or ending in '/') and come
+  // after the key `after` (empty: from the first), in an order of the storage's own that does not
+  // change. Fewer: there are no more.
   virtual absl::StatusOr<std::vector<Entry>> Scan(std::string_view prefix, std::string_view after,
                                                   std::size_t limit) const = 0;
   // Does all of the batch or nothing, in one order for all who commit: its operations in turn, then
@@ -53,8 +54,8 @@ absl::Status CommitAndWait(Storage& storage, WriteBatch batch);
 absl::Status Put(Storage& storage, std::string_view key, std::string_view value);
 absl::Status Delete(Storage& storage, std::string_view key);
 
-// Calls `visit` with every entry below `prefix`, in order, page by page; stops at the first error,
-// of storage or of `visit`.
+// Calls `visit` with every entry below `prefix`, in no order that means anything, page by page;
+// stops at the first error, of storage or of `visit`.
 absl::Status ForEach(const Storage& storage, std::string_view prefix,
                      const absl::AnyInvocable<absl::Status(const Entry&) const>& visit);
 
