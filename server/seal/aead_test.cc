@@ -31,7 +31,8 @@ class AeadTest : public ::testing::Test {
 };
 
 TEST_F(AeadTest, WhatWasSealedIsOpened) {
-  for (const std::string& plain : {std::string(), std::string("secret"), std::string(100'000, 'x')}) {
+  for (const std::string& plain :
+       {std::string(), std::string("secret"), std::string(100'000, 'x')}) {
     const std::string sealed = Sealed(aead_, plain, "place");
     EXPECT_EQ(sealed.size(), plain.size() + Aead::kOverheadBytes);
     EXPECT_EQ(Opened(aead_, sealed, "place"), plain);

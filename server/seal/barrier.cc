@@ -64,8 +64,7 @@ std::uint64_t CountPuts(std::span<storage::WriteBatch* const> batches) {
   return puts;
 }
 
-storage::WriteBatch Encrypt(const Ciphers& ciphers,
-                            std::span<storage::WriteBatch* const> batches) {
+storage::WriteBatch Encrypt(const Ciphers& ciphers, std::span<storage::WriteBatch* const> batches) {
   storage::WriteBatch encrypted;
   for (const storage::WriteBatch* const batch : batches) {
     for (const storage::Operation& operation : batch->operations) {
@@ -143,8 +142,7 @@ absl::StatusOr<std::vector<storage::Entry>> Barrier::Scan(std::string_view prefi
   if (!entries.ok()) return entries;
   NameOpener opener(&names);
   for (storage::Entry& entry : *entries) {
-    std::optional<std::string> key =
-        opener.Open(std::string_view(entry.key).substr(kData.size()));
+    std::optional<std::string> key = opener.Open(std::string_view(entry.key).substr(kData.size()));
     if (!key) return DamagedName(prefix);
     absl::StatusOr<std::string> value = ciphers->OpenValue(*key, entry.value);
     if (!value.ok()) return value.status();

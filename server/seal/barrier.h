@@ -76,8 +76,7 @@ class Barrier final : public storage::PhysicalStorage {
   // the keyring.
   absl::Status StoreKeyring(Keyring next, const SecretBytes& root_key,
                             std::span<storage::WriteBatch* const> batches,
-                            storage::WriteBatch plain = {})
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
+                            storage::WriteBatch plain = {}) ABSL_EXCLUSIVE_LOCKS_REQUIRED(writing_);
 
   storage::PhysicalStorage* const below_;
   const Clock* const clock_;

@@ -84,8 +84,8 @@ TEST_F(BarrierTest, WhatWasPutIsReadBackAsBytes) {
 TEST_F(BarrierTest, NothingOfNamesAndValuesIsFoundBelow) {
   Put("secret/production/database", "hunter2-is-planted");
   Put("sys/policy/payroll-admins", "path \"secret/production/*\" {}");
-  for (const char* planted : {"secret", "production", "database", "hunter2", "planted", "policy",
-                              "payroll", "path \""}) {
+  for (const char* planted :
+       {"secret", "production", "database", "hunter2", "planted", "policy", "payroll", "path \""}) {
     EXPECT_THAT(below_.Bytes(), Not(HasSubstr(planted)));
   }
 }
@@ -98,8 +98,8 @@ TEST_F(BarrierTest, TheSameValueNeverLooksTheSame) {
 }
 
 TEST_F(BarrierTest, ListIsThatOfAStorageInTheClear) {
-  const std::vector<std::string> keys = {"a", "b/1", "b/2", "b/c/3", "b0", "b-", "c/d/e", "x/",
-                                         "y//z", "b/c"};
+  const std::vector<std::string> keys = {"a",  "b/1",   "b/2", "b/c/3", "b0",
+                                         "b-", "c/d/e", "x/",  "y//z",  "b/c"};
   for (const std::string& key : keys) Put(key, "v");
   EXPECT_THAT(*barrier_.List(""), ElementsAre("a", "b-", "b/", "b0", "c/", "x/", "y/"));
   EXPECT_THAT(*barrier_.List("b/"), ElementsAre("1", "2", "c", "c/"));

@@ -22,7 +22,8 @@ class Writer {
  public:
   explicit Writer(SecretBytes* to) : next_(to->data()) {}
   void Number(std::uint64_t number) {
-    for (int shift = 56; shift >= 0; shift -= 8) *next_++ = static_cast<unsigned char>(number >> shift);
+    for (int shift = 56; shift >= 0; shift -= 8)
+      *next_++ = static_cast<unsigned char>(number >> shift);
   }
   void Key(const SecretBytes& key) {
     next_ = std::copy(key.bytes().begin(), key.bytes().end(), next_);
@@ -51,8 +52,12 @@ class Reader {
   const unsigned char* next_;
 };
 
-std::uint64_t Bits(std::int64_t number) { return static_cast<std::uint64_t>(number); }
-std::int64_t Signed(std::uint64_t bits) { return static_cast<std::int64_t>(bits); }
+std::uint64_t Bits(std::int64_t number) {
+  return static_cast<std::uint64_t>(number);
+}
+std::int64_t Signed(std::uint64_t bits) {
+  return static_cast<std::int64_t>(bits);
+}
 
 }  // namespace
 

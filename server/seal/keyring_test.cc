@@ -26,8 +26,7 @@ TEST_F(KeyringTest, EverythingComesBack) {
   keyring_.active().encryptions = 12;
   keyring_.Rotate(kStart + absl::Nanoseconds(1));
   keyring_.active().encryptions = 7;
-  keyring_.rotation = {
-      .enabled = false, .max_operations = 5'000'000, .interval = absl::Hours(24)};
+  keyring_.rotation = {.enabled = false, .max_operations = 5'000'000, .interval = absl::Hours(24)};
   const absl::StatusOr<Keyring> opened = Keyring::Open(keyring_.Sealed(root_key_), root_key_);
   ASSERT_TRUE(opened.ok()) << opened.status();
   ASSERT_EQ(opened->terms().size(), 2u);
@@ -103,8 +102,7 @@ TEST(RotationConfigTest, BoundsAreVaults) {
   EXPECT_EQ((RotationConfig{.max_operations = 5'000'000, .interval = absl::Hours(24)}).Check(),
             absl::OkStatus());
   EXPECT_EQ(RotationConfig{.max_operations = 5}.Check(),
-            absl::InvalidArgumentError(
-                "max_operations must be in the range [1000000,3865470566]"));
+            absl::InvalidArgumentError("max_operations must be in the range [1000000,3865470566]"));
   EXPECT_EQ(RotationConfig{.interval = absl::Seconds(1)}.Check(),
             absl::InvalidArgumentError("interval must be greater or equal to 24h0m0s"));
 }

@@ -39,9 +39,9 @@ struct NameCipher::State {
 
   OpenSslPtr<EVP_CIPHER_CTX> NewCipher() const {
     OpenSslPtr<EVP_CIPHER_CTX> context(EVP_CIPHER_CTX_new());
-    DemandOpenSsl(context != nullptr &&
-                  EVP_EncryptInit_ex2(context.get(), ctr.get(), key.data() + kHalf, nullptr,
-                                      nullptr) == 1);
+    DemandOpenSsl(
+        context != nullptr &&
+        EVP_EncryptInit_ex2(context.get(), ctr.get(), key.data() + kHalf, nullptr, nullptr) == 1);
     return context;
   }
 
@@ -51,11 +51,11 @@ struct NameCipher::State {
     std::array<unsigned char, EVP_MAX_MD_SIZE> hash;
     std::size_t size = 0;
     // Without a key it begins again with the one it has.
-    DemandOpenSsl(
-        EVP_MAC_init(use.get(), nullptr, 0, nullptr) == 1 &&
-        EVP_MAC_update(use.get(), AsBytes(sealed_folder), sealed_folder.size()) == 1 &&
-        EVP_MAC_update(use.get(), AsBytes(part), part.size()) == 1 &&
-        EVP_MAC_final(use.get(), hash.data(), &size, hash.size()) == 1 && size >= kIvBytes);
+    DemandOpenSsl(EVP_MAC_init(use.get(), nullptr, 0, nullptr) == 1 &&
+                  EVP_MAC_update(use.get(), AsBytes(sealed_folder), sealed_folder.size()) == 1 &&
+                  EVP_MAC_update(use.get(), AsBytes(part), part.size()) == 1 &&
+                  EVP_MAC_final(use.get(), hash.data(), &size, hash.size()) == 1 &&
+                  size >= kIvBytes);
     Iv iv;
     std::copy(hash.begin(), hash.begin() + kIvBytes, AsBytes(iv.data()));
     return iv;
@@ -98,8 +98,7 @@ void NameCipher::AppendPart(std::string_view part, std::string* sealed_folder) c
   if (part.empty()) return;
   const Iv iv = state_->IvOf(*sealed_folder, part);
   const std::string_view text(iv.data(), iv.size());
-  *sealed_folder +=
-      absl::WebSafeBase64Escape(ToAbsl(Concat({text, state_->Crypt(text, part)})));
+  *sealed_folder += absl::WebSafeBase64Escape(ToAbsl(Concat({text, state_->Crypt(text, part)})));
 }
 
 std::optional<std::string> NameCipher::OpenPart(std::string_view sealed_folder,

@@ -20,9 +20,8 @@ absl::Status GivenAlready() {
 absl::Status CheckNonce(std::string_view operation, const std::string& right,
                         std::string_view given) {
   if (given == right) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      Concat({"incorrect nonce supplied; nonce for this ", operation, " operation is \"", right,
-              "\""}));
+  return absl::InvalidArgumentError(Concat(
+      {"incorrect nonce supplied; nonce for this ", operation, " operation is \"", right, "\""}));
 }
 
 }  // namespace belfry::seal
