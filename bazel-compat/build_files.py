@@ -20,6 +20,7 @@ FOLDERS = ("cmake", "base", "proto", "sdk", "server", "cli", "plugins")
 LEFT_OUT = {
     "access_test": "reads acl_cases.txt by a path that CMake defines",
     "api_test": "reads tests/golden by a path that CMake defines",
+    "core_test": "as host_test",
     "encode_test": "as api_test",
     "awkward_plugin_binary": "serve_test starts it from CMake's output folder",
     "host_test": "starts the kv plugin from CMake's output folder",

@@ -1,15 +1,12 @@
 #include "server/api/api.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 
-#include "base/testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/api/api_fixture.h"
 #include "server/api/engine_requests.h"
-#include "server/api/fakes.h"
-#include "server/api/refusal_log.h"
 #include "server/mounts/salted_token.h"
 
 namespace belfry::api {
@@ -17,13 +14,9 @@ namespace {
 
 using mounts::Existence;
 using mounts::Operation;
-using ::testing::AllOf;
-using ::testing::Contains;
 using ::testing::ElementsAre;
-using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Ne;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
@@ -42,32 +35,6 @@ mounts::Reply WithError(int status, std::string message) {
   reply.error = mounts::EngineError{status, std::move(message)};
   return reply;
 }
-
-// With every uuid replaced by "ID".
-std::string Masked(std::string body) {
-  constexpr std::string_view kHex = "0123456789abcdef-";
-  for (std::size_t begin = 0; begin < body.size(); ++begin) {
-    const std::size_t end = std::min(body.find_first_not_of(kHex, begin), body.size());
-    if (end - begin == 36) body.replace(begin, 36, "ID");
-  }
-  return body;
-}
-
-// The 8 digits that end the cluster's name.
-std::string ClusterHash(const std::string& body) {
-  constexpr std::string_view kName = "belfry-cluster-";
-  const std::size_t at = body.find(kName);
-  return at == std::string::npos ? "" : body.substr(at + kName.size(), 8);
-}
-
-class ApiTest : public ::testing::Test {
- protected:
-  ApiFixture fixture_;
-  FakeEngine& engine_ = *fixture_.engine;
-
-  HttpResponse Send(HttpRequest request) { return fixture_.Send(std::move(request)); }
-  HttpResponse Get(std::string path) { return Send(AsRoot("GET", std::move(path))); }
-};
 
 TEST_F(ApiTest, EveryAnswerCarriesVaultsHeaders) {
   engine_.reply = WithData("{}");
@@ -291,29 +258,6 @@ TEST_F(ApiTest, WhatTheHostItselfHasInterruptedIs503InItsWords) {
   EXPECT_EQ(Send(AsRoot("PUT", "/v1/secret/a", "{}")).status, 503);
 }
 
-TEST(RefusalLogTest, OnePluginsRefusedAnswersAreBoundedLinesAndTakeNoOthers) {
-  RefusalLog refusals;
-  const auto sink = std::make_shared<RecordingLogSink>();
-  const Logger logger(sink, "api");
-  mounts::MountEntry entry;
-  entry.path = "a/";
-  entry.type = "evil";
-  for (int i = 0; i < 1000; ++i)
-    refusals.Write(logger, entry, "1", RefusedPart::kRedirect, "elsewhere");
-  EXPECT_EQ(sink->Lines().size(), 10u);
-  // Another mount of it is no way around.
-  entry.path = "b/";
-  refusals.Write(logger, entry, "1", RefusedPart::kRedirect, "elsewhere");
-  EXPECT_EQ(sink->Lines().size(), 10u);
-  refusals.Write(logger, entry, "1", RefusedPart::kHeader, "a header");
-  entry.type = "good";
-  refusals.Write(logger, entry, "1", RefusedPart::kRedirect, "elsewhere");
-  EXPECT_EQ(sink->Lines().size(), 12u);
-  EXPECT_EQ(sink->Lines()[11],
-            "api: an answer of a plugin was refused: mount=b/ plugin=good "
-            "request_id=1 reason=elsewhere suppressed=0");
-}
-
 TEST_F(ApiTest, MistakeThatTheExistenceCheckFindsIs400InTheEnginesWords) {
   engine_.existence = absl::InvalidArgumentError("error converting input for field \"n\": no");
   const HttpResponse answer = Send(AsRoot("PUT", "/v1/secret/a", "{}"));
@@ -367,16 +311,6 @@ TEST_F(ApiTest, UnknownMountIs404WithItsPath) {
   EXPECT_EQ(answer.status, 404);
   EXPECT_EQ(answer.body,
             "{\"errors\":[\"no handler for route \\\"foo/bar\\\". route entry not found.\"]}\n");
-}
-
-TEST_F(ApiTest, UnknownSystemPathIs404AndAWrongOperation405) {
-  EXPECT_EQ(Get("/v1/sys/nothing").status, 404);
-  EXPECT_EQ(Get("/v1/sys/nothing").body,
-            "{\"errors\":[\"1 error occurred:\\n\\t* unsupported path\\n\\n\"]}\n");
-  const HttpResponse answer = Send(AsRoot("DELETE", "/v1/sys/experiments"));
-  EXPECT_EQ(answer.status, 405);
-  EXPECT_EQ(answer.body,
-            "{\"errors\":[\"1 error occurred:\\n\\t* unsupported operation\\n\\n\"]}\n");
 }
 
 TEST_F(ApiTest, MissingTokenIs403) {
@@ -501,248 +435,6 @@ TEST_F(ApiTest, ANamespaceInThePathIsAPathWithoutAMount) {
             "{\"errors\":[\"no handler for route \\\"team/secret/data/a\\\". route entry not "
             "found.\"]}\n");
   EXPECT_EQ(Send(AsRoot("GET", "/v1/team/sys/events/subscribe/kv*")).status, 404);
-}
-
-TEST_F(ApiTest, NamespacesAreAnotherEditionsAsInVault) {
-  for (const char* method : {"LIST", "GET", "PUT", "DELETE"}) {
-    const HttpResponse answer = Send(AsRoot(method, "/v1/sys/namespaces/team"));
-    EXPECT_EQ(answer.status, 404) << method;
-    EXPECT_EQ(answer.body, "{\"errors\":[\"enterprise-only feature\"]}\n") << method;
-  }
-}
-
-TEST_F(ApiTest, HealthNeedsNoTokenAndObeysActivecode) {
-  HttpRequest request;
-  request.method = "GET";
-  request.path = "/v1/sys/health";
-  const HttpResponse answer = Send(request);
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(
-      Masked(answer.body),
-      "{\"initialized\":true,\"sealed\":false,\"standby\":false,\"performance_standby\":false,"
-      "\"replication_performance_mode\":\"disabled\",\"replication_dr_mode\":\"disabled\","
-      "\"server_time_utc\":1795413511,\"version\":\"1.21.0\",\"enterprise\":false,"
-      "\"cluster_name\":\"belfry-cluster-" +
-          ClusterHash(answer.body) +
-          "\",\"cluster_id\":\"ID\",\"echo_duration_ms\":0,"
-          "\"clock_skew_ms\":0,\"replication_primary_canary_age_ms\":0}\n");
-  request.query = {{"activecode", "299"}, {"standbyok", "true"}};
-  request.method = "HEAD";
-  EXPECT_EQ(Send(request).status, 299);
-  request.query = {{"activecode", "often"}};
-  EXPECT_EQ(Send(request).status, 400);
-}
-
-TEST_F(ApiTest, StatusEndpointsNeedNoToken) {
-  HttpRequest request;
-  request.method = "GET";
-  request.path = "/v1/sys/seal-status";
-  EXPECT_THAT(Send(request).body,
-              ::testing::StartsWith(
-                  "{\"type\":\"shamir\",\"initialized\":true,\"sealed\":false,"
-                  "\"t\":1,\"n\":1,\"progress\":0,\"nonce\":\"\",\"version\":\"1.21.0\""));
-  request.path = "/v1/sys/leader";
-  EXPECT_EQ(Send(request).body,
-            "{\"ha_enabled\":false,\"is_self\":false,\"active_time\":\"0001-01-01T00:00:00Z\","
-            "\"leader_address\":\"\",\"leader_cluster_address\":\"\",\"performance_standby\":false,"
-            "\"performance_standby_last_remote_wal\":0}\n");
-}
-
-TEST_F(ApiTest, MountsAreListedTwiceInOneAnswer) {
-  const std::string body = Masked(Get("/v1/sys/mounts").body);
-  const std::string secret =
-      "\"secret/\":{\"accessor\":\"kv_32d62293\",\"config\":{\"default_lease_ttl\":0,"
-      "\"force_no_cache\":false,\"max_lease_ttl\":0},\"deprecation_status\":\"supported\","
-      "\"description\":\"key/value secret storage\",\"external_entropy_access\":false,"
-      "\"local\":false,\"options\":{\"version\":\"2\"},\"plugin_version\":\"\","
-      "\"running_plugin_version\":\"v0.1.0\",\"running_sha256\":\"5ha\",\"seal_wrap\":false,"
-      "\"type\":\"kv\",\"uuid\":\"ID\"}";
-  EXPECT_THAT(body, ::testing::StartsWith("{" + secret + ",\"sys/\":{"));
-  EXPECT_THAT(body, HasSubstr(",\"request_id\":\"ID\",\"lease_id\":\"\""));
-  EXPECT_THAT(body, HasSubstr("\"data\":{" + secret + ",\"sys/\":{"));
-  EXPECT_THAT(body, ::testing::EndsWith("\"mount_type\":\"system\"}\n"));
-}
-
-TEST_F(ApiTest, OneMountIsReadByItsPath) {
-  const HttpResponse answer = Get("/v1/sys/mounts/secret");
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_THAT(answer.body, ::testing::StartsWith("{\"accessor\":\"kv_32d62293\""));
-  EXPECT_EQ(Get("/v1/sys/mounts/nope").status, 400);
-  EXPECT_EQ(Get("/v1/sys/mounts/nope").body,
-            "{\"errors\":[\"No secret engine mount at nope/\"]}\n");
-}
-
-TEST_F(ApiTest, TuningShowsWhatApplies) {
-  EXPECT_THAT(Get("/v1/sys/mounts/secret/tune").body,
-              HasSubstr("\"data\":{\"default_lease_ttl\":2764800,\"description\":"
-                        "\"key/value secret storage\",\"force_no_cache\":false,"
-                        "\"max_lease_ttl\":2764800,\"options\":{\"version\":\"2\"}}"));
-}
-
-TEST_F(ApiTest, PreflightNamesTheMountAndItsVersion) {
-  const HttpResponse answer = Get("/v1/sys/internal/ui/mounts/secret/foo");
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(Masked(answer.body),
-            "{\"request_id\":\"ID\",\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,"
-            "\"data\":{\"accessor\":\"kv_32d62293\",\"config\":{\"default_lease_ttl\":2764800,"
-            "\"force_no_cache\":false,\"max_lease_ttl\":2764800},\"deprecation_status\":"
-            "\"supported\",\"description\":\"key/value secret storage\","
-            "\"external_entropy_access\":false,\"local\":false,\"options\":{\"version\":\"2\"},"
-            "\"path\":\"secret/\",\"plugin_version\":\"\",\"running_plugin_version\":\"v0.1.0\","
-            "\"running_sha256\":\"5ha\",\"seal_wrap\":false,\"type\":\"kv\",\"uuid\":\"ID\"},"
-            "\"wrap_info\":null,\"warnings\":null,\"auth\":null,\"mount_type\":\"\"}\n");
-  EXPECT_EQ(Get("/v1/sys/internal/ui/mounts/secret").status, 200);
-}
-
-TEST_F(ApiTest, PreflightOfWhatIsNotThereIs403) {
-  const HttpResponse answer = Get("/v1/sys/internal/ui/mounts/nosuch/a");
-  EXPECT_EQ(answer.status, 403);
-  EXPECT_EQ(answer.body,
-            "{\"errors\":[\"preflight capability check returned 403, please ensure client's "
-            "policies grant access to path \\\"nosuch/a/\\\"\"]}\n");
-}
-
-TEST_F(ApiTest, EnableUnderstandsWhatTheCommandLineSends) {
-  const HttpResponse answer = Send(AsRoot(
-      "POST", "/v1/sys/mounts/team/kv",
-      R"({"type":"kv-v2","description":"d","config":{"options":null,"default_lease_ttl":"1h","max_lease_ttl":7200,"force_no_cache":false},"local":false,"seal_wrap":true,"external_entropy_access":false,"options":{"max_versions":3}})"));
-  EXPECT_EQ(answer.status, 204);
-  ASSERT_THAT(fixture_.mounts.enabled, SizeIs(1));
-  const mounts::MountEntry& entry = fixture_.mounts.enabled[0];
-  EXPECT_EQ(entry.path, "team/kv/");
-  EXPECT_EQ(entry.type, "kv-v2");
-  EXPECT_EQ(entry.description, "d");
-  EXPECT_THAT(entry.options, ElementsAre(Pair("max_versions", "3")));
-  EXPECT_EQ(entry.default_lease_ttl, absl::Hours(1));
-  EXPECT_EQ(entry.max_lease_ttl, absl::Hours(2));
-  EXPECT_TRUE(entry.seal_wrap);
-}
-
-TEST_F(ApiTest, EnableThatCannotBeIs400WithTheReason) {
-  fixture_.mounts.enable_result = absl::NotFoundError("plugin not found in the catalog: nosuch");
-  const HttpResponse answer =
-      Send(AsRoot("POST", "/v1/sys/mounts/nosuch", "{\"type\":\"nosuch\"}"));
-  EXPECT_EQ(answer.status, 400);
-  EXPECT_EQ(answer.body, "{\"errors\":[\"plugin not found in the catalog: nosuch\"]}\n");
-  EXPECT_EQ(Send(AsRoot("POST", "/v1/sys/mounts/x", "{\"type\":7}")).body,
-            "{\"errors\":[\"plugin not found in the catalog: nosuch\"]}\n")
-      << "a number is a text, too";
-  EXPECT_EQ(Send(AsRoot("POST", "/v1/sys/mounts/x",
-                        "{\"type\":\"kv\",\"config\":{\"max_lease_ttl\":\"soon\"}}"))
-                .status,
-            400);
-}
-
-// What may wait for a plugin, and what must not: method, path, body.
-using Asked = std::array<std::string_view, 3>;
-constexpr Asked kMayWaitForAPlugin[] = {
-    {"POST", "/v1/sys/mounts/x", R"({"type":"kv"})"},
-    {"POST", "/v1/sys/mounts/secret/tune", R"({"options":{"version":"2"}})"},
-    {"DELETE", "/v1/sys/mounts/secret", ""},
-    {"PUT", "/v1/sys/plugins/catalog/secret/x", R"({"sha256":"00","command":"x"})"},
-    {"PUT", "/v1/sys/plugins/reload/secret/kv", "{}"},
-    {"PUT", "/v1/sys/plugins/reload/backend", R"({"mounts":"secret/"})"},
-};
-constexpr Asked kNeverWaitsForAPlugin[] = {
-    {"PUT", "/v1/auth/token/create", "{}"},
-    {"PUT", "/v1/auth/token/revoke", R"({"token":"nobody"})"},
-    {"PUT", "/v1/auth/token/revoke-accessor", R"({"accessor":"nobody"})"},
-    {"PUT", "/v1/auth/token/revoke-orphan", R"({"token":"nobody"})"},
-    {"PUT", "/v1/auth/token/renew", R"({"token":"nobody"})"},
-    {"PUT", "/v1/auth/token/tidy", "{}"},
-    {"LIST", "/v1/auth/token/accessors", ""},
-    {"PUT", "/v1/auth/token/roles/r", "{}"},
-    {"GET", "/v1/auth/token/roles/r", ""},
-    {"DELETE", "/v1/auth/token/roles/r", ""},
-    {"PUT", "/v1/sys/policies/acl/p", R"({"policy":"path \"a\" {}"})"},
-    {"GET", "/v1/sys/policies/acl/p", ""},
-    {"DELETE", "/v1/sys/policies/acl/p", ""},
-    {"PUT", "/v1/cubbyhole/a", R"({"a":"b"})"},
-    {"GET", "/v1/cubbyhole/a", ""},
-    {"GET", "/v1/sys/plugins/catalog", ""},
-    {"DELETE", "/v1/sys/plugins/catalog/secret/x", ""},
-    {"GET", "/v1/sys/plugins/processes", ""},
-};
-
-TEST_F(ApiTest, WhatNeverWaitsForAPluginIsAnsweredWhileAllThatMayIsHeldUp) {
-  ApiFixture fixture(Access::kReal);
-  fixture.plugin_executor.full = true;
-  for (const auto& [method, path, body] : kMayWaitForAPlugin) {
-    const HttpResponse answer =
-        fixture.Send(AsRoot(std::string(method), std::string(path), std::string(body)));
-    EXPECT_EQ(answer.status, 503) << method << path;
-    EXPECT_THAT(answer.headers, Contains(Pair("Retry-After", "1"))) << method << path;
-  }
-  EXPECT_THAT(fixture.mounts.enabled, IsEmpty());
-  for (const auto& [method, path, body] : kNeverWaitsForAPlugin) {
-    const HttpResponse answer =
-        fixture.Send(AsRoot(std::string(method), std::string(path), std::string(body)));
-    EXPECT_THAT(answer.status, AllOf(Ne(503), Ne(0))) << method << path;
-  }
-}
-
-TEST_F(ApiTest, WhatMayWaitForAPluginTakesNoPlaceFromWhatNeverDoes) {
-  fixture_.executor.full = true;
-  for (const auto& [method, path, body] : kMayWaitForAPlugin) {
-    EXPECT_NE(Send(AsRoot(std::string(method), std::string(path), std::string(body))).status, 503)
-        << method << path;
-  }
-  EXPECT_EQ(Send(AsRoot("PUT", "/v1/sys/policies/acl/p", R"({"policy":""})")).status, 503);
-}
-
-TEST_F(ApiTest, TooManyStartsAtOnceAre503) {
-  fixture_.mounts.enable_result = absl::ResourceExhaustedError("16 plugins are being started");
-  const HttpResponse answer = Send(AsRoot("POST", "/v1/sys/mounts/x", "{\"type\":\"kv\"}"));
-  EXPECT_EQ(answer.status, 503);
-  EXPECT_EQ(answer.body, "{\"errors\":[\"16 plugins are being started\"]}\n");
-  EXPECT_THAT(answer.headers, Contains(Pair("Retry-After", "1")));
-}
-
-TEST_F(ApiTest, DisableIs204) {
-  EXPECT_EQ(Send(AsRoot("DELETE", "/v1/sys/mounts/team/kv")).status, 204);
-  EXPECT_THAT(fixture_.mounts.disabled, ElementsAre("team/kv/"));
-}
-
-TEST_F(ApiTest, LookupSelfDescribesTheRootToken) {
-  const HttpResponse answer = Get("/v1/auth/token/lookup-self");
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_THAT(
-      answer.body,
-      HasSubstr("\"data\":{\"accessor\":\"rootaccessor\",\"creation_time\":1795413511,"
-                "\"creation_ttl\":0,\"display_name\":\"token\",\"entity_id\":\"\","
-                "\"expire_time\":null,\"explicit_max_ttl\":0,\"id\":\"root\",\"issue_time\":"
-                "\"2026-11-23T05:58:31Z\",\"meta\":null,\"num_uses\":0,\"orphan\":true,"
-                "\"path\":\"auth/token/create\",\"policies\":[\"root\"],\"renewable\":false,"
-                "\"ttl\":0,\"type\":\"service\"}"));
-  EXPECT_THAT(answer.body, ::testing::EndsWith("\"mount_type\":\"token\"}\n"));
-}
-
-TEST_F(ApiTest, CapabilitiesOfTheTokenThatAsks) {
-  EXPECT_THAT(
-      Send(AsRoot("POST", "/v1/sys/capabilities-self", "{\"path\":\"secret/data/x\"}")).body,
-      ::testing::StartsWith(
-          "{\"capabilities\":[\"root\"],\"secret/data/x\":[\"root\"],\"request_id\""));
-  fixture_.authorizer.allowed = [](access::Capability capability, std::string_view path) {
-    return path != "b" && (capability == access::Capability::kUpdate ||
-                           capability == access::Capability::kSubscribe);
-  };
-  HttpRequest request = AsRoot("POST", "/v1/sys/capabilities-self", "{\"paths\":[\"a\",\"b\"]}");
-  request.headers = {{"X-Vault-Token", "reader"}};
-  EXPECT_THAT(Send(request).body,
-              HasSubstr("\"data\":{\"a\":[\"subscribe\",\"update\"],\"b\":[\"deny\"]}"));
-  EXPECT_EQ(Send(AsRoot("POST", "/v1/sys/capabilities-self", "{}")).status, 400);
-}
-
-TEST_F(ApiTest, MetricsArePrometheusText) {
-  fixture_.metrics->GetCounter("belfry_things_total", "Things.").Add(3);
-  HttpRequest request = AsRoot("GET", "/v1/sys/metrics");
-  request.query = {{"format", "prometheus"}};
-  const HttpResponse answer = Send(request);
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_THAT(answer.body, HasSubstr("belfry_things_total 3"));
-  EXPECT_THAT(answer.headers,
-              ::testing::Contains(
-                  Pair("Content-Type", ::testing::StartsWith("text/plain; version=0.0.4"))));
 }
 
 TEST_F(ApiTest, HelpIsTheEnginesAnswerAsItIsAndForEveryToken) {

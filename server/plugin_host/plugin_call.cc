@@ -153,7 +153,7 @@ class PluginCall {
   static void SendTo(std::unique_ptr<PluginCall> call, InstanceOr instance) {
     if (!instance.ok()) return Finish(std::move(call), std::move(instance).status());
     call->instance_ = *std::move(instance);
-    if (PluginInstance::Of(*call->instance_).process().running()) return Send(std::move(call));
+    if (call->instance_->running()) return Send(std::move(call));
     InstanceSlot* const slot = call->slot_;
     const Instance* const dead = call->instance_.get();
     slot->Recover(dead, [call = std::move(call)](InstanceOr next) mutable {
@@ -190,7 +190,7 @@ class PluginCall {
     PluginCall* const released = call.release();
     released->handed_over_.store(true, std::memory_order_release);
     grpc::TemplatedGenericStub<typename Traits::Args, CheckedReply<typename Traits::Reply>> stub(
-        instance.process().channel());
+        instance.channel());
     stub.UnaryCall(context.get(), Traits::kMethod, {}, &released->args_, &released->reply_,
                    [released](const grpc::Status& status) {
                      OnReply(std::unique_ptr<PluginCall>(released), status);
@@ -200,7 +200,7 @@ class PluginCall {
   static void OnReply(std::unique_ptr<PluginCall> call, const grpc::Status& status) {
     (void)call->handed_over_.load(std::memory_order_acquire);
     if (status.ok()) {
-      PluginInstance::Of(*call->instance_).process().NoteAnswer();
+      PluginInstance::Of(*call->instance_).NoteAnswer();
       if (!call->reply_.parsed) {
         return Finish(std::move(call),
                       Traits::Refused({grpc::StatusCode::INTERNAL, "malformed reply"}));

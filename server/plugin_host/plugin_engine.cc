@@ -98,7 +98,7 @@ std::string PluginEngine::RunningVersion() const {
 
 std::string PluginEngine::RunningSha256() const {
   const InstanceSlot::Pin pin = slot_.Current();
-  return PluginInstance::Of(*pin).process().sha256();
+  return PluginInstance::Of(*pin).sha256();
 }
 
 std::shared_ptr<const mounts::SpecialPaths> PluginEngine::Special() const {

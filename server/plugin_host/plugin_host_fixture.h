@@ -35,34 +35,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-// Waits for the answer of one call.
-template <typename T>
-class Answer {
- public:
-  auto Callback() {
-    return [this](absl::StatusOr<T> value) {
-      MutexLock lock(&mutex_);
-      value_ = std::move(value);
-      came_.NotifyAll();
-    };
-  }
-  absl::StatusOr<T> Wait() {
-    MutexLock lock(&mutex_);
-    while (!value_) came_.Wait(&mutex_);
-    return *value_;
-  }
-  // OK also when it has not come.
-  absl::Status FailureSoFar() {
-    MutexLock lock(&mutex_);
-    return value_ ? value_->status() : absl::OkStatus();
-  }
-
- private:
-  Mutex mutex_;
-  CondVar came_;
-  std::optional<absl::StatusOr<T>> value_ ABSL_GUARDED_BY(mutex_);
-};
-
 inline mounts::Request Request(mounts::Operation operation, std::string path,
                                std::string data = "null") {
   mounts::Request request;

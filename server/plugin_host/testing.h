@@ -1,18 +1,51 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "base/mutex.h"
 #include "proto/vault/event.pb.h"
 #include "server/storage/event_observer.h"
 
 namespace belfry::plugin_host {
+
+// Waits for the answer of one call, which comes once. Thread-safe.
+template <typename T>
+class Answer {
+ public:
+  auto Callback() {
+    return [this](absl::StatusOr<T> value) {
+      MutexLock lock(&mutex_);
+      EXPECT_FALSE(value_) << "a second answer";
+      value_ = std::move(value);
+      came_.NotifyAll();
+    };
+  }
+  absl::StatusOr<T> Wait() {
+    MutexLock lock(&mutex_);
+    while (!value_) came_.Wait(&mutex_);
+    return *value_;
+  }
+  // OK also when it has not come.
+  absl::Status FailureSoFar() {
+    MutexLock lock(&mutex_);
+    return value_ ? value_->status() : absl::OkStatus();
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar came_;
+  std::optional<absl::StatusOr<T>> value_ ABSL_GUARDED_BY(mutex_);
+};
 
 // As a storage::AcceptedEvent, read again.
 struct CommittedEvent {

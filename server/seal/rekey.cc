@@ -48,9 +48,7 @@ absl::StatusOr<Rekey::Status> Rekey::Begin(const SealConfiguration& wanted,
   }
   MutexLock lock(&mutex_);
   if (attempt_) return Invalid("rekey already in progress");
-  attempt_.emplace();
-  attempt_->wanted = wanted;
-  attempt_->verification_required = verification_required;
+  attempt_ = Attempt{.wanted = wanted, .verification_required = verification_required};
   return StatusLocked();
 }
 
