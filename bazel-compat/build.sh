@@ -20,7 +20,7 @@ echo 'workspace(name = "belfry")' >"$workspace/WORKSPACE"
   echo "VERSION = \"$(sed -n 's/^project(belfry VERSION \([0-9.]*\).*/\1/p' ../CMakeLists.txt)\""
   echo 'LINKOPTS = ['
   for option in $(pkg-config --libs grpc++ protobuf absl_status absl_statusor absl_strings absl_str_format absl_time re2 openssl spdlog \
-    libutf8proc prometheus-cpp-core) -lgrpc++_reflection -lboost_json -lboost_program_options -lpthread; do
+    libutf8proc prometheus-cpp-core rocksdb zlib) -lgrpc++_reflection -lboost_json -lboost_program_options -lpthread; do
     echo "    \"$option\","
   done
   echo ']'

@@ -28,6 +28,8 @@ LEFT_OUT = {
     "plugin_host_test": "as host_test",
     "sdk_plugin_process": "as serve_test",
     "serve_test": "starts plugins from CMake's output folder",
+    "storage_rocksdb_test": "starts storage_writer from CMake's output folder",
+    "storage_writer_binary": "as storage_rocksdb_test",
 }
 HEAD = '''# Written by bazel-compat/build_files.py.
 load("//:belfry.bzl", "belfry_binary", "belfry_library", "belfry_proto", "belfry_test")

@@ -54,6 +54,8 @@ FORBIDDEN = {
     "plugins/kv": GRPC + ("google/",),
     "plugins/notes": GRPC + ("google/",),
 }
+# And those that one room alone may see.
+OWNERS = {"rocksdb/": "server/storage"}
 PUBLIC = "sdk/include/belfry"
 MOST_PUBLIC_HEADERS = 12
 MOST_PUBLIC_LINES = 249
@@ -146,6 +148,9 @@ class Check:
             self.breach(where, f"{include} climbs out of its folder")
         if include.startswith(FORBIDDEN.get(room, ())) and all(h.kind == "library" for h in holders):
             self.breach(where, f"{room} may not see {include}")
+        for library, owner in OWNERS.items():
+            if include.startswith(library) and room != owner:
+                self.breach(where, f"only {owner} may see {include}")
         used = path_of(include)
         if used is None:
             return

@@ -57,6 +57,10 @@ class RoomsTest(unittest.TestCase):
     def test_a_header_that_no_target_lists_is_found(self):
         self.expect("server/bus/extra.h: belongs to no target", **{"server/bus/extra.h": ""})
 
+    def test_rocksdb_outside_of_the_storage_is_found(self):
+        self.expect("server/bus/bus.cc:1: only server/storage may see rocksdb/db.h",
+                    **{"server/bus/bus.cc": '#include "rocksdb/db.h"\n'})
+
     def test_a_socket_in_the_bus_is_found(self):
         self.expect("server/bus/bus.cc:1: server/bus may not see boost/asio/ip/tcp.hpp",
                     **{"server/bus/bus.cc": "#include <boost/asio/ip/tcp.hpp>\n"})
