@@ -77,10 +77,13 @@ absl::Status ForEach(const Storage& storage, std::string_view prefix,
 }
 
 absl::Status DeleteAll(Storage& storage, std::string_view prefix) {
+  // Not from the start for each page: a storage on disk has to pass over what was deleted.
+  std::string after;
   for (;;) {
-    absl::StatusOr<std::vector<Entry>> page = storage.Scan(prefix, "", kPage);
+    absl::StatusOr<std::vector<Entry>> page = storage.Scan(prefix, after, kPage);
     if (!page.ok()) return page.status();
-    if (page->empty()) return absl::OkStatus();
+    if (page->empty() && after.empty()) return absl::OkStatus();
+    after = page->empty() ? "" : page->back().key;
     WriteBatch batch;
     for (Entry& entry : *page) batch.Delete(std::move(entry.key));
     if (absl::Status status = CommitAndWait(storage, std::move(batch)); !status.ok()) return status;
