@@ -20,8 +20,8 @@ using ::testing::HasSubstr;
 
 HostConfig Config() {
   HostConfig config;
-  config.root_token = "root";
-  config.listen_port = 0;
+  config.dev = DevConfig{.root_token = "root"};
+  config.listener.port = 0;
   config.plugin_directories = {BELFRY_BIN "/plugins"};
   config.guard_program = BELFRY_BIN "/belfry-plugin-guard";
   config.log_level = "warn";
@@ -90,7 +90,7 @@ TEST(HostTest, APortThatIsTakenIsUnavailable) {
   const auto first = Host::Start(Config());
   ASSERT_TRUE(first.ok()) << first.status();
   HostConfig config = Config();
-  config.listen_port = (*first)->Port();
+  config.listener.port = (*first)->Port();
   EXPECT_EQ(Host::Start(config).status().code(), absl::StatusCode::kUnavailable);
 }
 

@@ -108,7 +108,7 @@ absl::Status SetListenAddress(const Wanted& wanted, HostConfig* config) {
   const std::size_t colon = text.rfind(':');
   const char* const end = text.data() + text.size();
   const char* const digits = colon == std::string::npos ? end : text.data() + colon + 1;
-  const auto [stop, error] = std::from_chars(digits, end, config->listen_port);
+  const auto [stop, error] = std::from_chars(digits, end, config->listener.port);
   if (error == std::errc::result_out_of_range && stop == end)
     return refused("the port must be a number from 0 to 65535");
   if (error != std::errc() || stop != end)
@@ -116,27 +116,28 @@ absl::Status SetListenAddress(const Wanted& wanted, HostConfig* config) {
   std::string host = text.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   if (host.empty()) {
-    return refused(Concat("it names no address; write 127.0.0.1:", config->listen_port,
-                          " for this machine alone, or 0.0.0.0:", config->listen_port,
+    return refused(Concat("it names no address; write 127.0.0.1:", config->listener.port,
+                          " for this machine alone, or 0.0.0.0:", config->listener.port,
                           " for whoever can reach it"));
   }
   if (host == "localhost") host = "127.0.0.1";
   boost::system::error_code no_address;
   boost::asio::ip::make_address(host, no_address);
   if (no_address) return refused("what is before the port must be an IP address or localhost");
-  config->listen_address = std::move(host);
+  config->listener.address = std::move(host);
   return absl::OkStatus();
 }
 
 // The root token travels in a header: clients can send no control character there, intermediaries
 // and servers take the spaces around a value away, and what lies beyond ASCII means nothing.
 absl::Status SetRootToken(const Wanted& wanted, HostConfig* config) {
-  config->root_token = wanted.value.empty() ? NewRootToken() : wanted.value;
-  if (!std::all_of(config->root_token.begin(), config->root_token.end(), absl::ascii_isgraph)) {
+  const std::string token = wanted.value.empty() ? NewRootToken() : wanted.value;
+  if (!std::all_of(token.begin(), token.end(), absl::ascii_isgraph)) {
     return absl::InvalidArgumentError(
         Concat("the root token (", wanted.source,
                ") cannot be sent by clients: it must be of visible ASCII characters, no spaces"));
   }
+  config->dev = DevConfig{.root_token = token};
   return absl::OkStatus();
 }
 
@@ -215,9 +216,9 @@ absl::StatusOr<HostConfig> ConfigFrom(const Terminal& terminal, const ServerFlag
 }
 
 std::string Authority(const HostConfig& config, std::uint16_t port) {
-  const bool ipv6 = config.listen_address.find(':') != std::string::npos;
-  return ipv6 ? Concat("[", config.listen_address, "]:", port)
-              : Concat(config.listen_address, ":", port);
+  const bool ipv6 = config.listener.address.find(':') != std::string::npos;
+  return ipv6 ? Concat("[", config.listener.address, "]:", port)
+              : Concat(config.listener.address, ":", port);
 }
 
 // The block that names every setting, its names aligned on the colon.
@@ -259,12 +260,13 @@ void PrintDevNotes(const HostConfig& config, std::uint16_t port, std::ostream& o
          "plain HTTP and has one token that may do everything.\n"
          "\nTo use it from another terminal:\n"
          "\n    $ export VAULT_ADDR='http://"
-      << Authority(config, port) << "'\n    $ export VAULT_TOKEN=" << ShellQuoted(config.root_token)
+      << Authority(config, port)
+      << "'\n    $ export VAULT_TOKEN=" << ShellQuoted(config.dev->root_token)
       << "\n"
          "\nThe unseal key and the root token are shown here and nowhere else; neither is stored "
          "on disk.\n"
          "\nUnseal Key: "
-      << NewUnsealKey() << "\nRoot Token: " << config.root_token
+      << NewUnsealKey() << "\nRoot Token: " << config.dev->root_token
       << "\n\nDevelopment mode should NOT be used in production installations!\n"
       << std::endl;
 }

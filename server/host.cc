@@ -40,7 +40,7 @@ class HostImpl final : public Host {
 
   absl::Status Start() {
     RaiseDescriptorLimit();
-    auto core = Core::Start({.root_token = config_.root_token,
+    auto core = Core::Start({.root_token = config_.dev->root_token,
                              .plugin_directories = config_.plugin_directories,
                              .guard_program = config_.guard_program,
                              .periodic_interval = config_.periodic_interval,
@@ -64,8 +64,8 @@ class HostImpl final : public Host {
 
  private:
   absl::Status Listen() {
-    auto server = http::Server::Start({.address = config_.listen_address,
-                                       .port = config_.listen_port,
+    auto server = http::Server::Start({.address = config_.listener.address,
+                                       .port = config_.listener.port,
                                        .limits = limits_,
                                        .clock = &clock_,
                                        .scheduler = scheduler_.get()},

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace belfry {
+
+// Where clients connect.
+struct ListenerConfig {
+  std::string address = "127.0.0.1";  // An IP address.
+  std::uint16_t port = 8200;          // 0: any free one.
+};
+
+// Where everything lies that the server stores, encrypted.
+struct StorageConfig {
+  enum class Kind { kInMemory, kRocksDb };
+  Kind kind = Kind::kInMemory;
+  std::string path;  // Of RocksDB: the data directory.
+};
+
+// Dev mode: in memory, initialized and unsealed from the beginning, with secret/ mounted.
+struct DevConfig {
+  std::string root_token;
+};
+
+// What a server is asked to be.
+struct HostConfig {
+  std::optional<DevConfig> dev;
+  ListenerConfig listener;
+  StorageConfig storage;
+  std::vector<std::string> plugin_directories;
+  // The program that cleans up after a killed host; empty: belfry-plugin-guard beside this program.
+  std::string guard_program;
+  // How often plugins are asked to do what is due.
+  absl::Duration periodic_interval = absl::Minutes(1);
+  std::string log_level = "info";  // trace, debug, info, warn, error
+  // This program's own version, X.Y.Z; clients are told the Vault whose behaviour they may count
+  // on, "+belfry." and this. Empty: that Vault alone.
+  std::string version;
+};
+
+}  // namespace belfry
