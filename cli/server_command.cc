@@ -93,11 +93,6 @@ std::string NewRootToken() {
   return Concat("hvs.", absl::WebSafeBase64Escape(RandomBytes(24)));
 }
 
-// In dev mode nothing is sealed; the key is printed because scripts wait for it.
-std::string NewUnsealKey() {
-  return absl::Base64Escape(RandomBytes(32));
-}
-
 // "host:port" or "[::1]:port".
 absl::Status SetListenAddress(const Wanted& wanted, HostConfig* config) {
   const std::string text = wanted.value.empty() ? std::string(kDefaultListenAddress) : wanted.value;
@@ -253,20 +248,20 @@ std::string ShellQuoted(std::string_view text) {
   return quoted + "'";
 }
 
-void PrintDevNotes(const HostConfig& config, std::uint16_t port, std::ostream& out) {
+void PrintDevNotes(const HostConfig& config, const Host& host, std::ostream& out) {
   out << "\n==> Belfry server started! Log data will stream in below:\n"
          "\nWARNING! dev mode is enabled! Everything is kept in memory and lost at the end; the "
          "server is unsealed, speaks\n"
          "plain HTTP and has one token that may do everything.\n"
          "\nTo use it from another terminal:\n"
          "\n    $ export VAULT_ADDR='http://"
-      << Authority(config, port)
+      << Authority(config, host.Port())
       << "'\n    $ export VAULT_TOKEN=" << ShellQuoted(config.dev->root_token)
       << "\n"
          "\nThe unseal key and the root token are shown here and nowhere else; neither is stored "
          "on disk.\n"
          "\nUnseal Key: "
-      << NewUnsealKey() << "\nRoot Token: " << config.dev->root_token
+      << host.DevUnsealKey() << "\nRoot Token: " << config.dev->root_token
       << "\n\nDevelopment mode should NOT be used in production installations!\n"
       << std::endl;
 }
@@ -321,7 +316,7 @@ version 2. Flags win over environment variables.)",
   }
   PrintConfiguration(*config, (*host)->Port(), *terminal.out);
   PrintExperiments(*experiments, *terminal.out);
-  PrintDevNotes(*config, (*host)->Port(), *terminal.out);
+  PrintDevNotes(*config, **host, *terminal.out);
   // Who cannot read the root token cannot use the server.
   if (!terminal.out->good()) return kServerError;
   AwaitEnd(**host, context, signals);

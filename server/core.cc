@@ -2,12 +2,14 @@
 
 #include <stdlib.h>
 
+#include <atomic>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
@@ -27,6 +29,7 @@
 #include "server/plugin_host/plugin_host.h"
 #include "server/storage/committer.h"
 #include "server/storage/storage.h"
+#include "server/subscriptions/subscribers.h"
 
 namespace belfry {
 namespace {
@@ -39,12 +42,9 @@ constexpr std::size_t kBlockingThreads = 4;
 constexpr std::size_t kPluginThreads = 64;
 constexpr std::size_t kLeaseThreads = 2;
 constexpr std::size_t kFilterThreads = 2;
-
-// What sets one build of the same Vault version apart from another is, in a semantic version, what
-// follows '+'; comparisons ignore it.
-std::string VersionForClients(const std::string& own) {
-  return own.empty() ? kVaultVersion : Concat({kVaultVersion, "+belfry.", own});
-}
+constexpr char kTokens[] = "sys/token/";
+// As short as Vault's root tokens: people type them.
+constexpr std::size_t kRootSecretLength = 24;
 
 // A new, empty folder that only this user may enter. Short: a socket's path has a hundred bytes.
 absl::StatusOr<std::string> MakeSocketDirectory() {
@@ -75,24 +75,37 @@ class CoreImpl final : public Core {
   }
 
   absl::Status Start() {
+    absl::StatusOr<process::ServerNames> names = process::OpenServerNames(storage());
+    if (!names.ok()) return names.status();
+    names_ = *std::move(names);
     if (absl::Status status = StartPlugins(); !status.ok()) return status;
     if (absl::Status status = StartMounts(); !status.ok()) return status;
     if (absl::Status status = OpenAccess(); !status.ok()) return status;
     StartApi();
-    if (absl::Status status = MountSecret(); !status.ok()) return status;
+    if (config_.mount_secret) {
+      if (absl::Status status = MountSecret(); !status.ok()) return status;
+    }
     StartPeriodicWork();
     return absl::OkStatus();
   }
 
   api::Api* Api() override { return api_.get(); }
+  const process::ServerNames& Names() const override { return names_; }
+  absl::StatusOr<std::string> NewRootToken() override {
+    std::string secret = NewRootSecret();
+    if (auto made = tokens_->CreateRoot(secret); !made.ok()) return made.status();
+    return secret;
+  }
 
   void BeginStop() override {
+    if (stopping_.exchange(true)) return;
     // Plugins that do not answer, or do not end, are killed in time for all that waits for them.
     if (plugins_) plugins_->BeginStop(limits().server_stop_timeout - limits().plugin_stop_timeout);
   }
 
   void Stop() override {
     stopped_ = true;
+    subscribers_.EndAll("the server is sealed");
     periodic_rollback_.reset();
     if (leases_) leases_->Stop();
     // Requests under way end here.
@@ -137,9 +150,7 @@ class CoreImpl final : public Core {
     if (!status.ok()) return status;
     token_expirer_ = std::make_unique<access::TokenExpirer>(tokens_.get(), clock(), scheduler(),
                                                             lease_executor_.get());
-    // An earlier core may have made it.
-    if (tokens_->Find(config_.root_token) != nullptr) return absl::OkStatus();
-    return tokens_->CreateRoot(config_.root_token).status();
+    return absl::OkStatus();
   }
 
   absl::Status StartMounts() {
@@ -187,16 +198,18 @@ class CoreImpl final : public Core {
                                       .mounts = mounts_.get(),
                                       .catalog = plugins_.get(),
                                       .leases = leases_.get(),
+                                      .barrier = environment_.barrier,
                                       .clock = clock(),
                                       .executor = executor_.get(),
                                       .plugin_executor = plugin_executor_.get(),
                                       .explain_executor = explain_executor_.get(),
                                       .metrics = metrics(),
                                       .limits = limits(),
-                                      .version = VersionForClients(config_.version),
-                                      .names = builtin::NewServerNames(),
+                                      .version = config_.version,
+                                      .api_address = config_.api_address,
                                       .logger = LoggerOf("api")},
-                             .bus = bus_.get()});
+                             .bus = bus_.get(),
+                             .subscribers = &subscribers_});
   }
 
   // What dev mode has from the beginning.
@@ -231,15 +244,17 @@ class CoreImpl final : public Core {
 
   const CoreConfig config_;
   const CoreEnvironment environment_;
+  std::atomic<bool> stopping_ = false;
   bool stopped_ = false;
+  process::ServerNames names_;
+  subscriptions::Subscribers subscribers_;
   const std::unique_ptr<bus::Bus> bus_ =
       bus::Bus::Create(clock(), metrics(), limits(), NewThreadPool(kFilterThreads));
   const std::unique_ptr<storage::Storage> storage_ =
       storage::NewCommitter(environment_.storage, bus_.get());
   const std::unique_ptr<storage::Storage> policy_storage_ =
       storage::NewView(storage(), "sys/policy/");
-  const std::unique_ptr<storage::Storage> token_storage_ =
-      storage::NewView(storage(), "sys/token/");
+  const std::unique_ptr<storage::Storage> token_storage_ = storage::NewView(storage(), kTokens);
   const std::unique_ptr<storage::Storage> role_storage_ =
       storage::NewView(storage(), "sys/token-role/");
   const std::unique_ptr<storage::Storage> cubbyhole_storage_ =
@@ -268,6 +283,25 @@ absl::StatusOr<std::unique_ptr<Core>> Core::Start(CoreConfig config, CoreEnviron
   auto core = std::make_unique<CoreImpl>(std::move(config), std::move(environment));
   if (absl::Status status = core->Start(); !status.ok()) return status;
   return core;
+}
+
+// What sets one build of the same Vault version apart from another is, in a semantic version, what
+// follows '+'; comparisons ignore it.
+std::string VersionForClients(const std::string& own) {
+  return own.empty() ? kVaultVersion : Concat({kVaultVersion, "+belfry.", own});
+}
+
+std::string NewRootSecret() {
+  return Concat({"hvs.", RandomBase62(kRootSecretLength)});
+}
+
+absl::Status StoreRootToken(storage::PhysicalStorage* storage, const Clock* clock,
+                            std::string_view secret) {
+  const std::unique_ptr<storage::Storage> committer = storage::NewCommitter(storage, nullptr);
+  const std::unique_ptr<storage::Storage> view = storage::NewView(committer.get(), kTokens);
+  const auto tokens = access::TokenStore::Open(view.get(), clock);
+  if (!tokens.ok()) return tokens.status();
+  return (*tokens)->CreateRoot(secret).status();
 }
 
 }  // namespace belfry

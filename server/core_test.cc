@@ -31,7 +31,6 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Key;
 using ::testing::Not;
 using ::testing::Pair;
@@ -141,7 +140,8 @@ class CoreTest : public ::testing::Test {
   static void TearDownTestSuite() { std::filesystem::remove_all(temporary_); }
 
   CoreTest() {
-    config_.root_token = "root";
+    EXPECT_EQ(StoreRootToken(&storage_, &clock_, "root"), absl::OkStatus());
+    config_.mount_secret = true;
     config_.plugin_directories = {BELFRY_BIN "/plugins"};
     config_.guard_program = BELFRY_BIN "/belfry-plugin-guard";
     // Nothing is killed because the machine is busy.
@@ -236,7 +236,7 @@ TEST_F(CoreTest, AfterItsStopNoPluginRunsAndTheApiStillAnswers) {
   Stop();
   EXPECT_THAT(Send("GET", "sys/plugins/processes").body, Not(HasSubstr("secret/")));
   EXPECT_EQ(Send("GET", "secret/data/a").status, 404);
-  EXPECT_EQ(Send("GET", "sys/health").status, 200);
+  EXPECT_EQ(Send("GET", "sys/mounts").status, 200);
   // Nothing starts any more, either.
   EXPECT_NE(Send("PUT", "sys/mounts/more", R"({"type":"kv"})").status, 204);
 }
@@ -307,13 +307,23 @@ TEST_F(CoreTest, AnotherCoreOverTheSameStorageGoesOnWithAllOfIt) {
   EXPECT_EQ(storage_.All(), before);
 }
 
-TEST_F(CoreTest, ARootTokenThatWasNotThereIsMade) {
+TEST_F(CoreTest, ANewRootTokenMayDoEverythingAlsoAfterARestart) {
   ASSERT_EQ(Start(), absl::OkStatus());
+  const std::string token = core_->NewRootToken().value();
+  EXPECT_EQ(token.size(), 28u);
   core_.reset();
-  config_.root_token = "another";
   ASSERT_EQ(Start(), absl::OkStatus());
-  for (const char* token : {"root", "another"})
-    EXPECT_EQ(Send("GET", "auth/token/lookup-self", "", token).status, 200) << token;
+  EXPECT_EQ(Send("GET", "sys/mounts", "", token).status, 200);
+}
+
+TEST_F(CoreTest, ItsNamesAreThoseOfTheStorage) {
+  ASSERT_EQ(Start(), absl::OkStatus());
+  const process::ServerNames names = core_->Names();
+  EXPECT_THAT(names.cluster_name, StartsWith("belfry-cluster-"));
+  core_.reset();
+  ASSERT_EQ(Start(), absl::OkStatus());
+  EXPECT_EQ(core_->Names().cluster_name, names.cluster_name);
+  EXPECT_EQ(core_->Names().cluster_id, names.cluster_id);
 }
 
 TEST_F(CoreTest, WithoutTheKvPluginItDoesNotStartAndNothingIsLeftRunning) {
@@ -331,6 +341,7 @@ TEST_F(CoreTest, WithoutTheGuardItDoesNotStart) {
 
 TEST_F(CoreTest, OverAStorageThatFailsItDoesNotStart) {
   const absl::Status failure = absl::UnavailableError("the disk is gone");
+  const std::map<std::string, std::string> before = storage_.All();
   storage_.FailToRead(true);
   EXPECT_EQ(Start(), failure);
   ExpectThatNothingRuns();
@@ -338,7 +349,7 @@ TEST_F(CoreTest, OverAStorageThatFailsItDoesNotStart) {
   storage_.FailToWrite(true);
   EXPECT_EQ(Start(), failure);
   ExpectThatNothingRuns();
-  EXPECT_THAT(storage_.All(), IsEmpty());
+  EXPECT_EQ(storage_.All(), before);
   storage_.FailToWrite(false);
   EXPECT_EQ(Start(), absl::OkStatus());
 }

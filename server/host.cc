@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "base/clock.h"
 #include "base/descriptor_limit.h"
 #include "base/large_allocations.h"
@@ -10,10 +11,15 @@
 #include "base/metrics.h"
 #include "base/openssl_exit.h"
 #include "base/scheduler.h"
+#include "base/text.h"
 #include "server/core.h"
 #include "server/http/server.h"
-#include "server/sealable_api.h"
+#include "server/process/process_api.h"
+#include "server/process/sealable_api.h"
+#include "server/seal/seal_manager.h"
+#include "server/server_lifecycle.h"
 #include "server/storage/physical_storage.h"
+#include "server/storage/rocksdb.h"
 
 namespace belfry {
 namespace {
@@ -26,50 +32,88 @@ LogLevel LevelNamed(std::string_view name) {
   return LogLevel::kInfo;
 }
 
+absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> OpenStorage(const StorageConfig& config) {
+  switch (config.kind) {
+    case StorageConfig::Kind::kInMemory:
+      return storage::NewInMemoryPhysicalStorage();
+    case StorageConfig::Kind::kRocksDb:
+      return storage::OpenRocksDbStorage({.path = config.path});
+  }
+  return absl::InternalError("no such storage");
+}
+
+std::string NameOf(StorageConfig::Kind kind) {
+  return kind == StorageConfig::Kind::kRocksDb ? "rocksdb" : "inmem";
+}
+
 class HostImpl final : public Host {
  public:
   explicit HostImpl(HostConfig config) : config_(std::move(config)) {}
 
   ~HostImpl() override {
-    if (core_) core_->BeginStop();
+    if (lifecycle_) lifecycle_->BeginStop();
     http_.reset();
-    api_.Seal();
-    if (core_) core_->Stop();
-    api_.AwaitRequests();
+    process_api_.reset();
   }
 
   absl::Status Start() {
     RaiseDescriptorLimit();
-    auto core = Core::Start({.root_token = config_.dev->root_token,
-                             .plugin_directories = config_.plugin_directories,
-                             .guard_program = config_.guard_program,
-                             .periodic_interval = config_.periodic_interval,
-                             .version = config_.version},
-                            {.storage = storage_.get(),
-                             .clock = &clock_,
-                             .scheduler = scheduler_.get(),
-                             .metrics = metrics_.get(),
-                             .limits = limits_,
-                             .logger = log_});
-    if (!core.ok()) return core.status();
-    core_ = *std::move(core);
-    api_.Unseal(core_->Api());
+    if (absl::Status status = OpenSeal(); !status.ok()) return status;
+    lifecycle_ = std::make_unique<ServerLifecycle>(
+        seal_.get(), &sealable_api_,
+        CoreConfig{.mount_secret = config_.dev.has_value(),
+                   .api_address = config_.api_address,
+                   .plugin_directories = config_.plugin_directories,
+                   .guard_program = config_.guard_program,
+                   .periodic_interval = config_.periodic_interval,
+                   .version = VersionForClients(config_.version)},
+        CoreEnvironment{.storage = &seal_->barrier(),
+                        .barrier = &seal_->barrier(),
+                        .clock = &clock_,
+                        .scheduler = scheduler_.get(),
+                        .metrics = metrics_.get(),
+                        .limits = limits_,
+                        .logger = log_});
+    process_api_ = std::make_unique<process::ProcessApi>(
+        &sealable_api_, lifecycle_.get(),
+        process::Facts{.clock = &clock_,
+                       .version = VersionForClients(config_.version),
+                       .storage_type = NameOf(config_.storage.kind)},
+        limits_);
+    if (config_.dev) {
+      auto share = lifecycle_->InitializeForDev(config_.dev->root_token);
+      if (!share.ok()) return share.status();
+      dev_unseal_key_ = absl::Base64Escape(ToAbsl(share->view()));
+    }
     return Listen();
   }
 
   std::uint16_t Port() const override { return http_->Port(); }
+  std::string DevUnsealKey() const override { return dev_unseal_key_; }
   void LogSignal(std::string_view what, std::string_view signal) override {
     log_.Info(what, {{"signal", std::string(signal)}});
   }
 
  private:
+  absl::Status OpenSeal() {
+    absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> storage =
+        OpenStorage(config_.storage);
+    if (!storage.ok()) return storage.status();
+    storage_ = *std::move(storage);
+    absl::StatusOr<std::unique_ptr<seal::SealManager>> seal =
+        seal::SealManager::Open(storage_.get(), &clock_);
+    if (!seal.ok()) return seal.status();
+    seal_ = *std::move(seal);
+    return absl::OkStatus();
+  }
+
   absl::Status Listen() {
     auto server = http::Server::Start({.address = config_.listener.address,
                                        .port = config_.listener.port,
                                        .limits = limits_,
                                        .clock = &clock_,
                                        .scheduler = scheduler_.get()},
-                                      &api_, metrics_.get(), log_.Named("http"));
+                                      process_api_.get(), metrics_.get(), log_.Named("http"));
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
     return absl::OkStatus();
@@ -81,10 +125,13 @@ class HostImpl final : public Host {
   const SystemClock clock_;
   const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(&clock_);
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
-  const std::unique_ptr<storage::PhysicalStorage> storage_ = storage::NewInMemoryPhysicalStorage();
-  SealableApi api_;
-  std::unique_ptr<Core> core_;
+  std::unique_ptr<storage::PhysicalStorage> storage_;
+  std::unique_ptr<seal::SealManager> seal_;
+  process::SealableApi sealable_api_;
+  std::unique_ptr<ServerLifecycle> lifecycle_;
+  std::unique_ptr<process::ProcessApi> process_api_;
   std::unique_ptr<http::Server> http_;
+  std::string dev_unseal_key_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,8 @@ class Host {
   // Stops everything in the reverse order; no plugin and no socket file stays behind.
   virtual ~Host() = default;
   virtual std::uint16_t Port() const = 0;
+  // Of dev mode, what unseals it again after it has been sealed; else empty.
+  virtual std::string DevUnsealKey() const = 0;
   // Notes in the log what the process does at a signal, by its name. From any thread.
   virtual void LogSignal(std::string_view what, std::string_view signal) = 0;
 };

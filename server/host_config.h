@@ -32,6 +32,9 @@ struct HostConfig {
   std::optional<DevConfig> dev;
   ListenerConfig listener;
   StorageConfig storage;
+  // Where clients reach this server, "https://belfry.example:8200", for those who ask; "" when that
+  // is not known.
+  std::string api_address;
   std::vector<std::string> plugin_directories;
   // The program that cleans up after a killed host; empty: belfry-plugin-guard beside this program.
   std::string guard_program;

@@ -44,8 +44,7 @@ Answer AnonymousBodyTooLarge() {
                                   std::to_string(kMaxUnaskedBodyBytes), " bytes"}));
 }
 
-// Makes bytes of what is answered. A client that names a namespace learns which one its answer is
-// about.
+// Makes bytes of what is answered.
 AnswerCallback Rendering(std::string space, Respond respond) {
   return [space = std::move(space), respond = std::move(respond)](Answered answered) mutable {
     if (auto* opened = std::get_if<subscriptions::OpenedSubscription>(&answered)) {
@@ -53,8 +52,8 @@ AnswerCallback Rendering(std::string space, Respond respond) {
     }
     if (std::holds_alternative<WithoutSubscriber>(answered)) return respond(WithoutSubscriber());
     Answer& answer = std::get<Answer>(answered);
-    if (!space.empty()) answer.headers.emplace_back("X-Vault-Namespace", std::move(space));
-    respond(Render(std::move(answer)));
+    if (answer.body == Answer::Body::kSealServer) return respond(SealServer());
+    respond(Render(std::move(answer), space));
   };
 }
 
@@ -86,9 +85,7 @@ class ApiImpl final : public Api {
                                           std::uint64_t body_bytes) const override {
     std::optional<Answer> answer = AnswerWithoutBody(head, body_bytes);
     if (!answer) return std::nullopt;
-    std::string space = NamespaceOf(head);
-    if (!space.empty()) answer->headers.emplace_back("X-Vault-Namespace", std::move(space));
-    return Render(*std::move(answer));
+    return Render(*std::move(answer), NamespaceOf(head));
   }
 
  private:
@@ -104,10 +101,6 @@ class ApiImpl final : public Api {
     if (!request.path.starts_with(kRoot))
       return ErrorAnswer(404, "the paths of the API begin with /v1/");
     const std::string_view path = std::string_view(request.path).substr(kRoot.size());
-    const builtin::Endpoint* const open = builtin::OpenEndpoint(path);
-    if (open != nullptr && open->right == builtin::Right::kAnyone) {
-      return AnswerAnyone(request, *open);
-    }
     const bool subscribes = IsSubscribePath(request.path);
     // Any PATCH of a subscription is refused later, not only one without a merge patch.
     const std::variant<mounts::Operation, Answer> operation =
@@ -124,16 +117,6 @@ class ApiImpl final : public Api {
     call.written_path = std::string(path);
     if (std::optional<Answer> refusal = RefuseWrapping(request)) return *std::move(refusal);
     return call;
-  }
-
-  // Without a look at tokens.
-  Answer AnswerAnyone(const HttpRequest& request, const builtin::Endpoint& endpoint) const {
-    if (request.method != "GET" && request.method != "HEAD") return EmptyErrorAnswer(405);
-    HttpRequest question;
-    question.query = request.query;
-    std::variant<std::string, Answer> data = DataOf(question, mounts::Operation::kRead);
-    if (auto* refusal = std::get_if<Answer>(&data)) return std::move(*refusal);
-    return builtin::AnswerAnyone(host_, endpoint, {.data = std::move(std::get<std::string>(data))});
   }
 
   Caller CallerOf(const HttpRequest& request, const Call& call) const {
@@ -282,8 +265,7 @@ class ApiImpl final : public Api {
 
   // Whether a request goes on although its sender is unknown.
   bool MayBeAnonymous(const HttpRequest& request, const Call& call) const {
-    return IsOpenToEverybody(call.path) ||
-           (TokenOf(request).empty() && builtin::OpenEndpoint(call.path) != nullptr);
+    return IsOpenToEverybody(call.path) || (TokenOf(request).empty() && builtin::IsOpen(call.path));
   }
 
   bool IsOpenToEverybody(std::string_view path) const {

@@ -10,6 +10,7 @@
 #include "server/builtin/dependencies.h"
 #include "server/builtin/json_text.h"
 #include "server/bus/bus.h"
+#include "server/subscriptions/subscribers.h"
 
 namespace belfry::api {
 
@@ -17,6 +18,7 @@ namespace belfry::api {
 struct Dependencies {
   builtin::Dependencies host;
   bus::Bus* bus = nullptr;
+  subscriptions::Subscribers* subscribers = nullptr;
   // Shared: copies of this struct have the same.
   std::shared_ptr<RefusalLog> refusals = std::make_shared<RefusalLog>();
 };

@@ -38,7 +38,7 @@ mounts::Reply WithError(int status, std::string message) {
 
 TEST_F(ApiTest, EveryAnswerCarriesVaultsHeaders) {
   engine_.reply = WithData("{}");
-  for (const char* path : {"/v1/sys/health", "/v1/secret/data/a", "/v1/nothing"}) {
+  for (const char* path : {"/v1/sys/mounts", "/v1/secret/data/a", "/v1/nothing"}) {
     EXPECT_THAT(
         Get(path).headers,
         ElementsAre(Pair("Cache-Control", "no-store"), Pair("Content-Type", "application/json"),
@@ -406,7 +406,7 @@ TEST_F(ApiTest, TheRootNamespaceMayBeNamedAndIsEchoed) {
 
 TEST_F(ApiTest, AnyOtherNamespaceIsRefusedAndNothingIsDone) {
   for (const char* path : {"/v1/secret/data/a", "/v1/sys/mounts/kv", "/v1/sys/policies/acl/p",
-                           "/v1/sys/namespaces/team", "/v1/sys/health", "/v1/nowhere"}) {
+                           "/v1/sys/namespaces/team", "/v1/nowhere"}) {
     HttpRequest request = AsRoot("PUT", path);
     request.body = R"({"type":"kv"})";
     request.headers.emplace_back("X-Vault-Namespace", "/team/");

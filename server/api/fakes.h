@@ -20,6 +20,8 @@
 #include "server/mounts/mount_manager.h"
 #include "server/mounts/plugin_catalog.h"
 #include "server/mounts/router.h"
+#include "server/seal/barrier.h"
+#include "server/seal/testing.h"
 #include "server/subscriptions/testing.h"
 
 namespace belfry::api {
@@ -289,7 +291,10 @@ struct ApiFixture {
   FakeCatalog catalog;
   FakeLeases leases;
   subscriptions::FakeBus bus;
+  subscriptions::Subscribers subscribers;
   FakeClock clock{absl::FromUnixSeconds(1795413511)};
+  seal::OpenStorage below;
+  seal::Barrier barrier{&below, &clock};
   access::MemoryTokens tokens{&clock};
   access::MemoryRoles roles;
   access::MemoryCubbyholes cubbyholes{&clock};
@@ -324,13 +329,15 @@ struct ApiFixture {
     dependencies.catalog = &catalog;
     dependencies.leases = &leases;
     all.bus = &bus;
+    all.subscribers = &subscribers;
+    barrier.Unseal(seal::Keyring(clock.Now()), seal::SecretBytes::Random(32));
+    dependencies.barrier = &barrier;
     dependencies.clock = &clock;
     dependencies.executor = &executor;
     dependencies.plugin_executor = &plugin_executor;
     dependencies.explain_executor = &explain_executor;
     dependencies.metrics = metrics.get();
     dependencies.version = "1.21.0";
-    dependencies.names = builtin::NewServerNames();
     api = Api::Create(std::move(all));
   }
 

@@ -12,8 +12,12 @@ namespace belfry::api {
 // Handle knows why, and answers the client.
 struct WithoutSubscriber {};
 
+// The sender may have the server sealed; it is answered with 204 when that is done.
+struct SealServer {};
+
 // What came of a request. Dropping a subscription ends it.
-using Outcome = std::variant<HttpResponse, subscriptions::OpenedSubscription, WithoutSubscriber>;
+using Outcome =
+    std::variant<HttpResponse, subscriptions::OpenedSubscription, WithoutSubscriber, SealServer>;
 
 // Runs exactly once, on any thread.
 using Respond = absl::AnyInvocable<void(Outcome)>;

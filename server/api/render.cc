@@ -42,6 +42,7 @@ HttpResponse JsonResponse(int status, std::string json) {
 HttpResponse RenderBody(Answer& answer) {
   switch (answer.body) {
     case Answer::Body::kNone:
+    case Answer::Body::kSealServer:
       break;
     case Answer::Body::kEnvelope:
       return JsonResponse(answer.status, EnvelopeText(answer.envelope, ObjectText()));
@@ -80,8 +81,9 @@ HttpResponse TextResponse(int status, std::string_view content_type, std::string
   return response;
 }
 
-HttpResponse Render(Answer answer) {
+HttpResponse Render(Answer answer, std::string_view space) {
   HttpResponse response = RenderBody(answer);
+  if (!space.empty()) SetHeader(&response, "X-Vault-Namespace", std::string(space));
   for (auto& [name, value] : answer.headers) SetHeader(&response, name, std::move(value));
   return response;
 }

@@ -21,6 +21,8 @@ builtin::Answer Refusal(const absl::Status& status) {
       return builtin::InvalidToken();
     case absl::StatusCode::kPermissionDenied:
       return builtin::Denied();
+    case absl::StatusCode::kUnavailable:
+      return builtin::ErrorAnswer(503, ToStd(status.message()));
     default:
       return builtin::ErrorAnswer(400, ToStd(status.message()));
   }
@@ -38,6 +40,7 @@ Answered AnswerSubscribe(const Dependencies& dependencies, HttpRequest request,
       WithoutPrefix(std::string_view(call.path).substr(kPath.size() - kRoot.size()), "/");
   const subscriptions::Environment environment{.authorizer = dependencies.host.authorizer,
                                                .bus = dependencies.bus,
+                                               .subscribers = dependencies.subscribers,
                                                .limits = dependencies.host.limits};
   subscriptions::Request asked{.identity = std::move(call.identity),
                                .capability = builtin::CapabilityFor(call.operation),

@@ -28,10 +28,11 @@ struct Answer {
   enum class Body {
     kNone,
     kEnvelope,
-    kInjected,  // The same, with the members of its data once more at the top level, where old
-                // clients read them.
-    kErrors,    // {"errors": […]}, and `data` beside them unless it is empty.
-    kText,      // `text`, of `content_type`.
+    kInjected,    // The same, with the members of its data once more at the top level, where old
+                  // clients read them.
+    kErrors,      // {"errors": […]}, and `data` beside them unless it is empty.
+    kText,        // `text`, of `content_type`.
+    kSealServer,  // The server is sealed first, by whoever holds what is unsealed; then 204.
   };
 
   int status = 200;

@@ -1,5 +1,6 @@
 #include "server/builtin/builtin.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -12,10 +13,10 @@ namespace belfry::builtin {
 namespace {
 
 using Family = std::span<const Endpoint> (*)();
-constexpr Family kFamilies[] = {&StatusEndpoints,   &MountEndpoints,      &PolicyEndpoints,
-                                &RoleEndpoints,     &TokenEndpoints,      &PluginEndpoints,
-                                &LeaseEndpoints,    &CapabilityEndpoints, &ExplainEndpoints,
-                                &CubbyholeEndpoints};
+constexpr Family kFamilies[] = {&StatusEndpoints,    &MountEndpoints,      &PolicyEndpoints,
+                                &RoleEndpoints,      &TokenEndpoints,      &PluginEndpoints,
+                                &LeaseEndpoints,     &CapabilityEndpoints, &ExplainEndpoints,
+                                &CubbyholeEndpoints, &SealEndpoints};
 
 // What of the endpoints fits a request.
 struct Found {
@@ -44,7 +45,6 @@ bool Holds(const Dependencies& dependencies, const Call& call, Right right) {
     return MayAsk(*dependencies.authorizer, call.identity, capability, call.path, call.data);
   };
   switch (right) {
-    case Right::kAnyone:
     case Right::kAnyTokenOrNone:
     case Right::kAnyToken:
     case Right::kItself:
@@ -94,11 +94,6 @@ void Begin(const Dependencies& dependencies, const Endpoint& endpoint, Call call
 
 }  // namespace
 
-ServerNames NewServerNames() {
-  return {.cluster_name = Concat({"belfry-cluster-", NewUuid().substr(0, 8)}),
-          .cluster_id = NewUuid()};
-}
-
 bool TakesApart(std::string_view path) {
   return IsAtOrBelow(path, "sys") || IsAtOrBelow(path, "auth/token");
 }
@@ -115,23 +110,14 @@ std::vector<const Endpoint*> AllEndpoints() {
   return all;
 }
 
-const Endpoint* OpenEndpoint(std::string_view path) {
-  for (const Endpoint& endpoint : StatusEndpoints()) {
-    const bool open = endpoint.right == Right::kAnyone || endpoint.right == Right::kAnyTokenOrNone;
-    if (open && endpoint.path == path) return &endpoint;
-  }
-  return nullptr;
+bool IsOpen(std::string_view path) {
+  return std::ranges::any_of(StatusEndpoints(), [path](const Endpoint& endpoint) {
+    return endpoint.right == Right::kAnyTokenOrNone && endpoint.path == path;
+  });
 }
 
 const Endpoint* EndpointOf(std::string_view path, mounts::Operation operation) {
   return Find(path, operation).endpoint;
-}
-
-Answer AnswerAnyone(const Dependencies& dependencies, const Endpoint& endpoint, Call call) {
-  absl::StatusOr<Fields> fields = Fields::Read(endpoint.fields, call.data);
-  if (!fields.ok()) return ErrorAnswer(400, ToStd(fields.status().message()));
-  call.fields = *std::move(fields);
-  return endpoint.answer(dependencies, call);
 }
 
 void Handle(const Dependencies& dependencies, Call call, Respond respond) {

@@ -25,11 +25,8 @@ std::vector<const Endpoint*> AllEndpoints();
 // The one that answers, or null.
 const Endpoint* EndpointOf(std::string_view path, mounts::Operation operation);
 
-// The endpoint of `path` that needs no token, or null.
-const Endpoint* OpenEndpoint(std::string_view path);
-
-// What an endpoint with Right::kAnyone answers; Call::data are the parameters of the query.
-Answer AnswerAnyone(const Dependencies& dependencies, const Endpoint& endpoint, Call call);
+// Whether an endpoint of `path` needs no token.
+bool IsOpen(std::string_view path);
 
 // For a path that is owned; `dependencies` must outlive the answer. 403 where the caller may not,
 // 400 where a field is not as it is declared, 405 and 404 where there is no such endpoint, 503

@@ -16,16 +16,9 @@
 #include "server/mounts/mount_manager.h"
 #include "server/mounts/plugin_catalog.h"
 #include "server/mounts/router.h"
+#include "server/seal/barrier.h"
 
 namespace belfry::builtin {
-
-// By what names a server is known.
-struct ServerNames {
-  std::string cluster_name;
-  std::string cluster_id;
-};
-// All new.
-ServerNames NewServerNames();
 
 // What requests are answered with; every pointer must outlive the answers.
 struct Dependencies {
@@ -38,6 +31,7 @@ struct Dependencies {
   mounts::MountManager* mounts = nullptr;       // To change them.
   mounts::PluginCatalog* catalog = nullptr;
   mounts::LeaseManager* leases = nullptr;
+  seal::Barrier* barrier = nullptr;  // Below all of them.
   const Clock* clock = nullptr;
   // For what asks storage (tokens, roles, policies, cubbyholes), explains policies, opens a
   // subscription, reads a large body or puts the rules of a token together. Where it takes no more,
@@ -52,8 +46,8 @@ struct Dependencies {
   Executor* explain_executor = nullptr;
   Metrics* metrics = nullptr;
   Limits limits;
-  std::string version;  // As in sys/health.
-  ServerNames names;
+  std::string version;      // As in sys/health.
+  std::string api_address;  // Where clients reach this server.
   Logger logger;
 };
 

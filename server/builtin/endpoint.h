@@ -14,7 +14,6 @@ namespace belfry::builtin {
 
 // Who may use an endpoint.
 enum class Right {
-  kAnyone,          // Tokens are not looked at. It reads, by GET or HEAD, and answers at once.
   kAnyTokenOrNone,  // Every valid token, and who has none at all.
   kAnyToken,        // Every valid token; what it is told is the endpoint's care.
   kPolicies,        // Whom the policies allow the operation on the path.
@@ -45,6 +44,7 @@ struct Endpoint {
 
 // Of one family each, where the first that matches a request counts.
 std::span<const Endpoint> StatusEndpoints();
+std::span<const Endpoint> SealEndpoints();
 std::span<const Endpoint> MountEndpoints();
 std::span<const Endpoint> PolicyEndpoints();
 std::span<const Endpoint> TokenEndpoints();

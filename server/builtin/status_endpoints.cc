@@ -2,7 +2,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/http_status.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "server/builtin/endpoint.h"
@@ -18,64 +17,6 @@ constexpr std::string_view kUiMounts = "sys/internal/ui/mounts";
 
 std::string WithSlash(std::string_view path) {
   return Concat({path, path.ends_with("/") ? "" : "/"});
-}
-
-Answer Health(const Dependencies& dependencies, const Call& call) {
-  int status = 200;
-  if (call.fields.Has("activecode")) {
-    const std::string wanted = call.fields.Text("activecode");
-    status = static_cast<int>(ToNumber(wanted).value_or(0));
-    if (!IsAnswerStatus(status)) {
-      return ErrorAnswer(400, Concat({"invalid parameter for activecode: ", wanted}));
-    }
-  }
-  return JsonAnswer(status,
-                    ObjectText()
-                        .Bool("initialized", true)
-                        .Bool("sealed", false)
-                        .Bool("standby", false)
-                        .Bool("performance_standby", false)
-                        .Text("replication_performance_mode", "disabled")
-                        .Text("replication_dr_mode", "disabled")
-                        .Number("server_time_utc", absl::ToUnixSeconds(dependencies.clock->Now()))
-                        .Text("version", dependencies.version)
-                        .Bool("enterprise", false)
-                        .Text("cluster_name", dependencies.names.cluster_name)
-                        .Text("cluster_id", dependencies.names.cluster_id)
-                        .Number("echo_duration_ms", 0)
-                        .Number("clock_skew_ms", 0)
-                        .Number("replication_primary_canary_age_ms", 0)
-                        .Finish());
-}
-
-Answer SealStatus(const Dependencies& dependencies, const Call&) {
-  return JsonAnswer(200, ObjectText()
-                             .Text("type", "shamir")
-                             .Bool("initialized", true)
-                             .Bool("sealed", false)
-                             .Number("t", 1)
-                             .Number("n", 1)
-                             .Number("progress", 0)
-                             .Text("nonce", "")
-                             .Text("version", dependencies.version)
-                             .Text("build_date", "")
-                             .Bool("migration", false)
-                             .Text("cluster_name", dependencies.names.cluster_name)
-                             .Text("cluster_id", dependencies.names.cluster_id)
-                             .Bool("recovery_seal", false)
-                             .Text("storage_type", "inmem")
-                             .Finish());
-}
-
-Answer Leader(const Dependencies&, const Call&) {
-  return JsonAnswer(200, R"({"ha_enabled":false,"is_self":false,)"
-                         R"("active_time":"0001-01-01T00:00:00Z","leader_address":"",)"
-                         R"("leader_cluster_address":"","performance_standby":false,)"
-                         R"("performance_standby_last_remote_wal":0})");
-}
-
-Answer Init(const Dependencies&, const Call&) {
-  return JsonAnswer(200, R"({"initialized":true})");
 }
 
 Answer Injected(const Call& call, std::string data) {
@@ -149,15 +90,10 @@ constexpr Endpoint Question(std::string_view path, Right right, Place place, Han
           .answer = answer};
 }
 
-constexpr DeclaredField kHealth[] = {{"activecode", FieldKind::kText}};
 constexpr DeclaredField kFormat[] = {{"format", FieldKind::kText}};
 
 // Lists and metrics are as long as there is much to tell.
 constexpr Endpoint kEndpoints[] = {
-    Question("sys/health", Right::kAnyone, Place::kHere, &Health, kHealth),
-    Question("sys/init", Right::kAnyone, Place::kHere, &Init),
-    Question("sys/leader", Right::kAnyone, Place::kHere, &Leader),
-    Question("sys/seal-status", Right::kAnyone, Place::kHere, &SealStatus),
     Question("sys/auth", Right::kPolicies, Place::kExecutor, &AuthMethods),
     Question("sys/experiments", Right::kPolicies, Place::kExecutor, &Experiments),
     Question("sys/metrics", Right::kPolicies, Place::kExecutor, &MetricsText, kFormat),

@@ -75,9 +75,11 @@ class FakeApi final : public api::Api {
     sinks_.push_back(sink);
     changed_.NotifyAll();
     return subscriptions::OpenedSubscription{
-        std::make_unique<FakeSubscription>(this),
-        path.ends_with("/json") ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
-        std::make_unique<FakeAuthorizer>(this), "its-accessor", "its-type"};
+        .subscription = std::make_unique<FakeSubscription>(this),
+        .format = path.ends_with("/json") ? bus::Format::kCloudEventsJson : bus::Format::kProtobuf,
+        .event_authorizer = std::make_unique<FakeAuthorizer>(this),
+        .accessor = "its-accessor",
+        .type_pattern = "its-type"};
   }
 
   // From now on nobody may see events on this path, and what was authorized before is authorized

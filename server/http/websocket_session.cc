@@ -39,12 +39,11 @@ WebSocketSession::WebSocketSession(SessionContext* context, Parts parts)
       registration_(std::move(parts.registration)),
       transport_(std::move(parts.transport)),
       queue_(std::move(parts.queue)),
-      subscription_(std::move(parts.opened.subscription)),
-      event_authorizer_(std::move(parts.opened.event_authorizer)),
-      opcode_(OpcodeFor(parts.opened.format)),
+      opened_(std::move(parts.opened)),
+      opcode_(OpcodeFor(opened_->format)),
       remote_address_(std::move(parts.remote_address)),
-      accessor_(std::move(parts.opened.accessor)),
-      type_pattern_(std::move(parts.opened.type_pattern)),
+      accessor_(std::move(opened_->accessor)),
+      type_pattern_(std::move(opened_->type_pattern)),
       next_ping_(transport_->strand(), context->clock, context->scheduler),
       deadline_(transport_->strand(), context->clock, context->scheduler) {
   context_->websocket_sessions.Add(1);
@@ -210,28 +209,36 @@ std::optional<std::size_t> WebSocketSession::AuthorizeAndSend() {
 // Of a frame that has left in part the rest follows: nobody could read what comes after half a
 // frame.
 void WebSocketSession::DropForbidden() {
-  const std::uint64_t version = event_authorizer_->Refresh();
+  if (!opened_) return;
+  bus::EventAuthorizer& authorizer = *opened_->event_authorizer;
+  const std::uint64_t version = authorizer.Refresh();
   const bool ended = queue_->Ended();
   const auto is_authorized = [version, ended](const OutgoingFrame& frame) {
     return !ended && frame.policy_version == version;
   };
-  const auto is_allowed = [this, ended](const OutgoingFrame& frame) {
-    return !ended && event_authorizer_->Allows(frame.payload->path, frame.payload->type);
-  };
   if (std::all_of(batch_.begin(), batch_.end(), is_authorized)) return;
+  DropUnbegun([&](OutgoingFrame& frame) {
+    if (ended) return false;
+    const bool allowed =
+        is_authorized(frame) || authorizer.Allows(frame.payload->path, frame.payload->type);
+    frame.policy_version = version;
+    return allowed;
+  });
+}
+
+void WebSocketSession::DropUnbegun(absl::FunctionRef<bool(OutgoingFrame& frame)> stays) {
   std::size_t begin = batch_head_.size();
   std::size_t kept = 0;
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     OutgoingFrame& frame = batch_[i];
     const std::size_t size = frame.size();
     const bool begun = std::exchange(begin, begin + size) < batch_sent_;
-    if (!is_authorized(frame) && !begun && !is_allowed(frame)) {
+    if (!begun && !stays(frame)) {
       batch_size_ -= size;
       queue_->Release(1, frame.payload->bytes.size());
       context_->frames_dropped.Increment();
       continue;
     }
-    frame.policy_version = version;
     if (kept != i) batch_[kept] = std::move(frame);
     ++kept;
   }
@@ -325,7 +332,9 @@ void WebSocketSession::BeginCloseWith(std::string_view frame, absl::Duration tim
 }
 
 std::size_t WebSocketSession::ReleaseSubscription() {
-  subscription_.reset();
+  if (!opened_) return 0;
+  DropUnbegun([](const OutgoingFrame&) { return false; });
+  opened_.reset();
   const std::size_t dropped = queue_->Close();
   if (dropped > 0) context_->frames_dropped.Add(dropped);
   return dropped;

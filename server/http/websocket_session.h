@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "base/logging.h"
 #include "server/http/connections.h"
 #include "server/http/deadline.h"
@@ -76,6 +77,8 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   // As SendSome, but for what may not leave any more; 0 also when nothing remains.
   std::optional<std::size_t> AuthorizeAndSend();
   void DropForbidden();
+  // Of what is being sent, the frames that have not begun to leave and that `stays` does not keep.
+  void DropUnbegun(absl::FunctionRef<bool(OutgoingFrame& frame)> stays);
   // As Transport::WriteSome.
   std::optional<std::size_t> SendSome();
   void OnBatchSent();
@@ -90,7 +93,8 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   // Sends the frame, which must be a close frame, and ends when the client does, or after
   // `timeout`.
   void BeginCloseWith(std::string_view frame, absl::Duration timeout);
-  // How many frames that waited are dropped with it; 0 when it is released already.
+  // Nothing that has not begun to leave does so any more. How many frames that waited are dropped;
+  // 0 when it is released already.
   std::size_t ReleaseSubscription();
   void OnTooSlow();
   // What a log line about it says of it.
@@ -103,8 +107,8 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   const std::unique_ptr<Connections::Registration> registration_;
   const std::unique_ptr<Transport> transport_;
   const std::shared_ptr<OutgoingQueue> queue_;
-  std::unique_ptr<bus::Subscription> subscription_;
-  const std::unique_ptr<bus::EventAuthorizer> event_authorizer_;
+  // Until it is released.
+  std::optional<subscriptions::OpenedSubscription> opened_;
   const Opcode opcode_;
   // For the log: whose subscription it is.
   const std::string remote_address_;

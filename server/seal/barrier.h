@@ -44,6 +44,8 @@ class Barrier final : public storage::PhysicalStorage {
   // One write below, also when the term changes with it. Leaves the events of the batches alone.
   absl::Status Write(std::span<storage::WriteBatch* const> batches) override;
 
+  bool WritesWait() const override { return below_->WritesWait(); }
+
   // Stores nothing.
   void Unseal(Keyring keyring, SecretBytes root_key);
   // Waits for a write that is under way. The keys are wiped when the last call that reads has

@@ -20,6 +20,10 @@ absl::Status Invalid(const std::string& text) {
   return absl::InvalidArgumentError(text);
 }
 
+SecretBytes Otp() {
+  return SecretBytes::CopyOf(std::string_view("a one-time pad"));
+}
+
 // An unsealed storage that holds "a", under three shares of which two are needed.
 class UnsealedTest : public ::testing::Test {
  protected:
@@ -205,13 +209,14 @@ TEST_F(RekeyTest, SealedItIsUnavailable) {
 TEST_F(RootGenerationTest, EnoughSharesGiveAPermitOnce) {
   EXPECT_FALSE(generation().status()->started);
   EXPECT_EQ(generation().status()->required, 2);
-  const std::string nonce = generation().Begin()->nonce;
-  EXPECT_EQ(generation().Begin().status(), Invalid("root generation already in progress"));
+  const std::string nonce = generation().Begin(Otp())->nonce;
+  EXPECT_EQ(generation().Begin(Otp()).status(), Invalid("root generation already in progress"));
   const RootGeneration::Given first = *generation().Give(shares_[2].Copy(), nonce);
   EXPECT_FALSE(first.permit.has_value());
   EXPECT_EQ(first.status.progress, 1);
   const RootGeneration::Given last = *generation().Give(shares_[0].Copy(), nonce);
   EXPECT_TRUE(last.permit.has_value());
+  EXPECT_EQ(last.otp, Otp());
   EXPECT_EQ(last.status.progress, 2);
   EXPECT_EQ(last.status.nonce, nonce);
   EXPECT_FALSE(generation().status()->started);
@@ -220,7 +225,7 @@ TEST_F(RootGenerationTest, EnoughSharesGiveAPermitOnce) {
 }
 
 TEST_F(RootGenerationTest, SharesAreRefusedInVaultsWords) {
-  const std::string nonce = generation().Begin()->nonce;
+  const std::string nonce = generation().Begin(Otp())->nonce;
   EXPECT_EQ(generation().Give(shares_[0].Copy(), "wrong").status(),
             Invalid("incorrect nonce supplied; nonce for this root generation operation is \"" +
                     nonce + "\""));
@@ -233,15 +238,15 @@ TEST_F(RootGenerationTest, SharesAreRefusedInVaultsWords) {
 }
 
 TEST_F(RootGenerationTest, CancellingAndSealingForgetTheShares) {
-  const std::string nonce = generation().Begin()->nonce;
+  const std::string nonce = generation().Begin(Otp())->nonce;
   ASSERT_TRUE(generation().Give(shares_[0].Copy(), nonce).ok());
   EXPECT_EQ(generation().Cancel(), absl::OkStatus());
   EXPECT_EQ(generation().Cancel(), absl::OkStatus());
   EXPECT_FALSE(generation().status()->started);
-  ASSERT_TRUE(generation().Begin().ok());
+  ASSERT_TRUE(generation().Begin(Otp()).ok());
   manager_->Seal();
   EXPECT_EQ(generation().status().status(), kSealed);
-  EXPECT_EQ(generation().Begin().status(), kSealed);
+  EXPECT_EQ(generation().Begin(Otp()).status(), kSealed);
   EXPECT_EQ(generation().Give(shares_[0].Copy(), nonce).status(), kSealed);
   EXPECT_EQ(generation().Cancel(), kSealed);
   EXPECT_TRUE(Unseals(shares_));

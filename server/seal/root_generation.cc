@@ -13,17 +13,17 @@ absl::StatusOr<RootGeneration::Status> RootGeneration::status() const {
 }
 
 RootGeneration::Status RootGeneration::StatusLocked() const {
-  return {.started = given_.has_value(),
-          .nonce = given_ ? given_->nonce() : "",
+  return {.started = attempt_.has_value(),
+          .nonce = attempt_ ? attempt_->given.nonce() : "",
           .required = root_keys_->configuration().value_or(SealConfiguration{}).threshold,
-          .progress = given_ ? given_->count() : 0};
+          .progress = attempt_ ? attempt_->given.count() : 0};
 }
 
-absl::StatusOr<RootGeneration::Status> RootGeneration::Begin() {
+absl::StatusOr<RootGeneration::Status> RootGeneration::Begin(SecretBytes otp) {
   if (barrier_->sealed()) return Sealed();
   MutexLock lock(&mutex_);
-  if (given_) return absl::InvalidArgumentError("root generation already in progress");
-  given_.emplace();
+  if (attempt_) return absl::InvalidArgumentError("root generation already in progress");
+  attempt_ = Attempt{.otp = std::move(otp)};
   return StatusLocked();
 }
 
@@ -31,18 +31,20 @@ absl::StatusOr<RootGeneration::Given> RootGeneration::Give(SecretBytes share,
                                                            std::string_view nonce) {
   if (barrier_->sealed()) return Sealed();
   MutexLock lock(&mutex_);
-  if (!given_) return absl::InvalidArgumentError("no root generation in progress");
-  if (absl::Status wrong = CheckNonce("root generation", given_->nonce(), nonce); !wrong.ok()) {
+  if (!attempt_) return absl::InvalidArgumentError("no root generation in progress");
+  if (absl::Status wrong = CheckNonce("root generation", attempt_->given.nonce(), nonce);
+      !wrong.ok()) {
     return wrong;
   }
-  if (!given_->Add(std::move(share))) return GivenAlready();
+  if (!attempt_->given.Add(std::move(share))) return GivenAlready();
   Status status = StatusLocked();
   if (status.progress < status.required) return Given{.status = std::move(status)};
-  const absl::Status opened = root_keys_->OpenWith(given_->Take()).status();
+  const absl::Status opened = root_keys_->OpenWith(attempt_->given.Take()).status();
   if (absl::IsInvalidArgument(opened)) return WrongShares();
   if (!opened.ok()) return opened;
-  given_.reset();
-  return Given{.status = std::move(status), .permit = Permit()};
+  SecretBytes otp = std::move(attempt_->otp);
+  attempt_.reset();
+  return Given{.status = std::move(status), .permit = Permit(), .otp = std::move(otp)};
 }
 
 absl::Status RootGeneration::Cancel() {
@@ -53,7 +55,7 @@ absl::Status RootGeneration::Cancel() {
 
 void RootGeneration::Drop() {
   MutexLock lock(&mutex_);
-  given_.reset();
+  attempt_.reset();
 }
 
 }  // namespace belfry::seal

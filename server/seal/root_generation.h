@@ -36,6 +36,7 @@ class RootGeneration {
   struct Given {
     Status status;                 // Of the attempt, also when it has ended with this share.
     std::optional<Permit> permit;  // With the last share that was needed.
+    SecretBytes otp;               // Of Begin, with the permit.
   };
 
   // Both must outlive it.
@@ -43,7 +44,8 @@ class RootGeneration {
       : root_keys_(root_keys), barrier_(barrier) {}
 
   absl::StatusOr<Status> status() const;
-  absl::StatusOr<Status> Begin();
+  // The one-time pad with which the token is to be handed out is kept until then.
+  absl::StatusOr<Status> Begin(SecretBytes otp);
   // Wrong shares all have to be given again, in the same attempt.
   absl::StatusOr<Given> Give(SecretBytes share, std::string_view nonce);
   // No error when there is no attempt.
@@ -53,12 +55,17 @@ class RootGeneration {
   void Drop();
 
  private:
+  struct Attempt {
+    SecretBytes otp;
+    ShareCollection given;
+  };
+
   Status StatusLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const RootKeyStore* const root_keys_;
   const Barrier* const barrier_;
   mutable Mutex mutex_;
-  std::optional<ShareCollection> given_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Attempt> attempt_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::seal

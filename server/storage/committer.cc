@@ -38,7 +38,7 @@ struct Pending {
 class Committer : public Storage {
  public:
   Committer(PhysicalStorage* physical, EventObserver* observer)
-      : physical_(physical), observer_(observer) {}
+      : physical_(physical), observer_(observer), writes_wait_(physical->WritesWait()) {}
 
   ~Committer() override {
     {
@@ -73,7 +73,7 @@ class Committer : public Storage {
       Pending* const one = &pending;
       CommitTogether({&one, 1});
     }
-    CommitWaitingChanges();
+    if (!writes_wait_) CommitWaitingChanges();
     End();
   }
 
@@ -86,13 +86,19 @@ class Committer : public Storage {
 
   // True: the caller is to commit, and to call End. False: the batch waits for whoever does.
   bool Begin(Pending& pending) {
-    MutexLock lock(&mutex_);
-    if (state_ == State::kIdle) {
-      state_ = State::kInPlace;
-      return true;
+    {
+      MutexLock lock(&mutex_);
+      const bool is_change = !pending.batch.operations.empty();
+      const bool idle = state_ == State::kIdle;
+      if (idle && !(is_change && writes_wait_)) {
+        state_ = State::kInPlace;
+        return true;
+      }
+      (is_change ? changes_ : events_).push_back(std::move(pending));
+      if (!idle) return false;
+      state_ = State::kThread;
     }
-    std::deque<Pending>& queue = pending.batch.operations.empty() ? events_ : changes_;
-    queue.push_back(std::move(pending));
+    changed_.NotifyOne();
     return false;
   }
 
@@ -177,6 +183,7 @@ class Committer : public Storage {
 
   PhysicalStorage* const physical_;
   EventObserver* const observer_;
+  const bool writes_wait_;
   std::uint64_t last_cursor_ = 0;  // Of whoever commits.
   Mutex mutex_;
   CondVar changed_;

@@ -17,12 +17,16 @@
 namespace belfry::storage {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Ne;
 
 // Memory that notes how many batches each write has, and does as a test wants before it.
 class HookedPhysicalStorage final : public PhysicalStorage {
  public:
+  explicit HookedPhysicalStorage(bool writes_wait = false) : writes_wait_(writes_wait) {}
+
   std::function<absl::Status()> before_write = [] { return absl::OkStatus(); };
   std::vector<std::size_t> writes;  // Of whoever commits.
 
@@ -41,8 +45,10 @@ class HookedPhysicalStorage final : public PhysicalStorage {
     if (absl::Status status = before_write(); !status.ok()) return status;
     return memory_->Write(batches);
   }
+  bool WritesWait() const override { return writes_wait_; }
 
  private:
+  const bool writes_wait_;
   const std::unique_ptr<PhysicalStorage> memory_ = NewInMemoryPhysicalStorage();
 };
 
@@ -142,6 +148,40 @@ TEST_F(CommitterTest, WithNobodyElseTheCallerCommitsAndNeedsNoOtherThread) {
   storage_->Commit(Change("a"),
                    [&](const absl::Status&) { committed_by = std::this_thread::get_id(); });
   EXPECT_EQ(committed_by, std::this_thread::get_id());
+}
+
+TEST_F(CommitterTest, WhereWritesWaitNoCallerDoesAndAllThatCameMeanwhileIsOneWrite) {
+  HookedPhysicalStorage disk(/*writes_wait=*/true);
+  std::promise<void> writing;
+  std::promise<void> written;
+  std::vector<std::thread::id> writers;
+  disk.before_write = [&] {
+    writers.push_back(std::this_thread::get_id());
+    if (writers.size() == 1) {
+      writing.set_value();
+      written.get_future().wait();
+    }
+    return absl::OkStatus();
+  };
+  const std::unique_ptr<Storage> storage = NewCommitter(&disk, &observer_);
+  const auto commit = [&](WriteBatch batch) {
+    auto ended = std::make_shared<std::promise<absl::Status>>();
+    storage->Commit(std::move(batch),
+                    [ended](absl::Status committed) { ended->set_value(std::move(committed)); });
+    return ended->get_future();
+  };
+  std::future<absl::Status> first = commit(Change("a"));
+  writing.get_future().wait();
+  std::future<absl::Status> second = commit(Change("b"));
+  std::future<absl::Status> third = commit(Change("c", {"kv/c"}));
+  EXPECT_FALSE(IsDone(first));
+  written.set_value();
+  for (std::future<absl::Status>* const done : {&first, &second, &third}) {
+    EXPECT_EQ(done->get(), absl::OkStatus());
+  }
+  EXPECT_THAT(disk.writes, ElementsAre(1, 2));
+  EXPECT_THAT(writers, Each(Ne(std::this_thread::get_id())));
+  EXPECT_THAT(observer_.types(), ElementsAre("kv/c"));
 }
 
 TEST_F(CommitterTest, WhatCannotBeStoredIsNotTold) {

@@ -27,6 +27,9 @@ class PhysicalStorage {
   // The operations of all the batches, in this order, or none; nobody who reads sees a part. It may
   // take what they hold. One call at a time.
   virtual absl::Status Write(std::span<WriteBatch* const> batches) = 0;
+  // Whether Write waits for a disk, so that no thread that serves others may call it. Always the
+  // same.
+  virtual bool WritesWait() const { return false; }
 };
 
 // In memory, lost with the process.

@@ -225,6 +225,7 @@ class RocksDbStorage final : public PhysicalStorage {
     return entries;
   }
 
+  bool WritesWait() const override { return true; }
   absl::Status Write(std::span<WriteBatch* const> batches) override {
     if (absl::Status status = failure_->status(); !status.ok()) return status;
     rocksdb::WriteBatch changes;

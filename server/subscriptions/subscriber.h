@@ -21,6 +21,10 @@ class Subscriber : public bus::Sink {
 
 // A subscription that has been opened. Events may already have been offered to the subscriber.
 struct OpenedSubscription {
+  // Holds what it depends on, and goes last.
+  std::shared_ptr<const void> use = {};
+  // Among the Subscribers.
+  std::shared_ptr<const void> membership = {};
   std::unique_ptr<bus::Subscription> subscription;
   bus::Format format = bus::Format::kProtobuf;
   // For the sender: what was offered may have to be authorized again when its turn comes. Kept

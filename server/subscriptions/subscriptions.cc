@@ -38,8 +38,11 @@ absl::StatusOr<OpenedSubscription> Open(const Environment& environment, Request 
   if (authorizer == nullptr) return absl::UnauthenticatedError("invalid token");
   // What changed before it was watched.
   if (!permission->Holds()) return absl::PermissionDeniedError("permission denied");
+  std::shared_ptr<const void> membership = environment.subscribers->Add(subscriber);
+  if (membership == nullptr) return absl::UnavailableError("Vault is sealed");
   std::string type_pattern = selection.type_pattern;
-  return OpenedSubscription{.subscription = environment.bus->Subscribe(
+  return OpenedSubscription{.membership = std::move(membership),
+                            .subscription = environment.bus->Subscribe(
                                 {.type_pattern = std::move(selection.type_pattern),
                                  .namespace_patterns = std::move(selection.namespace_patterns),
                                  .filter = std::move(selection.filter),

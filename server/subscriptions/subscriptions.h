@@ -10,6 +10,7 @@
 #include "server/bus/bus.h"
 #include "server/subscriptions/query.h"
 #include "server/subscriptions/subscriber.h"
+#include "server/subscriptions/subscribers.h"
 
 namespace belfry::subscriptions {
 
@@ -17,6 +18,7 @@ namespace belfry::subscriptions {
 struct Environment {
   const access::Authorizer* authorizer = nullptr;
   bus::Bus* bus = nullptr;
+  Subscribers* subscribers = nullptr;
   Limits limits;
 };
 
@@ -32,7 +34,8 @@ struct Request {
 
 // Every event that is committed after it has returned is offered to the subscriber. Otherwise
 // nothing is left of it: PermissionDenied; then InvalidArgument as ParseSelection; Unauthenticated
-// when the token has ended meanwhile. May take a while, as filters are compiled. Thread-safe.
+// when the token has ended meanwhile; Unavailable when all subscribers are being ended. May take a
+// while, as filters are compiled. Thread-safe.
 absl::StatusOr<OpenedSubscription> Open(const Environment& environment, Request request,
                                         std::shared_ptr<Subscriber> subscriber);
 

@@ -88,7 +88,9 @@ class SubscriptionsTest : public ::testing::Test {
       access::NewAuthorizer(policies_.store.get(), tokens_.store.get(), &clock_);
   MeddlingAuthorizer authorizer_{real_authorizer_.get()};
   FakeBus bus_;
-  const Environment environment_{.authorizer = &authorizer_, .bus = &bus_};
+  Subscribers subscribers_;
+  const Environment environment_{
+      .authorizer = &authorizer_, .bus = &bus_, .subscribers = &subscribers_};
   std::string id_;  // Of the token.
   access::Identity identity_;
   const std::shared_ptr<FakeSubscriber> subscriber_ = std::make_shared<FakeSubscriber>();

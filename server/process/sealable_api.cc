@@ -1,4 +1,4 @@
-#include "server/sealable_api.h"
+#include "server/process/sealable_api.h"
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 #include "server/api/render.h"
 #include "server/builtin/answer.h"
 
-namespace belfry {
+namespace belfry::process {
 namespace {
 
 api::HttpResponse Sealed() {
@@ -58,9 +58,13 @@ void SealableApi::Handle(api::HttpRequest request, api::Respond respond) {
   std::shared_ptr<api::Api> api = Use();
   if (api == nullptr) return respond(Sealed());
   api::Api& unsealed = *api;
-  unsealed.Handle(std::move(request),
-                  [api = std::move(api), respond = std::move(respond)](
-                      api::Outcome outcome) mutable { respond(std::move(outcome)); });
+  unsealed.Handle(std::move(request), [api = std::move(api),
+                                       respond = std::move(respond)](api::Outcome outcome) mutable {
+    // What is subscribed uses the core as long as it lasts.
+    auto* const opened = std::get_if<subscriptions::OpenedSubscription>(&outcome);
+    if (opened != nullptr) opened->use = std::move(api);
+    respond(std::move(outcome));
+  });
 }
 
 std::optional<api::HttpResponse> SealableApi::RefuseEarly(const api::HttpRequest& head,
@@ -69,4 +73,4 @@ std::optional<api::HttpResponse> SealableApi::RefuseEarly(const api::HttpRequest
   return api == nullptr ? Sealed() : api->RefuseEarly(head, body_bytes);
 }
 
-}  // namespace belfry
+}  // namespace belfry::process

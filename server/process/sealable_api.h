@@ -7,7 +7,7 @@
 #include "base/mutex.h"
 #include "server/api/api.h"
 
-namespace belfry {
+namespace belfry::process {
 
 // The Api that listeners see from the first to the last moment of the process: it hands requests to
 // the core's while there is one, and answers 503 "Vault is sealed" while there is none, in Vault's
@@ -39,4 +39,4 @@ class SealableApi final : public api::Api {
   std::shared_ptr<Unsealed> ending_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace belfry
+}  // namespace belfry::process

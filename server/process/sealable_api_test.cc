@@ -1,5 +1,6 @@
-#include "server/sealable_api.h"
+#include "server/process/sealable_api.h"
 
+#include <chrono>
 #include <future>
 #include <optional>
 #include <thread>
@@ -9,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace belfry {
+namespace belfry::process {
 namespace {
 
 using ::testing::HasSubstr;
@@ -100,10 +101,28 @@ TEST_F(SealableApiTest, ASubscriptionIsUnderWayUntilItHasBeenOpened) {
   sealable_.Seal();
   std::future<bool> was_opened = std::async(std::launch::async, [&] {
     sealable_.AwaitRequests();
-    return std::holds_alternative<subscriptions::OpenedSubscription>(outcome->value());
+    return true;
   });
   api_.SubscribeAll();
+  EXPECT_TRUE(std::holds_alternative<subscriptions::OpenedSubscription>(outcome->value()));
+  outcome->reset();
   EXPECT_TRUE(was_opened.get());
+}
+
+TEST_F(SealableApiTest, ASubscriptionIsWaitedForUntilItHasEnded) {
+  sealable_.Unseal(&api_);
+  const auto outcome = Ask();
+  api_.SubscribeAll();
+  sealable_.Seal();
+  std::promise<void> waiting;
+  std::future<void> ended = std::async(std::launch::async, [&] {
+    waiting.set_value();
+    sealable_.AwaitRequests();
+  });
+  waiting.get_future().wait();
+  EXPECT_EQ(ended.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  outcome->reset();
+  ended.wait();
 }
 
 TEST_F(SealableApiTest, ItIsUnsealedAgainWithAnother) {
@@ -124,4 +143,4 @@ TEST_F(SealableApiTest, SealingWhatIsSealedWaitsForNobody) {
 }
 
 }  // namespace
-}  // namespace belfry
+}  // namespace belfry::process

@@ -1,0 +1,56 @@
+#include "server/process/endpoint.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "base/text.h"
+#include "server/builtin/json_text.h"
+
+namespace belfry::process {
+namespace {
+
+bool IsHex(std::string_view text) {
+  return text.size() % 2 == 0 && std::ranges::all_of(text, absl::ascii_isxdigit);
+}
+
+// What is out of an int's range is out of every range here.
+int ToInt(std::int64_t number) {
+  return static_cast<int>(std::clamp<std::int64_t>(number, std::numeric_limits<int>::min(),
+                                                   std::numeric_limits<int>::max()));
+}
+
+}  // namespace
+
+builtin::Answer Refusal(const absl::Status& status) {
+  if (absl::IsInvalidArgument(status)) return builtin::ErrorAnswer(400, ToStd(status.message()));
+  return builtin::ErrorAnswer(absl::IsUnavailable(status) ? 503 : 500, ToStd(status.message()));
+}
+
+seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields) {
+  return {.shares = ToInt(fields.Number("secret_shares")),
+          .threshold = ToInt(fields.Number("secret_threshold"))};
+}
+
+std::optional<seal::SecretBytes> ShareOf(std::string_view text) {
+  if (IsHex(text)) return seal::SecretBytes::CopyOf(absl::HexStringToBytes(ToAbsl(text)));
+  std::string bytes;
+  if (!absl::Base64Unescape(ToAbsl(text), &bytes)) return std::nullopt;
+  return seal::SecretBytes::CopyOf(bytes);
+}
+
+std::string SharesText(const std::vector<seal::SecretBytes>& shares) {
+  std::vector<std::string> hex;
+  std::vector<std::string> base64;
+  for (const seal::SecretBytes& share : shares) {
+    hex.push_back(absl::BytesToHexString(ToAbsl(share.view())));
+    base64.push_back(absl::Base64Escape(ToAbsl(share.view())));
+  }
+  return builtin::ObjectText()
+      .Raw("keys", builtin::ArrayText(hex))
+      .Raw("keys_base64", builtin::ArrayText(base64))
+      .Finish();
+}
+
+}  // namespace belfry::process

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "server/builtin/answer.h"
+#include "server/builtin/fields.h"
+#include "server/process/lifecycle.h"
+
+namespace belfry::process {
+
+// What is known without a core.
+struct Facts {
+  const Clock* clock = nullptr;
+  std::string version;       // As in sys/health.
+  std::string storage_type;  // "inmem", "rocksdb"
+};
+
+// What an endpoint answers with.
+struct Context {
+  const Facts& facts;
+  Lifecycle& lifecycle;
+};
+
+enum class Method { kRead, kWrite, kDelete };
+
+// One thing that is answered whether the server is sealed or not, without a look at tokens.
+struct Endpoint {
+  std::string_view path;  // Without "/v1/".
+  Method method = Method::kRead;
+  // Whether it asks Lifecycle for more than its status; it is answered on an executor then.
+  bool waits = false;
+  std::span<const builtin::DeclaredField> fields;
+  builtin::Answer (*answer)(const Context& context, const builtin::Fields& fields) = nullptr;
+};
+
+// Of one family each.
+std::span<const Endpoint> StatusEndpoints();
+std::span<const Endpoint> UnsealEndpoints();
+std::span<const Endpoint> RekeyEndpoints();
+std::span<const Endpoint> RootGenerationEndpoints();
+
+// The answer to what one of the seal's calls refused: 400, 503 while the server is sealed, and 500
+// for what its storage or its core is to blame for.
+builtin::Answer Refusal(const absl::Status& status);
+
+// The fields secret_shares and secret_threshold.
+seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields);
+
+// A share as clients send it, in hex or in base64; nullopt when it is neither.
+std::optional<seal::SecretBytes> ShareOf(std::string_view text);
+
+// The members "keys" and "keys_base64" of shares that are handed out.
+std::string SharesText(const std::vector<seal::SecretBytes>& shares);
+
+}  // namespace belfry::process

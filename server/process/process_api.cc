@@ -1,0 +1,158 @@
+#include "server/process/process_api.h"
+
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "base/text.h"
+#include "server/api/canonical_path.h"
+#include "server/api/render.h"
+#include "server/api/request_parsing.h"
+
+namespace belfry::process {
+namespace {
+
+using builtin::Answer;
+using builtin::EmptyErrorAnswer;
+using builtin::ErrorAnswer;
+
+constexpr std::string_view kRoot = "/v1/";
+constexpr std::string_view kSeal = "sys/seal";
+
+using Family = std::span<const Endpoint> (*)();
+constexpr Family kFamilies[] = {&StatusEndpoints, &UnsealEndpoints, &RekeyEndpoints,
+                                &RootGenerationEndpoints};
+
+std::optional<Method> MethodOf(const api::HttpRequest& request) {
+  if (request.method == "GET" || request.method == "HEAD") return Method::kRead;
+  if (request.method == "PUT" || request.method == "POST") return Method::kWrite;
+  if (request.method == "DELETE") return Method::kDelete;
+  return std::nullopt;
+}
+
+struct Found {
+  const Endpoint* endpoint = nullptr;
+  bool path_is_known = false;  // With this method or another.
+};
+
+std::string PathOf(const api::HttpRequest& request) {
+  if (!request.path.starts_with(kRoot)) return "";
+  return api::CanonicalPath(std::string_view(request.path).substr(kRoot.size()),
+                            mounts::Operation::kRead)
+      .value_or("");
+}
+
+Found Find(const api::HttpRequest& request) {
+  const std::string path = PathOf(request);
+  const std::optional<Method> method = MethodOf(request);
+  Found found;
+  for (const Family family : kFamilies) {
+    for (const Endpoint& endpoint : family()) {
+      if (endpoint.path != path) continue;
+      found.path_is_known = true;
+      if (endpoint.method == method) return {&endpoint, true};
+    }
+  }
+  return found;
+}
+
+bool AsksToSeal(const api::HttpRequest& request) {
+  return MethodOf(request) == Method::kWrite && PathOf(request) == kSeal;
+}
+
+std::optional<Answer> RefuseHead(const api::HttpRequest& request, const Limits& limits) {
+  if (std::optional<Answer> refusal = api::RefuseTarget(request, limits)) return refusal;
+  return api::RefuseNamespace(request);
+}
+
+// What is sent with a DELETE is its body, where there is one.
+std::variant<std::string, Answer> DataOf(const Endpoint& endpoint, api::HttpRequest& request) {
+  const bool in_body = endpoint.method == Method::kWrite || !request.body.empty();
+  const bool reads = endpoint.method == Method::kRead;
+  return api::DataOf(request,
+                     in_body && !reads ? mounts::Operation::kUpdate : mounts::Operation::kRead);
+}
+
+std::string NamespaceOf(const api::HttpRequest& request) {
+  return std::string(request.Header("X-Vault-Namespace"));
+}
+
+}  // namespace
+
+ProcessApi::ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, const Limits& limits)
+    : next_(next),
+      lifecycle_(lifecycle),
+      facts_(std::move(facts)),
+      limits_(limits),
+      changes_(NewThreadPool(1)) {}
+
+ProcessApi::~ProcessApi() = default;
+
+void ProcessApi::Handle(api::HttpRequest request, api::Respond respond) {
+  const Found found = Find(request);
+  if (!found.path_is_known) {
+    // Sealed already: there is nobody to ask who may, and nothing to do.
+    if (AsksToSeal(request) && !lifecycle_->status().serving) {
+      return respond(api::Render(builtin::NoContent()));
+    }
+    return next_->Handle(std::move(request),
+                         [this, respond = std::move(respond)](api::Outcome outcome) mutable {
+                           SealIfAsked(std::move(outcome), std::move(respond));
+                         });
+  }
+  if (std::optional<builtin::Answer> refusal = RefuseHead(request, limits_)) {
+    return respond(api::Render(*std::move(refusal), NamespaceOf(request)));
+  }
+  if (found.endpoint == nullptr) {
+    return respond(api::Render(EmptyErrorAnswer(405), NamespaceOf(request)));
+  }
+  Answer(*found.endpoint, std::move(request), std::move(respond));
+}
+
+void ProcessApi::Answer(const Endpoint& endpoint, api::HttpRequest request, api::Respond respond) {
+  std::string space = NamespaceOf(request);
+  std::variant<std::string, builtin::Answer> data = DataOf(endpoint, request);
+  if (auto* refusal = std::get_if<builtin::Answer>(&data)) {
+    return respond(api::Render(std::move(*refusal), space));
+  }
+  absl::StatusOr<builtin::Fields> fields =
+      builtin::Fields::Read(endpoint.fields, std::get<std::string>(data));
+  if (!fields.ok()) {
+    return respond(api::Render(ErrorAnswer(400, ToStd(fields.status().message())), space));
+  }
+  auto answer = [this, &endpoint, fields = *std::move(fields)] {
+    return endpoint.answer({.facts = facts_, .lifecycle = *lifecycle_}, fields);
+  };
+  if (!endpoint.waits) return respond(api::Render(answer(), space));
+  OnExecutor(std::move(space), std::move(respond), std::move(answer));
+}
+
+void ProcessApi::SealIfAsked(api::Outcome outcome, api::Respond respond) {
+  if (!std::holds_alternative<api::SealServer>(outcome)) return respond(std::move(outcome));
+  OnExecutor("", std::move(respond), [this] {
+    lifecycle_->Seal();
+    return builtin::NoContent();
+  });
+}
+
+void ProcessApi::OnExecutor(std::string space, api::Respond respond,
+                            absl::AnyInvocable<builtin::Answer()> answer) {
+  // Shared: when the executor refuses the work, it is answered here.
+  auto shared_respond = std::make_shared<api::Respond>(std::move(respond));
+  const bool posted = changes_->Post([shared_respond, space, answer = std::move(answer)]() mutable {
+    (*shared_respond)(api::Render(answer(), space));
+  });
+  if (!posted) (*shared_respond)(api::Render(builtin::TooBusy(), space));
+}
+
+std::optional<api::HttpResponse> ProcessApi::RefuseEarly(const api::HttpRequest& head,
+                                                         std::uint64_t body_bytes) const {
+  if (!Find(head).path_is_known) return next_->RefuseEarly(head, body_bytes);
+  if (std::optional<builtin::Answer> refusal = RefuseHead(head, limits_)) {
+    return api::Render(*std::move(refusal), NamespaceOf(head));
+  }
+  if (body_bytes <= api::kMaxUnaskedBodyBytes) return std::nullopt;
+  return api::Render(ErrorAnswer(413, "request body too large"), NamespaceOf(head));
+}
+
+}  // namespace belfry::process

@@ -1,0 +1,359 @@
+// What is answered whether the server is sealed or not, over a real seal.
+#include "server/process/process_api.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "server/builtin/testing.h"
+#include "server/seal/testing.h"
+
+namespace belfry::process {
+namespace {
+
+namespace json = boost::json;
+using ::testing::HasSubstr;
+
+constexpr char kRootToken[] = "hvs.0123456789abcdefghijklmn";
+
+// Its core is a flag.
+class FakeLifecycle final : public Lifecycle {
+ public:
+  absl::Status core_start;
+
+  Status status() const override {
+    Status status{.seal = seal_->status()};
+    status.serving = !status.seal.sealed();
+    if (status.serving) status.names = {.cluster_name = "name", .cluster_id = "id"};
+    return status;
+  }
+  absl::StatusOr<Initialized> Initialize(const seal::SealConfiguration& configuration) override {
+    auto shares = seal_->Initialize(configuration, [] { return absl::OkStatus(); });
+    if (!shares.ok()) return shares.status();
+    return Initialized{.shares = *std::move(shares), .root_token = kRootToken};
+  }
+  absl::StatusOr<Status> Unseal(seal::SecretBytes share) override {
+    const auto unsealed = seal_->Unseal(std::move(share));
+    if (!unsealed.ok()) return unsealed.status();
+    if (!unsealed->sealed() && !core_start.ok()) {
+      seal_->Seal();
+      return core_start;
+    }
+    return status();
+  }
+  void ResetUnseal() override { seal_->ResetUnseal(); }
+  void Seal() override { seal_->Seal(); }
+  absl::StatusOr<std::string> NewRootToken(const seal::RootGeneration::Permit&) override {
+    return kRootToken;
+  }
+  seal::Rekey& rekey() override { return seal_->rekey(); }
+  seal::RootGeneration& root_generation() override { return seal_->root_generation(); }
+
+ private:
+  FakeClock clock_{absl::FromUnixSeconds(1795873033)};
+  seal::OpenStorage below_;
+  const std::unique_ptr<seal::SealManager> seal_ = *seal::SealManager::Open(&below_, &clock_);
+};
+
+// Says what it was asked.
+class NextApi final : public api::Api {
+ public:
+  bool asks_to_seal = false;
+  void Handle(api::HttpRequest request, api::Respond respond) override {
+    if (asks_to_seal) return respond(api::SealServer());
+    respond(api::HttpResponse{.status = 418, .body = request.path});
+  }
+  std::optional<api::HttpResponse> RefuseEarly(const api::HttpRequest&,
+                                               std::uint64_t) const override {
+    return api::HttpResponse{.status = 418};
+  }
+};
+
+class ProcessApiTest : public ::testing::Test {
+ protected:
+  api::HttpResponse Send(std::string method, std::string path, std::string body = "") {
+    api::HttpRequest request{.method = std::move(method), .body = std::move(body)};
+    if (const std::size_t at = path.find('?'); at != std::string::npos) {
+      const std::size_t equals = path.find('=', at);
+      request.query.emplace_back(path.substr(at + 1, equals - at - 1), path.substr(equals + 1));
+      path.resize(at);
+    }
+    request.path = "/v1/" + path;
+    return SendRequest(std::move(request));
+  }
+  api::HttpResponse SendRequest(api::HttpRequest request) {
+    std::promise<api::HttpResponse> answer;
+    process_.Handle(std::move(request), [&answer](api::Outcome outcome) {
+      answer.set_value(std::get<api::HttpResponse>(std::move(outcome)));
+    });
+    return answer.get_future().get();
+  }
+  // "400 text" of an error.
+  std::string Error(const api::HttpResponse& answer) {
+    const json::value body = json::parse(answer.body);
+    return std::to_string(answer.status) + " " +
+           std::string(body.at("errors").as_array().at(0).as_string());
+  }
+  json::object Json(const api::HttpResponse& answer) {
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return json::parse(answer.body).as_object();
+  }
+  static std::string Text(const json::object& object, const char* name) {
+    return std::string(object.at(name).as_string());
+  }
+
+  std::vector<std::string> Initialize(const char* members = "keys") {
+    const json::object made =
+        Json(Send("PUT", "sys/init", R"({"secret_shares":3,"secret_threshold":2})"));
+    EXPECT_EQ(Text(made, "root_token"), kRootToken);
+    return KeysIn(made, members);
+  }
+  static std::vector<std::string> KeysIn(const json::object& answer, const char* members = "keys") {
+    std::vector<std::string> keys;
+    for (const json::value& key : answer.at(members).as_array()) {
+      keys.emplace_back(key.as_string());
+    }
+    return keys;
+  }
+  json::object Unseal(const std::string& key) {
+    return Json(Send("PUT", "sys/unseal", R"({"key":")" + key + R"("})"));
+  }
+  // Initialized and unsealed; the shares.
+  std::vector<std::string> Serve() {
+    std::vector<std::string> keys = Initialize();
+    Unseal(keys[0]);
+    EXPECT_FALSE(Unseal(keys[2]).at("sealed").as_bool());
+    return keys;
+  }
+
+  FakeClock clock_{absl::FromUnixSeconds(1795873033)};
+  NextApi next_;
+  FakeLifecycle lifecycle_;
+  ProcessApi process_{&next_,
+                      &lifecycle_,
+                      {.clock = &clock_, .version = "1.21.0", .storage_type = "inmem"},
+                      Limits()};
+};
+
+TEST_F(ProcessApiTest, HealthSaysTheStateByItsStatusUnlessAnotherIsAskedFor) {
+  EXPECT_EQ(Send("GET", "sys/health").status, 501);
+  EXPECT_EQ(Send("HEAD", "sys/health?uninitcode=299").status, 299);
+  const std::vector<std::string> keys = Initialize();
+  EXPECT_EQ(Send("GET", "sys/health").status, 503);
+  EXPECT_EQ(Send("GET", "sys/health?sealedcode=299").status, 299);
+  EXPECT_EQ(Send("GET", "sys/health?activecode=299").status, 503);
+  Unseal(keys[0]);
+  Unseal(keys[1]);
+  EXPECT_EQ(Send("GET", "sys/health?activecode=299").status, 299);
+  EXPECT_EQ(Error(Send("GET", "sys/health?sealedcode=often")),
+            "400 invalid parameter for sealedcode: often");
+  EXPECT_EQ(Send("GET", "sys/health").body,
+            R"({"initialized":true,"sealed":false,"standby":false,"performance_standby":false,)"
+            R"("replication_performance_mode":"disabled","replication_dr_mode":"disabled",)"
+            R"("server_time_utc":1795873033,"version":"1.21.0","enterprise":false,)"
+            R"("cluster_name":"name","cluster_id":"id","echo_duration_ms":0,"clock_skew_ms":0,)"
+            R"("replication_primary_canary_age_ms":0})"
+            "\n");
+}
+
+TEST_F(ProcessApiTest, EnoughSharesUnsealInHexAndInBase64) {
+  std::vector<std::string> keys = Initialize("keys_base64");
+  EXPECT_EQ(Unseal(keys[0]).at("progress").as_int64(), 1);
+  EXPECT_EQ(Unseal(keys[0]).at("progress").as_int64(), 1);
+  std::string second;
+  ASSERT_TRUE(absl::Base64Unescape(keys[1], &second));
+  const json::object unsealed = Unseal(absl::BytesToHexString(second));
+  EXPECT_FALSE(unsealed.at("sealed").as_bool());
+  EXPECT_EQ(Text(unsealed, "cluster_name"), "name");
+  // Unsealed already: the state, whatever the share.
+  EXPECT_FALSE(Unseal("00").at("sealed").as_bool());
+}
+
+TEST_F(ProcessApiTest, WhatUnsealCannotUseIsSaidInVaultsWords) {
+  EXPECT_EQ(Error(Send("PUT", "sys/unseal", R"({"key":"abcd"})")), "400 Vault is not initialized");
+  const std::vector<std::string> keys = Initialize();
+  EXPECT_EQ(Error(Send("PUT", "sys/unseal", "{}")),
+            "400 'key' must be specified in request body as JSON, or 'reset' set to true");
+  EXPECT_EQ(Error(Send("PUT", "sys/unseal", R"({"key":"zz!"})")),
+            "400 'key' must be a valid hex or base64 string");
+  Unseal(keys[0]);
+  EXPECT_EQ(Json(Send("PUT", "sys/unseal", R"({"reset":true})")).at("progress").as_int64(), 0);
+}
+
+TEST_F(ProcessApiTest, ACoreThatDoesNotStartIsSaidAndTheServerStaysSealed) {
+  const std::vector<std::string> keys = Initialize();
+  lifecycle_.core_start = absl::DataLossError("a stored token cannot be read");
+  Unseal(keys[0]);
+  EXPECT_EQ(Error(Send("PUT", "sys/unseal", R"({"key":")" + keys[1] + R"("})")),
+            "500 a stored token cannot be read");
+  EXPECT_EQ(Send("GET", "sys/health").status, 503);
+}
+
+TEST_F(ProcessApiTest, BadConfigurationsAreRefusedAndNothingIsInitialized) {
+  const std::pair<const char*, const char*> refused[] = {
+      {"{}", "400 invalid seal configuration: shares must be at least one"},
+      {R"({"secret_shares":300,"secret_threshold":2})",
+       "400 invalid seal configuration: shares must be less than 256"},
+      {R"({"secret_shares":9999999999,"secret_threshold":9999999999})",
+       "400 invalid seal configuration: shares must be less than 256"},
+      {R"({"secret_shares":3,"secret_threshold":2,"pgp_keys":["x"]})",
+       "400 incorrect number of PGP keys"},
+      {R"({"secret_shares":1,"secret_threshold":1,"recovery_shares":1})",
+       "400 parameters recovery_shares,recovery_threshold not applicable to seal type shamir"},
+  };
+  for (const auto& [body, error] : refused) EXPECT_EQ(Error(Send("PUT", "sys/init", body)), error);
+  EXPECT_THAT(
+      Error(Send("PUT", "sys/init", R"({"secret_shares":1,"secret_threshold":1,"pgp_keys":"x"})")),
+      HasSubstr("PGP keys are not supported"));
+  EXPECT_FALSE(Json(Send("GET", "sys/init")).at("initialized").as_bool());
+}
+
+TEST_F(ProcessApiTest, TheServerIsSealedBeforeWhoMayAskForItIsAnswered) {
+  Serve();
+  next_.asks_to_seal = true;
+  EXPECT_EQ(Send("PUT", "sys/seal").status, 204);
+  EXPECT_EQ(Send("GET", "sys/health").status, 503);
+}
+
+TEST_F(ProcessApiTest, OnceItIsSealedNobodyIsAskedWhoMaySeal) {
+  EXPECT_EQ(Send("PUT", "sys/seal").status, 204);
+  EXPECT_EQ(Send("GET", "sys/seal").status, 418);
+  Serve();
+  EXPECT_EQ(Send("PUT", "sys/seal").status, 418);
+}
+
+TEST_F(ProcessApiTest, RekeyingWithVerificationReplacesTheSharesOnceTheNewOnesHaveComeBack) {
+  const std::vector<std::string> old = Serve();
+  const json::object begun =
+      Json(Send("PUT", "sys/rekey/init",
+                R"({"secret_shares":2,"secret_threshold":2,"require_verification":true})"));
+  const auto give = [&](const char* path, const std::string& key, const std::string& nonce) {
+    return Json(Send("PUT", path, R"({"key":")" + key + R"(","nonce":")" + nonce + R"("})"));
+  };
+  give("sys/rekey/update", old[0], Text(begun, "nonce"));
+  const json::object done = give("sys/rekey/update", old[1], Text(begun, "nonce"));
+  EXPECT_TRUE(done.at("complete").as_bool());
+  const std::vector<std::string> made = KeysIn(done);
+  ASSERT_EQ(made.size(), 2u);
+  const std::string nonce = Text(done, "verification_nonce");
+  EXPECT_EQ(give("sys/rekey/verify", made[0], nonce).at("progress").as_int64(), 1);
+  const json::object restarted = Json(Send("DELETE", "sys/rekey/verify"));
+  EXPECT_EQ(restarted.at("progress").as_int64(), 0);
+  give("sys/rekey/verify", made[0], Text(restarted, "nonce"));
+  EXPECT_TRUE(give("sys/rekey/verify", made[1], Text(restarted, "nonce")).at("complete").as_bool());
+
+  lifecycle_.Seal();
+  Unseal(made[0]);
+  EXPECT_FALSE(Unseal(made[1]).at("sealed").as_bool());
+}
+
+TEST_F(ProcessApiTest, ARekeyIsCancelledByItsNonceInTheBodyOrTheQuery) {
+  Serve();
+  for (const bool in_body : {true, false}) {
+    const std::string nonce =
+        Text(Json(Send("PUT", "sys/rekey/init", R"({"secret_shares":1,"secret_threshold":1})")),
+             "nonce");
+    EXPECT_EQ(Send("DELETE", "sys/rekey/init").status, 400);
+    const api::HttpResponse cancelled =
+        in_body ? Send("DELETE", "sys/rekey/init", R"({"nonce":")" + nonce + R"("})")
+                : Send("DELETE", "sys/rekey/init?nonce=" + nonce);
+    EXPECT_EQ(cancelled.status, 204);
+  }
+}
+
+TEST_F(ProcessApiTest, ARootTokenIsHandedOutUnderTheOneTimePadOfWhoBegan) {
+  const std::vector<std::string> keys = Serve();
+  const json::object begun = Json(Send("PUT", "sys/generate-root/attempt"));
+  const std::string otp = Text(begun, "otp");
+  ASSERT_EQ(otp.size(), std::string(kRootToken).size());
+  // Nobody else is told it.
+  EXPECT_EQ(Text(Json(Send("GET", "sys/generate-root/attempt")), "otp"), "");
+  json::object given;
+  for (const std::size_t share : {0, 1}) {
+    given =
+        Json(Send("PUT", "sys/generate-root/update",
+                  R"({"key":")" + keys[share] + R"(","nonce":")" + Text(begun, "nonce") + R"("})"));
+  }
+  EXPECT_TRUE(given.at("complete").as_bool());
+  std::string token;
+  ASSERT_TRUE(absl::Base64Unescape(Text(given, "encoded_token"), &token));
+  for (std::size_t i = 0; i < token.size(); ++i) token[i] ^= otp[i];
+  EXPECT_EQ(token, kRootToken);
+}
+
+TEST_F(ProcessApiTest, AOneTimePadOfAnotherLengthIsRefused) {
+  Serve();
+  EXPECT_EQ(Error(Send("PUT", "sys/generate-root/attempt", R"({"otp":"short"})")),
+            "400 OTP string is wrong length");
+  EXPECT_FALSE(Json(Send("GET", "sys/generate-root/attempt")).at("started").as_bool());
+}
+
+TEST_F(ProcessApiTest, WhileItIsSealedKeysAreNeitherReplacedNorMade) {
+  Initialize();
+  for (const char* path :
+       {"sys/rekey/init", "sys/rekey/verify", "sys/rekey/backup", "sys/generate-root/attempt"}) {
+    EXPECT_EQ(Error(Send("GET", path)), "503 Vault is sealed") << path;
+  }
+}
+
+std::vector<const Endpoint*> AllEndpoints() {
+  std::vector<const Endpoint*> all;
+  for (const auto family :
+       {&StatusEndpoints, &UnsealEndpoints, &RekeyEndpoints, &RootGenerationEndpoints}) {
+    for (const Endpoint& endpoint : family()) all.push_back(&endpoint);
+  }
+  return all;
+}
+
+TEST_F(ProcessApiTest, AFieldOfAWrongTypeIsRefusedByItsNameByEveryEndpoint) {
+  int tried = 0;
+  for (const Endpoint* endpoint : AllEndpoints()) {
+    if (endpoint->method == Method::kRead) continue;
+    for (const builtin::DeclaredField& field : endpoint->fields) {
+      for (const std::string& value : builtin::TakenBy(field.kind).wrong) {
+        const char* const method = endpoint->method == Method::kWrite ? "PUT" : "DELETE";
+        EXPECT_THAT(
+            Error(Send(method, std::string(endpoint->path), builtin::Body(field.name, value))),
+            HasSubstr("400 Field validation failed: error converting input for field \"" +
+                      std::string(field.name)))
+            << endpoint->path << " " << value;
+        ++tried;
+      }
+    }
+  }
+  EXPECT_GT(tried, 200);
+}
+
+TEST_F(ProcessApiTest, AnotherMethodIs405AndAnotherPathIsHandedOn) {
+  EXPECT_EQ(Send("PATCH", "sys/health").status, 405);
+  EXPECT_EQ(Send("DELETE", "sys/unseal").status, 405);
+  EXPECT_EQ(Send("GET", "sys/health/").status, 501);
+  for (const char* path : {"sys/health/x", "sys/mounts", "secret/sys/health", "sys/initx"}) {
+    EXPECT_EQ(Send("GET", path).body, "/v1/" + std::string(path));
+  }
+}
+
+TEST_F(ProcessApiTest, WithoutATokenABodyIsSmall) {
+  const api::HttpRequest unseal{.method = "PUT", .path = "/v1/sys/unseal"};
+  EXPECT_FALSE(process_.RefuseEarly(unseal, api::kMaxUnaskedBodyBytes).has_value());
+  EXPECT_EQ(process_.RefuseEarly(unseal, api::kMaxUnaskedBodyBytes + 1).value().status, 413);
+  const api::HttpRequest other{.method = "PUT", .path = "/v1/secret/a"};
+  EXPECT_EQ(process_.RefuseEarly(other, 1).value().status, 418);
+}
+
+TEST_F(ProcessApiTest, AnotherNamespaceIsRefusedHereToo) {
+  api::HttpRequest request{.method = "GET", .path = "/v1/sys/health"};
+  request.headers.emplace_back("X-Vault-Namespace", "team");
+  EXPECT_EQ(SendRequest(request).status, 400);
+  EXPECT_EQ(process_.RefuseEarly(request, 0).value().status, 400);
+}
+
+}  // namespace
+}  // namespace belfry::process

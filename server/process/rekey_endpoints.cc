@@ -1,0 +1,153 @@
+#include <utility>
+
+#include "base/text.h"
+#include "server/builtin/json_text.h"
+#include "server/process/endpoint.h"
+
+namespace belfry::process {
+namespace {
+
+using builtin::Answer;
+using builtin::DeclaredField;
+using builtin::ErrorAnswer;
+using builtin::FieldKind;
+using builtin::Fields;
+using builtin::JsonAnswer;
+using builtin::NoContent;
+using builtin::ObjectText;
+using seal::Rekey;
+
+Answer BadShare() {
+  return ErrorAnswer(400, "'key' must be a valid hex or base64 string");
+}
+
+Answer StatusAnswer(const absl::StatusOr<Rekey::Status>& status) {
+  if (!status.ok()) return Refusal(status.status());
+  ObjectText text;
+  text.Text("nonce", status->nonce)
+      .Bool("started", status->started)
+      .Number("t", status->wanted.threshold)
+      .Number("n", status->wanted.shares)
+      .Number("progress", status->progress)
+      .Number("required", status->required)
+      .Raw("pgp_fingerprints", "null")
+      .Bool("backup", false)
+      .Bool("verification_required", status->verification_required);
+  if (!status->verification_nonce.empty()) {
+    text.Text("verification_nonce", status->verification_nonce);
+  }
+  return JsonAnswer(200, text.Finish());
+}
+
+Answer VerificationAnswer(const absl::StatusOr<Rekey::Status>& status) {
+  if (!status.ok()) return Refusal(status.status());
+  return JsonAnswer(200, ObjectText()
+                             .Text("nonce", status->verification_nonce)
+                             .Bool("started", true)
+                             .Number("t", status->wanted.threshold)
+                             .Number("n", status->wanted.shares)
+                             .Number("progress", status->verification_progress)
+                             .Finish());
+}
+
+Answer Read(const Context& context, const Fields&) {
+  return StatusAnswer(context.lifecycle.rekey().status());
+}
+
+Answer Begin(const Context& context, const Fields& fields) {
+  if (!fields.List("pgp_keys").empty() || fields.Bool("backup")) {
+    return ErrorAnswer(400,
+                       "PGP keys and backups are not supported by this server: leave pgp_keys "
+                       "and backup out");
+  }
+  return StatusAnswer(context.lifecycle.rekey().Begin(ConfigurationOf(fields),
+                                                      fields.Bool("require_verification")));
+}
+
+Answer Cancel(const Context& context, const Fields& fields) {
+  const absl::Status cancelled = context.lifecycle.rekey().Cancel(fields.Text("nonce"));
+  return cancelled.ok() ? NoContent() : Refusal(cancelled);
+}
+
+Answer Give(const Context& context, const Fields& fields) {
+  std::optional<seal::SecretBytes> share = ShareOf(fields.Text("key"));
+  if (!share) return BadShare();
+  const auto given = context.lifecycle.rekey().Give(*std::move(share), fields.Text("nonce"));
+  if (!given.ok()) return Refusal(given.status());
+  if (given->shares.empty()) return StatusAnswer(given->status);
+  ObjectText text;
+  text.Text("nonce", given->status.nonce)
+      .Bool("complete", true)
+      .Members(SharesText(given->shares))
+      .Raw("pgp_fingerprints", "null")
+      .Bool("backup", false)
+      .Bool("verification_required", given->status.verification_required);
+  if (given->status.verification_required) {
+    text.Text("verification_nonce", given->status.verification_nonce);
+  }
+  return JsonAnswer(200, text.Finish());
+}
+
+Answer ReadVerification(const Context& context, const Fields&) {
+  return VerificationAnswer(context.lifecycle.rekey().VerificationStatus());
+}
+
+Answer Verify(const Context& context, const Fields& fields) {
+  std::optional<seal::SecretBytes> share = ShareOf(fields.Text("key"));
+  if (!share) return BadShare();
+  const auto given = context.lifecycle.rekey().Verify(*std::move(share), fields.Text("nonce"));
+  if (!given.ok()) return Refusal(given.status());
+  if (!given->complete) return VerificationAnswer(given->status);
+  return JsonAnswer(
+      200,
+      ObjectText().Text("nonce", given->status.verification_nonce).Bool("complete", true).Finish());
+}
+
+Answer RestartVerification(const Context& context, const Fields&) {
+  return VerificationAnswer(context.lifecycle.rekey().RestartVerification());
+}
+
+// Shares are handed out once and kept nowhere.
+Answer ReadBackup(const Context& context, const Fields&) {
+  const auto status = context.lifecycle.rekey().status();
+  if (!status.ok()) return Refusal(status.status());
+  return ErrorAnswer(400, "no backed-up keys found");
+}
+
+Answer DeleteBackup(const Context& context, const Fields&) {
+  const auto status = context.lifecycle.rekey().status();
+  return status.ok() ? NoContent() : Refusal(status.status());
+}
+
+constexpr DeclaredField kBegin[] = {
+    {"secret_shares", FieldKind::kNumber}, {"secret_threshold", FieldKind::kNumber},
+    {"stored_shares", FieldKind::kNumber}, {"pgp_keys", FieldKind::kTextList},
+    {"backup", FieldKind::kBool},          {"require_verification", FieldKind::kBool}};
+constexpr DeclaredField kNonce[] = {{"nonce", FieldKind::kText}};
+constexpr DeclaredField kShare[] = {{"key", FieldKind::kText}, {"nonce", FieldKind::kText}};
+
+constexpr Endpoint Waiting(std::string_view path, Method method,
+                           Answer (*answer)(const Context&, const Fields&),
+                           std::span<const DeclaredField> fields = {}) {
+  return {.path = path, .method = method, .waits = true, .fields = fields, .answer = answer};
+}
+
+constexpr Endpoint kEndpoints[] = {
+    Waiting("sys/rekey/init", Method::kRead, &Read),
+    Waiting("sys/rekey/init", Method::kWrite, &Begin, kBegin),
+    Waiting("sys/rekey/init", Method::kDelete, &Cancel, kNonce),
+    Waiting("sys/rekey/update", Method::kWrite, &Give, kShare),
+    Waiting("sys/rekey/verify", Method::kRead, &ReadVerification),
+    Waiting("sys/rekey/verify", Method::kWrite, &Verify, kShare),
+    Waiting("sys/rekey/verify", Method::kDelete, &RestartVerification, kNonce),
+    Waiting("sys/rekey/backup", Method::kRead, &ReadBackup),
+    Waiting("sys/rekey/backup", Method::kDelete, &DeleteBackup),
+};
+
+}  // namespace
+
+std::span<const Endpoint> RekeyEndpoints() {
+  return kEndpoints;
+}
+
+}  // namespace belfry::process

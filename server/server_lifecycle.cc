@@ -1,0 +1,118 @@
+#include "server/server_lifecycle.h"
+
+#include <utility>
+
+#include "base/text.h"
+
+namespace belfry {
+
+ServerLifecycle::ServerLifecycle(seal::SealManager* seal, process::SealableApi* api,
+                                 CoreConfig config, CoreEnvironment environment)
+    : seal_(seal), api_(api), config_(std::move(config)), environment_(std::move(environment)) {}
+
+ServerLifecycle::~ServerLifecycle() {
+  Seal();
+}
+
+process::Lifecycle::Status ServerLifecycle::status() const {
+  Status status{.seal = seal_->status()};
+  MutexLock lock(&mutex_);
+  status.serving = serving_;
+  if (serving_) status.names = names_;
+  return status;
+}
+
+absl::StatusOr<process::Lifecycle::Initialized> ServerLifecycle::Initialize(
+    const seal::SealConfiguration& configuration) {
+  Initialized made{.shares = {}, .root_token = NewRootSecret()};
+  absl::StatusOr<std::vector<seal::SecretBytes>> shares =
+      InitializeWith(configuration, made.root_token);
+  if (!shares.ok()) return shares.status();
+  made.shares = *std::move(shares);
+  environment_.logger.Info("initialized the storage",
+                           {{"shares", std::to_string(configuration.shares)},
+                            {"threshold", std::to_string(configuration.threshold)}});
+  return made;
+}
+
+absl::StatusOr<std::vector<seal::SecretBytes>> ServerLifecycle::InitializeWith(
+    const seal::SealConfiguration& configuration, const std::string& root_token) {
+  return seal_->Initialize(configuration, [&] {
+    return StoreRootToken(environment_.storage, environment_.clock, root_token);
+  });
+}
+
+absl::StatusOr<seal::SecretBytes> ServerLifecycle::InitializeForDev(const std::string& root_token) {
+  absl::StatusOr<std::vector<seal::SecretBytes>> shares =
+      InitializeWith({.shares = 1, .threshold = 1}, root_token);
+  if (!shares.ok()) return shares.status();
+  if (auto unsealed = Unseal(shares->front().Copy()); !unsealed.ok()) return unsealed.status();
+  return std::move(shares->front());
+}
+
+absl::StatusOr<process::Lifecycle::Status> ServerLifecycle::Unseal(seal::SecretBytes share) {
+  const auto unsealed = seal_->Unseal(std::move(share));
+  if (!unsealed.ok()) return unsealed.status();
+  if (core() != nullptr || unsealed->sealed()) return status();
+  if (absl::Status started = StartCore(); !started.ok()) {
+    seal_->Seal();
+    environment_.logger.Error("the server stays sealed: it could not start what was stored",
+                              {{"reason", std::string(ToStd(started.message()))}});
+    return started;
+  }
+  environment_.logger.Info("unsealed");
+  return status();
+}
+
+absl::Status ServerLifecycle::StartCore() {
+  absl::StatusOr<std::unique_ptr<Core>> core = Core::Start(config_, environment_);
+  if (!core.ok()) return core.status();
+  api_->Unseal((*core)->Api());
+  MutexLock lock(&mutex_);
+  core_ = *std::move(core);
+  serving_ = true;
+  names_ = core_->Names();
+  return absl::OkStatus();
+}
+
+void ServerLifecycle::ResetUnseal() {
+  seal_->ResetUnseal();
+}
+
+void ServerLifecycle::BeginStop() {
+  if (const auto ending = core()) ending->BeginStop();
+}
+
+std::shared_ptr<Core> ServerLifecycle::core() const {
+  MutexLock lock(&mutex_);
+  return core_;
+}
+
+void ServerLifecycle::Seal() {
+  std::shared_ptr<Core> ending;
+  {
+    MutexLock lock(&mutex_);
+    serving_ = false;
+    ending = core_;
+  }
+  if (ending == nullptr) return seal_->Seal();
+  // Nobody comes in any more, and whoever is in is made to leave.
+  api_->Seal();
+  ending->BeginStop();
+  ending->Stop();
+  seal_->Seal();
+  api_->AwaitRequests();
+  {
+    MutexLock lock(&mutex_);
+    core_ = nullptr;
+  }
+  environment_.logger.Info("sealed");
+}
+
+absl::StatusOr<std::string> ServerLifecycle::NewRootToken(const seal::RootGeneration::Permit&) {
+  const auto unsealed = core();
+  if (unsealed == nullptr) return absl::UnavailableError("Vault is sealed");
+  return unsealed->NewRootToken();
+}
+
+}  // namespace belfry

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/mutex.h"
+#include "server/core.h"
+#include "server/process/lifecycle.h"
+#include "server/process/sealable_api.h"
+#include "server/seal/seal_manager.h"
+
+namespace belfry {
+
+// Starts a core when the storage is unsealed, and ends it when that is sealed.
+class ServerLifecycle final : public process::Lifecycle {
+ public:
+  // What the core is started with each time; everything must outlive this. `environment`'s storage
+  // and barrier are the seal's.
+  ServerLifecycle(seal::SealManager* seal, process::SealableApi* api, CoreConfig config,
+                  CoreEnvironment environment);
+  // The listeners have ended.
+  ~ServerLifecycle() override;
+
+  Status status() const override;
+  absl::StatusOr<Initialized> Initialize(const seal::SealConfiguration& configuration) override;
+  absl::StatusOr<Status> Unseal(seal::SecretBytes share) override;
+  void ResetUnseal() override;
+  void Seal() override;
+  absl::StatusOr<std::string> NewRootToken(const seal::RootGeneration::Permit& permit) override;
+  seal::Rekey& rekey() override { return seal_->rekey(); }
+  seal::RootGeneration& root_generation() override { return seal_->root_generation(); }
+
+  // With one share and this root token, and unsealed at once; that share.
+  absl::StatusOr<seal::SecretBytes> InitializeForDev(const std::string& root_token);
+
+  // The end is near, see Core::BeginStop.
+  void BeginStop();
+
+ private:
+  absl::StatusOr<std::vector<seal::SecretBytes>> InitializeWith(
+      const seal::SealConfiguration& configuration, const std::string& root_token);
+  absl::Status StartCore();
+  std::shared_ptr<Core> core() const;
+
+  seal::SealManager* const seal_;
+  process::SealableApi* const api_;
+  const CoreConfig config_;
+  const CoreEnvironment environment_;
+  mutable Mutex mutex_;
+  // Changed by one thread at a time, as all that changes the state. Shared with BeginStop.
+  std::shared_ptr<Core> core_ ABSL_GUARDED_BY(mutex_);
+  bool serving_ ABSL_GUARDED_BY(mutex_) = false;
+  process::ServerNames names_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace belfry
