@@ -16,6 +16,7 @@
 #include "server/http/server.h"
 #include "server/process/process_api.h"
 #include "server/process/sealable_api.h"
+#include "server/process/storage_health.h"
 #include "server/seal/seal_manager.h"
 #include "server/server_lifecycle.h"
 #include "server/storage/physical_storage.h"
@@ -32,12 +33,16 @@ LogLevel LevelNamed(std::string_view name) {
   return LogLevel::kInfo;
 }
 
-absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> OpenStorage(const StorageConfig& config) {
+absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> OpenStorage(
+    const StorageConfig& config, process::StorageHealth* health) {
   switch (config.kind) {
     case StorageConfig::Kind::kInMemory:
       return storage::NewInMemoryPhysicalStorage();
     case StorageConfig::Kind::kRocksDb:
-      return storage::OpenRocksDbStorage({.path = config.path});
+      return storage::OpenRocksDbStorage(
+          {.path = config.path, .on_read_only = [health](const absl::Status& reason) {
+             health->BecomeReadOnly(reason);
+           }});
   }
   return absl::InternalError("no such storage");
 }
@@ -78,7 +83,8 @@ class HostImpl final : public Host {
         &sealable_api_, lifecycle_.get(),
         process::Facts{.clock = &clock_,
                        .version = VersionForClients(config_.version),
-                       .storage_type = NameOf(config_.storage.kind)},
+                       .storage_type = NameOf(config_.storage.kind),
+                       .storage = &storage_health_},
         limits_);
     if (config_.dev) {
       auto share = lifecycle_->InitializeForDev(config_.dev->root_token);
@@ -97,7 +103,7 @@ class HostImpl final : public Host {
  private:
   absl::Status OpenSeal() {
     absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> storage =
-        OpenStorage(config_.storage);
+        OpenStorage(config_.storage, &storage_health_);
     if (!storage.ok()) return storage.status();
     storage_ = *std::move(storage);
     absl::StatusOr<std::unique_ptr<seal::SealManager>> seal =
@@ -125,6 +131,7 @@ class HostImpl final : public Host {
   const SystemClock clock_;
   const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(&clock_);
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  process::StorageHealth storage_health_{metrics_.get(), log_.Named("storage")};
   std::unique_ptr<storage::PhysicalStorage> storage_;
   std::unique_ptr<seal::SealManager> seal_;
   process::SealableApi sealable_api_;

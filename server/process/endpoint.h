@@ -9,6 +9,7 @@
 #include "server/builtin/answer.h"
 #include "server/builtin/fields.h"
 #include "server/process/lifecycle.h"
+#include "server/process/storage_health.h"
 
 namespace belfry::process {
 
@@ -17,6 +18,7 @@ struct Facts {
   const Clock* clock = nullptr;
   std::string version;       // As in sys/health.
   std::string storage_type;  // "inmem", "rocksdb"
+  const StorageHealth* storage = nullptr;
 };
 
 // What an endpoint answers with.

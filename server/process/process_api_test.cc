@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <future>
 #include <memory>
 #include <string>
@@ -136,10 +137,13 @@ class ProcessApiTest : public ::testing::Test {
   FakeClock clock_{absl::FromUnixSeconds(1795873033)};
   NextApi next_;
   FakeLifecycle lifecycle_;
-  ProcessApi process_{&next_,
-                      &lifecycle_,
-                      {.clock = &clock_, .version = "1.21.0", .storage_type = "inmem"},
-                      Limits()};
+  const std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  StorageHealth storage_{metrics_.get(), Logger()};
+  ProcessApi process_{
+      &next_,
+      &lifecycle_,
+      {.clock = &clock_, .version = "1.21.0", .storage_type = "inmem", .storage = &storage_},
+      Limits()};
 };
 
 TEST_F(ProcessApiTest, HealthSaysTheStateByItsStatusUnlessAnotherIsAskedFor) {
@@ -161,6 +165,15 @@ TEST_F(ProcessApiTest, HealthSaysTheStateByItsStatusUnlessAnotherIsAskedFor) {
             R"("cluster_name":"name","cluster_id":"id","echo_duration_ms":0,"clock_skew_ms":0,)"
             R"("replication_primary_canary_age_ms":0})"
             "\n");
+}
+
+TEST_F(ProcessApiTest, HealthAndAMetricSayThatTheStorageIsReadOnlyAndWhy) {
+  Serve();
+  EXPECT_EQ(metrics_->GetGauge("belfry_storage_read_only", "").Value(), 0);
+  for (int i = 0; i < 2; ++i) storage_.BecomeReadOnly(absl::ResourceExhaustedError("disk full"));
+  const json::object health = Json(Send("GET", "sys/health"));
+  EXPECT_EQ(json::serialize(health.at("storage")), R"({"read_only":true,"reason":"disk full"})");
+  EXPECT_EQ(metrics_->GetGauge("belfry_storage_read_only", "").Value(), 1);
 }
 
 TEST_F(ProcessApiTest, EnoughSharesUnsealInHexAndInBase64) {

@@ -32,6 +32,14 @@ HealthCode HealthCodeOf(const Lifecycle::Status& status) {
 constexpr std::string_view kCodes[] = {"activecode",  "sealedcode",      "uninitcode",
                                        "standbycode", "perfstandbycode", "drsecondarycode"};
 
+// A member of our own, which is only there when something is wrong: secrets can still be read, and
+// so the status stays.
+void AddStorage(const absl::Status& health, ObjectText* text) {
+  if (health.ok()) return;
+  text->Raw("storage",
+            ObjectText().Bool("read_only", true).Text("reason", ToStd(health.message())).Finish());
+}
+
 Answer Health(const Context& context, const Fields& fields) {
   const Lifecycle::Status status = context.lifecycle.status();
   HealthCode code = HealthCodeOf(status);
@@ -59,10 +67,11 @@ Answer Health(const Context& context, const Fields& fields) {
     text.Text("cluster_name", status.names.cluster_name)
         .Text("cluster_id", status.names.cluster_id);
   }
-  return JsonAnswer(code.status, text.Number("echo_duration_ms", 0)
-                                     .Number("clock_skew_ms", 0)
-                                     .Number("replication_primary_canary_age_ms", 0)
-                                     .Finish());
+  text.Number("echo_duration_ms", 0)
+      .Number("clock_skew_ms", 0)
+      .Number("replication_primary_canary_age_ms", 0);
+  AddStorage(context.facts.storage->status(), &text);
+  return JsonAnswer(code.status, text.Finish());
 }
 
 Answer ReadSealStatus(const Context& context, const Fields&) {

@@ -66,7 +66,8 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view path) {
 // Why the storage is read-only, once it is. Thread-safe.
 class Failure final : public rocksdb::EventListener {
  public:
-  explicit Failure(std::string path) : path_(std::move(path)) {}
+  Failure(std::string path, std::function<void(const absl::Status&)> on_read_only)
+      : path_(std::move(path)), on_read_only_(std::move(on_read_only)) {}
 
   absl::Status status() const {
     MutexLock lock(&mutex_);
@@ -75,13 +76,16 @@ class Failure final : public rocksdb::EventListener {
   // The first one counts; returns it.
   absl::Status Set(const rocksdb::Status& cause) {
     const absl::Status status = ToStatus(cause, path_);
-    MutexLock lock(&mutex_);
-    if (status_.ok()) {
-      status_ = absl::Status(status.code(), ToAbsl(Concat({"storage is read-only since a write "
-                                                           "failed: ",
-                                                           ToStd(status.message())})));
+    const absl::Status reason(
+        status.code(),
+        ToAbsl(Concat({"storage is read-only since a write failed: ", ToStd(status.message())})));
+    {
+      MutexLock lock(&mutex_);
+      if (!status_.ok()) return status_;
+      status_ = reason;
     }
-    return status_;
+    if (on_read_only_) on_read_only_(reason);
+    return reason;
   }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
@@ -94,6 +98,7 @@ class Failure final : public rocksdb::EventListener {
 
  private:
   const std::string path_;
+  const std::function<void(const absl::Status&)> on_read_only_;
   mutable Mutex mutex_;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
@@ -176,7 +181,7 @@ class RocksDbStorage final : public PhysicalStorage {
     std::shared_ptr<rocksdb::FileSystem> base = rocksdb::FileSystem::Default();
     if (options.file_system != nullptr) base = {base, options.file_system};
     std::unique_ptr<RocksDbStorage> storage(new RocksDbStorage(
-        options.path, NewRecordingFileSystem(std::move(base), *std::move(directory))));
+        options, NewRecordingFileSystem(std::move(base), *std::move(directory))));
     rocksdb::DB* db = nullptr;
     const rocksdb::Status status = rocksdb::DB::Open(
         MakeOptions(options, storage->env_.get(), storage->failure_), options.path, &db);
@@ -245,10 +250,11 @@ class RocksDbStorage final : public PhysicalStorage {
   }
 
  private:
-  RocksDbStorage(const std::string& path, const std::shared_ptr<rocksdb::FileSystem>& file_system)
-      : path_(path),
+  RocksDbStorage(const RocksDbOptions& options,
+                 const std::shared_ptr<rocksdb::FileSystem>& file_system)
+      : path_(options.path),
         env_(rocksdb::NewCompositeEnv(file_system)),
-        failure_(std::make_shared<Failure>(path)) {}
+        failure_(std::make_shared<Failure>(options.path, options.on_read_only)) {}
 
   const std::string path_;
   const std::unique_ptr<rocksdb::Env> env_;

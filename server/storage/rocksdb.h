@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/storage/physical_storage.h"
 
@@ -24,6 +26,9 @@ struct RocksDbOptions {
   // What RocksDB writes to and reads from; null: the system's. For tests. It must outlive the
   // storage.
   rocksdb::FileSystem* file_system = nullptr;
+  // Called once when the storage becomes read-only, with what each Write returns from then on. From
+  // any thread, RocksDB's own included; it must not block. May be null.
+  std::function<void(const absl::Status& reason)> on_read_only = nullptr;
 };
 
 // Opens the data directory, for this process alone; what it holds is readable by its owner alone.

@@ -321,7 +321,10 @@ TEST_P(FaultTest, MakesTheStorageReadOnlyAndLosesNoAcknowledgedWrite) {
   for (int good_calls : {0, 7, 14}) {
     Close();
     fs::remove_all(path_);
-    ASSERT_EQ(Open({.write_buffer_bytes = kSmallBuffer}), absl::OkStatus());
+    std::atomic<int> notices = 0;
+    ASSERT_EQ(Open({.write_buffer_bytes = kSmallBuffer,
+                    .on_read_only = [&notices](const absl::Status&) { ++notices; }}),
+              absl::OkStatus());
     std::atomic<int> left = good_calls;
     files_.SetHook([&](Call call, std::string_view file) {
       return call == fault.call && file.ends_with(fault.file) &&
@@ -343,6 +346,7 @@ TEST_P(FaultTest, MakesTheStorageReadOnlyAndLosesNoAcknowledgedWrite) {
     files_.SetHook(nullptr);
     EXPECT_EQ(Put("a"), failed);
     EXPECT_EQ(Put("a"), failed);
+    EXPECT_EQ(notices, 1);
     for (const bool reopened : {false, true}) {
       if (reopened) {
         ASSERT_EQ(Open(), absl::OkStatus());

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "base/mutex.h"
+
+namespace belfry::process {
+
+// Whether the storage takes writes: for sys/health, the log and the metric
+// belfry_storage_read_only. Thread-safe.
+class StorageHealth {
+ public:
+  // `metrics` must outlive it.
+  StorageHealth(Metrics* metrics, Logger logger);
+
+  // From now on every write is answered with `reason`.
+  void BecomeReadOnly(const absl::Status& reason);
+  // OK while writes are taken; else the reason.
+  absl::Status status() const;
+
+ private:
+  Gauge& read_only_;
+  const Logger logger_;
+  mutable Mutex mutex_;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace belfry::process
