@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <future>
 #include <iterator>
@@ -440,6 +443,105 @@ TEST(StderrLogSink, WhatOthersWroteCannotForgeALineOrAField) {
   EXPECT_EQ(
       line.substr(23),
       "Z [ERROR] core: \"bad\\nplugin\": said=\"x\\n2026 [INFO] core: ok level=1\" empty=\"\"\n");
+}
+
+std::string ContentOf(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// A log in a file of its own.
+class ProcessLogTest : public ::testing::Test {
+ protected:
+  ~ProcessLogTest() override { std::filesystem::remove_all(folder_); }
+
+  std::shared_ptr<ProcessLog> Open(LogFormat format) {
+    auto log = OpenProcessLog({.format = format, .file = file_.native()});
+    EXPECT_EQ(log.status(), absl::OkStatus());
+    return *std::move(log);
+  }
+
+  const std::filesystem::path folder_ = [] {
+    std::string made = ::testing::TempDir() + "belfry-log-XXXXXX";
+    EXPECT_NE(mkdtemp(made.data()), nullptr);
+    return made;
+  }();
+  const std::filesystem::path file_ = folder_ / "belfry.log";
+};
+
+TEST_F(ProcessLogTest, AJsonLineIsAnObjectWithTheNamesOfVaultsLog) {
+  Logger(Open(LogFormat::kJson), "core").Warn("slow", {{"path", "a/b"}, {"took", "3s"}});
+  const std::string line = ContentOf(file_);
+  // {"@timestamp":"2026-01-02T03:04:05.678901Z", …
+  ASSERT_GT(line.size(), 45u);
+  EXPECT_EQ(line.substr(0, 15), "{\"@timestamp\":\"");
+  EXPECT_EQ(line.substr(41),
+            "Z\",\"@level\":\"warn\",\"@module\":\"core\",\"@message\":\"slow\","
+            "\"path\":\"a/b\",\"took\":\"3s\"}\n");
+}
+
+TEST_F(ProcessLogTest, WhatOthersWroteStaysInItsJsonString) {
+  Logger(Open(LogFormat::kJson), "core")
+      .Info("a\"}\n{\\", {{"@level", "error"}, {"b\xff", "\xe2\x80\xae\xf3\xa0\x80\x81ä"}});
+  EXPECT_EQ(ContentOf(file_).substr(44),
+            "\"@level\":\"info\",\"@module\":\"core\",\"@message\":\"a\\\"}\\u000a{\\\\\","
+            "\"@@level\":\"error\",\"b\xef\xbf\xbd\":\"\\u202e\\udb40\\udc01ä\"}\n");
+}
+
+TEST_F(ProcessLogTest, AFileThatWasRenamedIsFollowedByANewOneWhenItIsReopened) {
+  const std::shared_ptr<ProcessLog> log = Open(LogFormat::kStandard);
+  const Logger logger(log, "core");
+  logger.Info("one");
+  std::filesystem::rename(file_, folder_ / "old");
+  logger.Info("two");
+  EXPECT_EQ(log->Reopen(), absl::OkStatus());
+  logger.Info("three");
+  EXPECT_THAT(ContentOf(folder_ / "old"), HasSubstr("core: two\n"));
+  EXPECT_THAT(ContentOf(file_), ::testing::EndsWith("Z [INFO]  core: three\n"));
+  EXPECT_EQ(std::filesystem::status(file_).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+TEST_F(ProcessLogTest, AFileThatCannotBeReopenedIsWrittenOn) {
+  const std::shared_ptr<ProcessLog> log = Open(LogFormat::kStandard);
+  std::filesystem::rename(file_, folder_ / "old");
+  std::filesystem::create_directory(file_);
+  EXPECT_EQ(log->Reopen().code(), absl::StatusCode::kInvalidArgument);
+  Logger(log, "core").Info("still here");
+  EXPECT_THAT(ContentOf(folder_ / "old"), HasSubstr("still here"));
+}
+
+TEST_F(ProcessLogTest, AFileIsAppendedTo) {
+  std::ofstream(file_) << "earlier\n";
+  Logger(Open(LogFormat::kStandard), "core").Info("later");
+  EXPECT_THAT(ContentOf(file_), ::testing::StartsWith("earlier\n2"));
+}
+
+TEST_F(ProcessLogTest, AFileThatCannotBeOpenedIsAnErrorThatNamesIt) {
+  const std::string file = folder_ / "missing" / "log";
+  EXPECT_EQ(OpenProcessLog({.file = file}).status(),
+            absl::InvalidArgumentError(
+                Concat({"cannot open the log file ", file, ": No such file or directory"})));
+}
+
+TEST_F(ProcessLogTest, ItsLevelCanBeChangedWhileItIsWrittenTo) {
+  const std::shared_ptr<ProcessLog> log = Open(LogFormat::kStandard);
+  const Logger logger(log, "core");
+  logger.Debug("one");
+  log->SetMinimum(LogLevel::kDebug);
+  logger.Debug("two");
+  log->SetMinimum(LogLevel::kError);
+  logger.Warn("three");
+  EXPECT_THAT(ContentOf(file_), ::testing::EndsWith("core: two\n"));
+  EXPECT_EQ(ContentOf(file_).find("core: one"), std::string::npos);
+}
+
+TEST(LogLevel, IsNamedInAnyCase) {
+  EXPECT_EQ(LogLevelNamed("trace"), LogLevel::kTrace);
+  EXPECT_EQ(LogLevelNamed("DEBUG"), LogLevel::kDebug);
+  EXPECT_EQ(LogLevelNamed("Warn"), LogLevel::kWarn);
+  for (const std::string_view none : {"", "warning", " info", "loud"})
+    EXPECT_EQ(LogLevelNamed(none), std::nullopt) << none;
 }
 
 // Takes the text of a message, key or value off the front of a line: what was Quoted, or what is

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 namespace belfry {
@@ -26,6 +27,16 @@ void AppendCode(char32_t code, std::string* text) {
   const bool wide = code > 0xffff;
   *text += code < 0x80 ? "\\x" : wide ? "\\U" : "\\u";
   AppendHex(code, code < 0x80 ? 2 : wide ? 8 : 4, text);
+}
+
+// JSON has UTF-16's halves for what lies beyond its four digits.
+void AppendJsonCode(char32_t code, std::string* text) {
+  if (code > 0xffff) {
+    AppendJsonCode(0xd800 + ((code - 0x10000) >> 10), text);
+    code = 0xdc00 + ((code - 0x10000) & 0x3ff);
+  }
+  *text += "\\u";
+  AppendHex(code, 4, text);
 }
 
 void AppendEscaped(char32_t code, std::string* text) {
@@ -77,6 +88,22 @@ std::string Quoted(std::string_view text) {
       AppendEscaped(next.code, &quoted);
     } else {
       quoted += text.substr(0, next.size);
+    }
+    text.remove_prefix(next.size);
+  }
+  return quoted += '"';
+}
+
+std::string JsonQuoted(std::string_view text) {
+  std::string quoted = "\"";
+  while (!text.empty()) {
+    const Utf8Character next = FirstCharacter(text);
+    if (next.code == '"' || next.code == '\\') {
+      quoted += Concat({"\\", text.substr(0, 1)});
+    } else if (!IsPlainCharacter(next.code)) {
+      AppendJsonCode(next.code, &quoted);
+    } else {
+      AppendUtf8(next.code, &quoted);
     }
     text.remove_prefix(next.size);
   }

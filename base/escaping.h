@@ -18,4 +18,7 @@ bool IsPlainText(std::string_view text);
 // \u2028 and \U000e0001 for a character.
 std::string Quoted(std::string_view text);
 
+// The text as a JSON string: U+FFFD for bytes that are not UTF-8, and what is not plain escaped.
+std::string JsonQuoted(std::string_view text);
+
 }  // namespace belfry

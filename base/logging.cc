@@ -1,13 +1,19 @@
 #include "base/logging.h"
 
+#include <fcntl.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "base/escaping.h"
+#include "base/strings.h"
 #include "base/text.h"
 
 namespace belfry {
@@ -27,6 +33,22 @@ spdlog::level::level_enum SpdlogLevel(LogLevel level) {
       return spdlog::level::err;
   }
   return spdlog::level::err;
+}
+
+std::string_view NameOf(LogLevel level) {
+  switch (level) {
+    case LogLevel::kTrace:
+      return "trace";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "error";
 }
 
 // As wide as the widest, so that loggers' names stand in one column.
@@ -71,35 +93,117 @@ std::string MessageText(std::string_view message) {
   return bare ? std::string(message) : Quoted(message);
 }
 
-class StderrLogSink final : public LogSink {
+std::string StandardLine(LogLevel level, std::string_view logger, std::string_view message,
+                         std::span<const LogField> fields) {
+  std::string line(LevelTag(level));
+  if (!logger.empty()) line += Concat({KeyText(logger), ": "});
+  line += MessageText(message);
+  if (!fields.empty()) line += ':';
+  for (const LogField& field : fields)
+    line += Concat({" ", KeyText(field.key), "=", ValueText(field.value)});
+  return line;
+}
+
+// An object's members behind its first one.
+std::string JsonMembers(LogLevel level, std::string_view logger, std::string_view message,
+                        std::span<const LogField> fields) {
+  std::string line =
+      Concat({"\"@level\":", JsonQuoted(NameOf(level)), ",\"@module\":", JsonQuoted(logger),
+              ",\"@message\":", JsonQuoted(message)});
+  for (const LogField& field : fields) {
+    const std::string_view mark = field.key.starts_with('@') ? "@" : "";
+    line += Concat({",", JsonQuoted(Concat({mark, field.key})), ":", JsonQuoted(field.value)});
+  }
+  return line;
+}
+
+// Around what the two functions above make.
+constexpr std::string_view kStandardPattern = "%Y-%m-%dT%H:%M:%S.%eZ %v";
+constexpr std::string_view kJsonPattern = "{\"@timestamp\":\"%Y-%m-%dT%H:%M:%S.%fZ\",%v}";
+
+// Writes each line with one call of the system, so that lines of several processes do not mix.
+class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
-  explicit StderrLogSink(LogLevel minimum)
-      : logger_("belfry", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
-    logger_.set_level(SpdlogLevel(minimum));
+  ~DescriptorSink() override {
+    if (descriptor_ != STDERR_FILENO) close(descriptor_);
+  }
+
+  absl::Status Open(const std::string& file) {
+    const int opened = open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (opened < 0) {
+      const std::error_code error(errno, std::generic_category());
+      return absl::InvalidArgumentError(
+          Concat({"cannot open the log file ", file, ": ", error.message()}));
+    }
+    const std::lock_guard lock(mutex_);
+    const int before = std::exchange(descriptor_, opened);
+    if (before != STDERR_FILENO) close(before);
+    return absl::OkStatus();
+  }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    std::string_view rest(line.data(), line.size());
+    while (!rest.empty()) {
+      const ssize_t written = write(descriptor_, rest.data(), rest.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return;  // There is nowhere to say it.
+      rest.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+  void flush_() override {}
+
+  int descriptor_ = STDERR_FILENO;  // Guarded by the mutex of base_sink.
+};
+
+class ProcessLogImpl final : public ProcessLog {
+ public:
+  explicit ProcessLogImpl(const ProcessLogOptions& options)
+      : format_(options.format), file_(options.file), logger_("belfry", sink_) {
+    const bool json = format_ == LogFormat::kJson;
+    logger_.set_level(SpdlogLevel(options.minimum));
     logger_.set_formatter(std::make_unique<spdlog::pattern_formatter>(
-        "%Y-%m-%dT%H:%M:%S.%eZ %v", spdlog::pattern_time_type::utc));
+        std::string(json ? kJsonPattern : kStandardPattern), spdlog::pattern_time_type::utc));
   }
 
   void Write(LogLevel level, std::string_view logger, std::string_view message,
              std::span<const LogField> fields) override {
     if (!logger_.should_log(SpdlogLevel(level))) return;
-    std::string line(LevelTag(level));
-    if (!logger.empty()) line += Concat({KeyText(logger), ": "});
-    line += MessageText(message);
-    if (!fields.empty()) line += ':';
-    for (const LogField& field : fields)
-      line += Concat({" ", KeyText(field.key), "=", ValueText(field.value)});
+    const std::string line = format_ == LogFormat::kJson
+                                 ? JsonMembers(level, logger, message, fields)
+                                 : StandardLine(level, logger, message, fields);
     logger_.log(SpdlogLevel(level), spdlog::string_view_t(line.data(), line.size()));
   }
+  void SetMinimum(LogLevel minimum) override { logger_.set_level(SpdlogLevel(minimum)); }
+  absl::Status Reopen() override { return file_.empty() ? absl::OkStatus() : sink_->Open(file_); }
 
  private:
+  const LogFormat format_;
+  const std::string file_;
+  const std::shared_ptr<DescriptorSink> sink_ = std::make_shared<DescriptorSink>();
   spdlog::logger logger_;
 };
 
 }  // namespace
 
+std::optional<LogLevel> LogLevelNamed(std::string_view name) {
+  for (const LogLevel level :
+       {LogLevel::kTrace, LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+    if (EqualIgnoringCase(name, NameOf(level))) return level;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::shared_ptr<ProcessLog>> OpenProcessLog(const ProcessLogOptions& options) {
+  auto log = std::make_shared<ProcessLogImpl>(options);
+  if (absl::Status status = log->Reopen(); !status.ok()) return status;
+  return log;
+}
+
 std::shared_ptr<LogSink> NewStderrLogSink(LogLevel minimum) {
-  return std::make_shared<StderrLogSink>(minimum);
+  return std::make_shared<ProcessLogImpl>(ProcessLogOptions{.minimum = minimum});
 }
 
 Logger::Logger(std::shared_ptr<LogSink> sink, std::string name)

@@ -2,13 +2,20 @@
 
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
 namespace belfry {
 
 enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
+
+// "trace", "debug", "info", "warn" or "error", in any case.
+std::optional<LogLevel> LogLevelNamed(std::string_view name);
 
 // One key and value of a log line. Never put a secret in one.
 struct LogField {
@@ -24,9 +31,36 @@ class LogSink {
                      std::span<const LogField> fields) = 0;
 };
 
-// Lines on standard error, "<time> [LEVEL]  logger: message: key=value", none below `minimum`. A
-// message, key or value that could be taken for something else, or has characters that do not show
-// as themselves, is Quoted (escaping.h): one call is one line with the fields of that call.
+enum class LogFormat {
+  // "<time> [LEVEL]  logger: message: key=value". A message, key or value that could be taken for
+  // something else, or has characters that do not show as themselves, is Quoted (escaping.h).
+  kStandard,
+  // An object with the strings @timestamp, @level, @module and @message, as Vault's log has them,
+  // and one for each field; an '@' in front of a field's key is doubled.
+  kJson
+};
+
+// The log of a process: lines, none below a level, each written at once. One call is one line with
+// the fields of that call, whatever is in them.
+class ProcessLog : public LogSink {
+ public:
+  virtual void SetMinimum(LogLevel minimum) = 0;
+  // Opens the file again, which may have been renamed or removed, and makes it if need be. On an
+  // error the lines go on going where they went. Nothing to do for standard error.
+  virtual absl::Status Reopen() = 0;
+};
+
+struct ProcessLogOptions {
+  LogLevel minimum = LogLevel::kInfo;
+  LogFormat format = LogFormat::kStandard;
+  // Appended to; made with mode 0600. Empty: standard error.
+  std::string file;
+};
+
+// InvalidArgument when the file cannot be opened.
+absl::StatusOr<std::shared_ptr<ProcessLog>> OpenProcessLog(const ProcessLogOptions& options);
+
+// On standard error, in the standard format.
 std::shared_ptr<LogSink> NewStderrLogSink(LogLevel minimum);
 
 // A name and a place to write to; cheap to copy, thread-safe. One made without a sink discards
