@@ -58,7 +58,10 @@ struct Limits {
   // Connections of clients; 0: what RLIMIT_NOFILE leaves room for.
   std::size_t max_connections = 0;
 
-  // Leases. Of one mount, so many are revoked at once; what fails is tried again after a delay that
+  // Leases and tokens: of mounts that set none, and the longest that mounts may set.
+  absl::Duration default_lease_ttl = absl::Hours(768);
+  absl::Duration max_lease_ttl = absl::Hours(768);
+  // Of one mount, so many are revoked at once; what fails is tried again after a delay that
   // doubles from the one to the other.
   int max_revocations_at_once = 8;
   absl::Duration lease_min_retry_delay = absl::Seconds(5);
@@ -92,6 +95,8 @@ struct Limits {
   // RLIMIT_NOFILE)
   std::size_t max_plugin_memory_bytes = 0;
   std::size_t max_plugin_open_files = 0;
+
+  bool operator==(const Limits&) const = default;
 };
 
 }  // namespace belfry

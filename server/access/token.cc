@@ -197,11 +197,12 @@ absl::Duration Lesser(absl::Duration a, absl::Duration b) {
 
 // How long a token may live.
 struct Terms {
-  absl::Duration wanted;  // Zero: as long as can be.
+  absl::Duration wanted;  // Zero: the system's default.
   absl::Duration period;
   absl::Duration explicit_max_ttl;
   absl::Duration max_ttl;  // Zero: the system's.
   absl::Time created;
+  const Limits& limits;
 };
 
 void Cap(std::string_view what, std::string_view value, absl::Duration most, absl::Duration* ttl,
@@ -215,9 +216,10 @@ void Cap(std::string_view what, std::string_view value, absl::Duration most, abs
 
 absl::StatusOr<absl::Duration> Ttl(const Terms& terms, absl::Time now, Names* warnings) {
   const bool bounded = terms.explicit_max_ttl > kNone;
-  const absl::Duration longest = Lesser(terms.max_ttl, kMaxTokenTtl);
+  const absl::Duration longest = Lesser(terms.max_ttl, terms.limits.max_lease_ttl);
   const absl::Duration most = Lesser(terms.explicit_max_ttl, longest);
-  absl::Duration ttl = terms.wanted > kNone ? terms.wanted : longest;
+  absl::Duration ttl =
+      terms.wanted > kNone ? terms.wanted : std::min(terms.limits.default_lease_ttl, longest);
   absl::Time latest = terms.created + most;
   if (terms.period > kNone) {
     ttl = terms.period;
@@ -242,7 +244,7 @@ absl::Duration LesserWithWarning(std::string_view what, absl::Duration requested
 
 // How long it lives, and whether that can be prolonged.
 absl::Status ChooseTimes(const TokenEntry& creator, const TokenRequest& request,
-                         const TokenRole* role, PlannedToken* planned) {
+                         const TokenRole* role, const Limits& limits, PlannedToken* planned) {
   TokenEntry& entry = planned->entry;
   entry.explicit_max_ttl = request.explicit_max_ttl;
   entry.period = request.period;
@@ -267,7 +269,8 @@ absl::Status ChooseTimes(const TokenEntry& creator, const TokenRequest& request,
                                                   .period = entry.period,
                                                   .explicit_max_ttl = entry.explicit_max_ttl,
                                                   .max_ttl = entry.max_ttl,
-                                                  .created = now},
+                                                  .created = now,
+                                                  .limits = limits},
                                                  now, &planned->warnings);
   if (!ttl.ok()) return ttl.status();
   entry.creation_ttl = *ttl;
@@ -292,7 +295,8 @@ bool TokenEntry::root() const {
 }
 
 absl::StatusOr<PlannedToken> PlanToken(const TokenEntry& creator, CreatorRights rights,
-                                       const TokenRequest& request, const TokenRole* role) {
+                                       const TokenRequest& request, const TokenRole* role,
+                                       const Limits& limits) {
   absl::Status status = CheckRequest(creator, rights, request, role);
   if (!status.ok()) return status;
   absl::StatusOr<Names> policies = ChoosePolicies(creator, rights, request, role);
@@ -308,12 +312,13 @@ absl::StatusOr<PlannedToken> PlanToken(const TokenEntry& creator, CreatorRights 
   entry.path = Path(request, role);
   if (role != nullptr) entry.role = role->name;
   entry.num_uses = NumUses(request, role);
-  status = ChooseTimes(creator, request, role, &planned);
+  status = ChooseTimes(creator, request, role, limits, &planned);
   if (!status.ok()) return status;
   return planned;
 }
 
-absl::StatusOr<PlannedToken> PlanLogin(const TokenRequest& request, absl::Duration max_ttl) {
+absl::StatusOr<PlannedToken> PlanLogin(const TokenRequest& request, absl::Duration max_ttl,
+                                       const Limits& limits) {
   if (absl::Status status = CheckType(request, nullptr); !status.ok()) return status;
   if (request.num_uses < 0) return Invalid({"number of uses cannot be negative"});
   // An auth mount may grant what it likes, as far as this goes.
@@ -329,19 +334,21 @@ absl::StatusOr<PlannedToken> PlanLogin(const TokenRequest& request, absl::Durati
   entry.path = request.path;
   entry.num_uses = request.num_uses;
   entry.max_ttl = max_ttl;
-  absl::Status status = ChooseTimes(TokenEntry(), request, nullptr, &planned);
+  absl::Status status = ChooseTimes(TokenEntry(), request, nullptr, limits, &planned);
   if (!status.ok()) return status;
   return planned;
 }
 
 absl::StatusOr<PlannedRenewal> PlanRenewal(const TokenEntry& entry, absl::Duration increment,
-                                           absl::Time now, const TokenRole* role) {
+                                           absl::Time now, const TokenRole* role,
+                                           const Limits& limits) {
   if (!entry.renewable) return Invalid({"lease is not renewable"});
   Terms terms{.wanted = increment > kNone ? increment : entry.creation_ttl,
               .period = entry.period,
               .explicit_max_ttl = entry.explicit_max_ttl,
               .max_ttl = entry.max_ttl,
-              .created = entry.created};
+              .created = entry.created,
+              .limits = limits};
   if (role != nullptr) {
     terms.period = role->period;
     terms.explicit_max_ttl = Lesser(terms.explicit_max_ttl, role->explicit_max_ttl);

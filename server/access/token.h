@@ -10,13 +10,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/limits.h"
 
 namespace belfry::access {
 
 struct TokenRole;
-
-// The longest that a token lives unless it is renewed, and what it lives when nothing was asked.
-inline constexpr absl::Duration kMaxTokenTtl = absl::Hours(768);
 
 // What is known of a token. Never its secret: that is only in the hands of whoever holds it.
 struct TokenEntry {
@@ -97,17 +95,19 @@ struct PlannedToken {
 };
 
 // What a request comes to when the holder of `creator` makes it; or InvalidArgument in Vault's
-// words. A role (nullptr: none) says what its tokens may have, whatever the creator has. Pure.
-// (vault-api-and-events 8.3)
+// words. A role (nullptr: none) says what its tokens may have, whatever the creator has. `limits`
+// say the system's lease times, which are those of tokens: what one lives when nothing was asked,
+// and the longest unless it is renewed. Pure. (vault-api-and-events 8.3)
 absl::StatusOr<PlannedToken> PlanToken(const TokenEntry& creator, CreatorRights rights,
-                                       const TokenRequest& request,
-                                       const TokenRole* role = nullptr);
+                                       const TokenRequest& request, const TokenRole* role = nullptr,
+                                       const Limits& limits = Limits());
 
 // What a login comes to when an auth mount grants it a token; or InvalidArgument, in Vault's words
 // where it has them. It has no parent and is never root. `path` is that of the login, the display
 // name is complete; what a creator says about a token's own secret does not count. `max_ttl` is the
 // longest that the mount grants, zero: the system's. Pure.
-absl::StatusOr<PlannedToken> PlanLogin(const TokenRequest& request, absl::Duration max_ttl);
+absl::StatusOr<PlannedToken> PlanLogin(const TokenRequest& request, absl::Duration max_ttl,
+                                       const Limits& limits = Limits());
 
 struct PlannedRenewal {
   absl::Duration ttl;  // From now on.
@@ -118,6 +118,7 @@ struct PlannedRenewal {
 // of zero asks for as long as at first. The role that the token was made with (nullptr: none) says
 // its period and its longest time, as the role is now. Pure.
 absl::StatusOr<PlannedRenewal> PlanRenewal(const TokenEntry& entry, absl::Duration increment,
-                                           absl::Time now, const TokenRole* role = nullptr);
+                                           absl::Time now, const TokenRole* role = nullptr,
+                                           const Limits& limits = Limits());
 
 }  // namespace belfry::access

@@ -175,7 +175,7 @@ bool TokenStore::Knows(std::string_view id) const {
 
 absl::StatusOr<TokenStore::Renewed> TokenStore::Renew(const std::string& id,
                                                       absl::Duration increment,
-                                                      const TokenRole* role) {
+                                                      const TokenRole* role, const Limits& limits) {
   Renewed renewed;
   bool is_earlier = false;
   {
@@ -183,7 +183,8 @@ absl::StatusOr<TokenStore::Renewed> TokenStore::Renew(const std::string& id,
     const TokenPtr token = Lasting(id);
     if (token == nullptr) return absl::InvalidArgumentError("token not found");
     const absl::Time now = clock_->Now();
-    absl::StatusOr<PlannedRenewal> planned = PlanRenewal(token->entry, increment, now, role);
+    absl::StatusOr<PlannedRenewal> planned =
+        PlanRenewal(token->entry, increment, now, role, limits);
     if (!planned.ok()) return planned.status();
     TokenEntry entry = token->entry;
     entry.expires = now + planned->ttl;

@@ -68,7 +68,7 @@ class TokenStore {
     std::vector<std::string> warnings;
   };
   absl::StatusOr<Renewed> Renew(const std::string& id, absl::Duration increment,
-                                const TokenRole* role = nullptr);
+                                const TokenRole* role = nullptr, const Limits& limits = Limits());
   // Ends the token and all that descend from it, all of them or none. OK when it was gone.
   absl::Status Revoke(const std::string& id);
   // Ends every token that was made at a path below this one, which ends in '/', with all that

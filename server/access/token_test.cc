@@ -116,7 +116,7 @@ TEST(PlanToken, TimesAreCappedWithAWarning) {
   const auto planned =
       PlanToken(Root(), CreatorRights::kSudo, {.policies = {"a"}, .ttl = absl::Hours(1000)});
   ASSERT_TRUE(planned.ok());
-  EXPECT_EQ(planned->entry.creation_ttl, kMaxTokenTtl);
+  EXPECT_EQ(planned->entry.creation_ttl, Limits().max_lease_ttl);
   EXPECT_THAT(planned->warnings,
               ElementsAre("TTL of \"1000h\" exceeded the effective max_ttl of \"768h\"; "
                           "TTL value is capped accordingly"));
@@ -127,11 +127,25 @@ TEST(PlanToken, TimesAreCappedWithAWarning) {
   const auto periodic =
       PlanToken(Root(), CreatorRights::kSudo, {.policies = {"a"}, .period = absl::Hours(1000)});
   ASSERT_TRUE(periodic.ok());
-  EXPECT_EQ(periodic->entry.creation_ttl, kMaxTokenTtl);
+  EXPECT_EQ(periodic->entry.creation_ttl, Limits().max_lease_ttl);
   EXPECT_EQ(periodic->entry.period, absl::Hours(1000));
   EXPECT_THAT(periodic->warnings,
               ElementsAre("period of \"1000h\" exceeded the effective max_ttl of \"768h\"; "
                           "period value is capped accordingly"));
+}
+
+TEST(PlanToken, TheSystemsTimesAreThoseOfTokens) {
+  Limits limits;
+  limits.default_lease_ttl = absl::Hours(1);
+  limits.max_lease_ttl = absl::Hours(3);
+  const auto ttl = [&limits](absl::Duration wanted) {
+    const auto planned = PlanToken(Root(), CreatorRights::kSudo, {.policies = {"a"}, .ttl = wanted},
+                                   nullptr, limits);
+    return planned.ok() ? planned->entry.creation_ttl : absl::InfiniteDuration();
+  };
+  EXPECT_EQ(ttl(absl::ZeroDuration()), absl::Hours(1));
+  EXPECT_EQ(ttl(absl::Hours(2)), absl::Hours(2));
+  EXPECT_EQ(ttl(absl::Hours(4)), absl::Hours(3));
 }
 
 TEST(PlanToken, ARootTokenWithALongestTimeEndsThen) {

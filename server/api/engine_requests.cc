@@ -61,6 +61,7 @@ struct MountCall {
   access::TokenStore* tokens;
   Executor* executor;
   const Clock* clock;
+  const Limits* limits;
   const Logger* logger;
   RefusalLog* refusals;
   AnswerCallback respond;
@@ -179,11 +180,12 @@ int StatusBesideResponse(int status) {
 }
 
 Answer AnswerForData(const mounts::Request& request, const mounts::MountEntry& entry,
-                     mounts::Response response) {
+                     const Limits& limits, mounts::Response response) {
   Envelope envelope{.request_id = request.id, .data = std::move(response.data)};
   if (response.lease) {
     envelope.lease_id = response.lease->id;
-    envelope.lease_duration = absl::ToInt64Seconds(mounts::GrantedTtl(entry, *response.lease));
+    envelope.lease_duration =
+        absl::ToInt64Seconds(mounts::GrantedTtl(limits, entry, *response.lease));
     envelope.renewable = response.lease->renewable;
   }
   envelope.warnings = std::move(response.warnings);
@@ -224,8 +226,8 @@ void AnswerWithLease(const std::shared_ptr<MountCall>& call, mounts::Reply reply
               "which has ended or has no use left"));
         }
         kept->response->lease = *std::move(lease);
-        call->respond(AnswerForReply(call->request, call->mount->entry, std::move(*kept),
-                                     *call->logger, call->refusals));
+        call->respond(AnswerForReply(call->request, call->mount->entry, *call->limits,
+                                     std::move(*kept), *call->logger, call->refusals));
       });
 }
 
@@ -245,8 +247,8 @@ void AnswerWithToken(const std::shared_ptr<MountCall>& call, mounts::Response re
                                  "the plugin grants a token, which only an auth method may do"));
   }
   const bool posted = call->executor->Post([call, response = std::move(response)]() mutable {
-    call->respond(
-        AnswerLogin(call->tokens, call->request, call->mount->entry, std::move(response)));
+    call->respond(AnswerLogin(call->tokens, call->request, call->mount->entry, *call->limits,
+                              std::move(response)));
   });
   if (!posted) call->respond(builtin::TooBusy());
 }
@@ -296,8 +298,8 @@ mounts::Request TakeRequest(const std::shared_ptr<MountCall>& call,
 void AnswerWith(const std::shared_ptr<MountCall>& call, absl::StatusOr<mounts::Reply> reply) {
   if (GrantsAToken(reply)) return AnswerWithToken(call, *std::move(reply->response));
   if (LeasesASecret(*call, reply)) return AnswerWithLease(call, *std::move(reply));
-  call->respond(AnswerForReply(call->request, call->mount->entry, std::move(reply), *call->logger,
-                               call->refusals));
+  call->respond(AnswerForReply(call->request, call->mount->entry, *call->limits, std::move(reply),
+                               *call->logger, call->refusals));
 }
 
 void Ask(const std::shared_ptr<MountCall>& call) {
@@ -367,8 +369,8 @@ mounts::Request EngineRequest(const Dependencies& dependencies, const mounts::Mo
 }  // namespace
 
 Answer AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
-                      absl::StatusOr<mounts::Reply> reply, const Logger& logger,
-                      RefusalLog* refusals) {
+                      const Limits& limits, absl::StatusOr<mounts::Reply> reply,
+                      const Logger& logger, RefusalLog* refusals) {
   const Said said{.request = &request, .entry = &entry, .logger = &logger, .refusals = refusals};
   if (!reply.ok()) return EngineFailure(reply.status());
   if (!reply->response) {
@@ -398,7 +400,7 @@ Answer AnswerForReply(const mounts::Request& request, const mounts::MountEntry& 
   if (request.operation == Operation::kList && !summary->has_list && response.warnings.empty()) {
     return EmptyErrorAnswer(404);
   }
-  return AnswerForData(request, entry, std::move(response));
+  return AnswerForData(request, entry, limits, std::move(response));
 }
 
 void AnswerFromMount(const Dependencies& dependencies, Call call, AnswerCallback respond) {
@@ -430,6 +432,7 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, AnswerCallback
   mount_call->tokens = dependencies.host.tokens;
   mount_call->executor = dependencies.host.executor;
   mount_call->clock = dependencies.host.clock;
+  mount_call->limits = &dependencies.host.limits;
   mount_call->logger = &dependencies.host.logger;
   mount_call->refusals = dependencies.refusals.get();
   mount_call->respond = std::move(respond);

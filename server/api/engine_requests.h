@@ -19,7 +19,7 @@ void AnswerFromMount(const Dependencies& dependencies, builtin::Call call, Answe
 // plugins put beside their data are left out, as Vault does where the mount is not tuned to let
 // some pass. (vault-api-and-events 8.1, plugin-protocol 5.3, 5.6 and 6.6)
 builtin::Answer AnswerForReply(const mounts::Request& request, const mounts::MountEntry& entry,
-                               absl::StatusOr<mounts::Reply> reply, const Logger& logger = {},
-                               RefusalLog* refusals = nullptr);
+                               const Limits& limits, absl::StatusOr<mounts::Reply> reply,
+                               const Logger& logger = {}, RefusalLog* refusals = nullptr);
 
 }  // namespace belfry::api

@@ -42,7 +42,8 @@ access::TokenRequest TokenRequestOf(const mounts::Request& request, const mounts
 }  // namespace
 
 Answer AnswerLogin(access::TokenStore* tokens, const mounts::Request& request,
-                   const mounts::MountEntry& entry, mounts::Response response) {
+                   const mounts::MountEntry& entry, const Limits& limits,
+                   mounts::Response response) {
   mounts::LoginGrant& grant = *response.grant;
   // To leave them out would give the token to more than it is meant for.
   if (!grant.bound_cidrs.empty()) {
@@ -50,9 +51,9 @@ Answer AnswerLogin(access::TokenStore* tokens, const mounts::Request& request,
         500, OneError("tokens bound to addresses are not supported: the auth method grants one "
                       "with bound_cidrs; configure it without"));
   }
-  const absl::Duration longest = mounts::LongestTtl(entry, grant.max_ttl);
+  const absl::Duration longest = mounts::LongestTtl(limits, entry, grant.max_ttl);
   absl::StatusOr<access::PlannedToken> planned =
-      access::PlanLogin(TokenRequestOf(request, entry, std::move(grant)), longest);
+      access::PlanLogin(TokenRequestOf(request, entry, std::move(grant)), longest, limits);
   if (!planned.ok()) return builtin::TokenFailure(planned.status());
   const auto created = tokens->Create(&*planned);
   if (!created.ok()) return builtin::TokenFailure(created.status());

@@ -47,7 +47,7 @@ std::string TunedPath(const Call& call) {
 
 Answer EnableMount(const Dependencies& dependencies, const Call& call) {
   absl::StatusOr<mounts::MountEntry> entry =
-      ParseMountRequest(ClassOf(call), MountPath(call), call.fields);
+      ParseMountRequest(dependencies.limits, ClassOf(call), MountPath(call), call.fields);
   if (!entry.ok()) return MountFailure(entry.status());
   const absl::Status enabled = dependencies.mounts->Enable(*std::move(entry));
   return enabled.ok() ? Done(call, call.fields) : MountFailure(enabled);
@@ -111,13 +111,14 @@ Answer ReadOne(const Dependencies& dependencies, const Call& call) {
   const std::string path = MountPath(call);
   const std::shared_ptr<const mounts::Mount> mount = dependencies.router->At(path);
   if (mount == nullptr || mount->entry.mount_class != ClassOf(call)) return NoSuchMount(path);
-  return Shown(call, MountObject(*mount, MountDetail::kAsConfigured));
+  return Shown(call, MountObject(dependencies.limits, *mount, MountDetail::kAsConfigured));
 }
 
 Answer ReadTuning(const Dependencies& dependencies, const Call& call) {
   const std::string path = TunedPath(call);
   const std::shared_ptr<const mounts::Mount> mount = dependencies.router->At(path);
-  return mount == nullptr ? NoSuchMount(path) : Shown(call, TuningObject(*mount));
+  return mount == nullptr ? NoSuchMount(path)
+                          : Shown(call, TuningObject(dependencies.limits, *mount));
 }
 
 constexpr DeclaredField kNewMount[] = {

@@ -4,13 +4,24 @@
 
 #include "base/text.h"
 #include "server/builtin/json_text.h"
+#include "server/mounts/lease_terms.h"
 
 namespace belfry::builtin {
 namespace {
 
-std::int64_t Seconds(absl::Duration ttl, MountDetail detail) {
-  const bool system = ttl == absl::ZeroDuration() && detail == MountDetail::kEffective;
-  return absl::ToInt64Seconds(system ? mounts::kSystemLeaseTtl : ttl);
+// The lease times of a mount, in seconds.
+struct LeaseTimes {
+  std::int64_t usual = 0;
+  std::int64_t longest = 0;
+};
+
+LeaseTimes TimesOf(const Limits& limits, const mounts::MountEntry& entry, MountDetail detail) {
+  if (detail == MountDetail::kAsConfigured) {
+    return {absl::ToInt64Seconds(entry.default_lease_ttl),
+            absl::ToInt64Seconds(entry.max_lease_ttl)};
+  }
+  return {absl::ToInt64Seconds(mounts::DefaultTtl(limits, entry)),
+          absl::ToInt64Seconds(mounts::MaxTtl(limits, entry))};
 }
 
 // Of the tokens that an auth mount grants.
@@ -18,28 +29,28 @@ void AddTokenType(const mounts::MountEntry& entry, ObjectText& text) {
   if (entry.mount_class == mounts::MountClass::kAuth) text.Text("token_type", "default-service");
 }
 
-std::string ConfigObject(const mounts::MountEntry& entry, MountDetail detail) {
+std::string ConfigObject(const Limits& limits, const mounts::MountEntry& entry,
+                         MountDetail detail) {
+  const LeaseTimes times = TimesOf(limits, entry, detail);
   ObjectText text;
-  text.Number("default_lease_ttl", Seconds(entry.default_lease_ttl, detail))
+  text.Number("default_lease_ttl", times.usual)
       .Bool("force_no_cache", entry.force_no_cache)
-      .Number("max_lease_ttl", Seconds(entry.max_lease_ttl, detail));
+      .Number("max_lease_ttl", times.longest);
   AddTokenType(entry, text);
   return text.Finish();
 }
 
-absl::Status CheckLeaseTimes(absl::Duration ttl, absl::Duration max) {
-  if (ttl <= (max == absl::ZeroDuration() ? mounts::kSystemLeaseTtl : max)) {
-    return absl::OkStatus();
-  }
+absl::Status CheckLeaseTimes(const Limits& limits, const mounts::MountEntry& entry) {
+  if (entry.default_lease_ttl <= mounts::MaxTtl(limits, entry)) return absl::OkStatus();
   return absl::InvalidArgumentError("given default lease TTL greater than the maximum lease TTL");
 }
 
 }  // namespace
 
-std::string MountObject(const mounts::Mount& mount, MountDetail detail) {
+std::string MountObject(const Limits& limits, const mounts::Mount& mount, MountDetail detail) {
   const mounts::MountEntry& entry = mount.entry;
   ObjectText text;
-  text.Text("accessor", entry.accessor).Raw("config", ConfigObject(entry, detail));
+  text.Text("accessor", entry.accessor).Raw("config", ConfigObject(limits, entry, detail));
   if (mount.engine != nullptr) text.Text("deprecation_status", "supported");
   text.Text("description", entry.description)
       .Bool("external_entropy_access", entry.external_entropy_access)
@@ -55,24 +66,26 @@ std::string MountObject(const mounts::Mount& mount, MountDetail detail) {
   return text.Finish();
 }
 
-std::string MountsObject(const mounts::MountRouter& router, mounts::MountClass mount_class,
-                         MountDetail detail,
+std::string MountsObject(const Limits& limits, const mounts::MountRouter& router,
+                         mounts::MountClass mount_class, MountDetail detail,
                          const std::function<bool(const mounts::MountEntry&)>& shown) {
   ObjectText text;
   for (const std::shared_ptr<const mounts::Mount>& mount : router.List()) {
     if (mount->entry.mount_class != mount_class || !shown(mount->entry)) continue;
-    text.Raw(mounts::GivenPath(mount_class, mount->entry.path), MountObject(*mount, detail));
+    text.Raw(mounts::GivenPath(mount_class, mount->entry.path),
+             MountObject(limits, *mount, detail));
   }
   return text.Finish();
 }
 
-std::string TuningObject(const mounts::Mount& mount) {
+std::string TuningObject(const Limits& limits, const mounts::Mount& mount) {
   const mounts::MountEntry& entry = mount.entry;
+  const LeaseTimes times = TimesOf(limits, entry, MountDetail::kEffective);
   ObjectText text;
-  text.Number("default_lease_ttl", Seconds(entry.default_lease_ttl, MountDetail::kEffective))
+  text.Number("default_lease_ttl", times.usual)
       .Text("description", entry.description)
       .Bool("force_no_cache", entry.force_no_cache)
-      .Number("max_lease_ttl", Seconds(entry.max_lease_ttl, MountDetail::kEffective));
+      .Number("max_lease_ttl", times.longest);
   if (!entry.options.empty()) text.Raw("options", StringMapOrNull(entry.options));
   AddTokenType(entry, text);
   return text.Finish();
@@ -95,7 +108,8 @@ TuneRequest ParseTuneRequest(const Fields& fields) {
   return request;
 }
 
-absl::StatusOr<mounts::MountEntry> ParseMountRequest(mounts::MountClass mount_class,
+absl::StatusOr<mounts::MountEntry> ParseMountRequest(const Limits& limits,
+                                                     mounts::MountClass mount_class,
                                                      std::string path, const Fields& fields) {
   mounts::MountEntry entry;
   entry.mount_class = mount_class;
@@ -115,7 +129,7 @@ absl::StatusOr<mounts::MountEntry> ParseMountRequest(mounts::MountClass mount_cl
   entry.default_lease_ttl = fields.Duration("config.default_lease_ttl");
   entry.max_lease_ttl = fields.Duration("config.max_lease_ttl");
   entry.force_no_cache = fields.Bool("config.force_no_cache");
-  const absl::Status times = CheckLeaseTimes(entry.default_lease_ttl, entry.max_lease_ttl);
+  const absl::Status times = CheckLeaseTimes(limits, entry);
   if (!times.ok()) return times;
   return entry;
 }

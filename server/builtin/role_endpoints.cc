@@ -56,7 +56,7 @@ Answer Write(const Dependencies& dependencies, const Call& call, TokenRole role)
   if (!fields.ok()) return TokenFailure(fields.status());
   std::vector<std::string> warnings;
   role.name = NameIn(call);
-  absl::Status status = ChangeRole(*fields, &role, &warnings);
+  absl::Status status = ChangeRole(*fields, dependencies.limits, &role, &warnings);
   if (status.ok()) status = dependencies.roles->Put(std::move(role));
   if (!status.ok()) return TokenFailure(status);
   return Done(call, *fields, std::move(warnings), "token");

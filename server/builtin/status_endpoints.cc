@@ -40,13 +40,15 @@ Answer MetricsText(const Dependencies& dependencies, const Call& call) {
 }
 
 Answer AuthMethods(const Dependencies& dependencies, const Call& call) {
-  return Injected(call, MountsObject(*dependencies.router, mounts::MountClass::kAuth,
-                                     MountDetail::kAsConfigured, [](const auto&) { return true; }));
+  return Injected(call,
+                  MountsObject(dependencies.limits, *dependencies.router, mounts::MountClass::kAuth,
+                               MountDetail::kAsConfigured, [](const auto&) { return true; }));
 }
 
 Answer ListMounts(const Dependencies& dependencies, const Call& call) {
-  return Injected(call, MountsObject(*dependencies.router, mounts::MountClass::kSecret,
-                                     MountDetail::kAsConfigured, [](const auto&) { return true; }));
+  return Injected(
+      call, MountsObject(dependencies.limits, *dependencies.router, mounts::MountClass::kSecret,
+                         MountDetail::kAsConfigured, [](const auto&) { return true; }));
 }
 
 Answer ListMountsForUi(const Dependencies& dependencies, const Call& call) {
@@ -54,7 +56,8 @@ Answer ListMountsForUi(const Dependencies& dependencies, const Call& call) {
     return call.authenticated && dependencies.authorizer->ReachesInto(call.identity, entry.path);
   };
   const auto known = [&](mounts::MountClass mount_class) {
-    return MountsObject(*dependencies.router, mount_class, MountDetail::kEffective, may_know);
+    return MountsObject(dependencies.limits, *dependencies.router, mount_class,
+                        MountDetail::kEffective, may_know);
   };
   std::string data = ObjectText()
                          .Raw("auth", known(mounts::MountClass::kAuth))
@@ -71,7 +74,7 @@ Answer MountForUi(const Dependencies& dependencies, const Call& call) {
                                     "client's policies grant access to path \"",
                                     path, "\""}));
   }
-  std::string data = MountObject(*route->mount, MountDetail::kEffective);
+  std::string data = MountObject(dependencies.limits, *route->mount, MountDetail::kEffective);
   return EnvelopeAnswer({.request_id = call.id, .data = std::move(data)});
 }
 

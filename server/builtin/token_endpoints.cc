@@ -74,9 +74,10 @@ Answer CreateWith(const Dependencies& dependencies, const Call& call, const Toke
   const access::TokenRequest request = ParseTokenRequest(call);
   const bool sudo =
       dependencies.authorizer->Allows(call.identity, access::Capability::kSudo, call.path);
-  absl::StatusOr<access::PlannedToken> planned = access::PlanToken(
-      call.identity.token->entry,
-      sudo ? access::CreatorRights::kSudo : access::CreatorRights::kPlain, request, role);
+  absl::StatusOr<access::PlannedToken> planned =
+      access::PlanToken(call.identity.token->entry,
+                        sudo ? access::CreatorRights::kSudo : access::CreatorRights::kPlain,
+                        request, role, dependencies.limits);
   if (!planned.ok()) return TokenFailure(planned.status());
   const auto created = dependencies.tokens->Create(&*planned);
   if (!created.ok()) return TokenFailure(created.status());
@@ -139,7 +140,8 @@ Answer RenewNamed(const Dependencies& dependencies, const Call& call, const Name
                                       "\" could not be found, not renewing"}));
     }
   }
-  auto renewed = dependencies.tokens->Renew(entry.id, increment, role ? &*role : nullptr);
+  auto renewed =
+      dependencies.tokens->Renew(entry.id, increment, role ? &*role : nullptr, dependencies.limits);
   if (!renewed.ok()) return TokenFailure(renewed.status());
   const TokenEntry& now = renewed->token->entry;
   for (std::string& warning : WarningOfUnknown(call.fields))

@@ -40,11 +40,12 @@ void ChangeList(const Fields& fields, const std::string& name, std::vector<std::
   if (fields.Has(name)) *list = fields.List(name);
 }
 
-void WarnOfLongTime(absl::Duration time, std::vector<std::string>* warnings) {
-  if (time <= access::kMaxTokenTtl) return;
+void WarnOfLongTime(absl::Duration time, absl::Duration longest,
+                    std::vector<std::string>* warnings) {
+  if (time <= longest) return;
   warnings->push_back(Concat({"an explicit max TTL of \"", DurationText(time),
                               "\" has no effect: no token lives longer than \"",
-                              DurationText(access::kMaxTokenTtl), "\" without a period"}));
+                              DurationText(longest), "\" without a period"}));
 }
 
 }  // namespace
@@ -128,7 +129,7 @@ std::string TokenObject(const access::TokenEntry& entry, std::string_view secret
   return text.Number("ttl", expires ? SecondsLeft(entry, now) : 0).Text("type", "service").Finish();
 }
 
-absl::Status ChangeRole(const Fields& fields, access::TokenRole* role,
+absl::Status ChangeRole(const Fields& fields, const Limits& limits, access::TokenRole* role,
                         std::vector<std::string>* warnings) {
   for (const char* name : {"token_bound_cidrs", "bound_cidrs", "allowed_entity_aliases"}) {
     if (fields.List(name).empty()) continue;
@@ -147,7 +148,7 @@ absl::Status ChangeRole(const Fields& fields, access::TokenRole* role,
   ChangeTime(fields, "period", &role->period, &role->old_period, warnings);
   ChangeTime(fields, "explicit_max_ttl", &role->explicit_max_ttl, &role->old_explicit_max_ttl,
              warnings);
-  WarnOfLongTime(role->explicit_max_ttl, warnings);
+  WarnOfLongTime(role->explicit_max_ttl, limits.max_lease_ttl, warnings);
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/limits.h"
 #include "server/access/role.h"
 #include "server/access/token.h"
 #include "server/builtin/call.h"
@@ -33,9 +34,10 @@ std::string AuthObject(const access::TokenEntry& entry, std::string_view secret,
 // What a look-up tells, at `now`.
 std::string TokenObject(const access::TokenEntry& entry, std::string_view secret, absl::Time now);
 
-// Takes what is given over into `role`, and adds to the warnings what is ignored. InvalidArgument
+// Takes what is given over into `role`, and adds to the warnings what is ignored, or has no effect
+// within `limits`. InvalidArgument
 // for what is not supported.
-absl::Status ChangeRole(const Fields& fields, access::TokenRole* role,
+absl::Status ChangeRole(const Fields& fields, const Limits& limits, access::TokenRole* role,
                         std::vector<std::string>* warnings);
 
 std::string RoleObject(const access::TokenRole& role);

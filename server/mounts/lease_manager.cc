@@ -105,7 +105,7 @@ class LeaseManagerImpl final : public LeaseManager {
     record.lease = *response.lease;
     record.lease.id = NewId(*mount, request.path);
     record.lease.issued = clock_->Now();
-    record.lease.ttl = GrantedTtl(mount->entry, record.lease);
+    record.lease.ttl = GrantedTtl(limits_, mount->entry, record.lease);
     record.expires = record.lease.issued + record.lease.ttl;
     work_.Run([this, mount = std::move(mount), record = std::move(record),
                granted = std::move(granted)]() mutable {
@@ -368,7 +368,7 @@ class LeaseManagerImpl final : public LeaseManager {
     const absl::Time now = clock_->Now();
     if (response.lease) {
       absl::StatusOr<LeaseRecord> extended =
-          RenewedRecord(entry, std::move(record), *std::move(response.lease), now);
+          RenewedRecord(limits_, entry, std::move(record), *std::move(response.lease), now);
       if (!extended.ok()) return extended.status();
       record = *std::move(extended);
       if (absl::Status stored = StoreRenewal(record); !stored.ok()) return stored;

@@ -484,8 +484,24 @@ TEST(LeaseTerms, ARenewalBeyondTheLongestTimeIsRefused) {
   const absl::Time issued = absl::UnixEpoch();
   MountEntry entry;
   entry.max_lease_ttl = absl::Hours(1);
-  EXPECT_EQ(RenewedTtl(entry, {}, {}, issued, issued + absl::Hours(1)).status(),
+  EXPECT_EQ(RenewedTtl(Limits(), entry, {}, {}, issued, issued + absl::Hours(1)).status(),
             absl::FailedPreconditionError("past the max TTL, cannot renew"));
+}
+
+TEST(LeaseTerms, AMountWithoutTimesHasThoseOfTheSystem) {
+  Limits limits;
+  limits.default_lease_ttl = absl::Minutes(5);
+  limits.max_lease_ttl = absl::Minutes(20);
+  MountEntry entry;
+  EXPECT_EQ(GrantedTtl(limits, entry, {}), absl::Minutes(5));
+  EXPECT_EQ(GrantedTtl(limits, entry, {.ttl = absl::Hours(1)}), absl::Minutes(20));
+  const absl::Time issued = absl::UnixEpoch();
+  EXPECT_EQ(*RenewedTtl(limits, entry, {}, absl::Hours(1), issued, issued + absl::Minutes(1)),
+            absl::Minutes(19));
+  entry.default_lease_ttl = absl::Hours(1);
+  entry.max_lease_ttl = absl::Hours(2);
+  EXPECT_EQ(GrantedTtl(limits, entry, {}), absl::Hours(1));
+  EXPECT_EQ(LongestTtl(limits, entry, {}), absl::Hours(2));
 }
 
 }  // namespace

@@ -10,14 +10,18 @@ absl::Duration SetOr(absl::Duration ttl, absl::Duration otherwise) {
   return ttl > absl::ZeroDuration() ? ttl : otherwise;
 }
 
-absl::Duration DefaultTtl(const MountEntry& entry) {
-  return SetOr(entry.default_lease_ttl, kSystemLeaseTtl);
-}
-
 }  // namespace
 
-absl::Duration LongestTtl(const MountEntry& entry, absl::Duration max_ttl) {
-  const absl::Duration mounts = SetOr(entry.max_lease_ttl, kSystemLeaseTtl);
+absl::Duration DefaultTtl(const Limits& limits, const MountEntry& entry) {
+  return SetOr(entry.default_lease_ttl, limits.default_lease_ttl);
+}
+
+absl::Duration MaxTtl(const Limits& limits, const MountEntry& entry) {
+  return SetOr(entry.max_lease_ttl, limits.max_lease_ttl);
+}
+
+absl::Duration LongestTtl(const Limits& limits, const MountEntry& entry, absl::Duration max_ttl) {
+  const absl::Duration mounts = MaxTtl(limits, entry);
   return std::min(SetOr(max_ttl, mounts), mounts);
 }
 
@@ -27,23 +31,24 @@ bool GivesLeases(const MountEntry& entry) {
   return option != entry.options.end() && option->second == "true";
 }
 
-absl::Duration GrantedTtl(const MountEntry& entry, const Lease& lease) {
-  return std::min(SetOr(lease.ttl, DefaultTtl(entry)), LongestTtl(entry, lease.max_ttl));
+absl::Duration GrantedTtl(const Limits& limits, const MountEntry& entry, const Lease& lease) {
+  return std::min(SetOr(lease.ttl, DefaultTtl(limits, entry)),
+                  LongestTtl(limits, entry, lease.max_ttl));
 }
 
-absl::StatusOr<absl::Duration> RenewedTtl(const MountEntry& entry, const Lease& lease,
-                                          absl::Duration increment, absl::Time issued,
-                                          absl::Time now) {
-  const absl::Duration left = issued + LongestTtl(entry, lease.max_ttl) - now;
+absl::StatusOr<absl::Duration> RenewedTtl(const Limits& limits, const MountEntry& entry,
+                                          const Lease& lease, absl::Duration increment,
+                                          absl::Time issued, absl::Time now) {
+  const absl::Duration left = issued + LongestTtl(limits, entry, lease.max_ttl) - now;
   if (left <= absl::ZeroDuration())
     return absl::FailedPreconditionError("past the max TTL, cannot renew");
-  return std::min(SetOr(lease.ttl, SetOr(increment, DefaultTtl(entry))), left);
+  return std::min(SetOr(lease.ttl, SetOr(increment, DefaultTtl(limits, entry))), left);
 }
 
-absl::StatusOr<LeaseRecord> RenewedRecord(const MountEntry& entry, LeaseRecord record, Lease lease,
-                                          absl::Time now) {
+absl::StatusOr<LeaseRecord> RenewedRecord(const Limits& limits, const MountEntry& entry,
+                                          LeaseRecord record, Lease lease, absl::Time now) {
   const absl::StatusOr<absl::Duration> ttl =
-      RenewedTtl(entry, lease, record.lease.increment, record.lease.issued, now);
+      RenewedTtl(limits, entry, lease, record.lease.increment, record.lease.issued, now);
   if (!ttl.ok()) return ttl.status();
   record.lease.ttl = *ttl;
   record.lease.max_ttl = lease.max_ttl;

@@ -8,9 +8,6 @@
 
 namespace belfry::mounts {
 
-// The lease time of mounts that set none, and the longest that they may set.
-inline constexpr absl::Duration kSystemLeaseTtl = absl::Hours(768);
-
 // What a mount is for.
 enum class MountClass {
   kSecret,

@@ -11,6 +11,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "server/mounts/kv_options.h"
+#include "server/mounts/lease_terms.h"
 #include "server/mounts/mount_store.h"
 #include "server/mounts/reload_failures.h"
 #include "server/mounts/stand_in_engine.h"
@@ -103,7 +104,7 @@ class MountManagerImpl final : public MountManager {
         store_(dependencies.storage),
         factory_(dependencies.factory),
         logger_(std::move(dependencies.logger)),
-        patience_(dependencies.limits.plugin_probe_timeout) {}
+        limits_(dependencies.limits) {}
 
   absl::Status Start() override {
     absl::StatusOr<std::vector<MountRecord>> records = store_.Load();
@@ -311,7 +312,8 @@ class MountManagerImpl final : public MountManager {
 
   // A plugin that hangs ends none of its requests: killed, it ends them all.
   void AwaitUsers(const MountRouter::Removed& removed) const {
-    while (!removed.AwaitUsers(patience_)) removed.mount().engine->KillIfSilent();
+    while (!removed.AwaitUsers(limits_.plugin_probe_timeout))
+      removed.mount().engine->KillIfSilent();
   }
 
   // Edits the entry of the mount at `path`, has the engine take it over, and serves it.
@@ -356,7 +358,7 @@ class MountManagerImpl final : public MountManager {
     }
   }
 
-  static absl::StatusOr<Effect> Apply(const MountTuning& tuning, MountEntry& entry) {
+  absl::StatusOr<Effect> Apply(const MountTuning& tuning, MountEntry& entry) const {
     const MountEntry before = entry;
     if (tuning.description) entry.description = *tuning.description;
     if (tuning.default_lease_ttl) entry.default_lease_ttl = *tuning.default_lease_ttl;
@@ -370,9 +372,7 @@ class MountManagerImpl final : public MountManager {
         entry.options[name] = value;
       }
     }
-    const absl::Duration max =
-        entry.max_lease_ttl > absl::ZeroDuration() ? entry.max_lease_ttl : kSystemLeaseTtl;
-    if (entry.default_lease_ttl > max) {
+    if (entry.default_lease_ttl > MaxTtl(limits_, entry)) {
       return absl::InvalidArgumentError(
           "given default lease TTL greater than the maximum lease TTL");
     }
@@ -412,7 +412,7 @@ class MountManagerImpl final : public MountManager {
   EngineFactory* const factory_;
   const Logger logger_;
   // How long requests under way may take before their engine is looked at.
-  const absl::Duration patience_;
+  const Limits limits_;
   mutable Mutex running_mutex_;
   // By uuid. From before a mount is in service until nobody uses it any more.
   std::map<std::string, std::unique_ptr<Running>> running_ ABSL_GUARDED_BY(running_mutex_);

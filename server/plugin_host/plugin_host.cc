@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "google/protobuf/stubs/logging.h"
 #include "sdk/wire/lock_checks.h"
+#include "server/mounts/lease_terms.h"
 #include "server/plugin_host/catalog.h"
 #include "server/plugin_host/catalog_store.h"
 #include "server/plugin_host/operator_status.h"
@@ -290,9 +291,6 @@ class PluginHostImpl final : public PluginHost {
 
   MountServices ServicesOf(const mounts::MountEntry& entry, const PluginProgram& program,
                            storage::Storage* view) const {
-    const auto or_default = [](absl::Duration ttl, absl::Duration otherwise) {
-      return ttl == absl::ZeroDuration() ? otherwise : ttl;
-    };
     return {.plugin_info = PluginInfoOf(entry),
             .program = program.entry.command,
             .storage = view,
@@ -302,8 +300,8 @@ class PluginHostImpl final : public PluginHost {
             .limits = options_.limits,
             .local = entry.local,
             .caching_disabled = entry.force_no_cache,
-            .default_lease_ttl = or_default(entry.default_lease_ttl, options_.default_lease_ttl),
-            .max_lease_ttl = or_default(entry.max_lease_ttl, options_.max_lease_ttl),
+            .default_lease_ttl = mounts::DefaultTtl(options_.limits, entry),
+            .max_lease_ttl = mounts::MaxTtl(options_.limits, entry),
             .vault_version = options_.vault_version};
   }
 

@@ -26,9 +26,6 @@ struct Options {
   std::string guard_program;
   // What plugins see in VAULT_VERSION.
   std::string vault_version;
-  // The system's lease times, for mounts that set none.
-  absl::Duration default_lease_ttl = mounts::kSystemLeaseTtl;
-  absl::Duration max_lease_ttl = mounts::kSystemLeaseTtl;
   Limits limits;
 };
 

@@ -50,7 +50,8 @@ void ExamineReply(const pb::HandleRequestReply& reply, mounts::Operation operati
   const bool raw = converted.response && !converted.error &&
                    converted.response->data.find("http_status_code") != std::string::npos;
   static const mounts::MountEntry entry = Entry();
-  ExamineAnswer(api::Render(api::AnswerForReply(request, entry, std::move(converted))), raw);
+  ExamineAnswer(api::Render(api::AnswerForReply(request, entry, Limits(), std::move(converted))),
+                raw);
 }
 
 }  // namespace

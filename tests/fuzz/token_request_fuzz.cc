@@ -45,7 +45,7 @@ void ExamineTexts(const TokenEntry& entry) {
 void ExamineLimits(const TokenEntry& entry) {
   BELFRY_CLAIM(!entry.root());
   BELFRY_CLAIM(entry.creation_ttl > absl::ZeroDuration());
-  BELFRY_CLAIM(entry.creation_ttl <= access::kMaxTokenTtl);
+  BELFRY_CLAIM(entry.creation_ttl <= Limits().max_lease_ttl);
   BELFRY_CLAIM(entry.explicit_max_ttl == absl::ZeroDuration() ||
                entry.creation_ttl <= entry.explicit_max_ttl);
   BELFRY_CLAIM(entry.num_uses >= 0);
@@ -87,7 +87,7 @@ void ExamineRole(const access::TokenRequest& request, std::string_view body) {
   }
   TokenRole role{.name = "role"};
   std::vector<std::string> warnings;
-  absl::Status status = ChangeRole(*fields, &role, &warnings);
+  absl::Status status = ChangeRole(*fields, Limits(), &role, &warnings);
   status.Update(access::CheckRole(&role));
   if (!status.ok()) {
     BELFRY_CLAIM(status.code() == absl::StatusCode::kInvalidArgument);
