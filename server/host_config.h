@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "base/limits.h"
+#include "base/logging.h"
 
 namespace belfry {
 
@@ -13,6 +15,8 @@ namespace belfry {
 struct ListenerConfig {
   std::string address = "127.0.0.1";  // An IP address.
   std::uint16_t port = 8200;          // 0: any free one.
+
+  bool operator==(const ListenerConfig&) const = default;
 };
 
 // Where everything lies that the server stores, encrypted.
@@ -20,6 +24,8 @@ struct StorageConfig {
   enum class Kind { kInMemory, kRocksDb };
   Kind kind = Kind::kInMemory;
   std::string path;  // Of RocksDB: the data directory.
+
+  bool operator==(const StorageConfig&) const = default;
 };
 
 // Dev mode: in memory, initialized and unsealed from the beginning, with secret/ mounted.
@@ -41,6 +47,11 @@ struct HostConfig {
   // How often plugins are asked to do what is due.
   absl::Duration periodic_interval = absl::Minutes(1);
   std::string log_level = "info";  // trace, debug, info, warn, error
+  LogFormat log_format = LogFormat::kStandard;
+  std::string log_file;      // Empty: standard error.
+  std::string pid_file;      // Where whoever runs the host writes its process's id; empty: nowhere.
+  std::string cluster_name;  // Empty: a random one.
+  Limits limits;
   // This program's own version, X.Y.Z; clients are told the Vault whose behaviour they may count
   // on, "+belfry." and this. Empty: that Vault alone.
   std::string version;

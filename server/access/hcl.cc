@@ -22,7 +22,7 @@ std::string Found(const Token& token) {
 // of the text have the same place. Every method is false when it has left an error.
 class Parser {
  public:
-  explicit Parser(std::string_view text) : lexer_(text) {}
+  Parser(std::string_view text, Repeats repeats) : lexer_(text), repeats_(repeats) {}
 
   absl::StatusOr<std::vector<Item>> Parse() {
     std::vector<Item> items;
@@ -62,7 +62,7 @@ class Parser {
       Item item;
       std::string_view written;
       if (!ReadItem(&item, &written)) return false;
-      if (item.assign.line != 0 && !seen.emplace(written).second) {
+      if (repeats_ == Repeats::kRefused && item.assign.line != 0 && !seen.emplace(written).second) {
         return FailTwice(written, item.keys.front().position);
       }
       items->push_back(std::move(item));
@@ -191,6 +191,7 @@ class Parser {
   bool Enter() { return ++depth_ <= kMaxDepth || Fail(token_.position, "nested too deeply"); }
 
   Lexer lexer_;
+  const Repeats repeats_;
   Token token_;
   bool again_ = false;
   int depth_ = 0;
@@ -226,11 +227,11 @@ std::string Quoted(std::string_view text) {
   return quoted + "\"";
 }
 
-absl::StatusOr<std::vector<Item>> Parse(std::string_view text) {
+absl::StatusOr<std::vector<Item>> Parse(std::string_view text, Repeats repeats) {
   const std::size_t first = text.find_first_not_of(" \t\n\v\f\r");
   if (first != std::string_view::npos && text[first] == '{') return ParseJson(text);
   const std::string source = WithLineFeeds(text);
-  return Parser(source).Parse();
+  return Parser(source, repeats).Parse();
 }
 
 }  // namespace belfry::access::hcl

@@ -48,12 +48,18 @@ struct Item {
   Value value;
 };
 
+// What becomes of `a = 1` behind another `a = …` of the same object.
+enum class Repeats {
+  kRefused,  // As Vault refuses it in policies; but not in JSON.
+  kKept      // Both are items of the result.
+};
+
 // The items of a text in the first version of HashiCorp's configuration language, or, when it
 // begins with a brace, of a JSON object. Objects in JSON whose members are all objects become items
 // with several keys, as blocks are. Errors are InvalidArgument with a position, as
 // github.com/hashicorp/hcl v1 has it; where we accept or refuse something that it does not,
 // tests/differential lists it with the reason. Pure, thread-safe. (vault-api-and-events 5.1)
-absl::StatusOr<std::vector<Item>> Parse(std::string_view text);
+absl::StatusOr<std::vector<Item>> Parse(std::string_view text, Repeats repeats = Repeats::kRefused);
 
 // Deeper nesting is refused.
 inline constexpr int kMaxDepth = 100;

@@ -160,6 +160,12 @@ TEST(Hcl, NestingHasALimit) {
   EXPECT_EQ(Parsed(blocks), "error: At 1:303: nested too deeply");
 }
 
+TEST(Hcl, WhoAsksForItGetsRepeatsToo) {
+  const absl::StatusOr<std::vector<Item>> items = Parse("a = 1 a = 2", Repeats::kKept);
+  ASSERT_TRUE(items.ok());
+  EXPECT_EQ(Dump(*items), "a = 1, a = 2");
+}
+
 TEST(Hcl, KnowsWhereThingsStand) {
   const absl::StatusOr<std::vector<Item>> items = Parse("a {}\n  b = \"x\"");
   ASSERT_TRUE(items.ok());

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "server/access/hcl.h"
+#include "server/host_config.h"
+
+namespace belfry {
+
+// Which keys a configuration may have, where, and what they mean.
+
+// What has been read so far.
+struct ConfigurationDraft {
+  HostConfig config;
+  bool tls_disabled = false;
+  // Of keys that are only checked.
+  bool ignored_flag = false;
+  std::string ignored_text;
+};
+
+// One `name = value`.
+struct ConfigurationKey {
+  std::string_view name;
+  // Reads the value into the draft; or says what is wrong with it, and what to write instead.
+  std::optional<std::string> (*take)(const ConfigurationKey& key, const access::hcl::Item& item,
+                                     ConfigurationDraft* draft);
+  std::string_view example;  // A value, as it is written.
+};
+
+// `name "type" { … }`, of a kind of which there is one; or `name { … }`, whose keys may stand in
+// several blocks.
+struct ConfigurationBlock {
+  std::string_view name;
+  std::string_view type;
+  std::span<const ConfigurationKey> keys;
+  std::string_view example;  // The whole block, as it is written.
+};
+
+// Those outside of any block.
+std::span<const ConfigurationKey> TopConfigurationKeys();
+std::span<const ConfigurationBlock> ConfigurationBlocks();
+
+inline constexpr std::string_view kListenerExample =
+    "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = true }";
+inline constexpr std::string_view kRocksDbExample =
+    "storage \"rocksdb\" { path = \"/var/lib/belfry\" }";
+inline constexpr std::string_view kInMemoryExample = "storage \"inmem\" {}";
+
+}  // namespace belfry
