@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/operator_command.h"
 #include "cli/output.h"
 #include "cli/server_command.h"
 
@@ -39,6 +40,7 @@ int Main(int argc, char** argv) {
       {"status", "Show whether a server is up and unsealed", RunStatus},
       {"events", "Hear of changes as they happen", RunEvents},
       {"kv", "Read and write secrets", RunKv},
+      {"operator", "Do what operators of a server do", RunOperator},
       {"secrets", "Mount, list and unmount secrets engines", RunSecrets},
       {"version", "Show the version", RunVersion},
   };

@@ -7,8 +7,8 @@
 
 namespace belfry::cli {
 
-// `belfry server -dev`: runs a server until SIGINT or SIGTERM. 0 after an orderly stop; 1 when it
-// could not start.
+// `belfry server`, by a configuration or in dev mode: runs a server until SIGINT or SIGTERM. 0
+// after an orderly stop; 1 when it could not start.
 int RunServer(Terminal& terminal, const std::vector<std::string>& arguments);
 
 }  // namespace belfry::cli

@@ -75,7 +75,8 @@ class CoreImpl final : public Core {
   }
 
   absl::Status Start() {
-    absl::StatusOr<process::ServerNames> names = process::OpenServerNames(storage());
+    absl::StatusOr<process::ServerNames> names =
+        process::OpenServerNames(storage(), config_.cluster_name);
     if (!names.ok()) return names.status();
     names_ = *std::move(names);
     if (absl::Status status = StartPlugins(); !status.ok()) return status;

@@ -25,7 +25,8 @@ struct CoreConfig {
   std::vector<std::string> plugin_directories;
   std::string guard_program;  // As in HostConfig.
   absl::Duration periodic_interval = absl::Minutes(1);
-  std::string version;  // As clients are told it.
+  std::string cluster_name;  // As in HostConfig.
+  std::string version;       // As clients are told it.
 };
 
 // What a core uses of the process; everything must outlive it.

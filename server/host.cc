@@ -12,6 +12,7 @@
 #include "base/openssl_exit.h"
 #include "base/scheduler.h"
 #include "base/text.h"
+#include "server/configuration.h"
 #include "server/core.h"
 #include "server/http/server.h"
 #include "server/process/process_api.h"
@@ -25,12 +26,8 @@
 namespace belfry {
 namespace {
 
-LogLevel LevelNamed(std::string_view name) {
-  if (name == "trace") return LogLevel::kTrace;
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warn") return LogLevel::kWarn;
-  if (name == "error") return LogLevel::kError;
-  return LogLevel::kInfo;
+LogLevel LevelOf(const HostConfig& config) {
+  return LogLevelNamed(config.log_level).value_or(LogLevel::kInfo);
 }
 
 absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> OpenStorage(
@@ -53,7 +50,8 @@ std::string NameOf(StorageConfig::Kind kind) {
 
 class HostImpl final : public Host {
  public:
-  explicit HostImpl(HostConfig config) : config_(std::move(config)) {}
+  HostImpl(HostConfig config, std::shared_ptr<ProcessLog> log)
+      : config_(std::move(config)), process_log_(std::move(log)) {}
 
   ~HostImpl() override {
     if (lifecycle_) lifecycle_->BeginStop();
@@ -64,28 +62,7 @@ class HostImpl final : public Host {
   absl::Status Start() {
     RaiseDescriptorLimit();
     if (absl::Status status = OpenSeal(); !status.ok()) return status;
-    lifecycle_ = std::make_unique<ServerLifecycle>(
-        seal_.get(), &sealable_api_,
-        CoreConfig{.mount_secret = config_.dev.has_value(),
-                   .api_address = config_.api_address,
-                   .plugin_directories = config_.plugin_directories,
-                   .guard_program = config_.guard_program,
-                   .periodic_interval = config_.periodic_interval,
-                   .version = VersionForClients(config_.version)},
-        CoreEnvironment{.storage = &seal_->barrier(),
-                        .barrier = &seal_->barrier(),
-                        .clock = &clock_,
-                        .scheduler = scheduler_.get(),
-                        .metrics = metrics_.get(),
-                        .limits = limits_,
-                        .logger = log_});
-    process_api_ = std::make_unique<process::ProcessApi>(
-        &sealable_api_, lifecycle_.get(),
-        process::Facts{.clock = &clock_,
-                       .version = VersionForClients(config_.version),
-                       .storage_type = NameOf(config_.storage.kind),
-                       .storage = &storage_health_},
-        limits_);
+    MakeApi();
     if (config_.dev) {
       auto share = lifecycle_->InitializeForDev(config_.dev->root_token);
       if (!share.ok()) return share.status();
@@ -98,6 +75,19 @@ class HostImpl final : public Host {
   std::string DevUnsealKey() const override { return dev_unseal_key_; }
   void LogSignal(std::string_view what, std::string_view signal) override {
     log_.Info(what, {{"signal", std::string(signal)}});
+  }
+  void Reload(const absl::StatusOr<HostConfig>& config) override {
+    if (const absl::Status reopened = process_log_->Reopen(); !reopened.ok())
+      log_.Error("failed to reopen the log", {{"error", std::string(reopened.message())}});
+    if (!config.ok()) {
+      log_.Error("failed to reload the configuration",
+                 {{"error", std::string(config.status().message())}});
+      return;
+    }
+    process_log_->SetMinimum(LevelOf(*config));
+    for (const std::string_view key : ChangesThatNeedRestart(config_, *config))
+      log_.Warn("a changed setting takes effect at a restart", {{"setting", std::string(key)}});
+    log_.Info("configuration reloaded", {{"log_level", config->log_level}});
   }
 
  private:
@@ -113,6 +103,33 @@ class HostImpl final : public Host {
     return absl::OkStatus();
   }
 
+  void MakeApi() {
+    const std::string version = VersionForClients(config_.version);
+    lifecycle_ = std::make_unique<ServerLifecycle>(
+        seal_.get(), &sealable_api_,
+        CoreConfig{.mount_secret = config_.dev.has_value(),
+                   .api_address = config_.api_address,
+                   .plugin_directories = config_.plugin_directories,
+                   .guard_program = config_.guard_program,
+                   .periodic_interval = config_.periodic_interval,
+                   .cluster_name = config_.cluster_name,
+                   .version = version},
+        CoreEnvironment{.storage = &seal_->barrier(),
+                        .barrier = &seal_->barrier(),
+                        .clock = &clock_,
+                        .scheduler = scheduler_.get(),
+                        .metrics = metrics_.get(),
+                        .limits = limits_,
+                        .logger = log_});
+    process_api_ = std::make_unique<process::ProcessApi>(
+        &sealable_api_, lifecycle_.get(),
+        process::Facts{.clock = &clock_,
+                       .version = version,
+                       .storage_type = NameOf(config_.storage.kind),
+                       .storage = &storage_health_},
+        limits_);
+  }
+
   absl::Status Listen() {
     auto server = http::Server::Start({.address = config_.listener.address,
                                        .port = config_.listener.port,
@@ -126,8 +143,9 @@ class HostImpl final : public Host {
   }
 
   const HostConfig config_;
-  const Limits limits_;
-  const Logger log_{NewStderrLogSink(LevelNamed(config_.log_level)), "core"};
+  const Limits limits_ = config_.limits;
+  const std::shared_ptr<ProcessLog> process_log_;
+  const Logger log_{process_log_, "core"};
   const SystemClock clock_;
   const std::unique_ptr<Scheduler> scheduler_ = NewScheduler(&clock_);
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
@@ -146,7 +164,10 @@ class HostImpl final : public Host {
 absl::StatusOr<std::unique_ptr<Host>> Host::Start(HostConfig config) {
   KeepOpenSslAtExit();
   MapLargeAllocations();
-  auto host = std::make_unique<HostImpl>(std::move(config));
+  auto log = OpenProcessLog(
+      {.minimum = LevelOf(config), .format = config.log_format, .file = config.log_file});
+  if (!log.ok()) return log.status();
+  auto host = std::make_unique<HostImpl>(std::move(config), *std::move(log));
   if (absl::Status status = host->Start(); !status.ok()) return status;
   return host;
 }

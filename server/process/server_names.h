@@ -13,8 +13,9 @@ struct ServerNames {
   std::string cluster_id;
 };
 
-// As they are stored; new ones where there are none yet. Waits for storage, and returns what that
-// said when it failed.
-absl::StatusOr<ServerNames> OpenServerNames(storage::Storage* storage);
+// As they are stored, but for a name that is given; new ones where there are none yet. Waits for
+// storage, and returns what that said when it failed.
+absl::StatusOr<ServerNames> OpenServerNames(storage::Storage* storage,
+                                            const std::string& cluster_name);
 
 }  // namespace belfry::process

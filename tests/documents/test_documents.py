@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from conftest import ROOT, Lines
+from conftest import BIN, ROOT, Lines
 import messages
 import metrics
 from document import read
@@ -45,7 +45,7 @@ def blocks_of(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_block_has_something_that_tries_it(document):
-    tried = {"README.md", "docs/events.md", "docs/plugin_guide.md"}
+    tried = {"README.md", "docs/events.md", "docs/operations.md", "docs/plugin_guide.md"}
     for block in read(document, ROOT):
         if block.kind in SHOWN or block.not_run:
             continue
@@ -152,6 +152,21 @@ def test_every_metric_of_a_running_server_is_on_the_operations_page(server):
     known = metrics.metrics()
     for name, kind in shown:
         assert name in known and known[name][0] == kind
+
+
+def test_the_configuration_of_the_operations_page_is_one(tmp_path):
+    (example,) = [block for block in blocks_of("docs/operations.md") if block.file == "belfry.hcl"]
+    (tmp_path / example.file).write_text(example.text)
+    checked = subprocess.run([BIN / "belfry", "operator", "config", "check", tmp_path / example.file], capture_output=True, text=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_operations_page_lists_the_keys_of_a_configuration():
+    tables = (ROOT / "server/configuration_keys.cc").read_text()
+    known = set(re.findall(r'^    \{"(\w+)", (?!RefuseUnsupported)', tables, re.M))
+    section = (ROOT / "docs/operations.md").read_text().split("\n## Configuration\n")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)`", section, re.M)
+    assert len(known) > 30 and sorted(listed) == sorted(known)
 
 
 def test_the_protocols_appendix_is_what_the_proto_files_say():

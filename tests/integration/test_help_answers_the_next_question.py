@@ -7,7 +7,7 @@ from all_commands import all_commands, all_families, belfry, help_of
 
 COMMANDS = all_commands()
 FAMILIES = all_families()
-OF_CLIENTS = [command for command in COMMANDS if command not in (("server",), ("version",))]
+OF_CLIENTS = [command for command in COMMANDS if command not in (("operator", "config", "check"), ("server",), ("version",))]
 
 
 def words(command):

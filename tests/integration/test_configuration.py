@@ -1,0 +1,166 @@
+"""`belfry server -config` does what its files say, and `belfry operator config check` says what is wrong with them."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+from conftest import BIN, PATIENCE, Lines, eventually
+
+NEEDED = 'storage "inmem" {}\nlistener "tcp" { address = "127.0.0.1:0" tls_disable = true }\n'
+
+
+def belfry(*arguments, **environment):
+    return subprocess.run([str(BIN / "belfry"), *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE,
+                          env=dict(os.environ, **environment))
+
+
+@pytest.fixture
+def config(tmp_path):
+    file = tmp_path / "belfry.hcl"
+
+    def write(text):
+        file.write_text(NEEDED + text)
+        return file
+    return write
+
+
+class Running:
+    def __init__(self, *flags):
+        self.process = subprocess.Popen([str(BIN / "belfry"), "server", *map(str, flags)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, start_new_session=True)
+        self.out, self.log = Lines(self.process.stdout), Lines(self.process.stderr)
+
+    def hang_up(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=PATIENCE)
+
+
+@contextlib.contextmanager
+def running(*flags):
+    server = Running(*flags)
+    try:
+        server.out.until("Belfry server started!")
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.end()
+
+
+def test_the_server_listens_where_its_configuration_says_and_shows_no_secret(config):
+    with running("-config", config('api_addr = "http://belfry.example:8200"')) as server:
+        shown = "\n".join(server.out.seen)
+        assert "Api Address: http://belfry.example:8200\n" in shown and "Storage: inmem\n" in shown
+        address = next(line for line in server.out.seen if "Listener 1" in line).split('"')[1]
+        try:
+            status = urllib.request.urlopen(f"http://{address}/v1/sys/health", timeout=PATIENCE).status
+        except urllib.error.HTTPError as answer:
+            status = answer.code
+        assert status in (200, 501, 503)
+        assert server.end() == 0
+        while server.out.next() is not None:
+            pass
+        shown = "\n".join(server.out.seen)
+        assert not any(word in shown for word in ("Root Token", "Unseal Key", "WARNING", "VAULT_TOKEN"))
+
+
+def test_several_files_and_directories_are_one_configuration(config, tmp_path):
+    more = tmp_path / "more.d"
+    more.mkdir()
+    (more / "level.json").write_text('{"log_level": "warn"}')
+    with running(f"-config={config('')}", f"-config={more}") as server:
+        assert any("Log Level: warn" in line for line in server.out.seen)
+    with running(f"-config={config('')}", f"-config={more}", "-log-level=debug") as server:
+        assert any("Log Level: debug" in line for line in server.out.seen)
+
+
+@pytest.mark.parametrize("text, error", [
+    ("log_levle = 1", "belfry.hcl:3:1: unknown key \"log_levle\"; did you mean log_level?\n"),
+    ("ui = false ui = false", "belfry.hcl:3:12: ui is already set at "), ("ui = ", "belfry.hcl:3:6: expected a value")])
+def test_what_is_wrong_stops_the_server_and_the_check(config, text, error):
+    file = config(text)
+    for wrong in belfry("server", f"-config={file}"), belfry("operator", "config", "check", file):
+        assert wrong.returncode == 1 and wrong.stdout == ""
+        assert wrong.stderr.startswith(str(file.parent)) and error in wrong.stderr
+
+
+def test_the_check_says_every_error_and_that_there_is_none(config, tmp_path):
+    wrong = belfry("operator", "config", "check", config("ui = 3\nlog_level = 4"))
+    assert [line.split(":")[1] for line in wrong.stderr.splitlines()] == ["3", "4"]
+    right = belfry("operator", "config", "check", config(""))
+    assert (right.returncode, right.stdout, right.stderr) == (0, "Success! The configuration is valid.\n", "")
+    missing = belfry("operator", "config", "check", tmp_path / "nosuch")
+    assert missing.returncode == 1 and missing.stderr == f"{tmp_path}/nosuch: No such file or directory\n"
+    assert belfry("operator", "config", "check").returncode == 1
+
+
+def test_a_server_is_asked_for_one_way_to_run(config):
+    nothing = belfry("server")
+    assert nothing.returncode == 1 and "belfry server -config=FILE" in nothing.stderr and "belfry server -dev" in nothing.stderr
+    both = belfry("server", "-dev", f"-config={config('')}")
+    assert (both.returncode, both.stderr) == (1, "-dev and -config cannot be given together\n")
+    for flag in "-dev-root-token-id=root", "-dev-listen-address=127.0.0.1:0", "-dev-plugin-dir=/", "-dev-no-store-token":
+        dev = belfry("server", f"-config={config('')}", flag)
+        assert dev.returncode == 1 and dev.stderr.startswith(flag.split("=")[0]) and "-dev" in dev.stderr
+
+
+def test_a_plugin_directory_that_is_none_is_an_error_that_names_it(config):
+    wrong = belfry("server", "-config", config('plugin_directory = "/nope"'))
+    assert wrong.returncode == 1 and wrong.stderr.startswith("plugin_directory: /nope")
+
+
+def test_the_pid_file_is_there_as_long_as_the_server(config, tmp_path):
+    file = tmp_path / "pid"
+    file.write_text("left by one that was killed")
+    with running("-config", config(f'pid_file = "{file}"')) as server:
+        assert file.read_text() == f"{server.process.pid}\n"
+        assert server.end() == 0
+    assert not file.exists()
+    wrong = belfry("server", "-config", config('pid_file = "/nope/pid"'))
+    assert wrong.returncode == 1 and "/nope/pid: No such file or directory" in wrong.stderr
+
+
+def test_a_hangup_reopens_the_log_file_and_takes_over_the_level(config, tmp_path):
+    log = tmp_path / "log"
+    base = f'log_file = "{log}"\nlog_format = "json"\n'
+    file = config(base)
+    with running(f"-config={file}") as server:
+        assert any("log file" in line for line in server.out.seen)
+        log.rename(tmp_path / "log.1")
+        config(base + 'log_level = "warn"\ncluster_name = "another"\n')
+        server.hang_up()
+        lines = await_lines(log, 1)
+        assert (lines[0]["@level"], lines[0]["setting"]) == ("warn", "cluster_name")
+        config(base + 'log_levle = "debug"\n')
+        server.hang_up()
+        lines = await_lines(log, 2)
+        assert lines[1]["@level"] == "error" and "unknown key" in lines[1]["error"]
+        config(base + 'log_level = "info"\n')
+        server.hang_up()
+        lines = await_lines(log, 3)
+        assert (lines[2]["@message"], lines[2]["@module"], lines[2]["log_level"]) == ("configuration reloaded", "core", "info")
+        assert server.end() == 0
+    assert json.loads(log.read_text().splitlines()[-1])["signal"] == "SIGTERM"
+
+
+def await_lines(log, count):
+    lines = []
+
+    def enough():
+        nonlocal lines
+        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return len(lines) >= count
+    assert eventually(enough)
+    return lines
+
+
+def test_a_log_file_that_cannot_be_opened_is_an_error_that_names_it(config):
+    wrong = belfry("server", "-config", config('log_file = "/nope/log"'))
+    assert wrong.returncode == 1 and "/nope/log: No such file or directory" in wrong.stderr
