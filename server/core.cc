@@ -34,6 +34,8 @@
 namespace belfry {
 namespace {
 
+using RootKind = access::TokenStore::RootKind;
+
 // The Vault whose behaviour clients and plugins may count on.
 constexpr char kVaultVersion[] = "1.21.0";
 // For what waits for storage.
@@ -54,6 +56,15 @@ absl::StatusOr<std::string> MakeSocketDirectory() {
   std::string path = (parent / "belfry-XXXXXX").string();
   if (mkdtemp(path.data()) != nullptr) return path;
   return absl::UnavailableError(Concat({"cannot make a folder for sockets in ", parent.native()}));
+}
+
+absl::Status Store(storage::PhysicalStorage* storage, const Clock* clock, std::string_view secret,
+                   RootKind kind) {
+  const std::unique_ptr<storage::Storage> committer = storage::NewCommitter(storage, nullptr);
+  const std::unique_ptr<storage::Storage> view = storage::NewView(committer.get(), kTokens);
+  const auto tokens = access::TokenStore::Open(view.get(), clock);
+  if (!tokens.ok()) return tokens.status();
+  return (*tokens)->CreateRoot(secret, kind).status();
 }
 
 class CoreImpl final : public Core {
@@ -94,7 +105,8 @@ class CoreImpl final : public Core {
   const process::ServerNames& Names() const override { return names_; }
   absl::StatusOr<std::string> NewRootToken() override {
     std::string secret = NewRootSecret();
-    if (auto made = tokens_->CreateRoot(secret); !made.ok()) return made.status();
+    if (auto made = tokens_->CreateRoot(secret, RootKind::kGenerated); !made.ok())
+      return made.status();
     return secret;
   }
 
@@ -298,11 +310,12 @@ std::string NewRootSecret() {
 
 absl::Status StoreRootToken(storage::PhysicalStorage* storage, const Clock* clock,
                             std::string_view secret) {
-  const std::unique_ptr<storage::Storage> committer = storage::NewCommitter(storage, nullptr);
-  const std::unique_ptr<storage::Storage> view = storage::NewView(committer.get(), kTokens);
-  const auto tokens = access::TokenStore::Open(view.get(), clock);
-  if (!tokens.ok()) return tokens.status();
-  return (*tokens)->CreateRoot(secret).status();
+  return Store(storage, clock, secret, RootKind::kGenerated);
+}
+
+absl::Status StoreDevRootToken(storage::PhysicalStorage* storage, const Clock* clock,
+                               std::string_view secret) {
+  return Store(storage, clock, secret, RootKind::kOfDevMode);
 }
 
 }  // namespace belfry

@@ -69,8 +69,10 @@ class Core {
 std::string VersionForClients(const std::string& own);
 
 std::string NewRootSecret();
-// Gives a storage that no core uses its first root token, with this secret.
+// Each gives a storage that no core uses its first root token, with this secret.
 absl::Status StoreRootToken(storage::PhysicalStorage* storage, const Clock* clock,
                             std::string_view secret);
+absl::Status StoreDevRootToken(storage::PhysicalStorage* storage, const Clock* clock,
+                               std::string_view secret);
 
 }  // namespace belfry

@@ -314,6 +314,8 @@ TEST_F(CoreTest, ANewRootTokenMayDoEverythingAlsoAfterARestart) {
   core_.reset();
   ASSERT_EQ(Start(), absl::OkStatus());
   EXPECT_EQ(Send("GET", "sys/mounts", "", token).status, 200);
+  EXPECT_THAT(Send("GET", "auth/token/lookup-self", "", token).body,
+              HasSubstr(R"("display_name":"root")"));
 }
 
 TEST_F(CoreTest, ItsNamesAreThoseOfTheStorage) {

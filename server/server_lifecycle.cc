@@ -25,8 +25,9 @@ process::Lifecycle::Status ServerLifecycle::status() const {
 absl::StatusOr<process::Lifecycle::Initialized> ServerLifecycle::Initialize(
     const seal::SealConfiguration& configuration) {
   Initialized made{.shares = {}, .root_token = NewRootSecret()};
-  absl::StatusOr<std::vector<seal::SecretBytes>> shares =
-      InitializeWith(configuration, made.root_token);
+  absl::StatusOr<std::vector<seal::SecretBytes>> shares = seal_->Initialize(configuration, [&] {
+    return StoreRootToken(environment_.storage, environment_.clock, made.root_token);
+  });
   if (!shares.ok()) return shares.status();
   made.shares = *std::move(shares);
   environment_.logger.Info("initialized the storage",
@@ -35,16 +36,10 @@ absl::StatusOr<process::Lifecycle::Initialized> ServerLifecycle::Initialize(
   return made;
 }
 
-absl::StatusOr<std::vector<seal::SecretBytes>> ServerLifecycle::InitializeWith(
-    const seal::SealConfiguration& configuration, const std::string& root_token) {
-  return seal_->Initialize(configuration, [&] {
-    return StoreRootToken(environment_.storage, environment_.clock, root_token);
-  });
-}
-
 absl::StatusOr<seal::SecretBytes> ServerLifecycle::InitializeForDev(const std::string& root_token) {
-  absl::StatusOr<std::vector<seal::SecretBytes>> shares =
-      InitializeWith({.shares = 1, .threshold = 1}, root_token);
+  absl::StatusOr<std::vector<seal::SecretBytes>> shares = seal_->Initialize(
+      {.shares = 1, .threshold = 1},
+      [&] { return StoreDevRootToken(environment_.storage, environment_.clock, root_token); });
   if (!shares.ok()) return shares.status();
   if (auto unsealed = Unseal(shares->front().Copy()); !unsealed.ok()) return unsealed.status();
   return std::move(shares->front());

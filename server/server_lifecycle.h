@@ -41,8 +41,6 @@ class ServerLifecycle final : public process::Lifecycle {
   void BeginStop();
 
  private:
-  absl::StatusOr<std::vector<seal::SecretBytes>> InitializeWith(
-      const seal::SealConfiguration& configuration, const std::string& root_token);
   absl::Status StartCore();
   std::shared_ptr<Core> core() const;
 

@@ -87,13 +87,15 @@ class Server:
                      "-dev-listen-address=127.0.0.1:0", *flags]
         if plugin_dir:
             arguments.append(f"-dev-plugin-dir={plugin_dir}")
-        environment = dict(os.environ, TMPDIR=str(tmp_path))
-        self.log = open(tmp_path / "server.log", "w")
-        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                        env=environment)
-        self.out = Lines(self.process.stdout)
+        self._launch(arguments)
         self.address = self.out.until(r"export VAULT_ADDR='http://([^']+)'").group(1)
         self.out.until(r"Root Token: root")
+
+    def _launch(self, arguments):
+        self.log = open(self.tmp / "server.log", "a")
+        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        env=dict(os.environ, TMPDIR=str(self.tmp)))
+        self.out = Lines(self.process.stdout)
 
     def request(self, method, path, body=None, token="root", headers=None, raw=None):
         connection = http.client.HTTPConnection(self.address, timeout=PATIENCE)
@@ -142,6 +144,40 @@ class Server:
     def log_text(self):
         self.log.flush()
         return (self.tmp / "server.log").read_text()
+
+
+class ConfiguredServer(Server):
+    """`belfry server -config=FILE`, on a free port, over a storage that is empty at first."""
+
+    def __init__(self, folder, storage="rocksdb", settings="", plugin_dir=None, wrapper=()):
+        self.tmp, self.wrapper = folder, wrapper
+        self.keys = []
+        config = 'listener "tcp" {\n  address = "127.0.0.1:0"\n  tls_disable = true\n}\n'
+        config += f'storage "rocksdb" {{\n  path = "{folder}/data"\n}}\n' if storage == "rocksdb" else 'storage "inmem" {}\n'
+        if plugin_dir:
+            config += f'plugin_directory = "{plugin_dir}"\n'
+        (folder / "belfry.hcl").write_text(config + settings)
+        self.start()
+
+    def start(self):
+        self._launch([*self.wrapper, str(BIN / "belfry"), "server", f"-config={self.tmp}/belfry.hcl"])
+        self.address = self.out.until(r"Api Address: http://(\S+)").group(1)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def initialize(self, shares=1, threshold=1):
+        made = self.request("PUT", "sys/init", {"secret_shares": shares, "secret_threshold": threshold}, token=None).json
+        self.keys, self.token = made["keys"][:threshold], made["root_token"]
+
+    def unseal(self):
+        for key in self.keys:
+            answer = self.request("PUT", "sys/unseal", {"key": key}, token=None)
+        assert not answer.json["sealed"], answer.text
+
+    def request(self, method, path, body=None, token="root", **options):
+        return super().request(method, path, body, token=self.token if token == "root" else token, **options)
 
 
 class RawSubscriber:
@@ -241,13 +277,13 @@ def put_plugin(folder, program, name=None):
 
 
 @contextlib.contextmanager
-def servers_to_start():
+def servers_to_start(kind=Server):
     servers = []
 
     def start(*flags, **options):
         # Socket paths are limited to 107 bytes, and pytest's own folders are long.
         folder = pathlib.Path(subprocess.check_output(["mktemp", "-d", "/tmp/belfry-test.XXXXXX"], text=True).strip())
-        server = Server(folder, *flags, **options)
+        server = kind(folder, *flags, **options)
         servers.append(server)
         return server
 
@@ -266,6 +302,12 @@ def servers_to_start():
 @pytest.fixture
 def start_server():
     with servers_to_start() as start:
+        yield start
+
+
+@pytest.fixture
+def start_configured():
+    with servers_to_start(ConfiguredServer) as start:
         yield start
 
 

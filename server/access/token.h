@@ -16,6 +16,9 @@ namespace belfry::access {
 
 struct TokenRole;
 
+// Where a root token was made that no request has made.
+inline constexpr char kGeneratedRootPath[] = "auth/token/root";
+
 // What is known of a token. Never its secret: that is only in the hands of whoever holds it.
 struct TokenEntry {
   std::string id;  // A keyed hash of the secret.

@@ -90,11 +90,13 @@ void TokenStore::Index(const TokenPtr& token) {
   by_accessor_.Put(token->entry.accessor, token);
 }
 
-absl::StatusOr<TokenStore::TokenPtr> TokenStore::CreateRoot(std::string_view secret) {
+absl::StatusOr<TokenStore::TokenPtr> TokenStore::CreateRoot(std::string_view secret,
+                                                            RootKind kind) {
   PlannedToken planned{.secret = std::string(secret)};
   planned.entry.policies = {"root"};
-  planned.entry.display_name = "token";
-  planned.entry.path = "auth/token/create";
+  const bool generated = kind == RootKind::kGenerated;
+  planned.entry.display_name = generated ? "root" : "token";
+  planned.entry.path = generated ? kGeneratedRootPath : "auth/token/create";
   return Create(&planned);
 }
 

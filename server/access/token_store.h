@@ -43,8 +43,11 @@ class TokenStore {
   static absl::StatusOr<std::unique_ptr<TokenStore>> Open(
       storage::Storage* storage, const Clock* clock, OnEnd on_end = [](const TokenEntry&) {});
 
-  // A root token that never expires, with this secret.
-  absl::StatusOr<TokenPtr> CreateRoot(std::string_view secret);
+  // A root token that never expires, with this secret. As in Vault, dev mode's looks as if a
+  // request had made it.
+  enum class RootKind { kOfDevMode, kGenerated };
+  absl::StatusOr<TokenPtr> CreateRoot(std::string_view secret,
+                                      RootKind kind = RootKind::kOfDevMode);
   // Gives a planned token its secret, accessor and times; `planned` then holds them.
   // InvalidArgument when its parent is gone or its secret is taken.
   absl::StatusOr<TokenPtr> Create(PlannedToken* planned);

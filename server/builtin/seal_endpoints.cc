@@ -29,9 +29,9 @@ Answer KeyStatus(const Dependencies& dependencies, const Call& call) {
   const auto status = dependencies.barrier->Status();
   if (!status.ok()) return Failure(status.status());
   return Injected(call, ObjectText()
-                            .Number("term", status->term)
-                            .Raw("install_time", TimeText(status->installed))
                             .Number("encryptions", static_cast<std::int64_t>(status->encryptions))
+                            .Raw("install_time", TimeText(status->installed))
+                            .Number("term", status->term)
                             .Finish());
 }
 

@@ -113,8 +113,10 @@ std::string TokenObject(const access::TokenEntry& entry, std::string_view secret
       .Text("entity_id", "")
       .Raw("expire_time", expires ? TimeText(entry.expires) : "null")
       .Number("explicit_max_ttl", Seconds(entry.explicit_max_ttl))
-      .Text("id", secret)
-      .Raw("issue_time", TimeText(entry.created));
+      .Text("id", secret);
+  // As in Vault, which keeps no lease of such a token.
+  const bool generated = entry.path == access::kGeneratedRootPath;
+  if (!generated) text.Raw("issue_time", TimeText(entry.created));
   if (entry.last_renewal) {
     text.Raw("last_renewal", TimeText(*entry.last_renewal))
         .Number("last_renewal_time", absl::ToUnixSeconds(*entry.last_renewal));
@@ -124,7 +126,8 @@ std::string TokenObject(const access::TokenEntry& entry, std::string_view secret
       .Bool("orphan", entry.orphan())
       .Text("path", entry.path);
   if (entry.period > absl::ZeroDuration()) text.Number("period", Seconds(entry.period));
-  text.Raw("policies", ArrayText(entry.policies)).Bool("renewable", entry.renewable);
+  text.Raw("policies", ArrayText(entry.policies));
+  if (!generated) text.Bool("renewable", entry.renewable);
   if (!entry.role.empty()) text.Text("role", entry.role);
   return text.Number("ttl", expires ? SecondsLeft(entry, now) : 0).Text("type", "service").Finish();
 }

@@ -36,7 +36,8 @@ seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields) {
 std::optional<seal::SecretBytes> ShareOf(std::string_view text) {
   if (IsHex(text)) return seal::SecretBytes::CopyOf(absl::HexStringToBytes(ToAbsl(text)));
   std::string bytes;
-  if (!absl::Base64Unescape(ToAbsl(text), &bytes)) return std::nullopt;
+  // With its padding, as Go reads it.
+  if (text.size() % 4 != 0 || !absl::Base64Unescape(ToAbsl(text), &bytes)) return std::nullopt;
   return seal::SecretBytes::CopyOf(bytes);
 }
 

@@ -14,7 +14,7 @@ COUNT = 72
 PREPARATIONS = [67, 68]
 
 NO_CLIENT_ID = "the plugin protocol tells a plugin no client id; the recorded kv was built into Vault"
-NEVER_SEALED = "before it the recording sealed its Vault; a dev server of ours cannot be sealed, and answers"
+NEVER_SEALED = "before it the recording sealed its Vault; ours goes on, and answers"
 # Differences that are intended, by line: why, and all that differs.
 INTENDED = {
     29: (NO_CLIENT_ID, [f".data.{where}.client_id is only in one of them" for where in (

@@ -1,0 +1,131 @@
+"""A server that is configured, on a disk, sealed and unsealed: what it keeps, what it shows, and what it says when the disk fails."""
+
+import sys
+
+from conftest import eventually
+
+# Files may not grow beyond this, as if the disk were full; without the signal, the write fails.
+SMALL_FILES = [sys.executable, "-c", """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
+os.execv(sys.argv[1], sys.argv[1:])
+"""]
+
+
+def serve(start_configured, **options):
+    server = start_configured("rocksdb", **options)
+    server.initialize(shares=3, threshold=2)
+    server.unseal()
+    return server
+
+
+def restart(server):
+    assert server.stop() == 0
+    server.start()
+    server.unseal()
+
+
+def test_everything_that_is_stored_is_there_after_a_restart(start_configured):
+    server = serve(start_configured)
+    assert server.request("POST", "sys/mounts/team", {"type": "kv", "options": {"version": "2"}, "description": "ours"}).status == 204
+    for number in range(3):
+        assert server.request("PUT", "team/data/app", {"data": {"number": number}}).status == 200
+    assert server.request("PUT", "sys/policies/acl/reader", {"policy": 'path "team/data/*" { capabilities = ["read"] }'}).status == 204
+    assert server.request("POST", "auth/token/roles/short", {"allowed_policies": "reader", "orphan": True}).status == 204
+    token = server.request("POST", "auth/token/create/short", {"policies": ["reader"]}).json["auth"]["client_token"]
+    assert server.request("PUT", "cubbyhole/mine", {"a": "b"}, token=token).status == 204
+    before = server.request("GET", "sys/mounts").data["team/"]
+    names = server.request("GET", "sys/health", token=None).json
+
+    restart(server)
+    assert server.request("GET", "team/data/app", token=token).data["data"] == {"number": 2}
+    assert server.request("GET", "team/data/app?version=1").data["data"] == {"number": 0}
+    assert server.request("PUT", "team/data/app", {"data": {}}, token=token).status == 403
+    assert server.request("GET", "cubbyhole/mine", token=token).data == {"a": "b"}
+    assert server.request("LIST", "auth/token/roles").data["keys"] == ["short"]
+    assert server.request("GET", "sys/mounts").data["team/"] == before
+    after = server.request("GET", "sys/health", token=None).json
+    assert (after["cluster_id"], after["cluster_name"]) == (names["cluster_id"], names["cluster_name"])
+
+
+def test_a_deleted_mount_and_a_revoked_token_stay_gone(start_configured):
+    server = serve(start_configured)
+    assert server.request("POST", "sys/mounts/gone", {"type": "kv"}).status == 204
+    assert server.request("PUT", "gone/a", {"a": "b"}).status == 204
+    token = server.request("POST", "auth/token/create", {"policies": ["default"]}).json["auth"]["client_token"]
+    assert server.request("DELETE", "sys/mounts/gone").status == 204
+    assert server.request("POST", "auth/token/revoke", {"token": token}).status == 204
+    restart(server)
+    assert "gone/" not in server.request("GET", "sys/mounts").data
+    assert server.request("GET", "auth/token/lookup-self", token=token).status == 403
+    assert server.request("POST", "sys/mounts/gone", {"type": "kv"}).status == 204
+    assert server.request("GET", "gone/a").status == 404
+
+
+def test_the_data_directory_shows_nothing_without_the_keys(start_configured):
+    server = serve(start_configured)
+    planted = ["planted-secret-value", "planted-key-name", "planted-mount", "planted-policy", "planted-field", "planted-cubbyhole"]
+    assert server.request("POST", "sys/mounts/planted-mount", {"type": "kv", "options": {"version": "2"}}).status == 204
+    body = {"data": {"planted-field": "planted-secret-value"}}
+    assert server.request("PUT", "planted-mount/data/planted-key-name", body).status == 200
+    assert server.request("PUT", "sys/policies/acl/planted-policy", {"policy": 'path "planted-mount/*" { capabilities = ["read"] }'}).status == 204
+    auth = server.request("POST", "auth/token/create", {"policies": ["planted-policy"]}).json["auth"]
+    assert server.request("PUT", "cubbyhole/planted-cubbyhole", {"a": "planted-secret-value"}).status == 204
+    planted += [auth["client_token"], auth["accessor"], server.token, *server.keys]
+    assert server.stop() == 0
+    files = [path for path in (server.tmp / "data").rglob("*") if path.is_file()]
+    assert any(path.name.endswith((".log", ".sst")) for path in files)
+    for path in files:
+        data = path.read_bytes()
+        assert [text for text in planted if text.encode() in data] == [], path
+
+
+def test_sealing_ends_plugins_and_unsealing_brings_the_mounts_back(start_configured):
+    server = serve(start_configured)
+    assert server.request("POST", "sys/mounts/kv", {"type": "kv"}).status == 204
+    assert server.request("PUT", "kv/a", {"a": "b"}).status == 204
+    assert server.plugins()
+    assert server.request("PUT", "sys/seal").status == 204
+    assert eventually(lambda: not server.plugins())
+    for path in ("kv/a", "sys/mounts", "sys/events/subscribe/kv*"):
+        answer = server.request("GET", path)
+        assert (answer.status, answer.json) == (503, {"errors": ["Vault is sealed"]}), path
+    server.unseal()
+    assert server.request("GET", "kv/a").data == {"a": "b"}
+
+
+def test_only_who_may_seals(start_configured):
+    server = serve(start_configured)
+    token = server.request("POST", "auth/token/create", {"policies": ["default"]}).json["auth"]["client_token"]
+    for method in ("PUT", "POST"):
+        assert server.request(method, "sys/seal", token=token).status == 403
+        assert server.request(method, "sys/seal", token=None).status == 403
+        assert server.request(method, "sys/rotate", token=token).status == 403
+    assert server.request("GET", "sys/health", token=None).status == 200
+
+
+def test_a_full_disk_makes_the_server_read_only_and_loses_nothing_acknowledged(start_configured):
+    server = serve(start_configured, wrapper=SMALL_FILES)
+    assert server.request("POST", "sys/mounts/kv", {"type": "kv"}).status == 204
+    written, answer = [], None
+    for number in range(2000):
+        answer = server.request("PUT", f"kv/{number}", {"a": "x" * 8000, "number": number})
+        if answer.status != 204:
+            break
+        written.append(number)
+    assert written and answer.status >= 500 and "read-only" in answer.text, (len(written), answer.text)
+    assert "read-only" in server.request("PUT", "sys/policies/acl/p", {"policy": 'path "x" {}'}).text
+    health = server.request("GET", "sys/health", token=None)
+    assert health.status == 200 and health.json["storage"]["read_only"] is True
+    assert "restart the server" in health.json["storage"]["reason"]
+    assert "belfry_storage_read_only 1" in server.request("GET", "sys/metrics?format=prometheus").text
+    assert "the storage takes no more writes" in server.log_text()
+    for number in (written[0], written[-1]):
+        assert server.request("GET", f"kv/{number}").data["number"] == number
+
+    server.wrapper = ()
+    restart(server)
+    for number in written:
+        assert server.request("GET", f"kv/{number}").data["number"] == number
+    assert server.request("PUT", "kv/more", {"a": "b"}).status == 204
