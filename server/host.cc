@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "base/clock.h"
+#include "base/core_dumps.h"
 #include "base/descriptor_limit.h"
 #include "base/large_allocations.h"
 #include "base/limits.h"
@@ -61,6 +62,7 @@ class HostImpl final : public Host {
 
   absl::Status Start() {
     RaiseDescriptorLimit();
+    if (!config_.dev) ForbidCoreDumps();
     if (absl::Status status = OpenSeal(); !status.ok()) return status;
     MakeApi();
     if (config_.dev) {

@@ -1,5 +1,7 @@
 """A server that is configured, on a disk, sealed and unsealed: what it keeps, what it shows, and what it says when the disk fails."""
 
+import pathlib
+import re
 import sys
 
 from conftest import eventually
@@ -93,6 +95,14 @@ def test_sealing_ends_plugins_and_unsealing_brings_the_mounts_back(start_configu
         assert (answer.status, answer.json) == (503, {"errors": ["Vault is sealed"]}), path
     server.unseal()
     assert server.request("GET", "kv/a").data == {"a": "b"}
+
+
+def test_neither_the_server_nor_its_plugins_leave_core_images(start_configured):
+    server = serve(start_configured)
+    assert server.request("POST", "sys/mounts/kv", {"type": "kv"}).status == 204
+    for pid in (server.process.pid, *server.plugins()):
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"Max core file size +0 +0 ", limits), limits
 
 
 def test_only_who_may_seals(start_configured):
