@@ -132,6 +132,14 @@ absl::StatusOr<Answer> Demand(Client& client, std::string_view doing, std::strin
   return answer;
 }
 
+absl::StatusOr<Answer> DemandObject(Client& client, std::string_view doing, std::string_view method,
+                                    std::string_view path, std::string body) {
+  absl::StatusOr<Answer> answer = Demand(client, doing, method, path, "", std::move(body));
+  if (!answer.ok() || answer->json.is_object()) return answer;
+  return absl::FailedPreconditionError(
+      Concat(doing, ": the answer to ", answer->request, " is not a JSON object"));
+}
+
 int PrintField(Terminal& terminal, const boost::json::object& object, const ClientFlags& flags) {
   const auto* value = object.if_contains(flags.field());
   if (value == nullptr)

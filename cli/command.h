@@ -61,6 +61,10 @@ absl::StatusOr<Answer> Demand(Client& client, std::string_view doing, std::strin
                               std::string_view path, std::string_view query = "",
                               std::string body = "");
 
+// The same for an answer that must be a JSON object, which its `json` then is.
+absl::StatusOr<Answer> DemandObject(Client& client, std::string_view doing, std::string_view method,
+                                    std::string_view path, std::string body = "");
+
 // Prints the member of an object that -field names, and returns the exit code: alone and without a
 // newline after it, or with -format=json as a JSON text of its own.
 int PrintField(Terminal& terminal, const boost::json::object& object, const ClientFlags& flags);

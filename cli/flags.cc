@@ -3,6 +3,7 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 #include <exception>
+#include <map>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -62,9 +63,12 @@ std::string TakeFirst(std::vector<std::string>& tokens) {
   return first;
 }
 
+// Why a flag is not supported, by its name.
+using Refused = std::map<std::string, std::string>;
+
 // One step of parsing by Go's rules: takes one flag, or all that follows the flags, from the front
 // of `tokens`.
-std::vector<po::option> TakeGoFlag(const po::options_description& known,
+std::vector<po::option> TakeGoFlag(const po::options_description& known, const Refused& refused,
                                    std::vector<std::string>& tokens) {
   if (tokens.front() == "--") {
     TakeFirst(tokens);
@@ -86,6 +90,8 @@ std::vector<po::option> TakeGoFlag(const po::options_description& known,
   const auto* flag = known.find_nothrow(option.string_key, /*approx=*/false);
   if (option.string_key.empty()) throw FlagError(Concat("bad flag syntax: ", token));
   if (flag == nullptr && IsHelp(token)) throw HelpWanted();
+  if (const auto why = refused.find(option.string_key); why != refused.end())
+    throw FlagError(Concat("-", why->first, " is not supported: ", why->second));
   if (flag == nullptr)
     throw FlagError(Concat("flag provided but not defined: -", option.string_key));
   if (equals != std::string_view::npos) {
@@ -117,6 +123,7 @@ struct Flags::State {
   Help help;
   std::vector<std::pair<std::string, std::string>> environment;
   po::options_description known;
+  Refused refused;
   po::variables_map given;
   std::vector<std::string> arguments;
 };
@@ -164,6 +171,10 @@ void Flags::Add(std::string_view name, std::string_view help, std::vector<std::s
                               std::string(help).c_str());
 }
 
+void Flags::Refuse(std::string_view name, std::string_view why) {
+  state_->refused.emplace(name, why);
+}
+
 void Flags::AddEnvironment(std::string_view names, std::string_view help) {
   state_->environment.emplace_back(names, help);
 }
@@ -173,7 +184,7 @@ absl::Status Flags::Parse(std::vector<std::string> arguments) {
     po::parsed_options parsed = po::command_line_parser(arguments)
                                     .options(state_->known)
                                     .extra_style_parser([this](std::vector<std::string>& tokens) {
-                                      return TakeGoFlag(state_->known, tokens);
+                                      return TakeGoFlag(state_->known, state_->refused, tokens);
                                     })
                                     .run();
     // As in Go, the last of several uses of a flag counts; Program_options alone would refuse the
@@ -219,6 +230,18 @@ absl::Status Flags::ExpectArguments(std::size_t minimum, std::size_t maximum) co
         Concat("Too many arguments (expected ", maximum, ", got ", got, ")"));
   }
   return absl::OkStatus();
+}
+
+absl::Status Flags::ExpectAtMostOneOf(std::initializer_list<std::string_view> names) const {
+  std::string given;
+  bool several = false;
+  for (const std::string_view name : names) {
+    if (!Given(name)) continue;
+    several = !given.empty();
+    given += Concat(several ? " and -" : "-", name);
+  }
+  if (!several) return absl::OkStatus();
+  return absl::InvalidArgumentError(Concat(given, " cannot be used together"));
 }
 
 bool Flags::Given(std::string_view name) const {

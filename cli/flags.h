@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <string>
@@ -38,6 +39,10 @@ class Flags {
   // May be given several times; each use adds one value.
   void Add(std::string_view name, std::string_view help, std::vector<std::string>* target);
 
+  // A flag of Vault's program that is not offered, and not in the help: when it is given, Parse is
+  // InvalidArgument "-<name> is not supported: <why>".
+  void Refuse(std::string_view name, std::string_view why);
+
   // An environment variable, or several, that the command reads, for its help.
   void AddEnvironment(std::string_view names, std::string_view help);
 
@@ -50,6 +55,8 @@ class Flags {
   // InvalidArgument "Not enough arguments (expected 1, got 0)" or "Too many arguments (expected 1,
   // got 2)".
   absl::Status ExpectArguments(std::size_t minimum, std::size_t maximum) const;
+  // InvalidArgument when several of these were given.
+  absl::Status ExpectAtMostOneOf(std::initializer_list<std::string_view> names) const;
   // Whether the flag was given.
   bool Given(std::string_view name) const;
 

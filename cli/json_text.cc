@@ -199,4 +199,9 @@ std::string OneLine(const json::value& value) {
   return CompactJson(value);
 }
 
+std::string MemberText(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value == nullptr || value->is_null() ? "" : OneLine(*value);
+}
+
 }  // namespace belfry::cli

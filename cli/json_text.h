@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
 #include "absl/status/statusor.h"
@@ -26,5 +27,8 @@ std::string JsonText(const boost::json::value& value);
 
 // A value as one line: a string as it is, null as "<nil>", the rest as compact JSON.
 std::string OneLine(const boost::json::value& value);
+
+// The member of an object as one line; "" where there is none, or null.
+std::string MemberText(const boost::json::object& object, std::string_view name);
 
 }  // namespace belfry::cli

@@ -6,7 +6,8 @@
 
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/operator_command.h"
+#include "cli/operator_commands.h"
+#include "cli/operator_config.h"
 #include "cli/output.h"
 #include "cli/server_command.h"
 
@@ -23,14 +24,23 @@ int RunVersion(Terminal& terminal, const std::vector<std::string>& arguments) {
   return kSuccess;
 }
 
+int RunOperator(Terminal& terminal, const std::vector<std::string>& arguments) {
+  std::vector<Command> commands = OperatorCommands();
+  commands.push_back({"config", "Work with configuration files", RunOperatorConfig});
+  return Dispatch("operator ", commands, terminal, arguments);
+}
+
 int Main(int argc, char** argv) {
   // A reader that goes away shows as a failed write.
   std::signal(SIGPIPE, SIG_IGN);
   KeepStandardDescriptors();
   std::ios::sync_with_stdio(false);  // Else a failed read of standard input looks like its end.
   DescriptorStream out(STDOUT_FILENO);
-  Terminal terminal{
-      .in = &std::cin, .out = &out, .err = &std::cerr, .output_descriptor = STDOUT_FILENO};
+  Terminal terminal{.in = &std::cin,
+                    .out = &out,
+                    .err = &std::cerr,
+                    .output_descriptor = STDOUT_FILENO,
+                    .input_descriptor = STDIN_FILENO};
   terminal.environment = [](const char* name) {
     const char* value = std::getenv(name);
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
@@ -40,8 +50,8 @@ int Main(int argc, char** argv) {
       {"status", "Show whether a server is up and unsealed", RunStatus},
       {"events", "Hear of changes as they happen", RunEvents},
       {"kv", "Read and write secrets", RunKv},
-      {"operator", "Do what operators of a server do", RunOperator},
       {"secrets", "Mount, list and unmount secrets engines", RunSecrets},
+      {"operator", "Do what operators of a server do", RunOperator},
       {"version", "Show the version", RunVersion},
   };
   std::vector<std::string> arguments(argv + 1, argv + argc);

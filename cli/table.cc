@@ -53,14 +53,9 @@ void AppendRow(const std::vector<std::string>& row, const std::vector<std::size_
   *out += line + "\n";
 }
 
-std::string ShownAs(const boost::json::value& value) {
-  const std::string text = OneLine(value);
-  return text.empty() ? "n/a" : text;
-}
-
 std::vector<std::vector<std::string>> KeyValueRows(const boost::json::object& object) {
   std::map<std::string, std::string> sorted;
-  for (const auto& [key, value] : object) sorted[std::string(key)] = ShownAs(value);
+  for (const auto& [key, value] : object) sorted[std::string(key)] = OrNotAvailable(OneLine(value));
   std::vector<std::vector<std::string>> rows = {{"Key", "Value"}};
   for (const auto& [key, value] : sorted) rows.push_back({key, value});
   return rows;
@@ -81,7 +76,20 @@ std::size_t DisplayWidth(std::string_view text) {
   return width;
 }
 
+std::string OrNotAvailable(std::string text) {
+  return text.empty() ? "n/a" : text;
+}
+
 std::string Columns(std::vector<std::vector<std::string>> rows) {
+  if (rows.empty()) return "";
+  std::vector<std::string> dashes;
+  for (const std::string& title : rows.front())
+    dashes.push_back(std::string(DisplayWidth(Shown(title)), '-'));
+  rows.insert(rows.begin() + 1, std::move(dashes));
+  return Aligned(std::move(rows));
+}
+
+std::string Aligned(std::vector<std::vector<std::string>> rows) {
   if (rows.empty()) return "";
   for (std::vector<std::string>& row : rows) {
     for (std::string& cell : row) cell = Shown(cell);
@@ -91,14 +99,8 @@ std::string Columns(std::vector<std::vector<std::string>> rows) {
     for (std::size_t column = 0; column < row.size(); ++column)
       widths[column] = std::max(widths[column], DisplayWidth(row[column]));
   }
-  std::vector<std::string> dashes;
-  for (const std::string& title : rows.front())
-    dashes.push_back(std::string(DisplayWidth(title), '-'));
-
   std::string out;
-  AppendRow(rows.front(), widths, &out);
-  AppendRow(dashes, widths, &out);
-  for (std::size_t i = 1; i < rows.size(); ++i) AppendRow(rows[i], widths, &out);
+  for (const auto& row : rows) AppendRow(row, widths, &out);
   return out;
 }
 

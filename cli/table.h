@@ -14,8 +14,14 @@ namespace belfry::cli {
 // two; a byte that is no UTF-8 one.
 std::size_t DisplayWidth(std::string_view text);
 
+// What a table has for an empty text, and else the text.
+std::string OrNotAvailable(std::string text);
+
 // Columns four spaces apart, with a dashed line under the first row.
 std::string Columns(std::vector<std::vector<std::string>> rows);
+
+// The same without the line: the first row is one like the others.
+std::string Aligned(std::vector<std::vector<std::string>> rows);
 
 // "Key  Value", one line a member, sorted by key.
 std::string KeyValueTable(const boost::json::object& object);

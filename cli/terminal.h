@@ -15,6 +15,8 @@ struct Terminal {
   std::ostream* err = nullptr;
   // The descriptor behind `out`, to learn when its reader has gone; -1: none.
   int output_descriptor = -1;
+  // The descriptor behind `in`, to read a secret without echo where it is a terminal; -1: none.
+  int input_descriptor = -1;
   // An environment variable; nullopt when it is not set.
   std::function<std::optional<std::string>(const char* name)> environment;
 };

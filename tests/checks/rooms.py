@@ -37,7 +37,7 @@ MAY_USE = {
     "server/http": {"cmake/boost", "server/api", "base", "server/bus", "server/subscriptions"},
     "server": {"server/access", "server/api", "base", "server/builtin", "server/bus", "server/encode", "server/http", "server/mounts",
                "server/plugin_host", "server/process", "server/seal", "server/storage", "server/subscriptions"},
-    "cli": {"cmake/boost", "server"},
+    "cli": {"base", "cmake/boost", "server"},
     "plugins/kv": {"sdk/include"},
     "plugins/notes": {"sdk/include"},
 }

@@ -71,7 +71,7 @@ def same_output(ours, theirs):
     return plain(ours) == plain(theirs)
 
 
-VARYING = {"request_id", "version", "build_date", "cluster_name", "cluster_id", "lease_duration", "ha_enabled", "active_time", "wrap_info", "auth"}
+VARYING = {"request_id", "version", "build_date", "cluster_name", "cluster_id", "lease_duration", "wrap_info", "auth"}
 
 
 def run(server, folder, command):

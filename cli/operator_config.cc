@@ -1,4 +1,4 @@
-#include "cli/operator_command.h"
+#include "cli/operator_config.h"
 
 #include <limits>
 #include <ostream>
@@ -26,16 +26,11 @@ error with its file, line and column. Each PATH is a file in HCL or JSON, or a d
   return kSuccess;
 }
 
-int RunConfig(Terminal& terminal, const std::vector<std::string>& arguments) {
-  return Dispatch("operator config ", {{"check", "Check configuration files", CheckConfig}},
-                  terminal, arguments);
-}
-
 }  // namespace
 
-int RunOperator(Terminal& terminal, const std::vector<std::string>& arguments) {
-  return Dispatch("operator ", {{"config", "Work with configuration files", RunConfig}}, terminal,
-                  arguments);
+int RunOperatorConfig(Terminal& terminal, const std::vector<std::string>& arguments) {
+  return Dispatch("operator config ", {{"check", "Check configuration files", CheckConfig}},
+                  terminal, arguments);
 }
 
 }  // namespace belfry::cli
