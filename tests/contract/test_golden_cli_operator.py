@@ -17,7 +17,7 @@ OTHERWISE = {
     14: (2, r"Error unsealing: PUT \S+ was answered with 400\n\* invalid key: key is shorter than minimum 32 bytes$",
          "the unseal key has 32 bytes always"),
     18: (1, r'unknown format "yaml" \(-format\): it must be table or json$', "no yaml"),
-    25: (2, r'Error canceling rekey: DELETE \S+ was answered with 400\n\* incorrect nonce supplied; nonce for this rekey operation is "[-0-9a-f]{36}"$',
+    25: (2, r'Error canceling rekey: DELETE \S+ was answered with 400\n\* incorrect nonce supplied$',
          "the nonce that is missing is said to be wrong, where Vault says EOF of the body"),
     28: (0, r"$", "no cluster address: there are no other nodes"),
     29: (1, NO_COMMAND.format("operator raft"), "no Raft storage"),

@@ -2,12 +2,15 @@
 
 import itertools
 import os
+import pathlib
 import subprocess
 
 import pytest
 from all_commands import all_commands, belfry
 from conftest import BIN, PATIENCE, eventually
 
+# What every configuration needs, and nothing else.
+SMALLEST = pathlib.Path(__file__).with_name("smallest.hcl")
 # What makes each command print something, after `prepare`.
 ARGUMENTS = {
     ("server",): ["-dev", "-dev-listen-address=127.0.0.1:0", "-log-level=error"],
@@ -35,6 +38,7 @@ ARGUMENTS = {
     ("operator", "key-status"): [],
     ("operator", "members"): [],
     ("operator", "step-down"): [],
+    ("operator", "config", "check"): [str(SMALLEST)],
     ("secrets", "enable"): ["-path=lost{}", "kv"],
     ("secrets", "list"): [],
     ("secrets", "disable"): ["nosuch"],
