@@ -12,43 +12,61 @@
 #include <cstring>
 
 namespace belfry::http {
+namespace {
 
-RawClient::RawClient(std::uint16_t port, int receive_buffer) {
-  socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const timeval patience{20, 0};
-  ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (receive_buffer > 0)
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    ::close(socket_);
-    socket_ = -1;
+class TcpWire final : public ClientWire {
+ public:
+  TcpWire(std::uint16_t port, int receive_buffer) {
+    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const timeval patience{20, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (receive_buffer > 0)
+      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      ::close(socket_);
+      socket_ = -1;
+    }
   }
-}
-
-RawClient::~RawClient() {
-  if (socket_ >= 0) ::close(socket_);
-}
-
-bool RawClient::Send(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  ~TcpWire() override {
+    if (socket_ >= 0) ::close(socket_);
   }
-  return true;
-}
+  TcpWire(const TcpWire&) = delete;
+  TcpWire& operator=(const TcpWire&) = delete;
 
-void RawClient::FinishSending() {
-  ::shutdown(socket_, SHUT_WR);
+  bool connected() const override { return socket_ >= 0; }
+
+  bool Send(std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
+
+  void FinishSending() override { ::shutdown(socket_, SHUT_WR); }
+
+  ssize_t Receive(char* buffer, std::size_t size) override {
+    return ::recv(socket_, buffer, size, 0);
+  }
+
+ private:
+  int socket_ = -1;
+};
+
+}  // namespace
+
+std::unique_ptr<ClientWire> ConnectTcp(std::uint16_t port, int receive_buffer) {
+  return std::make_unique<TcpWire>(port, receive_buffer);
 }
 
 bool RawClient::Fill() {
   char buffer[65536];
-  const ssize_t size = ::recv(socket_, buffer, sizeof buffer, 0);
+  const ssize_t size = wire_->Receive(buffer, sizeof buffer);
   if (size <= 0) {
     const bool was_late = size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     ended_ = !was_late;

@@ -1,26 +1,45 @@
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace belfry::http {
+
+// The bytes of a client's connection. Blocking; not thread-safe.
+class ClientWire {
+ public:
+  virtual ~ClientWire() = default;
+  virtual bool connected() const = 0;
+  // False when the server no longer takes it.
+  virtual bool Send(std::string_view bytes) = 0;
+  virtual void FinishSending() = 0;
+  // As recv(2), also in errno; one that waits longer than 20 s fails with EAGAIN.
+  virtual ssize_t Receive(char* buffer, std::size_t size) = 0;
+};
+
+// A TCP connection to this machine. `receive_buffer`: as SO_RCVBUF, in bytes; 0: the system's.
+std::unique_ptr<ClientWire> ConnectTcp(std::uint16_t port, int receive_buffer = 0);
 
 // A client that says exactly what a test tells it to, right or wrong. Blocking; a read that waits
 // longer than 20 s has nothing. Not thread-safe.
 class RawClient {
  public:
-  // `receive_buffer`: as SO_RCVBUF, in bytes; 0: the system's.
-  explicit RawClient(std::uint16_t port, int receive_buffer = 0);
-  ~RawClient();
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
+  // `receive_buffer`: as for ConnectTcp.
+  explicit RawClient(std::uint16_t port, int receive_buffer = 0)
+      : RawClient(ConnectTcp(port, receive_buffer)) {}
+  explicit RawClient(std::unique_ptr<ClientWire> wire) : wire_(std::move(wire)) {}
 
-  bool connected() const { return socket_ >= 0; }
+  bool connected() const { return wire_->connected(); }
   // False when the server no longer takes it.
-  bool Send(std::string_view bytes);
-  void FinishSending();
+  bool Send(std::string_view bytes) { return wire_->Send(bytes); }
+  void FinishSending() { wire_->FinishSending(); }
 
   struct Response {
     int status = 0;  // 0: the connection ended first.
@@ -50,7 +69,7 @@ class RawClient {
   bool Fill();
   bool Need(std::size_t bytes);
 
-  int socket_ = -1;
+  const std::unique_ptr<ClientWire> wire_;
   std::string received_;
   bool ended_ = false;  // The connection, by the server.
 };
