@@ -21,6 +21,8 @@
 #include "server/http/http_session.h"
 #include "server/http/session_context.h"
 #include "server/http/tcp_transport.h"
+#include "server/http/tls_context.h"
+#include "server/http/tls_transport.h"
 
 namespace belfry::http {
 namespace {
@@ -64,6 +66,19 @@ const Clock* ClockOf(const Options& options) {
   return options.clock == nullptr ? &kSystemClock : options.clock;
 }
 
+// Null without TLS.
+absl::StatusOr<std::unique_ptr<TlsListener>> NewTlsListener(const Options& options,
+                                                            Metrics& metrics,
+                                                            const Logger& logger) {
+  if (!options.tls) return nullptr;
+  absl::StatusOr<std::unique_ptr<TlsContext>> context =
+      TlsContext::Load(*options.tls, ClockOf(options), logger);
+  if (!context.ok()) return context.status();
+  // Half of the threads, so that one takes other work meanwhile.
+  const int handshakes = std::max(1, options.threads / 2);
+  return std::make_unique<TlsListener>(*std::move(context), handshakes, metrics, logger);
+}
+
 // Of something that may happen often: once a minute at most, with how often it has been since.
 class RareWarning {
  public:
@@ -83,12 +98,15 @@ class RareWarning {
 
 class ServerImpl final : public Server {
  public:
-  ServerImpl(api::Api* api, const Options& options, Metrics& metrics, Logger logger)
+  // `tls`: may be null.
+  ServerImpl(api::Api* api, const Options& options, std::unique_ptr<TlsListener> tls,
+             Metrics& metrics, Logger logger)
       : shutdown_grace_(options.shutdown_grace),
         own_scheduler_(options.scheduler == nullptr ? NewScheduler(ClockOf(options)) : nullptr),
         context_(api, ClockOf(options),
                  options.scheduler == nullptr ? own_scheduler_.get() : options.scheduler,
                  options.limits, ConnectionBounds(options.limits), metrics, std::move(logger)),
+        tls_(std::move(tls)),
         io_(options.threads),
         work_(asio::make_work_guard(io_)),
         accept_strand_(asio::make_strand(io_)),
@@ -111,6 +129,7 @@ class ServerImpl final : public Server {
     io_.stop();
     for (std::thread& thread : threads_) thread.join();
     context_.connections.CloseMailboxes();
+    if (tls_ != nullptr) tls_->turns.Close();
   }
 
   absl::Status Listen(const Options& options) {
@@ -135,6 +154,10 @@ class ServerImpl final : public Server {
   }
 
   std::uint16_t Port() const override { return port_; }
+
+  absl::Status ReloadCertificates() override {
+    return tls_ == nullptr ? absl::OkStatus() : tls_->context->Reload();
+  }
 
  private:
   void RunThread() {
@@ -173,7 +196,7 @@ class ServerImpl final : public Server {
     }
     const Strand strand = socket.get_executor();
     auto session = std::make_shared<HttpSession>(
-        &context_, std::make_unique<TcpTransport>(std::move(socket), UserTimeout(context_.limits)),
+        &context_, NewTransport(std::move(socket)),
         served ? Connections::Stay::kUsual : Connections::Stay::kLeaving);
     asio::post(strand, [session = std::move(session), served] {
       if (served) {
@@ -182,6 +205,12 @@ class ServerImpl final : public Server {
         session->StartRefused();
       }
     });
+  }
+
+  std::unique_ptr<Transport> NewTransport(Socket socket) {
+    auto tcp = std::make_unique<TcpTransport>(std::move(socket), UserTimeout(context_.limits));
+    if (tls_ == nullptr) return tcp;
+    return std::make_unique<TlsTransport>(std::move(tcp), tls_.get());
   }
 
   // Most often there are no descriptors left, and trying again at once would only burn the
@@ -198,6 +227,7 @@ class ServerImpl final : public Server {
   const absl::Duration shutdown_grace_;
   const std::unique_ptr<Scheduler> own_scheduler_;  // May be null.
   SessionContext context_;
+  const std::unique_ptr<TlsListener> tls_;  // May be null.
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   Strand accept_strand_;
@@ -246,7 +276,10 @@ SessionContext::SessionContext(api::Api* the_api, const Clock* the_clock, Schedu
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options, api::Api* api,
                                                       Metrics* metrics, Logger logger) {
-  auto server = std::make_unique<ServerImpl>(api, options, *metrics, std::move(logger));
+  absl::StatusOr<std::unique_ptr<TlsListener>> tls = NewTlsListener(options, *metrics, logger);
+  if (!tls.ok()) return tls.status();
+  auto server =
+      std::make_unique<ServerImpl>(api, options, *std::move(tls), *metrics, std::move(logger));
   const absl::Status listening = server->Listen(options);
   if (!listening.ok()) return listening;
   server->Run(options.threads);
