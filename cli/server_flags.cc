@@ -1,7 +1,5 @@
 #include "cli/server_flags.h"
 
-#include <openssl/rand.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <string_view>
@@ -9,8 +7,8 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/time/time.h"
+#include "base/ids.h"
 #include "cli/connection.h"
 #include "cli/text.h"
 #include "server/configuration.h"
@@ -40,12 +38,7 @@ Wanted FlagOrSetting(const Terminal& terminal, std::string_view flag, const std:
 }
 
 std::string NewRootToken() {
-  std::string bytes(24, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size())) !=
-      1) {
-    return "";
-  }
-  return Concat("hvs.", absl::WebSafeBase64Escape(bytes));
+  return Concat("hvs.", RandomBase62(24));
 }
 
 // "host:port" or "[::1]:port".

@@ -57,6 +57,9 @@ class HostImpl final : public Host {
   ~HostImpl() override {
     if (lifecycle_) lifecycle_->BeginStop();
     http_.reset();
+    if (process_api_) process_api_->Stop();
+    // Its core's last answers still go through the Api of the process.
+    lifecycle_.reset();
     process_api_.reset();
   }
 

@@ -1,6 +1,7 @@
 #include "server/mounts/lease_index.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "base/listing.h"
 #include "base/text.h"
@@ -13,6 +14,12 @@ absl::Status LeaseExpired() {
 
 LeaseIndex::LeaseIndex(const Limits& limits, LeaseGauges gauges)
     : limits_(limits), gauges_(gauges) {}
+
+// The gauges are the process's, and another index may go on with them.
+LeaseIndex::~LeaseIndex() {
+  for (const auto& [id, entry] : entries_) GaugeOf(entry.state).Add(-1);
+  gauges_.mounts.Add(-static_cast<std::int64_t>(groups_.size()));
+}
 
 void LeaseIndex::Track(const LeaseRecord& record) {
   const auto [it, added] = entries_.try_emplace(record.lease.id);

@@ -54,9 +54,11 @@ absl::Status LeaseExpired();
 // clock's, by which retries are delayed.
 class LeaseIndex {
  public:
-  // The gauges must outlive the index, which does not reset them when it goes. Of the limits it
-  // takes max_revocations_at_once (per mount), lease_min_retry_delay and lease_max_retry_delay.
+  // The gauges must outlive the index, which takes back what it has added when it goes. Of the
+  // limits it takes max_revocations_at_once (per mount), lease_min_retry_delay and
+  // lease_max_retry_delay.
   LeaseIndex(const Limits& limits, LeaseGauges gauges);
+  ~LeaseIndex();
   LeaseIndex(const LeaseIndex&) = delete;
   LeaseIndex& operator=(const LeaseIndex&) = delete;
 

@@ -100,6 +100,23 @@ TEST_F(LeaseIndexTest, ALeaseIsDueFromItsExpiryOnAndTakenOnce) {
   EXPECT_EQ(index_.NextWakeup().due, absl::InfiniteFuture());
 }
 
+TEST_F(LeaseIndexTest, WhatItHasCountedGoesWithIt) {
+  Track("a/1");
+  {
+    LeaseIndex other(SmallLimits(), {.active = GaugeNamed("active"),
+                                     .revoking = GaugeNamed("revoking"),
+                                     .failed = GaugeNamed("failed"),
+                                     .mounts = GaugeNamed("mounts")});
+    other.Track(RecordOf("b/1", kHour));
+    other.Track(RecordOf("c/1", kHour));
+    other.QueueRevocation("c/1", OnFailure::kRetry, now_);
+    EXPECT_EQ(Counted(), (Counts{2, 1, 0}));
+    EXPECT_EQ(Mounts(), 3);
+  }
+  EXPECT_EQ(Counted(), (Counts{1, 0, 0}));
+  EXPECT_EQ(Mounts(), 1);
+}
+
 TEST_F(LeaseIndexTest, ALeaseIsTrackedOnce) {
   Track("db/a", absl::Minutes(1));
   Track("db/a", kHour);

@@ -1,5 +1,7 @@
 #include "server/process/endpoint.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -33,12 +35,20 @@ seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields) {
           .threshold = ToInt(fields.Number("secret_threshold"))};
 }
 
-std::optional<seal::SecretBytes> ShareOf(std::string_view text) {
-  if (IsHex(text)) return seal::SecretBytes::CopyOf(absl::HexStringToBytes(ToAbsl(text)));
+absl::StatusOr<seal::SecretBytes> ShareOf(std::string_view text) {
+  if (text.empty()) {
+    return absl::InvalidArgumentError("'key' must be specified in request body as JSON");
+  }
   std::string bytes;
-  // With its padding, as Go reads it.
-  if (text.size() % 4 != 0 || !absl::Base64Unescape(ToAbsl(text), &bytes)) return std::nullopt;
-  return seal::SecretBytes::CopyOf(bytes);
+  if (IsHex(text)) {
+    bytes = absl::HexStringToBytes(ToAbsl(text));
+  } else if (text.size() % 4 != 0 || !absl::Base64Unescape(ToAbsl(text), &bytes)) {
+    // Base64 has its padding, as Go reads it.
+    return absl::InvalidArgumentError("'key' must be a valid hex or base64 string");
+  }
+  seal::SecretBytes share = seal::SecretBytes::CopyOf(bytes);
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  return share;
 }
 
 std::string SharesText(const std::vector<seal::SecretBytes>& shares) {

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "server/builtin/answer.h"
 #include "server/builtin/fields.h"
@@ -52,8 +53,9 @@ builtin::Answer Refusal(const absl::Status& status);
 // The fields secret_shares and secret_threshold.
 seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields);
 
-// A share as clients send it, in hex or in base64; nullopt when it is neither.
-std::optional<seal::SecretBytes> ShareOf(std::string_view text);
+// A share as clients send it, in hex or in base64. InvalidArgument, in Vault's words, when it is
+// neither, or missing.
+absl::StatusOr<seal::SecretBytes> ShareOf(std::string_view text);
 
 // The members "keys" and "keys_base64" of shares that are handed out.
 std::string SharesText(const std::vector<seal::SecretBytes>& shares);

@@ -17,6 +17,7 @@ using builtin::EmptyErrorAnswer;
 using builtin::ErrorAnswer;
 
 constexpr std::string_view kRoot = "/v1/";
+constexpr std::string_view kSystem = "/v1/sys/";
 constexpr std::string_view kSeal = "sys/seal";
 
 using Family = std::span<const Endpoint> (*)();
@@ -36,7 +37,8 @@ struct Found {
 };
 
 std::string PathOf(const api::HttpRequest& request) {
-  if (!request.path.starts_with(kRoot)) return "";
+  // Nearly every other request ends here.
+  if (!request.path.starts_with(kSystem)) return "";
   return api::CanonicalPath(std::string_view(request.path).substr(kRoot.size()),
                             mounts::Operation::kRead)
       .value_or("");
@@ -60,9 +62,13 @@ bool AsksToSeal(const api::HttpRequest& request) {
   return MethodOf(request) == Method::kWrite && PathOf(request) == kSeal;
 }
 
+// What changes something may answer with shares or a token, which are not sent in the clear where
+// they were to be wrapped.
 std::optional<Answer> RefuseHead(const api::HttpRequest& request, const Limits& limits) {
   if (std::optional<Answer> refusal = api::RefuseTarget(request, limits)) return refusal;
-  return api::RefuseNamespace(request);
+  if (std::optional<Answer> refusal = api::RefuseNamespace(request)) return refusal;
+  if (MethodOf(request) == Method::kRead) return std::nullopt;
+  return api::RefuseWrapping(request);
 }
 
 // What is sent with a DELETE is its body, where there is one.
@@ -88,13 +94,17 @@ ProcessApi::ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, const 
 
 ProcessApi::~ProcessApi() = default;
 
+void ProcessApi::Stop() {
+  stopping_ = true;
+  changing_.Wait();
+}
+
 void ProcessApi::Handle(api::HttpRequest request, api::Respond respond) {
   const Found found = Find(request);
   if (!found.path_is_known) {
-    // Sealed already: there is nobody to ask who may, and nothing to do.
-    if (AsksToSeal(request) && !lifecycle_->status().serving) {
-      return respond(api::Render(builtin::NoContent()));
-    }
+    if (!AsksToSeal(request)) return next_->Handle(std::move(request), std::move(respond));
+    // Sealed already: there is no token to ask for, and nothing to do.
+    if (lifecycle_->status().seal.sealed()) return respond(api::Render(builtin::NoContent()));
     return next_->Handle(std::move(request),
                          [this, respond = std::move(respond)](api::Outcome outcome) mutable {
                            SealIfAsked(std::move(outcome), std::move(respond));
@@ -120,29 +130,36 @@ void ProcessApi::Answer(const Endpoint& endpoint, api::HttpRequest request, api:
   if (!fields.ok()) {
     return respond(api::Render(ErrorAnswer(400, ToStd(fields.status().message())), space));
   }
-  auto answer = [this, &endpoint, fields = *std::move(fields)] {
+  absl::AnyInvocable<builtin::Answer()> answer = [this, &endpoint, fields = *std::move(fields)] {
     return endpoint.answer({.facts = facts_, .lifecycle = *lifecycle_}, fields);
   };
   if (!endpoint.waits) return respond(api::Render(answer(), space));
-  OnExecutor(std::move(space), std::move(respond), std::move(answer));
-}
-
-void ProcessApi::SealIfAsked(api::Outcome outcome, api::Respond respond) {
-  if (!std::holds_alternative<api::SealServer>(outcome)) return respond(std::move(outcome));
-  OnExecutor("", std::move(respond), [this] {
-    lifecycle_->Seal();
-    return builtin::NoContent();
-  });
-}
-
-void ProcessApi::OnExecutor(std::string space, api::Respond respond,
-                            absl::AnyInvocable<builtin::Answer()> answer) {
   // Shared: when the executor refuses the work, it is answered here.
   auto shared_respond = std::make_shared<api::Respond>(std::move(respond));
-  const bool posted = changes_->Post([shared_respond, space, answer = std::move(answer)]() mutable {
-    (*shared_respond)(api::Render(answer(), space));
-  });
+  const bool posted =
+      changes_->Post([this, shared_respond, space, answer = std::move(answer)]() mutable {
+        (*shared_respond)(api::Render(Change(answer), space));
+      });
   if (!posted) (*shared_respond)(api::Render(builtin::TooBusy(), space));
+}
+
+// Whatever waits for its turn: who may seal is not held off by those who need no token.
+void ProcessApi::SealIfAsked(api::Outcome outcome, api::Respond respond) {
+  if (!std::holds_alternative<api::SealServer>(outcome)) return respond(std::move(outcome));
+  changes_->PostAlways([this, respond = std::move(respond)]() mutable {
+    absl::AnyInvocable<builtin::Answer()> seal = [this] {
+      lifecycle_->Seal();
+      return builtin::NoContent();
+    };
+    respond(api::Render(Change(seal)));
+  });
+}
+
+builtin::Answer ProcessApi::Change(absl::AnyInvocable<builtin::Answer()>& answer) {
+  changing_.Add();
+  builtin::Answer given = stopping_ ? ErrorAnswer(503, "the server is stopping") : answer();
+  changing_.Done();
+  return given;
 }
 
 std::optional<api::HttpResponse> ProcessApi::RefuseEarly(const api::HttpRequest& head,

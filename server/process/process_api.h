@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "base/executor.h"
 #include "base/limits.h"
+#include "base/wait_group.h"
 #include "server/api/api.h"
 #include "server/process/endpoint.h"
 #include "server/process/lifecycle.h"
@@ -23,8 +25,12 @@ class ProcessApi final : public api::Api {
   // `next` answers the rest, and `lifecycle` changes the state; both must outlive it, as must the
   // facts' clock.
   ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, const Limits& limits);
-  // Waits for the change that is under way.
   ~ProcessApi() override;
+
+  // Returns when the change that is under way has ended; from now on `lifecycle` is left alone, and
+  // what would ask it is answered with 503. Until the destruction it must still be there for the
+  // answers of `next`.
+  void Stop();
 
   void Handle(api::HttpRequest request, api::Respond respond) override;
   std::optional<api::HttpResponse> RefuseEarly(const api::HttpRequest& head,
@@ -34,13 +40,15 @@ class ProcessApi final : public api::Api {
   void Answer(const Endpoint& endpoint, api::HttpRequest request, api::Respond respond);
   // When `outcome` asks for it; then 204.
   void SealIfAsked(api::Outcome outcome, api::Respond respond);
-  void OnExecutor(std::string space, api::Respond respond,
-                  absl::AnyInvocable<builtin::Answer()> answer);
+  // What a change runs as: nothing is changed any more once Stop has been called.
+  builtin::Answer Change(absl::AnyInvocable<builtin::Answer()>& answer);
 
   api::Api* const next_;
   Lifecycle* const lifecycle_;
   const Facts facts_;
   const Limits limits_;
+  std::atomic<bool> stopping_ = false;
+  WaitGroup changing_;
   // One thread: the states change one after the other.
   const std::unique_ptr<Executor> changes_;
 };

@@ -28,10 +28,12 @@ constexpr char kRootToken[] = "hvs.0123456789abcdefghijklmn";
 class FakeLifecycle final : public Lifecycle {
  public:
   absl::Status core_start;
+  // As while the core starts or stops.
+  bool between = false;
 
   Status status() const override {
     Status status{.seal = seal_->status()};
-    status.serving = !status.seal.sealed();
+    status.serving = !status.seal.sealed() && !between;
     if (status.serving) status.names = {.cluster_name = "name", .cluster_id = "id"};
     return status;
   }
@@ -233,6 +235,46 @@ TEST_F(ProcessApiTest, TheServerIsSealedBeforeWhoMayAskForItIsAnswered) {
   next_.asks_to_seal = true;
   EXPECT_EQ(Send("PUT", "sys/seal").status, 204);
   EXPECT_EQ(Send("GET", "sys/health").status, 503);
+}
+
+TEST_F(ProcessApiTest, WhileItIsBeingUnsealedNothingSaysThatItIsSealedForGood) {
+  Serve();
+  lifecycle_.between = true;
+  EXPECT_EQ(Send("GET", "sys/health").status, 503);
+  EXPECT_EQ(Send("PUT", "sys/seal").status, 418);
+}
+
+TEST_F(ProcessApiTest, OnceItHasStoppedNothingIsChangedAndWhoAsksIsToldSo) {
+  Serve();
+  process_.Stop();
+  next_.asks_to_seal = true;
+  EXPECT_EQ(Error(Send("PUT", "sys/seal")), "503 the server is stopping");
+  EXPECT_EQ(Error(Send("GET", "sys/rekey/init")), "503 the server is stopping");
+  EXPECT_FALSE(lifecycle_.status().seal.sealed());
+}
+
+TEST_F(ProcessApiTest, WhatIsToBeWrappedIsNotSentInTheClear) {
+  api::HttpRequest request{.method = "PUT",
+                           .path = "/v1/sys/init",
+                           .body = R"({"secret_shares":1,"secret_threshold":1})"};
+  request.headers.emplace_back("X-Vault-Wrap-TTL", "60");
+  EXPECT_EQ(SendRequest(request).status, 400);
+  EXPECT_EQ(process_.RefuseEarly(request, 0).value().status, 400);
+  EXPECT_FALSE(lifecycle_.status().seal.initialized());
+}
+
+TEST_F(ProcessApiTest, WhatCanBeNoShareCountsAsNone) {
+  Serve();
+  const std::string nonce = Text(
+      Json(Send("PUT", "sys/rekey/init", R"({"secret_shares":1,"secret_threshold":1})")), "nonce");
+  for (const std::string& key : {std::string(), std::string("00"), std::string(68, '0')}) {
+    EXPECT_EQ(
+        Send("PUT", "sys/rekey/update", R"({"key":")" + key + R"(","nonce":")" + nonce + R"("})")
+            .status,
+        400)
+        << key;
+  }
+  EXPECT_EQ(Json(Send("GET", "sys/rekey/init")).at("progress").as_int64(), 0);
 }
 
 TEST_F(ProcessApiTest, OnceItIsSealedNobodyIsAskedWhoMaySeal) {

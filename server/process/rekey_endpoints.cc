@@ -17,10 +17,6 @@ using builtin::NoContent;
 using builtin::ObjectText;
 using seal::Rekey;
 
-Answer BadShare() {
-  return ErrorAnswer(400, "'key' must be a valid hex or base64 string");
-}
-
 Answer StatusAnswer(const absl::StatusOr<Rekey::Status>& status) {
   if (!status.ok()) return Refusal(status.status());
   ObjectText text;
@@ -70,8 +66,8 @@ Answer Cancel(const Context& context, const Fields& fields) {
 }
 
 Answer Give(const Context& context, const Fields& fields) {
-  std::optional<seal::SecretBytes> share = ShareOf(fields.Text("key"));
-  if (!share) return BadShare();
+  absl::StatusOr<seal::SecretBytes> share = ShareOf(fields.Text("key"));
+  if (!share.ok()) return Refusal(share.status());
   const auto given = context.lifecycle.rekey().Give(*std::move(share), fields.Text("nonce"));
   if (!given.ok()) return Refusal(given.status());
   if (given->shares.empty()) return StatusAnswer(given->status);
@@ -93,8 +89,8 @@ Answer ReadVerification(const Context& context, const Fields&) {
 }
 
 Answer Verify(const Context& context, const Fields& fields) {
-  std::optional<seal::SecretBytes> share = ShareOf(fields.Text("key"));
-  if (!share) return BadShare();
+  absl::StatusOr<seal::SecretBytes> share = ShareOf(fields.Text("key"));
+  if (!share.ok()) return Refusal(share.status());
   const auto given = context.lifecycle.rekey().Verify(*std::move(share), fields.Text("nonce"));
   if (!given.ok()) return Refusal(given.status());
   if (!given->complete) return VerificationAnswer(given->status);

@@ -82,8 +82,8 @@ Answer Cancel(const Context& context, const Fields&) {
 }
 
 Answer Give(const Context& context, const Fields& fields) {
-  std::optional<seal::SecretBytes> share = ShareOf(fields.Text("key"));
-  if (!share) return ErrorAnswer(400, "'key' must be a valid hex or base64 string");
+  absl::StatusOr<seal::SecretBytes> share = ShareOf(fields.Text("key"));
+  if (!share.ok()) return Refusal(share.status());
   auto given = context.lifecycle.root_generation().Give(*std::move(share), fields.Text("nonce"));
   if (!given.ok()) return Refusal(given.status());
   if (!given->permit) return StatusAnswer(given->status, {});

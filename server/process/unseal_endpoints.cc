@@ -65,8 +65,8 @@ Answer Unseal(const Context& context, const Fields& fields) {
     context.lifecycle.ResetUnseal();
     return SealStatusAnswer(context);
   }
-  std::optional<seal::SecretBytes> share = ShareOf(key);
-  if (!share) return ErrorAnswer(400, "'key' must be a valid hex or base64 string");
+  absl::StatusOr<seal::SecretBytes> share = ShareOf(key);
+  if (!share.ok()) return Refusal(share.status());
   const auto status = context.lifecycle.Unseal(*std::move(share));
   return status.ok() ? SealStatusAnswer(context) : Refusal(status.status());
 }

@@ -20,7 +20,7 @@ constexpr std::uint64_t kCountedAhead = 65'536;
 absl::Status DamagedName(std::string_view folder) {
   return absl::DataLossError(
       Concat({"cannot decrypt the name of a key stored below \"", folder,
-              "\"; the storage was damaged or changed from outside: restore it from a snapshot"}));
+              "\"; the storage was damaged or changed from outside: restore a copy of it"}));
 }
 
 std::uint64_t MostEncryptions(const RotationConfig& rotation) {

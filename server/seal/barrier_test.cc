@@ -200,7 +200,7 @@ TEST_F(BarrierTest, AValueMovedToAnotherKeyIsDataLoss) {
   const absl::Status status = barrier_.Get("b").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("\"b\""), HasSubstr("restore it from a snapshot")));
+              AllOf(HasSubstr("\"b\""), HasSubstr("restore a copy of it")));
 }
 
 TEST_F(BarrierTest, AnotherTermsHeaderOnAValueIsDataLoss) {

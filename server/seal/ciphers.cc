@@ -27,7 +27,7 @@ std::uint32_t TermIn(std::string_view header) {
 absl::Status Damaged(std::string_view key, std::string_view why) {
   return absl::DataLossError(
       Concat({"cannot decrypt the stored value of \"", key, "\": ", why,
-              "; the storage was damaged or changed from outside: restore it from a snapshot"}));
+              "; the storage was damaged or changed from outside: restore a copy of it"}));
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ absl::StatusOr<Keyring> Keyring::Open(std::string_view sealed, const SecretBytes
   const absl::StatusOr<SecretBytes> plain = OpenRecord(root_key, kKeyring, "", sealed);
   if (!plain.ok()) return plain.status();
   const absl::Status malformed = absl::DataLossError(
-      "the keyring has been opened and is malformed; restore the storage from a snapshot");
+      "the keyring has been opened and is malformed; restore a copy of the storage");
   if (plain->size() < kHeadBytes + kTermBytes) return malformed;
   Reader reader(*plain);
   Keyring keyring;

@@ -16,8 +16,8 @@ absl::Status Invalid(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<Rekey::Status> Rekey::status() const {
-  if (barrier_->sealed()) return Sealed();
   MutexLock lock(&mutex_);
+  if (barrier_->sealed()) return Sealed();
   return StatusLocked();
 }
 
@@ -39,6 +39,7 @@ Rekey::Status Rekey::StatusLocked() const {
 
 absl::StatusOr<Rekey::Status> Rekey::Begin(const SealConfiguration& wanted,
                                            bool verification_required) {
+  MutexLock lock(&mutex_);
   if (barrier_->sealed()) return Sealed();
   if (wanted.threshold > wanted.shares) {
     return Invalid("provided threshold greater than the total shares");
@@ -46,20 +47,20 @@ absl::StatusOr<Rekey::Status> Rekey::Begin(const SealConfiguration& wanted,
   if (absl::Status bad = wanted.Check(); !bad.ok()) {
     return Invalid(Concat({"invalid rekey seal configuration: ", ToStd(bad.message())}));
   }
-  MutexLock lock(&mutex_);
   if (attempt_) return Invalid("rekey already in progress");
   attempt_ = Attempt{.wanted = wanted, .verification_required = verification_required};
   return StatusLocked();
 }
 
 absl::StatusOr<Rekey::Given> Rekey::Give(SecretBytes share, std::string_view nonce) {
-  if (barrier_->sealed()) return Sealed();
   MutexLock lock(&mutex_);
+  if (barrier_->sealed()) return Sealed();
   if (!attempt_) return Invalid("no barrier rekey in progress");
   if (attempt_->made) return Invalid("the new keys have been made and must be verified");
   if (absl::Status wrong = CheckNonce("rekey", attempt_->present.nonce(), nonce); !wrong.ok()) {
     return wrong;
   }
+  if (absl::Status bad = CheckShareSize(share.size()); !bad.ok()) return bad;
   if (!attempt_->present.Add(std::move(share))) return GivenAlready();
   Status status = StatusLocked();
   if (status.progress < status.required) return Given{.status = std::move(status)};
@@ -89,8 +90,8 @@ absl::Status Rekey::Install(const UnsealKey& made) {
 }
 
 absl::Status Rekey::Cancel(std::string_view nonce) {
-  if (barrier_->sealed()) return Sealed();
   MutexLock lock(&mutex_);
+  if (barrier_->sealed()) return Sealed();
   // Does not say the right one: it keeps others from cancelling.
   if (attempt_ && nonce != attempt_->present.nonce()) return Invalid("incorrect nonce supplied");
   attempt_.reset();
@@ -116,6 +117,7 @@ absl::StatusOr<Rekey::Given> Rekey::Verify(SecretBytes share, std::string_view n
   if (absl::Status wrong = CheckNonce("rekey verification", returned.nonce(), nonce); !wrong.ok()) {
     return wrong;
   }
+  if (absl::Status bad = CheckShareSize(share.size()); !bad.ok()) return bad;
   if (!returned.Add(std::move(share))) return GivenAlready();
   Status status = StatusLocked();
   if (status.verification_progress < attempt_->wanted.threshold) {

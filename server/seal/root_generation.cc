@@ -7,8 +7,8 @@
 namespace belfry::seal {
 
 absl::StatusOr<RootGeneration::Status> RootGeneration::status() const {
-  if (barrier_->sealed()) return Sealed();
   MutexLock lock(&mutex_);
+  if (barrier_->sealed()) return Sealed();
   return StatusLocked();
 }
 
@@ -20,8 +20,8 @@ RootGeneration::Status RootGeneration::StatusLocked() const {
 }
 
 absl::StatusOr<RootGeneration::Status> RootGeneration::Begin(SecretBytes otp) {
-  if (barrier_->sealed()) return Sealed();
   MutexLock lock(&mutex_);
+  if (barrier_->sealed()) return Sealed();
   if (attempt_) return absl::InvalidArgumentError("root generation already in progress");
   attempt_ = Attempt{.otp = std::move(otp)};
   return StatusLocked();
@@ -29,13 +29,14 @@ absl::StatusOr<RootGeneration::Status> RootGeneration::Begin(SecretBytes otp) {
 
 absl::StatusOr<RootGeneration::Given> RootGeneration::Give(SecretBytes share,
                                                            std::string_view nonce) {
-  if (barrier_->sealed()) return Sealed();
   MutexLock lock(&mutex_);
+  if (barrier_->sealed()) return Sealed();
   if (!attempt_) return absl::InvalidArgumentError("no root generation in progress");
   if (absl::Status wrong = CheckNonce("root generation", attempt_->given.nonce(), nonce);
       !wrong.ok()) {
     return wrong;
   }
+  if (absl::Status bad = CheckShareSize(share.size()); !bad.ok()) return bad;
   if (!attempt_->given.Add(std::move(share))) return GivenAlready();
   Status status = StatusLocked();
   if (status.progress < status.required) return Given{.status = std::move(status)};

@@ -31,12 +31,12 @@ absl::StatusOr<SealConfiguration> FromBytes(std::string_view bytes) {
   }
   if (configuration.Check().ok()) return configuration;
   return absl::DataLossError(
-      Concat({kSealConfiguration, " is damaged; restore the storage from a snapshot"}));
+      Concat({kSealConfiguration, " is damaged; restore a copy of the storage"}));
 }
 
 absl::Status Missing(std::string_view place) {
   return absl::DataLossError(
-      Concat({place, " is missing in an initialized storage; restore it from a snapshot"}));
+      Concat({place, " is missing in an initialized storage; restore a copy of it"}));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "server/seal/aead.h"
 #include "server/seal/places.h"
+#include "server/seal/seal_texts.h"
 
 namespace belfry::seal {
 namespace {
@@ -17,17 +18,6 @@ absl::Status WrongKey() {
       "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: error "
       "decrypting seal wrapped value\nerror decrypting using seal shamir: cipher: message "
       "authentication failed");
-}
-
-absl::Status CheckShare(const SecretBytes& share) {
-  // One that is the key itself, or one with its x coordinate.
-  if (share.size() < Aead::kKeyBytes) {
-    return absl::InvalidArgumentError("invalid key: key is shorter than minimum 32 bytes");
-  }
-  if (share.size() > Aead::kKeyBytes + 1) {
-    return absl::InvalidArgumentError("invalid key: key is longer than maximum 33 bytes");
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -117,7 +107,7 @@ absl::StatusOr<SealManager::Status> SealManager::Unseal(SecretBytes share) {
     MutexLock lock(&mutex_);
     if (state_ == State::kUnsealed) return StatusLocked();
     if (state_ != State::kSealed) return absl::InvalidArgumentError("Vault is not initialized");
-    if (absl::Status bad = CheckShare(share); !bad.ok()) return bad;
+    if (absl::Status bad = CheckShareSize(share.size()); !bad.ok()) return bad;
     if (!given_) given_.emplace();
     given_->Add(std::move(share));
     if (given_->count() < root_keys_->configuration()->threshold) return StatusLocked();
@@ -138,9 +128,8 @@ absl::Status SealManager::UnsealWith(std::span<const SecretBytes> shares) {
   if (!stored.ok()) return stored.status();
   absl::StatusOr<Keyring> keyring = Keyring::Open(stored->value_or(""), opened->root_key);
   if (absl::IsInvalidArgument(keyring.status())) {
-    return absl::DataLossError(
-        Concat({"the unseal key is right and ", kKeyring,
-                " is missing or damaged; restore the storage from a snapshot"}));
+    return absl::DataLossError(Concat({"the unseal key is right and ", kKeyring,
+                                       " is missing or damaged; restore a copy of the storage"}));
   }
   if (!keyring.ok()) return keyring.status();
   barrier_.Unseal(*std::move(keyring), std::move(opened->root_key));

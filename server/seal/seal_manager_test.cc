@@ -250,7 +250,7 @@ TEST_F(SealManagerTest, ADamagedKeyringIsNotTakenForAWrongShare) {
     below_.Set(std::string(kKeyring), damaged);
     EXPECT_EQ(Give(0).status(),
               absl::DataLossError("the unseal key is right and seal/keyring is missing or damaged; "
-                                  "restore the storage from a snapshot"));
+                                  "restore a copy of the storage"));
   }
   below_.Set(std::string(kKeyring), keyring);
   EXPECT_EQ(Give(0)->state, State::kUnsealed);

@@ -1,6 +1,7 @@
 #include "server/seal/seal_texts.h"
 
 #include "base/text.h"
+#include "server/seal/aead.h"
 
 namespace belfry::seal {
 
@@ -22,6 +23,16 @@ absl::Status CheckNonce(std::string_view operation, const std::string& right,
   if (given == right) return absl::OkStatus();
   return absl::InvalidArgumentError(Concat(
       {"incorrect nonce supplied; nonce for this ", operation, " operation is \"", right, "\""}));
+}
+
+absl::Status CheckShareSize(std::size_t bytes) {
+  if (bytes < Aead::kKeyBytes) {
+    return absl::InvalidArgumentError("invalid key: key is shorter than minimum 32 bytes");
+  }
+  if (bytes > Aead::kKeyBytes + 1) {
+    return absl::InvalidArgumentError("invalid key: key is longer than maximum 33 bytes");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace belfry::seal

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,8 @@ absl::Status Sealed();
 // For shares that make no key which opens anything.
 absl::Status WrongShares();
 absl::Status GivenAlready();
+// A share is the key itself, or has its x coordinate behind it.
+absl::Status CheckShareSize(std::size_t bytes);
 // OK when they are the same. `operation` is for example "rekey".
 absl::Status CheckNonce(std::string_view operation, const std::string& right,
                         std::string_view given);

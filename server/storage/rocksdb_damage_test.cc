@@ -203,7 +203,7 @@ TEST_F(DamageTest, AFlippedByteOfALogOrManifestIsReportedAndTheDirectoryLeftAsIt
       const absl::Status status = ReadAll(damaged).status();
       EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << name << " at " << at;
       EXPECT_THAT(MessageOf(status),
-                  AllOf(HasSubstr(damaged), HasSubstr(name), HasSubstr("restore a snapshot")));
+                  AllOf(HasSubstr(damaged), HasSubstr(name), HasSubstr("restore a copy")));
       EXPECT_EQ(FilesThatMatter(damaged), before);
     }
   }
