@@ -160,6 +160,8 @@ TEST_F(ProcessApiTest, HealthSaysTheStateByItsStatusUnlessAnotherIsAskedFor) {
   EXPECT_EQ(Send("GET", "sys/health?activecode=299").status, 299);
   EXPECT_EQ(Error(Send("GET", "sys/health?sealedcode=often")),
             "400 invalid parameter for sealedcode: often");
+  // 2^32 + 200.
+  EXPECT_EQ(Send("GET", "sys/health?activecode=4294967496").status, 400);
   EXPECT_EQ(Send("GET", "sys/health").body,
             R"({"initialized":true,"sealed":false,"standby":false,"performance_standby":false,)"
             R"("replication_performance_mode":"disabled","replication_dr_mode":"disabled",)"
@@ -228,6 +230,17 @@ TEST_F(ProcessApiTest, BadConfigurationsAreRefusedAndNothingIsInitialized) {
       Error(Send("PUT", "sys/init", R"({"secret_shares":1,"secret_threshold":1,"pgp_keys":"x"})")),
       HasSubstr("PGP keys are not supported"));
   EXPECT_FALSE(Json(Send("GET", "sys/init")).at("initialized").as_bool());
+}
+
+// As Vault's Go client sends them.
+TEST_F(ProcessApiTest, KeysThatAreLeftEmptyAskForNothing) {
+  const api::HttpResponse made =
+      Send("PUT", "sys/init",
+           R"({"secret_shares":1,"secret_threshold":1,"stored_shares":0,"pgp_keys":null,)"
+           R"("recovery_shares":0,"recovery_threshold":0,"recovery_pgp_keys":null,)"
+           R"("root_token_pgp_key":""})");
+  Unseal(KeysIn(Json(made)).at(0));
+  EXPECT_EQ(Send("PUT", "sys/generate-root/attempt", R"({"otp":"","pgp_key":""})").status, 200);
 }
 
 TEST_F(ProcessApiTest, TheServerIsSealedBeforeWhoMayAskForItIsAnswered) {

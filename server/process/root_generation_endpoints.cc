@@ -60,7 +60,7 @@ Answer Read(const Context& context, const Fields&) {
 
 // Who begins knows the one-time pad with which the token is handed out, and gives it to nobody.
 Answer Begin(const Context& context, const Fields& fields) {
-  if (fields.Has("pgp_key")) {
+  if (!fields.Text("pgp_key").empty()) {
     return ErrorAnswer(400,
                        "PGP keys are not supported by this server: leave pgp_key out, and a "
                        "one-time pad is made for you");

@@ -46,11 +46,11 @@ Answer Health(const Context& context, const Fields& fields) {
   for (const std::string_view parameter : kCodes) {
     if (!fields.Has(parameter)) continue;
     const std::string wanted = fields.Text(parameter);
-    const int given = static_cast<int>(ToNumber(wanted).value_or(0));
+    const long long given = ToNumber(wanted).value_or(0);
     if (!IsAnswerStatus(given)) {
       return ErrorAnswer(400, Concat({"invalid parameter for ", parameter, ": ", wanted}));
     }
-    if (parameter == code.parameter) code.status = given;
+    if (parameter == code.parameter) code.status = static_cast<int>(given);
   }
   const std::string_view replication = status.serving ? "disabled" : "unknown";
   ObjectText text;

@@ -28,7 +28,7 @@ std::optional<Answer> RefuseOptions(const Fields& fields) {
   if (!keys.empty() && static_cast<std::int64_t>(keys.size()) != fields.Number("secret_shares")) {
     return ErrorAnswer(400, "incorrect number of PGP keys");
   }
-  if (!keys.empty() || fields.Has("root_token_pgp_key")) {
+  if (!keys.empty() || !fields.Text("root_token_pgp_key").empty()) {
     return ErrorAnswer(400,
                        "PGP keys are not supported by this server: leave pgp_keys and "
                        "root_token_pgp_key out, and encrypt what is answered");
