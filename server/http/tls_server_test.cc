@@ -141,7 +141,9 @@ TEST_F(TlsServerTest, WhatIsForbiddenMeanwhileIsNotSentAndTheRestIs) {
   EXPECT_EQ(sink->Offer(Text("open", "open"), 2), bus::OfferResult::kAccepted);
   int received = 0;
   std::optional<RawClient::Frame> frame;
-  while ((frame = client.ReadFrame()) && frame->payload != "open") ++received;
+  while ((frame = client.ReadFrame()) && frame->payload != "open") {
+    if (frame->opcode == 1) ++received;  // And not a ping.
+  }
   EXPECT_TRUE(frame.has_value());
   EXPECT_LT(received, kTooMany);
   EXPECT_EQ(received + metrics_->GetCounter("belfry_websocket_frames_dropped_total", "").Value(),
@@ -185,10 +187,11 @@ TEST_F(TlsServerTest, DoesNotStartWithoutItsCertificate) {
 }
 
 TEST_F(TlsServerTest, ClientsThatConnectTogetherAreAllServed) {
+  constexpr int kClients = 12;
   Start();
   std::atomic<int> served = 0;
   std::vector<std::thread> clients;
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&] {
       auto wire = std::make_unique<TlsWire>(server_->Port());
       if (!wire->ShakeHands()) return;
@@ -197,7 +200,7 @@ TEST_F(TlsServerTest, ClientsThatConnectTogetherAreAllServed) {
     });
   }
   for (std::thread& client : clients) client.join();
-  EXPECT_EQ(served, 40);
+  EXPECT_EQ(served, kClients);
 }
 
 TEST_F(TlsServerTest, EndsAlthoughAHandshakeIsUnderWay) {
