@@ -53,11 +53,14 @@ class Names:
         return json.loads(text)
 
     def learn(self, recorded, given):
-        pairs = list(zip(KEPT.findall(recorded), KEPT.findall(given)))
         if "unseal_keys_b64" in recorded:
+            # Not by their looks: a piece of a key in base64 may look like a one-time pad.
             theirs, ours = json.loads(recorded), json.loads(given)
+            pairs = [(theirs["root_token"], ours["root_token"])]
             for member in "unseal_keys_b64", "unseal_keys_hex":
                 pairs += zip(theirs[member], ours[member])
+        else:
+            pairs = list(zip(KEPT.findall(recorded), KEPT.findall(given)))
         for theirs, ours in pairs:
             self.ours.setdefault(theirs, ours)
 
