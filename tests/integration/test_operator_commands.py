@@ -59,6 +59,12 @@ def test_a_key_with_more_than_itself_is_not_sent(server):
     assert table(server.cli("status", check=False).stdout)["Unseal Progress"] == "0/2"
 
 
+def take_signals():
+    """Also where the tests were started in the background or by nohup, which ignore some for all that is started."""
+    for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Typist:
     """A command at a terminal of its own, on which also what it says is seen; its output goes elsewhere."""
 
@@ -66,7 +72,7 @@ class Typist:
         self.master, self.terminal = pty.openpty()
         environment = dict(os.environ, VAULT_ADDR=f"http://{server.address}", VAULT_TOKEN=server.token)
         self.process = subprocess.Popen([str(BIN / "belfry"), *arguments], stdin=self.terminal, stdout=subprocess.PIPE, stderr=self.terminal,
-                                        text=True, env=environment)
+                                        text=True, env=environment, preexec_fn=take_signals)
         self.seen = ""
 
     def __enter__(self):
