@@ -56,8 +56,8 @@ std::string InitText(const json::object& made, const Shares& shares) {
                 "The server is initialized, and sealed. Whenever it is started or sealed, ",
                 shares.threshold, " of the ", shares.count,
                 "\nunseal keys are needed to unseal it. ",
-                "They are shown here only: give them to different people, and let\n",
-                "nobody keep enough of them. With fewer than ", shares.threshold,
+                "They are shown here only: give them to different people, so that\n",
+                "no one has enough of them. With fewer than ", shares.threshold,
                 ", nothing that the server stores can be read any more.\n\n",
                 "\"belfry operator rekey\" makes other unseal keys.\n");
 }

@@ -81,7 +81,7 @@ class RekeyCommand {
     if (!answer.ok()) return Fail(terminal_, answer.status(), kRequestError);
     if (!Json()) {
       *terminal_.err
-          << "WARNING! The new unseal keys are shown once, to whoever gives the last old "
+          << "WARNING! The new unseal keys are shown once, with the answer to the last old "
              "key, and kept nowhere.\n";
       *terminal_.out << "\n";
     }

@@ -32,7 +32,10 @@ std::string Authority(const HostConfig& config, std::uint16_t port) {
 
 std::string StorageText(const StorageConfig& storage) {
   if (storage.kind == StorageConfig::Kind::kInMemory) return "inmem";
-  return Concat("rocksdb (path: \"", storage.path, "\")");
+  // Started elsewhere, a relative path is another directory.
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(storage.path, error);
+  return Concat("rocksdb (path: \"", error ? storage.path : absolute.native(), "\")");
 }
 
 // The block that names every setting, its names aligned on the colon.

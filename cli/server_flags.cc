@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/time/time.h"
 #include "base/ids.h"
+#include "base/logging.h"
 #include "cli/connection.h"
 #include "cli/text.h"
 #include "server/configuration.h"
@@ -68,13 +69,11 @@ absl::Status SetRootToken(const Wanted& wanted, HostConfig* config) {
 
 absl::Status SetLogLevel(const Wanted& wanted, HostConfig* config) {
   if (wanted.value.empty()) return absl::OkStatus();
-  const std::string level = absl::AsciiStrToLower(wanted.value);
-  const std::vector<std::string> levels = {"trace", "debug", "info", "warn", "error"};
-  if (std::find(levels.begin(), levels.end(), level) == levels.end()) {
+  if (!LogLevelNamed(wanted.value)) {
     return absl::InvalidArgumentError(Concat(
         wanted.source, " must be trace, debug, info, warn or error: \"", wanted.value, "\""));
   }
-  config->log_level = level;
+  config->log_level = absl::AsciiStrToLower(wanted.value);
   return absl::OkStatus();
 }
 

@@ -227,7 +227,7 @@ class Reader {
     }
   }
 
-  // Whoever sets the longest time alone means it for what has no time of its own, too.
+  // max_lease_ttl alone bounds the default, too.
   void CheckLeaseTimes() {
     Limits& limits = draft_.config.limits;
     const auto said = places_.find("default_lease_ttl");

@@ -27,6 +27,7 @@
 #include "server/mounts/periodic_rollback.h"
 #include "server/mounts/router.h"
 #include "server/plugin_host/plugin_host.h"
+#include "server/process/lifecycle.h"
 #include "server/storage/committer.h"
 #include "server/storage/storage.h"
 #include "server/subscriptions/subscribers.h"
@@ -45,8 +46,7 @@ constexpr std::size_t kPluginThreads = 64;
 constexpr std::size_t kLeaseThreads = 2;
 constexpr std::size_t kFilterThreads = 2;
 constexpr char kTokens[] = "sys/token/";
-// As short as Vault's root tokens: people type them.
-constexpr std::size_t kRootSecretLength = 24;
+constexpr std::string_view kTokenPrefix = "hvs.";
 
 // A new, empty folder that only this user may enter. Short: a socket's path has a hundred bytes.
 absl::StatusOr<std::string> MakeSocketDirectory() {
@@ -305,7 +305,7 @@ std::string VersionForClients(const std::string& own) {
 }
 
 std::string NewRootSecret() {
-  return Concat({"hvs.", RandomBase62(kRootSecretLength)});
+  return Concat({kTokenPrefix, RandomBase62(process::kRootTokenLength - kTokenPrefix.size())});
 }
 
 absl::Status StoreRootToken(storage::PhysicalStorage* storage, const Clock* clock,

@@ -49,7 +49,7 @@ struct HostConfig {
   std::string log_level = "info";  // trace, debug, info, warn, error
   LogFormat log_format = LogFormat::kStandard;
   std::string log_file;      // Empty: standard error.
-  std::string pid_file;      // Where whoever runs the host writes its process's id; empty: nowhere.
+  std::string pid_file;      // Where `belfry server` writes its process id; empty: nowhere.
   std::string cluster_name;  // Empty: a random one.
   Limits limits;
   // This program's own version, X.Y.Z; clients are told the Vault whose behaviour they may count

@@ -91,7 +91,7 @@ void ServerLifecycle::Seal() {
     ending = core_;
   }
   if (ending == nullptr) return seal_->Seal();
-  // Nobody comes in any more, and whoever is in is made to leave.
+  // No request enters any more, and those under way end.
   api_->Seal();
   ending->BeginStop();
   ending->Stop();

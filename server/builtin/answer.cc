@@ -68,6 +68,11 @@ Answer InvalidToken() {
   return ErrorAnswer(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
 }
 
+Answer SealRefusal(const absl::Status& status) {
+  if (absl::IsInvalidArgument(status)) return ErrorAnswer(400, ToStd(status.message()));
+  return ErrorAnswer(absl::IsUnavailable(status) ? 503 : 500, ToStd(status.message()));
+}
+
 Answer EnvelopeAnswer(Envelope envelope) {
   return {.body = Answer::Body::kEnvelope, .envelope = std::move(envelope)};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 
 namespace belfry::builtin {
 
@@ -32,7 +33,7 @@ struct Answer {
                   // clients read them.
     kErrors,      // {"errors": […]}, and `data` beside them unless it is empty.
     kText,        // `text`, of `content_type`.
-    kSealServer,  // The server is sealed first, by whoever holds what is unsealed; then 204.
+    kSealServer,  // The server is sealed first (api::SealServer), then 204.
   };
 
   int status = 200;
@@ -89,6 +90,10 @@ Answer InvalidToken();
 
 // 503: no room where this would be answered.
 Answer TooBusy();
+
+// Why the seal, or the storage below it, refused: 400 for what was asked, 503 while it is sealed or
+// takes no writes, else 500.
+Answer SealRefusal(const absl::Status& status);
 
 Answer EnvelopeAnswer(Envelope envelope);
 // The same with Body::kInjected.

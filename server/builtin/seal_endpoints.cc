@@ -16,18 +16,13 @@ Answer SealServer(const Dependencies&, const Call&) {
   return {.status = 204, .body = Answer::Body::kSealServer};
 }
 
-Answer Failure(const absl::Status& status) {
-  if (absl::IsInvalidArgument(status)) return ErrorAnswer(400, ToStd(status.message()));
-  return ErrorAnswer(absl::IsUnavailable(status) ? 503 : 500, ToStd(status.message()));
-}
-
 Answer Injected(const Call& call, std::string data) {
   return InjectedAnswer({.request_id = call.id, .data = std::move(data), .mount_type = "system"});
 }
 
 Answer KeyStatus(const Dependencies& dependencies, const Call& call) {
   const auto status = dependencies.barrier->Status();
-  if (!status.ok()) return Failure(status.status());
+  if (!status.ok()) return SealRefusal(status.status());
   return Injected(call, ObjectText()
                             .Number("encryptions", static_cast<std::int64_t>(status->encryptions))
                             .Raw("install_time", TimeText(status->installed))
@@ -37,7 +32,7 @@ Answer KeyStatus(const Dependencies& dependencies, const Call& call) {
 
 Answer Rotate(const Dependencies& dependencies, const Call&) {
   const absl::Status rotated = dependencies.barrier->Rotate();
-  return rotated.ok() ? NoContent() : Failure(rotated);
+  return rotated.ok() ? NoContent() : SealRefusal(rotated);
 }
 
 // "24h0m0s": as Go writes what is at least a minute and has whole seconds.
@@ -50,7 +45,7 @@ std::string IntervalText(absl::Duration interval) {
 
 Answer ReadRotation(const Dependencies& dependencies, const Call& call) {
   const auto rotation = dependencies.barrier->Rotation();
-  if (!rotation.ok()) return Failure(rotation.status());
+  if (!rotation.ok()) return SealRefusal(rotation.status());
   return EnvelopeAnswer(
       {.request_id = call.id,
        .data = ObjectText()
@@ -64,7 +59,7 @@ Answer ReadRotation(const Dependencies& dependencies, const Call& call) {
 // What is not given stays.
 Answer WriteRotation(const Dependencies& dependencies, const Call& call) {
   auto rotation = dependencies.barrier->Rotation();
-  if (!rotation.ok()) return Failure(rotation.status());
+  if (!rotation.ok()) return SealRefusal(rotation.status());
   rotation->enabled = call.fields.Bool("enabled", rotation->enabled);
   if (call.fields.Has("max_operations")) {
     // What is negative is out of range, too.
@@ -72,7 +67,7 @@ Answer WriteRotation(const Dependencies& dependencies, const Call& call) {
   }
   if (call.fields.Has("interval")) rotation->interval = call.fields.Duration("interval");
   const absl::Status set = dependencies.barrier->SetRotation(*rotation);
-  return set.ok() ? Done(call, call.fields) : Failure(set);
+  return set.ok() ? Done(call, call.fields) : SealRefusal(set);
 }
 
 std::string HostName() {

@@ -25,11 +25,6 @@ int ToInt(std::int64_t number) {
 
 }  // namespace
 
-builtin::Answer Refusal(const absl::Status& status) {
-  if (absl::IsInvalidArgument(status)) return builtin::ErrorAnswer(400, ToStd(status.message()));
-  return builtin::ErrorAnswer(absl::IsUnavailable(status) ? 503 : 500, ToStd(status.message()));
-}
-
 seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields) {
   return {.shares = ToInt(fields.Number("secret_shares")),
           .threshold = ToInt(fields.Number("secret_threshold"))};

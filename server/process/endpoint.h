@@ -46,10 +46,6 @@ std::span<const Endpoint> UnsealEndpoints();
 std::span<const Endpoint> RekeyEndpoints();
 std::span<const Endpoint> RootGenerationEndpoints();
 
-// The answer to what one of the seal's calls refused: 400, 503 while the server is sealed, and 500
-// for what its storage or its core is to blame for.
-builtin::Answer Refusal(const absl::Status& status);
-
 // The fields secret_shares and secret_threshold.
 seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields);
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <memory>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,6 +12,10 @@
 #include "server/seal/secret_bytes.h"
 
 namespace belfry::process {
+
+// Of every generated root token: short, since people type them, and as long as the one-time pad
+// under which it is handed out, as in Vault.
+inline constexpr std::size_t kRootTokenLength = 28;
 
 // The states of a server: not initialized, sealed, unsealed. Its core lives while it is unsealed.
 class Lifecycle {

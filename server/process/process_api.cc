@@ -73,10 +73,9 @@ std::optional<Answer> RefuseHead(const api::HttpRequest& request, const Limits& 
 
 // What is sent with a DELETE is its body, where there is one.
 std::variant<std::string, Answer> DataOf(const Endpoint& endpoint, api::HttpRequest& request) {
-  const bool in_body = endpoint.method == Method::kWrite || !request.body.empty();
-  const bool reads = endpoint.method == Method::kRead;
-  return api::DataOf(request,
-                     in_body && !reads ? mounts::Operation::kUpdate : mounts::Operation::kRead);
+  const bool in_body = endpoint.method == Method::kWrite ||
+                       (endpoint.method == Method::kDelete && !request.body.empty());
+  return api::DataOf(request, in_body ? mounts::Operation::kUpdate : mounts::Operation::kRead);
 }
 
 std::string NamespaceOf(const api::HttpRequest& request) {
@@ -143,7 +142,7 @@ void ProcessApi::Answer(const Endpoint& endpoint, api::HttpRequest request, api:
   if (!posted) (*shared_respond)(api::Render(builtin::TooBusy(), space));
 }
 
-// Whatever waits for its turn: who may seal is not held off by those who need no token.
+// However much waits: requests that need no token cannot keep an allowed seal from its turn.
 void ProcessApi::SealIfAsked(api::Outcome outcome, api::Respond respond) {
   if (!std::holds_alternative<api::SealServer>(outcome)) return respond(std::move(outcome));
   changes_->PostAlways([this, respond = std::move(respond)]() mutable {

@@ -22,14 +22,14 @@ namespace belfry::process {
 // (vault-api-and-events 8)
 class ProcessApi final : public api::Api {
  public:
-  // `next` answers the rest, and `lifecycle` changes the state; both must outlive it, as must the
-  // facts' clock.
+  // `next` answers the rest, and `lifecycle` changes the state. `next`, and what the facts point
+  // to, must outlive it; `lifecycle` must live until Stop.
   ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, const Limits& limits);
   ~ProcessApi() override;
 
-  // Returns when the change that is under way has ended; from now on `lifecycle` is left alone, and
-  // what would ask it is answered with 503. Until the destruction it must still be there for the
-  // answers of `next`.
+  // For the end, when no requests come any more: returns when the change that is under way has
+  // ended. Nothing is changed from then on, and what still waits is answered with 503. Requests
+  // that are with `next` may end later, but before the destruction; `lifecycle` may go before.
   void Stop();
 
   void Handle(api::HttpRequest request, api::Respond respond) override;

@@ -15,10 +15,11 @@ using builtin::Fields;
 using builtin::JsonAnswer;
 using builtin::NoContent;
 using builtin::ObjectText;
+using builtin::SealRefusal;
 using seal::Rekey;
 
 Answer StatusAnswer(const absl::StatusOr<Rekey::Status>& status) {
-  if (!status.ok()) return Refusal(status.status());
+  if (!status.ok()) return SealRefusal(status.status());
   ObjectText text;
   text.Text("nonce", status->nonce)
       .Bool("started", status->started)
@@ -36,7 +37,7 @@ Answer StatusAnswer(const absl::StatusOr<Rekey::Status>& status) {
 }
 
 Answer VerificationAnswer(const absl::StatusOr<Rekey::Status>& status) {
-  if (!status.ok()) return Refusal(status.status());
+  if (!status.ok()) return SealRefusal(status.status());
   return JsonAnswer(200, ObjectText()
                              .Text("nonce", status->verification_nonce)
                              .Bool("started", true)
@@ -62,14 +63,14 @@ Answer Begin(const Context& context, const Fields& fields) {
 
 Answer Cancel(const Context& context, const Fields& fields) {
   const absl::Status cancelled = context.lifecycle.rekey().Cancel(fields.Text("nonce"));
-  return cancelled.ok() ? NoContent() : Refusal(cancelled);
+  return cancelled.ok() ? NoContent() : SealRefusal(cancelled);
 }
 
 Answer Give(const Context& context, const Fields& fields) {
   absl::StatusOr<seal::SecretBytes> share = ShareOf(fields.Text("key"));
-  if (!share.ok()) return Refusal(share.status());
+  if (!share.ok()) return SealRefusal(share.status());
   const auto given = context.lifecycle.rekey().Give(*std::move(share), fields.Text("nonce"));
-  if (!given.ok()) return Refusal(given.status());
+  if (!given.ok()) return SealRefusal(given.status());
   if (given->shares.empty()) return StatusAnswer(given->status);
   ObjectText text;
   text.Text("nonce", given->status.nonce)
@@ -90,9 +91,9 @@ Answer ReadVerification(const Context& context, const Fields&) {
 
 Answer Verify(const Context& context, const Fields& fields) {
   absl::StatusOr<seal::SecretBytes> share = ShareOf(fields.Text("key"));
-  if (!share.ok()) return Refusal(share.status());
+  if (!share.ok()) return SealRefusal(share.status());
   const auto given = context.lifecycle.rekey().Verify(*std::move(share), fields.Text("nonce"));
-  if (!given.ok()) return Refusal(given.status());
+  if (!given.ok()) return SealRefusal(given.status());
   if (!given->complete) return VerificationAnswer(given->status);
   return JsonAnswer(
       200,
@@ -106,13 +107,13 @@ Answer RestartVerification(const Context& context, const Fields&) {
 // Shares are handed out once and kept nowhere.
 Answer ReadBackup(const Context& context, const Fields&) {
   const auto status = context.lifecycle.rekey().status();
-  if (!status.ok()) return Refusal(status.status());
+  if (!status.ok()) return SealRefusal(status.status());
   return ErrorAnswer(400, "no backed-up keys found");
 }
 
 Answer DeleteBackup(const Context& context, const Fields&) {
   const auto status = context.lifecycle.rekey().status();
-  return status.ok() ? NoContent() : Refusal(status.status());
+  return status.ok() ? NoContent() : SealRefusal(status.status());
 }
 
 constexpr DeclaredField kBegin[] = {

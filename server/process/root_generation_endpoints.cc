@@ -17,10 +17,8 @@ using builtin::Fields;
 using builtin::JsonAnswer;
 using builtin::NoContent;
 using builtin::ObjectText;
+using builtin::SealRefusal;
 using seal::RootGeneration;
-
-// As a root token has: "hvs." and 24 characters.
-constexpr std::size_t kTokenLength = 28;
 
 struct Shown {
   std::string otp;
@@ -43,10 +41,10 @@ Answer StatusAnswer(const RootGeneration::Status& status, const Shown& shown) {
                              .Finish());
 }
 
-// Each byte of the token with the one of the pad, in base64 without its padding.
+// Each byte of the token with the one of the pad, which is as long, in base64 without its padding.
 std::string Encoded(std::string token, const seal::SecretBytes& otp) {
   const std::string_view pad = otp.view();
-  for (std::size_t i = 0; i < token.size(); ++i) token[i] ^= pad[i % pad.size()];
+  for (std::size_t i = 0; i < token.size(); ++i) token[i] ^= pad[i];
   std::string encoded = absl::Base64Escape(token);
   while (encoded.ends_with('=')) encoded.pop_back();
   return encoded;
@@ -54,11 +52,11 @@ std::string Encoded(std::string token, const seal::SecretBytes& otp) {
 
 Answer Read(const Context& context, const Fields&) {
   const auto status = context.lifecycle.root_generation().status();
-  if (!status.ok()) return Refusal(status.status());
-  return StatusAnswer(*status, {.otp_length = kTokenLength});
+  if (!status.ok()) return SealRefusal(status.status());
+  return StatusAnswer(*status, {.otp_length = kRootTokenLength});
 }
 
-// Who begins knows the one-time pad with which the token is handed out, and gives it to nobody.
+// The one-time pad is answered once, to the client that begins.
 Answer Begin(const Context& context, const Fields& fields) {
   if (!fields.Text("pgp_key").empty()) {
     return ErrorAnswer(400,
@@ -66,29 +64,29 @@ Answer Begin(const Context& context, const Fields& fields) {
                        "one-time pad is made for you");
   }
   std::string otp = fields.Text("otp");
-  if (!otp.empty() && otp.size() != kTokenLength) {
+  if (!otp.empty() && otp.size() != kRootTokenLength) {
     return ErrorAnswer(400, "OTP string is wrong length");
   }
   const bool given = !otp.empty();
-  if (!given) otp = RandomBase62(kTokenLength);
+  if (!given) otp = RandomBase62(kRootTokenLength);
   const auto status = context.lifecycle.root_generation().Begin(seal::SecretBytes::CopyOf(otp));
-  if (!status.ok()) return Refusal(status.status());
-  return StatusAnswer(*status, {.otp = given ? "" : otp, .otp_length = kTokenLength});
+  if (!status.ok()) return SealRefusal(status.status());
+  return StatusAnswer(*status, {.otp = given ? "" : otp, .otp_length = kRootTokenLength});
 }
 
 Answer Cancel(const Context& context, const Fields&) {
   const absl::Status cancelled = context.lifecycle.root_generation().Cancel();
-  return cancelled.ok() ? NoContent() : Refusal(cancelled);
+  return cancelled.ok() ? NoContent() : SealRefusal(cancelled);
 }
 
 Answer Give(const Context& context, const Fields& fields) {
   absl::StatusOr<seal::SecretBytes> share = ShareOf(fields.Text("key"));
-  if (!share.ok()) return Refusal(share.status());
+  if (!share.ok()) return SealRefusal(share.status());
   auto given = context.lifecycle.root_generation().Give(*std::move(share), fields.Text("nonce"));
-  if (!given.ok()) return Refusal(given.status());
+  if (!given.ok()) return SealRefusal(given.status());
   if (!given->permit) return StatusAnswer(given->status, {});
   const absl::StatusOr<std::string> token = context.lifecycle.NewRootToken(*given->permit);
-  if (!token.ok()) return Refusal(token.status());
+  if (!token.ok()) return SealRefusal(token.status());
   return StatusAnswer(given->status, {.encoded_token = Encoded(*token, given->otp)});
 }
 

@@ -15,6 +15,7 @@ using builtin::FieldKind;
 using builtin::Fields;
 using builtin::JsonAnswer;
 using builtin::ObjectText;
+using builtin::SealRefusal;
 
 Answer IsInitialized(const Context& context, const Fields&) {
   const bool initialized = context.lifecycle.status().seal.initialized();
@@ -45,7 +46,7 @@ Answer Initialize(const Context& context, const Fields& fields) {
   if (std::optional<Answer> refusal = RefuseOptions(fields)) return *std::move(refusal);
   const absl::StatusOr<Lifecycle::Initialized> made =
       context.lifecycle.Initialize(ConfigurationOf(fields));
-  if (!made.ok()) return Refusal(made.status());
+  if (!made.ok()) return SealRefusal(made.status());
   return JsonAnswer(
       200,
       ObjectText().Members(SharesText(made->shares)).Text("root_token", made->root_token).Finish());
@@ -66,9 +67,9 @@ Answer Unseal(const Context& context, const Fields& fields) {
     return SealStatusAnswer(context);
   }
   absl::StatusOr<seal::SecretBytes> share = ShareOf(key);
-  if (!share.ok()) return Refusal(share.status());
+  if (!share.ok()) return SealRefusal(share.status());
   const auto status = context.lifecycle.Unseal(*std::move(share));
-  return status.ok() ? SealStatusAnswer(context) : Refusal(status.status());
+  return status.ok() ? SealStatusAnswer(context) : SealRefusal(status.status());
 }
 
 constexpr DeclaredField kInit[] = {

@@ -10,11 +10,11 @@
 
 namespace belfry::subscriptions {
 
-// Everybody who subscribes, so that all can be ended at once. Thread-safe.
+// All subscribers, so that they can be ended at once. Thread-safe.
 class Subscribers {
  public:
   // Counts the subscriber in as long as the result is kept, which must not outlive this. nullptr
-  // once EndAll has been called: nobody who comes later is missed.
+  // once EndAll has been called: later subscribers are refused.
   std::shared_ptr<const void> Add(std::shared_ptr<Subscriber> subscriber);
   // Ends each of them with this reason, see Subscriber::End. To be called once.
   void EndAll(std::string_view reason);

@@ -26,7 +26,7 @@ OTHERWISE = {
 }
 # Where standard output is as recorded, and what is said besides is in our own words.
 OUR_WORDS = {
-    23: r"WARNING! The new unseal keys are shown once, to whoever gives the last old key, and kept nowhere\.$",
+    23: r"WARNING! The new unseal keys are shown once, with the answer to the last old key, and kept nowhere\.$",
     37: r"Keep the OTP: the root token will be encoded with it, and it is not shown again\.$",
 }
 KEPT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|hvs\.\w+|\b\w{28}\b")
