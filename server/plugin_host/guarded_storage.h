@@ -42,6 +42,10 @@ class GuardedStorage {
   // that is allowed, before it is done. Both must outlive this.
   explicit GuardedStorage(storage::Storage* storage, std::atomic<std::uint64_t>* count = nullptr)
       : storage_(storage), count_(count) {}
+  // A write that is under way holds on to this.
+  ~GuardedStorage() { ForbidWrites(); }
+  GuardedStorage(const GuardedStorage&) = delete;
+  GuardedStorage& operator=(const GuardedStorage&) = delete;
 
   storage::Storage* storage() const { return storage_; }
   void AllowWrites() { writable_ = true; }
