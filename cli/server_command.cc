@@ -30,6 +30,10 @@ std::string Authority(const HostConfig& config, std::uint16_t port) {
               : Concat(config.listener.address, ":", port);
 }
 
+std::string_view SchemeOf(const HostConfig& config) {
+  return config.listener.tls ? "https://" : "http://";
+}
+
 std::string StorageText(const StorageConfig& storage) {
   if (storage.kind == StorageConfig::Kind::kInMemory) return "inmem";
   // Started elsewhere, a relative path is another directory.
@@ -44,9 +48,10 @@ void PrintConfiguration(const HostConfig& config, std::uint16_t port, std::ostre
   for (const std::string& directory : config.plugin_directories)
     plugins += (plugins.empty() ? "" : ", ") + directory;
   const std::pair<std::string_view, std::string> lines[] = {
-      {"Api Address", config.api_address.empty() ? Concat("http://", Authority(config, port))
+      {"Api Address", config.api_address.empty() ? Concat(SchemeOf(config), Authority(config, port))
                                                  : config.api_address},
-      {"Listener 1", Concat("tcp (addr: \"", Authority(config, port), "\", tls: \"disabled\")")},
+      {"Listener 1", Concat("tcp (addr: \"", Authority(config, port), "\", tls: \"",
+                            config.listener.tls ? "enabled" : "disabled", "\")")},
       {"Log File", config.log_file.empty() ? "none" : config.log_file},
       {"Log Level", config.log_level},
       {"Plugin Directories", plugins.empty() ? "none" : plugins},

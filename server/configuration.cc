@@ -222,9 +222,32 @@ class Reader {
     if (listener == places_.end()) {
       Fail(names_, Concat({"there is no listener: write ", kListenerExample}));
     } else if (!draft_.tls_disabled) {
-      Fail(listener->second,
-           "a listener needs TLS, which is not supported yet, or tls_disable = true");
+      CheckTls(listener->second);
+    } else if (!draft_.tls.certificate_file.empty() || !draft_.tls.key_file.empty()) {
+      Fail(listener->second, "there are tls_disable = true and files for TLS: remove one of them");
     }
+  }
+
+  void CheckTls(const std::string& place) {
+    http::TlsOptions& tls = draft_.tls;
+    if (tls.certificate_file.empty() || tls.key_file.empty()) {
+      return Fail(place,
+                  "a listener needs tls_cert_file and tls_key_file, or tls_disable = true where "
+                  "something else keeps tokens from being read on their way");
+    }
+    if (draft_.client_certificates_required && draft_.client_certificates_disabled) {
+      return Fail(place,
+                  "tls_require_and_verify_client_cert and tls_disable_client_certs cannot both be "
+                  "true: remove one of them");
+    }
+    if (draft_.client_certificates_required && tls.client_ca_file.empty()) {
+      return Fail(place, "tls_require_and_verify_client_cert needs tls_client_ca_file");
+    }
+    if (draft_.client_certificates_disabled) tls.client_ca_file.clear();
+    if (draft_.client_certificates_required) {
+      tls.without_certificate = http::TlsOptions::WithoutCertificate::kRefused;
+    }
+    draft_.config.listener.tls = tls;
   }
 
   // max_lease_ttl alone bounds the default, too.

@@ -44,6 +44,10 @@ T& In(Draft* draft, T StorageConfig::*member) {
   return draft->config.storage.*member;
 }
 template <typename T>
+T& In(Draft* draft, T http::TlsOptions::*member) {
+  return draft->tls.*member;
+}
+template <typename T>
 T& In(Draft* draft, T Limits::*member) {
   return draft->config.limits.*member;
 }
@@ -152,6 +156,16 @@ Problem TakeListenAddress(const Key& key, const Item& item, Draft* draft) {
   return std::nullopt;
 }
 
+// Vault's names; the older ones that it also knows are refused.
+template <auto kMember>
+Problem TakeTlsVersion(const Key& key, const Item& item, Draft* draft) {
+  const std::string& name = item.value.text;
+  if (!Is(item, Value::Kind::kString) || (name != "tls12" && name != "tls13"))
+    return MustBe(key, "\"tls12\" or \"tls13\"");
+  In(draft, kMember) = name == "tls12" ? http::TlsVersion::k12 : http::TlsVersion::k13;
+  return std::nullopt;
+}
+
 Problem TakeLogLevel(const Key& key, const Item& item, Draft* draft) {
   const std::string level = Lower(item.value.text);
   if (!Is(item, Value::Kind::kString) || !LogLevelNamed(level))
@@ -223,7 +237,15 @@ constexpr Key kTopKeys[] = {
 
 constexpr Key kListenerKeys[] = {
     {"address", TakeListenAddress, "\"127.0.0.1:8200\""},
+    {"tls_cert_file", TakeText<&http::TlsOptions::certificate_file>, "\"/etc/belfry/tls.crt\""},
+    {"tls_client_ca_file", TakeText<&http::TlsOptions::client_ca_file>,
+     "\"/etc/belfry/clients.crt\""},
     {"tls_disable", TakeBool<&Draft::tls_disabled>, "true"},
+    {"tls_disable_client_certs", TakeBool<&Draft::client_certificates_disabled>, "true"},
+    {"tls_key_file", TakeText<&http::TlsOptions::key_file>, "\"/etc/belfry/tls.key\""},
+    {"tls_max_version", TakeTlsVersion<&http::TlsOptions::max_version>, "\"tls13\""},
+    {"tls_min_version", TakeTlsVersion<&http::TlsOptions::min_version>, "\"tls12\""},
+    {"tls_require_and_verify_client_cert", TakeBool<&Draft::client_certificates_required>, "true"},
 };
 
 constexpr Key kRocksDbKeys[] = {

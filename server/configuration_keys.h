@@ -7,6 +7,7 @@
 
 #include "server/access/hcl.h"
 #include "server/host_config.h"
+#include "server/http/tls_options.h"
 
 namespace belfry {
 
@@ -16,6 +17,9 @@ namespace belfry {
 struct ConfigurationDraft {
   HostConfig config;
   bool tls_disabled = false;
+  http::TlsOptions tls;  // Unless it is disabled.
+  bool client_certificates_disabled = false;
+  bool client_certificates_required = false;
   // Of keys that are only checked.
   bool ignored_flag = false;
   std::string ignored_text;
@@ -44,7 +48,8 @@ std::span<const ConfigurationKey> TopConfigurationKeys();
 std::span<const ConfigurationBlock> ConfigurationBlocks();
 
 inline constexpr std::string_view kListenerExample =
-    "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = true }";
+    "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_cert_file = \"/etc/belfry/tls.crt\" "
+    "tls_key_file = \"/etc/belfry/tls.key\" }";
 inline constexpr std::string_view kRocksDbExample =
     "storage \"rocksdb\" { path = \"/var/lib/belfry\" }";
 inline constexpr std::string_view kInMemoryExample = "storage \"inmem\" {}";

@@ -8,6 +8,8 @@
 #include <fstream>
 
 #include "base/text.h"
+#include "server/configuration_keys.h"
+#include "server/http/tls_options.h"
 #include "server/listen_address.h"
 
 namespace belfry {
@@ -133,7 +135,7 @@ TEST(Configuration, TheLongestLeaseAloneBoundsTheDefault) {
 
 struct Case {
   std::string_view text;
-  std::string_view error;  // The whole of it.
+  std::string error;  // The whole of it.
 };
 
 TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
@@ -170,11 +172,9 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
        "f:1:11: telemetry \"x\" is not supported: write telemetry { "
        "disable_hostname = true }"},
       {"listener {}",
-       "f:1:1: listener is not written like this: write listener \"tcp\" { address "
-       "= \"127.0.0.1:8200\" tls_disable = true }"},
+       Concat({"f:1:1: listener is not written like this: write ", kListenerExample})},
       {"listener \"unix\" {}",
-       "f:1:10: listener \"unix\" is not supported: write listener \"tcp\" "
-       "{ address = \"127.0.0.1:8200\" tls_disable = true }"},
+       Concat({"f:1:10: listener \"unix\" is not supported: write ", kListenerExample})},
       {"storage \"raft\" { path = \"/x\" }",
        "f:1:9: storage \"raft\" is not supported: write storage \"rocksdb\" { path = "
        "\"/var/lib/belfry\" }, or storage \"inmem\" {} to keep everything in memory and lose it at "
@@ -268,9 +268,62 @@ TEST(Configuration, WhatIsMissingIsAnErrorThatSaysWhatToWrite) {
             "\"/var/lib/belfry\" }");
 }
 
+TEST(ListenAddress, OnlyLoopbackIsLoopback) {
+  for (const std::string_view address : {"127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"})
+    EXPECT_TRUE(IsLoopback(address)) << address;
+  for (const std::string_view address : {"0.0.0.0", "::", "10.0.0.1", "1127.0.0.1", "::10"})
+    EXPECT_FALSE(IsLoopback(address)) << address;
+}
+
+TEST(Configuration, AListenersTlsIsWhatItsKeysSay) {
+  const auto config = Parsed(R"(storage "inmem" {}
+    listener "tcp" {
+      tls_cert_file = "a.crt"
+      tls_key_file = "a.key"
+      tls_client_ca_file = "ca.crt"
+      tls_require_and_verify_client_cert = "true"
+      tls_min_version = "tls13"
+    })");
+  ASSERT_EQ(config.status(), absl::OkStatus());
+  EXPECT_EQ(config->listener.tls,
+            (http::TlsOptions{.certificate_file = "a.crt",
+                              .key_file = "a.key",
+                              .client_ca_file = "ca.crt",
+                              .without_certificate = http::TlsOptions::WithoutCertificate::kRefused,
+                              .min_version = http::TlsVersion::k13}));
+  EXPECT_EQ(ParsedWithNeeds("")->listener.tls, std::nullopt);
+}
+
+TEST(Configuration, ClientsAreNotAskedForCertificatesWhereThatIsDisabled) {
+  const auto config = Parsed(R"(storage "inmem" {} listener "tcp" { tls_cert_file = "a"
+    tls_key_file = "b" tls_client_ca_file = "c" tls_disable_client_certs = true })");
+  ASSERT_EQ(config.status(), absl::OkStatus());
+  EXPECT_EQ(config->listener.tls->client_ca_file, "");
+}
+
+TEST(Configuration, TlsThatCannotBeMeantIsRefused) {
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"tls_cert_file = \"a\"", "a listener needs tls_cert_file and tls_key_file, or"},
+      {"tls_key_file = \"a\"", "a listener needs tls_cert_file and tls_key_file, or"},
+      {"tls_disable = true tls_cert_file = \"a\"", "there are tls_disable = true and files"},
+      {"tls_cert_file = \"a\" tls_key_file = \"b\" tls_require_and_verify_client_cert = true",
+       "tls_require_and_verify_client_cert needs tls_client_ca_file"},
+      {"tls_cert_file = \"a\" tls_key_file = \"b\" tls_client_ca_file = \"c\" "
+       "tls_require_and_verify_client_cert = true tls_disable_client_certs = true",
+       "cannot both be true"},
+      {"tls_min_version = \"tls11\"", "tls_min_version must be \"tls12\" or \"tls13\""},
+  };
+  for (const auto& [keys, error] : cases) {
+    EXPECT_THAT(ErrorOf(Parsed(Concat({"storage \"inmem\" {} listener \"tcp\" { ", keys, " }"}))),
+                HasSubstr(error))
+        << keys;
+  }
+}
+
 TEST(Configuration, AListenerWithoutTlsMustSaySo) {
   const std::string_view error =
-      "f:1:30: a listener needs TLS, which is not supported yet, or tls_disable = true";
+      "f:1:30: a listener needs tls_cert_file and tls_key_file, or tls_disable = true where "
+      "something else keeps tokens from being read on their way";
   EXPECT_EQ(ErrorOf(Parsed("storage \"inmem\" {}  listener \"tcp\" {}")), error);
   EXPECT_EQ(ErrorOf(Parsed("storage \"inmem\" {}  listener \"tcp\" { tls_disable = false }")),
             error);

@@ -16,6 +16,7 @@
 #include "server/configuration.h"
 #include "server/core.h"
 #include "server/http/server.h"
+#include "server/listen_address.h"
 #include "server/process/process_api.h"
 #include "server/process/sealable_api.h"
 #include "server/process/storage_health.h"
@@ -90,6 +91,10 @@ class HostImpl final : public Host {
       return;
     }
     process_log_->SetMinimum(LevelOf(*config));
+    if (const absl::Status reloaded = http_->ReloadCertificates(); !reloaded.ok()) {
+      log_.Error("failed to reload the certificate; the old one goes on",
+                 {{"error", std::string(reloaded.message())}});
+    }
     for (const std::string_view key : ChangesThatNeedRestart(config_, *config))
       log_.Warn("a changed setting takes effect at a restart", {{"setting", std::string(key)}});
     log_.Info("configuration reloaded", {{"log_level", config->log_level}});
@@ -140,10 +145,15 @@ class HostImpl final : public Host {
                                        .port = config_.listener.port,
                                        .limits = limits_,
                                        .clock = &clock_,
-                                       .scheduler = scheduler_.get()},
+                                       .scheduler = scheduler_.get(),
+                                       .tls = config_.listener.tls},
                                       process_api_.get(), metrics_.get(), log_.Named("http"));
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
+    if (!config_.dev && !config_.listener.tls && !IsLoopback(config_.listener.address)) {
+      log_.Warn("tokens travel in the clear: the listener has no TLS and is not on loopback",
+                {{"address", config_.listener.address}});
+    }
     return absl::OkStatus();
   }
 

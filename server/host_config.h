@@ -8,13 +8,15 @@
 #include "absl/time/time.h"
 #include "base/limits.h"
 #include "base/logging.h"
+#include "server/http/tls_options.h"
 
 namespace belfry {
 
 // Where clients connect.
 struct ListenerConfig {
-  std::string address = "127.0.0.1";  // An IP address.
-  std::uint16_t port = 8200;          // 0: any free one.
+  std::string address = "127.0.0.1";    // An IP address.
+  std::uint16_t port = 8200;            // 0: any free one.
+  std::optional<http::TlsOptions> tls;  // Without it: in plain text.
 
   bool operator==(const ListenerConfig&) const = default;
 };

@@ -48,4 +48,8 @@ absl::StatusOr<ListenerConfig> ParseListenAddress(std::string_view text) {
   return listener;
 }
 
+bool IsLoopback(std::string_view address) {
+  return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
+}
+
 }  // namespace belfry

@@ -11,4 +11,7 @@ namespace belfry {
 // InvalidArgument: what is wrong with the text, without the text, and what to write instead. Pure.
 absl::StatusOr<ListenerConfig> ParseListenAddress(std::string_view text);
 
+// Whether only this machine reaches what listens on the IP address. Pure.
+bool IsLoopback(std::string_view address);
+
 }  // namespace belfry

@@ -21,6 +21,8 @@ struct TlsOptions {
   WithoutCertificate without_certificate = WithoutCertificate::kServed;
   TlsVersion min_version = TlsVersion::k12;
   TlsVersion max_version = TlsVersion::k13;
+
+  bool operator==(const TlsOptions&) const = default;
 };
 
 }  // namespace belfry::http
