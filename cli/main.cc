@@ -50,7 +50,7 @@ int Main(int argc, char** argv) {
       {"status", "Show whether a server is up and unsealed", RunStatus},
       {"events", "Hear of changes as they happen", RunEvents},
       {"kv", "Read and write secrets", RunKv},
-      {"secrets", "Mount, list and unmount secrets engines", RunSecrets},
+      {"secrets", "Mount, list, move and unmount secrets engines", RunSecrets},
       {"operator", "Do what operators of a server do", RunOperator},
       {"version", "Show the version", RunVersion},
   };

@@ -72,6 +72,31 @@ int Disable(Terminal& terminal, const std::vector<std::string>& arguments) {
   return kSuccess;
 }
 
+int Move(Terminal& terminal, const std::vector<std::string>& arguments) {
+  Flags flags({.usage = "secrets move [flags] SOURCE DESTINATION",
+               .about =
+                   "Moves a secrets engine to another path, with its data. Its leases are "
+                   "revoked, and policies\nthat name the old path do not hold for the new one.",
+               .examples = {"belfry secrets move team/ groups/team/"}});
+  ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
+  int exit_code = kSuccess;
+  if (!ParseOrExplain(flags, arguments, 2, 2, terminal, &exit_code)) return exit_code;
+  const absl::StatusOr<std::string> from = CleanPath(flags.arguments()[0], "SOURCE");
+  if (!from.ok()) return Fail(terminal, from.status(), kUsageError);
+  const absl::StatusOr<std::string> to = CleanPath(flags.arguments()[1], "DESTINATION");
+  if (!to.ok()) return Fail(terminal, to.status(), kUsageError);
+  absl::StatusOr<Client> client = client_flags.Connect(terminal);
+  if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
+  const std::string what = Concat("secrets engine ", *from, "/ to ", *to, "/");
+  const auto answer =
+      Demand(*client, Concat("Error moving ", what), "POST", "sys/remount", "",
+             boost::json::serialize(boost::json::object{{"from", *from}, {"to", *to}}));
+  if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
+  ShowWarnings(terminal, *answer);
+  *terminal.out << "Success! Moved the " << what << std::endl;
+  return kSuccess;
+}
+
 std::string MountTable(const boost::json::object& mounts) {
   const auto text = [](const boost::json::object& mount, const char* name) -> std::string {
     const auto* value = mount.if_contains(name);
@@ -120,6 +145,7 @@ int RunSecrets(Terminal& terminal, const std::vector<std::string>& arguments) {
       "secrets ",
       {{"enable", "Mount a secrets engine", Enable},
        {"list", "Show what is mounted", List},
+       {"move", "Move a secrets engine to another path", Move},
        {"disable", "Take a secrets engine out of service and delete its data", Disable}},
       terminal, arguments);
 }

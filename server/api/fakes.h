@@ -164,6 +164,12 @@ class FakeMountManager final : public mounts::MountManager {
     tuned.emplace_back(path, tuning);
     return tune_result;
   }
+  absl::StatusOr<std::string> Move(std::string_view, std::string_view) override {
+    return absl::UnimplementedError("fake");
+  }
+  std::optional<mounts::MountMove> FindMove(std::string_view) const override {
+    return std::nullopt;
+  }
   void Stop() override {}
   absl::Status Reload(std::string_view path) override {
     reloaded.emplace_back(path);

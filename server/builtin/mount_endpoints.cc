@@ -18,6 +18,7 @@ using mounts::Operation;
 
 constexpr std::string_view kMounts = "sys/mounts/";
 constexpr std::string_view kAuthMounts = "sys/auth/";
+constexpr std::string_view kMoves = "sys/remount/status/";
 
 Answer MountFailure(const absl::Status& status) {
   // Aborted: the host itself has interrupted it.
@@ -121,6 +122,28 @@ Answer ReadTuning(const Dependencies& dependencies, const Call& call) {
                           : Shown(call, TuningObject(dependencies.limits, *mount));
 }
 
+Answer Move(const Dependencies& dependencies, const Call& call) {
+  const std::string from = call.fields.Text("from");
+  const std::string to = call.fields.Text("to");
+  if (from.empty() || to.empty())
+    return ErrorAnswer(400, "both 'from' and 'to' path must be specified as a string");
+  const absl::StatusOr<std::string> moved = dependencies.mounts->Move(from, to);
+  if (!moved.ok()) return MountFailure(moved.status());
+  return Shown(call, ObjectText().Text("migration_id", *moved).Finish());
+}
+
+Answer ReadMove(const Dependencies& dependencies, const Call& call) {
+  const auto move = dependencies.mounts->FindMove(WithoutPrefix(call.path, kMoves));
+  if (!move) return EmptyErrorAnswer(404);
+  ObjectText info;
+  info.Text("source_mount", move->source).Text("target_mount", move->target);
+  ObjectText data;
+  data.Text("migration_id", move->id)
+      .Raw("migration_info", info.Text("status", "success").Finish());
+  return EnvelopeAnswer({.request_id = call.id, .data = data.Finish(), .mount_type = "system"});
+}
+
+constexpr DeclaredField kMove[] = {{"from", FieldKind::kText}, {"to", FieldKind::kText}};
 constexpr DeclaredField kNewMount[] = {
     {"config", FieldKind::kObject},
     {"config.default_lease_ttl", FieldKind::kLeaseTime},
@@ -172,6 +195,16 @@ constexpr Endpoint kEndpoints[] = {
      .operation = Operation::kDelete,
      .place = Place::kPluginExecutor,
      .answer = &DisableMount},
+    {.path = "sys/remount",
+     .operation = Operation::kUpdate,
+     .right = Right::kSudo,
+     .place = Place::kPluginExecutor,
+     .fields = kMove,
+     .answer = &Move},
+    {.path = "sys/remount/status/*",
+     .operation = Operation::kRead,
+     .place = Place::kHere,
+     .answer = &ReadMove},
     {.path = "sys/auth/*/tune",
      .operation = Operation::kRead,
      .right = Right::kSudo,

@@ -51,6 +51,10 @@ bool IsFor(MountClass mount_class, std::string_view path) {
                       [path](std::string_view own) { return path.starts_with(own); });
 }
 
+MountClass ClassOf(std::string_view path) {
+  return path.starts_with(kAuthPrefix) ? MountClass::kAuth : MountClass::kSecret;
+}
+
 // "a/b" → "a/b/". Nothing else is changed: callers were authorised for the name that they give.
 std::string AsMountPath(std::string_view path) {
   return path.empty() || path.ends_with('/') ? std::string(path) : Concat({path, "/"});
@@ -170,6 +174,23 @@ class MountManagerImpl final : public MountManager {
     if (!changed.ok()) return changed;
     return warnings;
   }
+
+  absl::StatusOr<std::string> Move(std::string_view from, std::string_view to) override {
+    const std::string source = AsMountPath(from);
+    const std::string target = AsMountPath(to);
+    if (absl::Status refused = CheckMove(source, target); !refused.ok()) return refused;
+    if (const std::optional<std::string> other = router_->Reserve(target))
+      return absl::AlreadyExistsError(Concat({"path already in use at \"", *other, "\""}));
+    if (absl::Status failure = MoveReserved(source, target); !failure.ok()) {
+      router_->Release(target);
+      return failure;
+    }
+    std::string id = moves_.Note(source, target);
+    logger_.Info("moved a mount", {{"from", source}, {"to", target}, {"migration_id", id}});
+    return id;
+  }
+
+  std::optional<MountMove> FindMove(std::string_view id) const override { return moves_.Find(id); }
 
   absl::Status Reload(std::string_view path) override {
     return Change(path, [this](MountEntry& entry) -> absl::StatusOr<Effect> {
@@ -330,23 +351,63 @@ class MountManagerImpl final : public MountManager {
     MountEntry entry = before;
     const absl::StatusOr<Effect> effect = edit(entry);
     if (!effect.ok()) return effect.status();
-    if (*effect == Effect::kRestart) {
-      const absl::Status restarted = in_use->engine->Restart(entry);
-      NoteRestart(mount_path, restarted);
+    if (absl::Status failure = TakeOver(*in_use->engine, before, entry, *effect); !failure.ok())
+      return failure;
+    if (entry != before) logger_.Info("changed a mount", {{"path", mount_path}});
+    router_->Replace(std::move(entry));
+    return absl::OkStatus();
+  }
+
+  // Has the engine go on with `entry`, and stores it; after an error all is as before.
+  absl::Status TakeOver(Engine& engine, const MountEntry& before, const MountEntry& entry,
+                        Effect effect) {
+    if (effect == Effect::kRestart) {
+      const absl::Status restarted = engine.Restart(entry);
+      NoteRestart(before.path, restarted);
       // The plugin or its version, not the mount.
       if (absl::IsNotFound(restarted)) return absl::InvalidArgumentError(restarted.message());
       if (!restarted.ok()) return restarted;
     }
-    if (entry != before) {
-      if (absl::Status stored = store_.Put({.entry = entry}); !stored.ok()) {
-        // As it is stored, and found.
-        if (*effect == Effect::kRestart) NoteRestart(mount_path, in_use->engine->Restart(before));
-        return stored;
-      }
-      logger_.Info("changed a mount", {{"path", mount_path}});
-    }
-    router_->Replace(std::move(entry));
-    return absl::OkStatus();
+    if (entry == before) return absl::OkStatus();
+    const absl::Status stored = store_.Put({.entry = entry});
+    // As it is stored, and found.
+    if (!stored.ok() && effect == Effect::kRestart)
+      NoteRestart(before.path, engine.Restart(before));
+    return stored;
+  }
+
+  absl::Status CheckMove(std::string_view source, std::string_view target) const {
+    const MountClass mount_class = ClassOf(source);
+    if (!IsFor(mount_class, source))
+      return absl::InvalidArgumentError(Concat({"cannot remount \"", source, "\""}));
+    if (absl::Status status = CheckMountPath(target); !status.ok()) return status;
+    if (!IsFor(mount_class, target))
+      return absl::InvalidArgumentError(Concat({"cannot remount to destination ", target}));
+    return router_->At(source) == nullptr ? NothingToMove(source) : absl::OkStatus();
+  }
+
+  static absl::Status NothingToMove(std::string_view source) {
+    return absl::NotFoundError(
+        Concat({"no matching mount at \"", GivenPath(ClassOf(source), source), "\""}));
+  }
+
+  // `target` is reserved for it.
+  absl::Status MoveReserved(const std::string& source, const std::string& target) {
+    const std::optional<MountRouter::Removed> removed = router_->Remove(source);
+    // Another move, or its end, was faster.
+    if (!removed) return NothingToMove(source);
+    const Mount& mount = removed->mount();
+    AwaitUsers(*removed);
+    const MountEntry before = router_->Latest(mount);
+    MountEntry entry = before;
+    entry.path = target;
+    absl::Status status = leases_->RevokeAllOf(mount);
+    if (status.ok()) status = TakeOver(*mount.engine, before, entry, Effect::kRestart);
+    const bool served = status.ok() ? router_->Add(entry, mount.engine) : router_->PutBack(source);
+    if (status.ok()) router_->Release(source);
+    if (!served) StopEngine(entry.uuid);
+    if (status.ok() && !served) return absl::AbortedError("the server is stopping");
+    return status;
   }
 
   void NoteRestart(const std::string& path, const absl::Status& restarted) const {
@@ -413,6 +474,7 @@ class MountManagerImpl final : public MountManager {
   const Logger logger_;
   // How long requests under way may take before their engine is looked at.
   const Limits limits_;
+  MountMoves moves_;
   mutable Mutex running_mutex_;
   // By uuid. From before a mount is in service until nobody uses it any more.
   std::map<std::string, std::unique_ptr<Running>> running_ ABSL_GUARDED_BY(running_mutex_);

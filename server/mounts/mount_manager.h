@@ -15,6 +15,7 @@
 #include "server/mounts/engine_factory.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_entry.h"
+#include "server/mounts/mount_moves.h"
 #include "server/mounts/router.h"
 #include "server/storage/storage.h"
 
@@ -73,6 +74,15 @@ class MountManager {
   // changed.
   virtual absl::StatusOr<std::vector<std::string>> Tune(std::string_view path,
                                                         const MountTuning& tuning) = 0;
+  // The mount at `from` is at `to` from now on, with its data, uuid and accessor. Meanwhile it is
+  // at neither: requests under way end, its leases are revoked, and the engine is set up again,
+  // which tells it where it is. The id by which FindMove knows the move. NotFound when nothing is
+  // mounted at `from`; AlreadyExists when something is at, above or below `to`; InvalidArgument for
+  // the host's own mounts and for a path that is not for mounts of this class; what
+  // LeaseManager::RevokeAllOf, Engine::Restart or storage said, and then it is at `from` as before.
+  virtual absl::StatusOr<std::string> Move(std::string_view from, std::string_view to) = 0;
+  // A move that has succeeded. nullopt also for those of an earlier process.
+  virtual std::optional<MountMove> FindMove(std::string_view id) const = 0;
   // Sets the engine up again, in a fresh process. NotFound when there is no such mount.
   virtual absl::Status Reload(std::string_view path) = 0;
   // The same for every mount of a plugin; they share the fresh process. How many there were; or

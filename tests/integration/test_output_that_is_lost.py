@@ -41,6 +41,7 @@ ARGUMENTS = {
     ("operator", "config", "check"): [str(SMALLEST)],
     ("secrets", "enable"): ["-path=lost{}", "kv"],
     ("secrets", "list"): [],
+    ("secrets", "move"): ["moving{}", "moved{}"],
     ("secrets", "disable"): ["nosuch"],
 }
 HELP = [(*command, "-h") for command in ARGUMENTS] + [("-h",), ("kv", "-h")]
@@ -68,6 +69,8 @@ def run(server, command, stdout, prefix=()):
     command = tuple(word.replace("{}", str(next(NUMBERS))) for word in command)
     address = server.to_seal.address if command[:2] == ("operator", "seal") else server.address
     environment = dict(os.environ, VAULT_ADDR=f"http://{address}", VAULT_TOKEN=server.token)
+    if command[:2] == ("secrets", "move") and "-h" not in command:
+        server.cli("secrets", "enable", f"-path={command[2]}", "kv")
     process = subprocess.Popen([*prefix, str(BIN / "belfry"), *command], stdout=stdout, stderr=subprocess.PIPE, text=True,
                                env=environment)
     try:

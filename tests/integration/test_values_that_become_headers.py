@@ -11,7 +11,7 @@ from all_commands import all_commands
 from conftest import BIN, PATIENCE
 
 # Some way to send each command on its way.
-ARGUMENTS = {"kv put": ["secret/a", "x=1"], "kv patch": ["secret/a", "x=1"], "secrets list": [], "status": []}
+ARGUMENTS = {"kv put": ["secret/a", "x=1"], "kv patch": ["secret/a", "x=1"], "secrets list": [], "secrets move": ["a", "b"], "status": []}
 ARGUMENTS |= {" ".join(name): [] for name in all_commands() if name[0] == "operator"}
 WITHOUT_REQUESTS = (("operator", "config", "check"), ("server",), ("version",))
 COMMANDS = [(*name, *ARGUMENTS.get(" ".join(name), ["secret/a"])) for name in all_commands() if name not in WITHOUT_REQUESTS]
