@@ -9,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <ostream>
 #include <system_error>
@@ -16,6 +17,7 @@
 
 #include "cli/command.h"
 #include "cli/server_flags.h"
+#include "cli/service_manager.h"
 #include "cli/text.h"
 #include "server/host.h"
 
@@ -104,22 +106,32 @@ std::string_view NameOf(int signal) {
   return signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP";
 }
 
+std::string ContentOf(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 // The file that tells others which process the server is.
 class PidFile {
  public:
   PidFile() = default;
   ~PidFile() {
     std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove(path_, ignored);
+    if (!path_.empty() && ContentOf(path_) == OwnText()) std::filesystem::remove(path_, ignored);
   }
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;
 
-  // An empty path asks for none.
+  // An empty path asks for none. Only what such a file holds is written over.
   absl::Status Write(const std::string& path) {
     if (path.empty()) return absl::OkStatus();
+    if (ContentOf(path).find_first_not_of("0123456789 \n") != std::string::npos) {
+      return absl::InvalidArgumentError(
+          Concat("the pid file ", path,
+                 " holds something else than a process id: remove it, or name another file"));
+    }
     std::ofstream file(path);
-    file << getpid() << "\n";
+    file << OwnText();
     file.close();
     if (!file) {
       const std::error_code error(errno, std::generic_category());
@@ -131,13 +143,15 @@ class PidFile {
   }
 
  private:
+  static std::string OwnText() { return Concat(getpid(), "\n"); }
+
   std::string path_;
 };
 
 // Waits for a signal that ends the server. At SIGHUP it reloads what it is configured by; in dev
 // mode that is nothing.
-void AwaitEnd(Host& host, const ServerFlags& flags, bool dev, boost::asio::io_context& context,
-              boost::asio::signal_set& signals) {
+void AwaitEnd(Host& host, const ServerFlags& flags, bool dev, const ServiceManager& manager,
+              boost::asio::io_context& context, boost::asio::signal_set& signals) {
   for (;;) {
     int signal = SIGHUP;
     signals.async_wait([&signal](boost::system::error_code, int number) { signal = number; });
@@ -147,7 +161,9 @@ void AwaitEnd(Host& host, const ServerFlags& flags, bool dev, boost::asio::io_co
     if (dev) {
       host.LogSignal("there is nothing to reload", NameOf(signal));
     } else {
+      manager.Reloading();
       host.Reload(flags.Config());
+      manager.Ready();
     }
   }
 }
@@ -175,6 +191,7 @@ version 2. Flags win over environment variables, and both over the configuration
   const auto experiments = wanted.Experiments();
   if (!experiments.ok()) return Fail(terminal, experiments.status(), kServerError);
 
+  const ServiceManager manager;
   // From here on a signal is remembered, also one that comes while the server starts.
   boost::asio::io_context context;
   boost::asio::signal_set signals(context, SIGINT, SIGTERM, SIGHUP);
@@ -192,7 +209,9 @@ version 2. Flags win over environment variables, and both over the configuration
   if (config->dev) PrintDevNotes(*config, **host, *terminal.out);
   // Who cannot read the root token cannot use the server.
   if (!terminal.out->good()) return kServerError;
-  AwaitEnd(**host, wanted, config->dev.has_value(), context, signals);
+  manager.Ready();
+  AwaitEnd(**host, wanted, config->dev.has_value(), manager, context, signals);
+  manager.Stopping();
 
   // A second one ends a shutdown that hangs.
   signals.remove(SIGINT);

@@ -1,3 +1,4 @@
+# `cmake --install BUILD --component server`: the programs, found from one another, and how a system runs them.
 # `cmake --install BUILD --component sdk`: the package `belfry` with belfry::sdk and belfry::sdk_testing, for find_package(belfry).
 #
 # Static libraries drag along what they are built on, so the package holds those libraries too, as belfry::internal_…; of headers it holds
@@ -46,3 +47,14 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/belfryConfigVersion.cmake C
 install(FILES ${CMAKE_BINARY_DIR}/belfryConfig.cmake ${CMAKE_BINARY_DIR}/belfryConfigVersion.cmake
   DESTINATION ${package_dir} COMPONENT sdk)
 add_custom_target(sdk_package DEPENDS ${packaged} COMMENT "What `cmake --install` installs")
+
+set(server_dir lib/belfry)
+install(TARGETS belfry_belfry_binary belfry_plugin_guard_binary COMPONENT server RUNTIME DESTINATION ${server_dir})
+install(TARGETS belfry_kv_binary COMPONENT server RUNTIME DESTINATION ${server_dir}/plugins)
+install(CODE "
+  set(bin \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
+  file(MAKE_DIRECTORY \"\${bin}\")
+  file(CREATE_LINK ../${server_dir}/belfry \"\${bin}/belfry\" SYMBOLIC)" COMPONENT server)
+install(FILES ${PROJECT_SOURCE_DIR}/packaging/belfry.hcl DESTINATION ${CMAKE_INSTALL_DATADIR}/belfry COMPONENT server)
+install(FILES ${PROJECT_SOURCE_DIR}/packaging/belfry.service DESTINATION lib/systemd/system COMPONENT server)
+install(FILES ${PROJECT_SOURCE_DIR}/packaging/belfry.sysusers DESTINATION lib/sysusers.d RENAME belfry.conf COMPONENT server)

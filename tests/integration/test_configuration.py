@@ -119,13 +119,29 @@ def test_a_plugin_directory_that_is_none_is_an_error_that_names_it(config):
 
 def test_the_pid_file_is_there_as_long_as_the_server(config, tmp_path):
     file = tmp_path / "pid"
-    file.write_text("left by one that was killed")
+    file.write_text("12345\n")  # Left by one that was killed.
     with running("-config", config(f'pid_file = "{file}"')) as server:
         assert file.read_text() == f"{server.process.pid}\n"
         assert server.end() == 0
     assert not file.exists()
     wrong = belfry("server", "-config", config('pid_file = "/nope/pid"'))
     assert wrong.returncode == 1 and "/nope/pid: No such file or directory" in wrong.stderr
+
+
+def test_the_pid_file_is_never_written_over_anything_else(config, tmp_path):
+    file = tmp_path / "pid"
+    file.write_text("something that somebody needs")
+    wrong = belfry("server", "-config", config(f'pid_file = "{file}"'))
+    assert wrong.returncode == 1 and "holds something else than a process id: remove it" in wrong.stderr
+    assert file.read_text() == "something that somebody needs"
+
+
+def test_the_pid_file_of_another_server_stays(config, tmp_path):
+    file = tmp_path / "pid"
+    with running("-config", config(f'pid_file = "{file}"')) as server:
+        file.write_text("12345\n")
+        assert server.end() == 0
+    assert file.read_text() == "12345\n"
 
 
 def test_a_hangup_reopens_the_log_file_and_takes_over_the_level(config, tmp_path):
