@@ -129,12 +129,15 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
   }
 
   absl::Status Open(const std::string& file) {
-    const int opened = open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    // Not blocking: a FIFO that nobody reads is an error, and not waited for.
+    const int opened =
+        open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
     if (opened < 0) {
       const std::error_code error(errno, std::generic_category());
       return absl::InvalidArgumentError(
           Concat({"cannot open the log file ", file, ": ", error.message()}));
     }
+    fcntl(opened, F_SETFL, O_APPEND);
     const std::lock_guard lock(mutex_);
     const int before = std::exchange(descriptor_, opened);
     if (before != STDERR_FILENO) close(before);

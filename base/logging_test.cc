@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -129,6 +130,13 @@ TEST_F(ProcessLogTest, AFileThatCannotBeReopenedIsWrittenOn) {
   EXPECT_EQ(log->Reopen().code(), absl::StatusCode::kInvalidArgument);
   Logger(log, "core").Info("still here");
   EXPECT_THAT(ContentOf(folder_ / "old"), HasSubstr("still here"));
+}
+
+TEST_F(ProcessLogTest, AFifoThatNobodyReadsIsAnErrorAndNotWaitedFor) {
+  const std::shared_ptr<ProcessLog> log = Open(LogFormat::kStandard);
+  std::filesystem::remove(file_);
+  ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
+  EXPECT_EQ(log->Reopen().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(ProcessLogTest, AFileIsAppendedTo) {

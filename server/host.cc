@@ -39,9 +39,9 @@ absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> OpenStorage(
       return storage::NewInMemoryPhysicalStorage();
     case StorageConfig::Kind::kRocksDb:
       return storage::OpenRocksDbStorage(
-          {.path = config.path, .on_read_only = [health](const absl::Status& reason) {
-             health->BecomeReadOnly(reason);
-           }});
+          {.path = config.path,
+           .on_read_only = [health](const absl::Status& reason) { health->BecomeReadOnly(reason); },
+           .on_sync = [health](std::size_t batches) { health->NoteSync(batches); }});
   }
   return absl::InternalError("no such storage");
 }

@@ -180,6 +180,13 @@ TEST_F(ProcessApiTest, HealthAndAMetricSayThatTheStorageIsReadOnlyAndWhy) {
   EXPECT_EQ(metrics_->GetGauge("belfry_storage_read_only", "").Value(), 1);
 }
 
+TEST_F(ProcessApiTest, MetricsCountTheSyncsAndWhatTheyWrote) {
+  storage_.NoteSync(3);
+  storage_.NoteSync(1);
+  EXPECT_EQ(metrics_->GetCounter("belfry_storage_syncs_total", "").Value(), 2);
+  EXPECT_EQ(metrics_->GetCounter("belfry_storage_batches_total", "").Value(), 4);
+}
+
 TEST_F(ProcessApiTest, EnoughSharesUnsealInHexAndInBase64) {
   std::vector<std::string> keys = Initialize("keys_base64");
   EXPECT_EQ(Unseal(keys[0]).at("progress").as_int64(), 1);

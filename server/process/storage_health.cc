@@ -11,6 +11,12 @@ StorageHealth::StorageHealth(Metrics* metrics, Logger logger)
     : read_only_(metrics->GetGauge(
           "belfry_storage_read_only",
           "1 once a write to the storage has failed: it takes no more until a restart.")),
+      syncs_(metrics->GetCounter("belfry_storage_syncs_total",
+                                 "Writes to the disk, each with one fsync.")),
+      batches_(metrics->GetCounter(
+          "belfry_storage_batches_total",
+          "Changes that went to the disk with belfry_storage_syncs_total, each as a "
+          "whole.")),
       logger_(std::move(logger)) {}
 
 void StorageHealth::BecomeReadOnly(const absl::Status& reason) {
@@ -22,6 +28,11 @@ void StorageHealth::BecomeReadOnly(const absl::Status& reason) {
   read_only_.Add(1);
   logger_.Error("the storage takes no more writes",
                 {{"reason", std::string(ToStd(reason.message()))}});
+}
+
+void StorageHealth::NoteSync(std::size_t batches) {
+  syncs_.Add(1);
+  batches_.Add(batches);
 }
 
 absl::Status StorageHealth::status() const {

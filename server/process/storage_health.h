@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "base/logging.h"
@@ -8,8 +10,7 @@
 
 namespace belfry::process {
 
-// Whether the storage takes writes: for sys/health, the log and the metric
-// belfry_storage_read_only. Thread-safe.
+// What the storage says of itself: for sys/health, the log and the metrics. Thread-safe.
 class StorageHealth {
  public:
   // `metrics` must outlive it.
@@ -17,11 +18,15 @@ class StorageHealth {
 
   // From now on every write is answered with `reason`.
   void BecomeReadOnly(const absl::Status& reason);
+  // So many batches of changes went to the disk with one fsync.
+  void NoteSync(std::size_t batches);
   // OK while writes are taken; else the reason.
   absl::Status status() const;
 
  private:
   Gauge& read_only_;
+  Counter& syncs_;
+  Counter& batches_;
   const Logger logger_;
   mutable Mutex mutex_;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);

@@ -73,6 +73,14 @@ class RecordedFile final : public rocksdb::FSWritableFileOwnerWrapper {
   std::uint32_t checksum_ = 0;
 };
 
+// Whether a lock could not be had since there is one: only RocksDB's texts tell that from a file
+// that cannot be opened.
+bool IsHeld(const IOStatus& status) {
+  const std::string text = status.ToString();
+  return text.find("lock hold by") != std::string::npos ||
+         text.find("While lock file") != std::string::npos;
+}
+
 class RecordingFileSystem final : public rocksdb::FileSystemWrapper {
  public:
   RecordingFileSystem(std::shared_ptr<rocksdb::FileSystem> base,
@@ -84,7 +92,7 @@ class RecordingFileSystem final : public rocksdb::FileSystemWrapper {
   IOStatus LockFile(const std::string& path, const IOOptions& options, rocksdb::FileLock** lock,
                     IODebugContext* debug) override {
     IOStatus status = target()->LockFile(path, options, lock, debug);
-    if (!status.ok()) return IOStatus::Busy(status.ToString());
+    if (!status.ok()) return IsHeld(status) ? IOStatus::Busy(status.ToString()) : status;
     status = MakePrivate(path);
     if (status.ok()) status = ToIOStatus(directory_->Verify());
     if (!status.ok()) {

@@ -246,17 +246,21 @@ class RocksDbStorage final : public PhysicalStorage {
     rocksdb::WriteOptions options;
     options.sync = true;
     const rocksdb::Status status = db_->Write(options, &changes);
-    return status.ok() ? absl::OkStatus() : failure_->Set(status);
+    if (!status.ok()) return failure_->Set(status);
+    if (on_sync_) on_sync_(batches.size());
+    return absl::OkStatus();
   }
 
  private:
   RocksDbStorage(const RocksDbOptions& options,
                  const std::shared_ptr<rocksdb::FileSystem>& file_system)
       : path_(options.path),
+        on_sync_(options.on_sync),
         env_(rocksdb::NewCompositeEnv(file_system)),
         failure_(std::make_shared<Failure>(options.path, options.on_read_only)) {}
 
   const std::string path_;
+  const std::function<void(std::size_t batches)> on_sync_;
   const std::unique_ptr<rocksdb::Env> env_;
   const std::shared_ptr<Failure> failure_;
   std::unique_ptr<rocksdb::DB> db_;  // Last: it uses the rest.

@@ -29,6 +29,8 @@ struct RocksDbOptions {
   // Called once when the storage becomes read-only, with what each Write returns from then on. From
   // any thread, RocksDB's own included; it must not block. May be null.
   std::function<void(const absl::Status& reason)> on_read_only = nullptr;
+  // Called when a Write has synced, with how many batches it has written. May be null.
+  std::function<void(std::size_t batches)> on_sync = nullptr;
 };
 
 // Opens the data directory, for this process alone; what it holds is readable by its owner alone.

@@ -94,6 +94,17 @@ TEST_F(RocksDbTest, AWriteSyncsOnceHoweverManyBatches) {
   EXPECT_EQ(syncs, 2);
 }
 
+TEST_F(RocksDbTest, EachSyncIsToldWithHowManyBatchesItWrote) {
+  std::vector<std::size_t> told;
+  ASSERT_EQ(Open({.on_sync = [&told](std::size_t batches) { told.push_back(batches); }}),
+            absl::OkStatus());
+  std::vector<WriteBatch> batches;
+  for (int i = 0; i < 3; ++i) batches.push_back(Change(std::to_string(i)));
+  ASSERT_EQ(WriteAll(*storage_, std::move(batches)), absl::OkStatus());
+  ASSERT_EQ(Put("a"), absl::OkStatus());
+  EXPECT_THAT(told, ElementsAre(3u, 1u));
+}
+
 TEST_F(RocksDbTest, AListPassesOverFoldersWithoutReadingThem) {
   ASSERT_EQ(Open(), absl::OkStatus());
   WriteBatch batch;
@@ -178,6 +189,16 @@ TEST_F(RocksDbTest, ADirectoryThatIsOpenIsRefused) {
   EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(MessageOf(second.status()), AllOf(HasSubstr("already open"), HasSubstr(path_)));
   EXPECT_EQ(Put("a"), absl::OkStatus());
+}
+
+TEST_F(RocksDbTest, ALockFileThatCannotBeOpenedIsNoOtherProcess) {
+  ASSERT_EQ(Open(), absl::OkStatus());
+  Close();
+  fs::remove(fs::path(path_) / "LOCK");
+  fs::create_directory(fs::path(path_) / "LOCK");
+  const absl::Status refused = Open();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(MessageOf(refused), AllOf(HasSubstr("Is a directory"), HasSubstr("Check the disk")));
 }
 
 TEST_F(RocksDbTest, OfTwoThatCreateTheDirectoryAtOnceOneHasIt) {

@@ -39,6 +39,10 @@ Child::~Child() {
   fclose(output_);
 }
 
+void Child::Kill() {
+  kill(pid_, SIGKILL);
+}
+
 std::string Child::LineAfter(const std::string& marker) {
   char line[4096];
   while (fgets(line, sizeof line, output_) != nullptr) {

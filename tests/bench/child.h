@@ -16,6 +16,8 @@ class Child {
   ~Child();
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
+  // At once, as kill -9 does.
+  void Kill();
   pid_t pid() const { return pid_; }
   // What follows `marker` in the first line that has it.
   std::string LineAfter(const std::string& marker);

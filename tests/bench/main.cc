@@ -1,7 +1,7 @@
 // `./dev bench`: events from a plugin to the bus; deliveries to WebSocket subscribers beside NATS
 // core with the same payload, read by the same reader, in the same run; reads and writes of kv;
-// what others wait for while somebody sends what costs most. Prints medians of several rounds; ends
-// with 2 when a ratio that the project promises was missed.
+// what others wait for while somebody sends what costs most; a server on a disk, and over TLS.
+// Prints medians of several rounds; ends with 2 when a ratio that the project promises was missed.
 
 #include <nats/nats.h>
 #include <signal.h>
@@ -20,7 +20,9 @@
 #include "absl/strings/str_format.h"
 #include "tests/bench/belfry_server.h"
 #include "tests/bench/child.h"
+#include "tests/bench/compare.h"
 #include "tests/bench/drain.h"
+#include "tests/bench/durable.h"
 #include "tests/bench/event_peer.h"
 #include "tests/bench/hostile.h"
 #include "tests/bench/kv.h"
@@ -36,50 +38,6 @@ constexpr std::int64_t kBurst = 4096;
 constexpr std::int64_t kSenders = 64;
 // Events of one SendAll.
 constexpr std::int64_t kAtOnce = 1 << 15;
-
-int Rounds(int wanted = 5) {
-  return IsQuick() ? 1 : wanted;
-}
-
-// Events or deliveries a second: one round to warm up, then the median.
-double Rate(std::int64_t amount, const std::function<void()>& round) {
-  round();
-  std::vector<double> rates;
-  for (int i = 0; i < Rounds(); ++i) rates.push_back(static_cast<double>(amount) / Seconds(round));
-  return Median(rates);
-}
-
-struct Comparison {
-  double ours = 0;
-  double theirs = 0;
-  double ratio = 0;
-};
-
-// Two contenders in turn: what disturbs the machine disturbs them both, and the ratio is the median
-// of those of the rounds.
-Comparison Compare(std::int64_t amount, const std::function<void()>& ours,
-                   const std::function<void()>& theirs, int rounds = Rounds()) {
-  ours();
-  theirs();
-  std::vector<double> our_rates, their_rates, ratios;
-  for (int i = 0; i < rounds; ++i) {
-    our_rates.push_back(static_cast<double>(amount) / Seconds(ours));
-    their_rates.push_back(static_cast<double>(amount) / Seconds(theirs));
-    ratios.push_back(our_rates.back() / their_rates.back());
-  }
-  return {Median(std::move(our_rates)), Median(std::move(their_rates)), Median(std::move(ratios))};
-}
-
-// Prints a comparison beside the least ratio that the project promises; false when it is not held.
-bool Hold(const char* what, const char* peer, const Comparison& rates, double bar,
-          const char* unit = "events") {
-  const bool held = rates.ratio >= bar;
-  std::cout << absl::StrFormat("  %-20s %10.0f %s/s   %s %10.0f/s   ratio %.2f   bar %.2f %s\n",
-                               what, rates.ours, unit, peer, rates.theirs, rates.ratio, bar,
-                               held ? "held" : "MISSED")
-            << std::flush;
-  return held;
-}
 
 // NATS core, fed by its own C client.
 class Nats {
@@ -105,9 +63,9 @@ class Nats {
   void Subscribe(Drain& drain) {
     const int socket = ConnectTo(port_);
     std::string rest;
-    ReadThrough(socket, "\r\n", &rest);  // INFO
+    ReadThrough(PlainStream(socket), "\r\n", &rest);  // INFO
     SendAll(socket, "CONNECT {\"verbose\":false}\r\nSUB kv 1\r\nPING\r\n");
-    ReadThrough(socket, "PONG\r\n", &rest);
+    ReadThrough(PlainStream(socket), "PONG\r\n", &rest);
     drain.Add(socket, NewNatsCounter(), rest);
   }
 
@@ -178,8 +136,7 @@ int MeasureAuthorising(const std::string& bin) {
     const Comparison rates = Compare(
         kDeliveries, [&] { deliver(limited, to_limited, paths); },
         [&] { deliver(root, to_root, paths); }, short_rounds);
-    if (!Hold(absl::StrCat("on ", paths, " paths").c_str(), "root", rates, 0.9, "deliveries"))
-      ++missed;
+    if (!Hold(absl::StrCat("on ", paths, " paths"), "root", rates, 0.9, "deliveries")) ++missed;
   }
   return missed;
 }
@@ -226,7 +183,8 @@ void MeasureDeliveries(Belfry& belfry) {
   }
 }
 
-constexpr std::string_view kParts[] = {"events", "deliveries", "authorising", "kv", "hostile"};
+constexpr std::string_view kParts[] = {"events", "deliveries", "authorising",
+                                       "kv",     "hostile",    "durable"};
 
 // `only` is one of kParts, or empty for all. The number of bars that were missed.
 int Main(const std::string& bin, std::string_view only) {
@@ -243,6 +201,7 @@ int Main(const std::string& bin, std::string_view only) {
   }
   if (wanted("authorising")) missed += MeasureAuthorising(bin);
   if (wanted("hostile")) missed += MeasureHostile(bin);
+  if (wanted("durable")) missed += MeasureDurable(bin);
   return missed;
 }
 
@@ -258,7 +217,7 @@ int main(int argc, char** argv) {
       only.empty() || std::find(std::begin(parts), std::end(parts), only) != std::end(parts);
   if (arguments.empty() || arguments.size() > 2 || !known) {
     std::cerr
-        << "usage: belfry-bench [-quick] BIN [events|deliveries|authorising|kv|hostile]\n"
+        << "usage: belfry-bench [-quick] BIN [events|deliveries|authorising|kv|hostile|durable]\n"
            "  (BIN: the folder with belfry, plugins and test-plugins; -quick: only to see that "
            "it runs)\n";
     return 1;

@@ -38,25 +38,32 @@ void SendAll(int socket, std::string_view bytes) {
   }
 }
 
-std::string ReadThrough(int socket, std::string_view end, std::string* rest) {
+Stream PlainStream(int socket) {
+  return {.send = [socket](std::string_view bytes) { SendAll(socket, bytes); },
+          .receive = [socket](char* buffer, std::size_t size) -> std::size_t {
+            const ssize_t received = recv(socket, buffer, size, 0);
+            if (received <= 0) Die("the server closed a connection");
+            return received;
+          }};
+}
+
+std::string ReadThrough(const Stream& stream, std::string_view end, std::string* rest) {
   std::string text;
   char buffer[4096];
   std::size_t at;
   while ((at = text.find(end)) == std::string::npos) {
-    const ssize_t size = recv(socket, buffer, sizeof buffer, 0);
-    if (size <= 0) Die("the server closed a connection");
-    text.append(buffer, size);
+    text.append(buffer, stream.receive(buffer, sizeof buffer));
   }
   *rest = text.substr(at + end.size());
   text.resize(at + end.size());
   return text;
 }
 
-std::string RequestText(const std::string& method, const std::string& path,
-                        const std::string& body) {
+std::string RequestText(const std::string& method, const std::string& path, const std::string& body,
+                        const std::string& token) {
   return absl::StrCat(method, " /v1/", path,
-                      " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vault-Token: root\r\nContent-Length: ",
-                      body.size(), "\r\n\r\n", body);
+                      " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vault-Token: ", token,
+                      "\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
 }
 
 std::size_t ResponseSize(std::string_view text) {
@@ -75,19 +82,12 @@ std::size_t ResponseSize(std::string_view text) {
   return size;
 }
 
-std::string Call(int socket, const std::string& method, const std::string& path,
-                 const std::string& body) {
-  return Exchange(socket, RequestText(method, path, body));
-}
-
-std::string Exchange(int socket, std::string_view request) {
-  SendAll(socket, request);
+std::string Exchange(const Stream& stream, std::string_view request) {
+  stream.send(request);
   std::string text;
   char buffer[4096];
   while (ResponseSize(text) == 0) {
-    const ssize_t size = recv(socket, buffer, sizeof buffer, 0);
-    if (size <= 0) Die("the server closed a connection");
-    text.append(buffer, size);
+    text.append(buffer, stream.receive(buffer, sizeof buffer));
   }
   return text.substr(text.find("\r\n\r\n") + 4);
 }

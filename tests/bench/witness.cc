@@ -39,7 +39,7 @@ void Witness::Run() {
     worst_ = std::max(worst_, Seconds([&] {
                         try {
                           if (socket < 0) socket = ConnectTo(port_);
-                          Exchange(socket, request_);
+                          Exchange(PlainStream(socket), request_);
                         } catch (const std::exception&) {
                           ++failures_;
                           if (socket >= 0) close(std::exchange(socket, -1));

@@ -1,0 +1,150 @@
+#include "tests/bench/durable.h"
+
+#include <chrono>
+#include <cstdint>
+#include <iostream>
+#include <random>
+#include <sstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tests/bench/belfry_server.h"
+#include "tests/bench/compare.h"
+#include "tests/bench/drain.h"
+#include "tests/bench/http_load.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/sockets.h"
+
+namespace belfry::bench {
+namespace {
+
+using Storage = Configuration::Storage;
+using Transport = Configuration::Transport;
+
+constexpr std::int64_t kKeys = 1000;
+
+std::chrono::milliseconds Round() {
+  return std::chrono::milliseconds(IsQuick() ? 200 : 2000);
+}
+
+// Of all that the server counts under this name.
+double Metric(Belfry& belfry, std::string_view name) {
+  std::istringstream metrics(belfry.Ask("GET", "sys/metrics?format=prometheus", ""));
+  double sum = 0;
+  for (std::string line; std::getline(metrics, line);) {
+    if (line.starts_with(absl::StrCat(name, " ")) || line.starts_with(absl::StrCat(name, "{")))
+      sum += std::stod(line.substr(line.rfind(' ') + 1));
+  }
+  return sum;
+}
+
+// Writes random keys of kv 2.
+class Writers {
+ public:
+  Writers(Belfry& belfry, int clients) : load_(belfry.port(), clients) {}
+
+  double Rate() {
+    return load_.Run(Round(), [this] { return Put(keys_(random_)); });
+  }
+  std::int64_t written() const { return load_.answered(); }
+
+ private:
+  static std::string Put(std::int64_t key) {
+    return RequestText("PUT", absl::StrCat("kv/data/bench/key-", key),
+                       R"({"data":{"password":"correct-horse"}})");
+  }
+
+  HttpLoad load_;
+  std::mt19937_64 random_{1};
+  std::uniform_int_distribution<std::int64_t> keys_{0, kKeys - 1};
+};
+
+int MeasureWrites(const std::string& bin) {
+  Belfry disk(bin, {.storage = Storage::kRocksDb});
+  Belfry memory(bin, {.storage = Storage::kInMemory});
+  for (Belfry* const belfry : {&disk, &memory})
+    belfry->Ask("POST", "sys/mounts/kv", R"({"type":"kv","options":{"version":"2"}})");
+  std::cout << "\nwrites of kv 2, with fsync before the answer; medians of " << Rounds(3)
+            << " rounds\n";
+  int missed = 0;
+  for (const int clients : {1, 8, 64}) {
+    Writers to_disk(disk, clients), to_memory(memory, clients);
+    const double syncs_before = Metric(disk, "belfry_storage_syncs_total");
+    const Comparison rates =
+        CompareRates([&] { return to_disk.Rate(); }, [&] { return to_memory.Rate(); }, Rounds(3));
+    const double syncs = Metric(disk, "belfry_storage_syncs_total") - syncs_before;
+    // With few clients the disk's own time counts, which no bar can promise.
+    const double bar = clients == 64 ? 0.85 : 0;
+    if (!Hold(absl::StrCat(clients, " clients"), "in memory", rates, bar, "writes")) ++missed;
+    std::cout << absl::StrFormat("  %20s %10.2f fsyncs a write\n", "",
+                                 syncs / static_cast<double>(to_disk.written()))
+              << std::flush;
+  }
+  return missed;
+}
+
+int MeasureRestart(const std::string& bin) {
+  const std::int64_t keys = IsQuick() ? 1000 : 1'000'000;
+  const std::int64_t leases = IsQuick() ? 100 : 100'000;
+  constexpr double kMostSeconds = 3;
+  Belfry belfry(bin, {.storage = Storage::kRocksDb});
+  belfry.Ask("POST", "sys/mounts/kv", R"({"type":"kv","options":{"version":"1"}})");
+  belfry.Ask("POST", "sys/mounts/lender", R"({"type":"lender"})");
+  {
+    HttpLoad load(belfry.port(), 64);
+    std::int64_t number = 0;
+    load.Send(keys, [&] {
+      return RequestText("PUT", absl::StrCat("kv/group-", number % 1000, "/key-", ++number),
+                         R"({"password":"correct-horse"})");
+    });
+    load.Send(leases, [&] { return RequestText("GET", "lender/creds/bench", ""); });
+  }
+  const double taken = Seconds([&] {
+    belfry.RestartAfterKill();
+    belfry.Ask("GET", "kv/group-1/key-2", "");
+  });
+  const double found = Metric(belfry, "belfry_leases");
+  if (found < static_cast<double>(leases)) Die(absl::StrCat("only ", found, " leases are left"));
+  const bool held = taken <= kMostSeconds;
+  std::cout << absl::StrFormat(
+                   "\nkilled with %d keys and %d leases: %.2f s from the start of the next process "
+                   "to a secret, unsealing included   bar %.0f s %s\n",
+                   keys, leases, taken, kMostSeconds, held ? "held" : "MISSED")
+            << std::flush;
+  return held ? 0 : 1;
+}
+
+int MeasureTls(const std::string& bin) {
+  // One burst must fit a subscriber's queue.
+  constexpr std::int64_t kBurst = 4096;
+  constexpr std::int64_t kSenders = 64;
+  const int subscribers = IsQuick() ? 10 : 1000;
+  Belfry encrypted(bin, {.transport = Transport::kTls});
+  Belfry plain(bin, {});
+  Drain to_encrypted, to_plain;
+  for (int i = 0; i < subscribers; ++i) {
+    encrypted.Subscribe(to_encrypted);
+    plain.Subscribe(to_plain);
+  }
+  const auto deliver = [subscribers](Belfry& belfry, const Drain& drain) {
+    const std::uint64_t target = drain.received() + kBurst * subscribers;
+    belfry.Emit(kBurst, kSenders);
+    if (!drain.WaitFor(target))
+      Die(absl::StrCat("subscribers were closed or starved at ", drain.received()));
+  };
+  std::cout << "\ndeliveries to " << subscribers << " subscribers over TLS; medians of " << Rounds()
+            << " rounds\n";
+  const Comparison rates = Compare(
+      kBurst * subscribers, [&] { deliver(encrypted, to_encrypted); },
+      [&] { deliver(plain, to_plain); });
+  return Hold("TLS 1.3", "plain", rates, 0.5, "deliveries") ? 0 : 1;
+}
+
+}  // namespace
+
+int MeasureDurable(const std::string& bin) {
+  return MeasureWrites(bin) + MeasureTls(bin) + MeasureRestart(bin);
+}
+
+}  // namespace belfry::bench
