@@ -29,11 +29,11 @@ std::chrono::milliseconds Round() {
 }
 
 // Of all that the server counts under this name.
-double Metric(Belfry& belfry, std::string_view name) {
+double Metric(Belfry& belfry, const std::string& name) {
   std::istringstream metrics(belfry.Ask("GET", "sys/metrics?format=prometheus", ""));
   double sum = 0;
   for (std::string line; std::getline(metrics, line);) {
-    if (line.starts_with(absl::StrCat(name, " ")) || line.starts_with(absl::StrCat(name, "{")))
+    if (line.starts_with(name + " ") || line.starts_with(name + "{"))
       sum += std::stod(line.substr(line.rfind(' ') + 1));
   }
   return sum;
@@ -95,14 +95,15 @@ int MeasureRestart(const std::string& bin) {
     HttpLoad load(belfry.port(), 64);
     std::int64_t number = 0;
     load.Send(keys, [&] {
-      return RequestText("PUT", absl::StrCat("kv/group-", number % 1000, "/key-", ++number),
+      ++number;
+      return RequestText("PUT", absl::StrCat("kv/group-", number % 1000, "/key-", number),
                          R"({"password":"correct-horse"})");
     });
     load.Send(leases, [&] { return RequestText("GET", "lender/creds/bench", ""); });
   }
   const double taken = Seconds([&] {
     belfry.RestartAfterKill();
-    belfry.Ask("GET", "kv/group-1/key-2", "");
+    belfry.Ask("GET", "kv/group-1/key-1", "");
   });
   const double found = Metric(belfry, "belfry_leases");
   if (found < static_cast<double>(leases)) Die(absl::StrCat("only ", found, " leases are left"));
