@@ -34,7 +34,6 @@ GROUPS = {
 }
 
 # How a test fails, as a regular expression, and why.
-NO_REMOUNT = (r"unsupported path\s+, on post \S+/v1/sys/remount$", "mounts cannot be moved")
 NO_WRAPPING = (r"response wrapping is not supported by this server", "no response wrapping")
 NO_AUDIT = (r"unsupported path\s+, on (get|delete) \S+/v1/sys/audit(/tmpfile)?$", "no audit devices")
 NO_PKI = (r"plugin not found in the catalog: pki,", "no pki engine comes with this server")
@@ -46,7 +45,6 @@ AFTER_NO_NONCE = (r"True is not false", "the rekey that hvac's test before it co
 
 # What Vault passes and this server does not.
 OTHERWISE = {
-    "mounts": {"test_secret_backend_manipulation": NO_REMOUNT},
     "token": {
         "test_create_wrapped_token_periodic": NO_WRAPPING,
         "test_create_wrapped_token_w_role": NO_WRAPPING,
@@ -66,7 +64,6 @@ OTHERWISE = {
         "test_auth_backend_manipulation": NO_GITHUB,
         "test_cubbyhole_auth": NO_WRAPPING,
         "test_read_lease": NO_PKI,
-        "test_secret_backend_manipulation": NO_REMOUNT,
         "test_start_generate_root_with_completion": NO_TLS_FLAGS,
         "test_tune_auth_backend": NO_APPROLE,
         "test_wrap_write": NO_APPROLE,
