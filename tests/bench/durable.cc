@@ -24,6 +24,16 @@ using Transport = Configuration::Transport;
 
 constexpr std::int64_t kKeys = 1000;
 
+struct WritersCase {
+  int clients;
+  // What Vault 1.21 wrote a second with its raft storage on 2 cores, one run, and how many times
+  // that this server promises; 0: one client waits for the disk, whatever the server does.
+  double raft;
+  double times;
+  double of_memory;  // The least part of what is written in memory; 0: no promise.
+};
+constexpr WritersCase kWriters[] = {{1, 594, 0, 0}, {8, 1362, 2.5, 0}, {64, 1791, 2.5, 0.85}};
+
 std::chrono::milliseconds Round() {
   return std::chrono::milliseconds(IsQuick() ? 200 : 2000);
 }
@@ -68,18 +78,21 @@ int MeasureWrites(const std::string& bin) {
   std::cout << "\nwrites of kv 2, with fsync before the answer; medians of " << Rounds(3)
             << " rounds\n";
   int missed = 0;
-  for (const int clients : {1, 8, 64}) {
+  for (const auto& [clients, raft, times, of_memory] : kWriters) {
     Writers to_disk(disk, clients), to_memory(memory, clients);
     const double syncs_before = Metric(disk, "belfry_storage_syncs_total");
     const Comparison rates =
         CompareRates([&] { return to_disk.Rate(); }, [&] { return to_memory.Rate(); }, Rounds(3));
     const double syncs = Metric(disk, "belfry_storage_syncs_total") - syncs_before;
-    // With few clients the disk's own time counts, which no bar can promise.
-    const double bar = clients == 64 ? 0.85 : 0;
-    if (!Hold(absl::StrCat(clients, " clients"), "in memory", rates, bar, "writes")) ++missed;
-    std::cout << absl::StrFormat("  %20s %10.2f fsyncs a write\n", "",
-                                 syncs / static_cast<double>(to_disk.written()))
-              << std::flush;
+    if (!Hold(absl::StrCat(clients, " clients"), "in memory", rates, of_memory, "writes")) ++missed;
+    const bool enough = rates.ours >= times * raft;
+    std::cout
+        << absl::StrFormat(
+               "  %20s %10.2f fsyncs a write, %.2f of the %.0f/s of Vault's raft   bar %.2f %s\n",
+               "", syncs / static_cast<double>(to_disk.written()), rates.ours / raft, raft, times,
+               enough ? "held" : "MISSED")
+        << std::flush;
+    if (!enough) ++missed;
   }
   return missed;
 }
