@@ -1,24 +1,19 @@
 #include "cli/client.h"
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
-#include <chrono>
-#include <optional>
 
+#include "cli/client_stream.h"
 #include "cli/json_text.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
 namespace {
 
-namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
-using asio::ip::tcp;
 
 using Request = http::request<http::string_body>;
 using Parser = http::response_parser<http::string_body>;
@@ -35,30 +30,19 @@ class Exchange final {
 
   absl::StatusOr<http::response<http::string_body>> Run(const Request& request) {
     const bool changes = MayChange(request);
-    tcp::resolver resolver(context_);
+    if (absl::Status status = stream_.Connect(timeout_); !status.ok()) return status;
     beast::error_code error;
-    const auto endpoints =
-        resolver.resolve(connection_.host, std::to_string(connection_.port), error);
-    if (error) return Unreachable(connection_, error.message());
-    stream_.expires_after(absl::ToChronoNanoseconds(timeout_));
-    Await(error, [&](auto done) {
-      stream_.async_connect(endpoints, [done](auto result, const auto&) { done(result); });
-    });
-    if (error == beast::error::timeout) return TimedOut();
-    if (error) return Unreachable(connection_, error.message());
     Await(error, [&](auto done) {
       http::async_write(stream_, request, [done](auto result, auto) { done(result); });
     });
     // What the server has of it is no whole request.
-    if (error == beast::error::timeout) return TimedOut();
-    if (error) return Unanswered(connection_, error);
+    if (error) return Failed(error);
     Await(error, [&](auto done) {
       http::async_read(stream_, buffer_, parser_, [done](auto result, auto) { done(result); });
     });
     if (!error) return parser_.release();
-    const absl::Status failed =
-        error == beast::error::timeout ? TimedOut() : Unanswered(connection_, error);
-    if (!changes) return failed;
+    const absl::Status failed = Failed(error);
+    if (!changes || absl::IsPermissionDenied(failed)) return failed;
     return absl::Status(failed.code(), Concat(std::string(failed.message()),
                                               "; the change may have been carried out"));
   }
@@ -72,10 +56,9 @@ class Exchange final {
     context_.run();
   }
 
-  absl::Status TimedOut() const {
-    return absl::DeadlineExceededError(Concat("the server at ", connection_.Authority(),
-                                              " did not answer within ",
-                                              absl::FormatDuration(timeout_)));
+  absl::Status Failed(const beast::error_code& error) const {
+    return error == beast::error::timeout ? TimedOut(connection_, timeout_)
+                                          : stream_.Unanswered(error);
   }
 
   static bool MayChange(const Request& request) {
@@ -84,8 +67,8 @@ class Exchange final {
 
   const Connection& connection_;
   const absl::Duration timeout_;
-  asio::io_context context_;
-  beast::tcp_stream stream_{context_};
+  boost::asio::io_context context_;
+  ClientStream stream_{context_, connection_};
   beast::flat_buffer buffer_;
   Parser parser_;
 };
@@ -153,27 +136,17 @@ std::string Answer::ErrorText() const {
                 reasons.empty() ? ", without a reason" : reasons, advice);
 }
 
-absl::Status Unreachable(const Connection& connection, std::string_view reason) {
-  return absl::UnavailableError(Concat("cannot reach the server at ", connection.Authority(), ": ",
-                                       reason, " (VAULT_ADDR or -address says where it is)"));
-}
-
-absl::Status Unanswered(const Connection& connection, const boost::system::error_code& error) {
-  const bool ended = error.category() == boost::system::system_category() ||
-                     error.category() == asio::error::get_misc_category() ||
-                     error == http::error::end_of_stream || error == http::error::partial_message;
-  if (ended) {
-    return absl::UnavailableError(Concat("the connection to the server at ", connection.Authority(),
-                                         " broke before it had answered: ", error.message()));
-  }
-  return absl::UnavailableError(Concat("the answer of the server at ", connection.Authority(),
-                                       " cannot be used: ", error.message(),
-                                       " (VAULT_ADDR or -address says where it is)"));
-}
-
 std::string TokenAdvice(const Connection& connection, int status) {
   if (status != 403 || !connection.token.empty()) return "";
   return "\nno token was sent: set VAULT_TOKEN";
+}
+
+std::string TlsAdvice(const Connection& connection, int status, std::string_view body) {
+  // Belfry's, Vault's and each other server's in Go.
+  constexpr std::string_view kWantsTls = "Client sent an HTTP request to an HTTPS server.";
+  if (connection.tls || status != 400 || Trimmed(body) != kWantsTls) return "";
+  return Concat("\nthe server speaks TLS: use https://", connection.Authority(),
+                " (VAULT_ADDR or -address)");
 }
 
 namespace {
@@ -199,12 +172,13 @@ absl::StatusOr<Answer> Client::Send(std::string_view method, std::string_view pa
         Exchange(connection_, timeout_).Run(MakeRequest(connection_, method, target, body));
     if (!response.ok()) return response.status();
     Answer answer;
-    answer.request = Concat(method, " http://", connection_.Authority(), target);
+    answer.request = Concat(method, " ", connection_.Origin(), target);
     answer.status = response->result_int();
     if (!NeedsNoToken(path)) answer.advice = TokenAdvice(connection_, answer.status);
     const auto location = (*response)[http::field::location];
     answer.location = std::string(location.data(), location.size());
     answer.body = std::move(response->body());
+    if (answer.advice.empty()) answer.advice = TlsAdvice(connection_, answer.status, answer.body);
     answer.json = ParseOrNull(answer.body);
     if (attempt > 0 || !IsRedirect(answer.status) || answer.location.empty()) return answer;
     absl::StatusOr<std::string> next = RedirectTarget(connection_, answer.location);

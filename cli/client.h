@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include <boost/json/value.hpp>
-#include <boost/system/error_code.hpp>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,8 +16,8 @@ namespace belfry::cli {
 struct Answer {
   std::string request;  // "PUT http://127.0.0.1:8200/v1/secret/data/foo", for messages.
   int status = 0;
-  // What to do about a refusal, behind "\n": that no token was sent, or what the caller knows
-  // better than the server. Else empty.
+  // What to do about a refusal, behind "\n": that no token was sent, that the server speaks TLS, or
+  // what the caller knows better than the server. Else empty.
   std::string advice;
   std::string location;
   std::string body;
@@ -44,8 +43,9 @@ class Client final {
 
   // `path` is without "/v1/" and not encoded; `query` is encoded; a `body` that is empty is not
   // sent. Follows one redirect, as RedirectTarget has it. Unavailable, with one sentence, when the
-  // server cannot be reached, ends the connection before it has answered, or speaks no HTTP;
-  // DeadlineExceeded when it does not answer in time. Where the server may have carried out a
+  // server cannot be reached or trusted, ends the connection before it has answered, or speaks no
+  // HTTP; PermissionDenied when it wants a client's certificate; DeadlineExceeded when it does not
+  // answer in time. Where the server may have carried out a
   // change all the same, the sentence says so.
   absl::StatusOr<Answer> Send(std::string_view method, std::string_view path,
                               std::string_view query = "", std::string body = "");
@@ -57,14 +57,9 @@ class Client final {
   const absl::Duration timeout_;
 };
 
-// The error of a failed connection attempt as one sentence, for example
-// "cannot reach the server at 127.0.0.1:8200: Connection refused (set VAULT_ADDR or -address …)".
-absl::Status Unreachable(const Connection& connection, std::string_view reason);
-// The error of a connection that was made and brought no answer: the peer ended it, or what it sent
-// is not HTTP.
-absl::Status Unanswered(const Connection& connection, const boost::system::error_code& error);
-
 // "\nno token was sent: …" for a 403 on a connection without a token, else "".
 std::string TokenAdvice(const Connection& connection, int status);
+// "\nthe server speaks TLS: …" for a 400 that says so on a connection without TLS, else "".
+std::string TlsAdvice(const Connection& connection, int status, std::string_view body);
 
 }  // namespace belfry::cli

@@ -100,13 +100,6 @@ TEST(ConnectionTest, BelfrysVariablesWinOverVaultsAndFlagsOverBoth) {
   EXPECT_EQ(ConnectionFrom(world.Make(), "", "")->token, "t");
 }
 
-TEST(ConnectionTest, AnAddressWithTlsIsRefusedInOneSentence) {
-  World world;
-  const auto connection = ConnectionFrom(world.Make(), "https://127.0.0.1:8200", "");
-  EXPECT_EQ(connection.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(connection.status().message()), HasSubstr("plain HTTP only"));
-}
-
 TEST(ConnectionTest, WhatNoHeaderMayCarryIsRefusedWithItsSource) {
   World world;
   for (const char* variable :
@@ -321,6 +314,22 @@ TEST(StatusTest, AnAddressMayEndInTheApisPrefix) {
   }
 }
 
+TEST(StatusTest, AServerThatSpeaksTlsIsSaidToDoSo) {
+  const char* answer =
+      "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+  ScriptedServer server({answer, answer});
+  World world;
+  Terminal terminal = world.Make();
+  const std::string advice =
+      Concat("* Client sent an HTTP request to an HTTPS server.\nthe server speaks TLS: use https",
+             server.Address().substr(4), " (VAULT_ADDR or -address)\n");
+  EXPECT_EQ(RunStatus(terminal, {"-address", server.Address()}), 1);
+  EXPECT_THAT(world.err.str(), EndsWith(advice));
+  world.err.str("");
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
+  EXPECT_THAT(world.err.str(), EndsWith(advice));
+}
+
 TEST(DispatchTest, WhatVaultsProgramHasIsSaidHowToDo) {
   const auto said = [](std::string_view family, const std::string& wanted) {
     World world;
@@ -462,7 +471,8 @@ TEST(EventsTest, ARedirectToAnotherServerIsNotFollowed) {
   World world;
   Terminal terminal = world.Make();
   EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
-  EXPECT_THAT(world.err.str(), HasSubstr("redirects to 127.0.0.2:1, where your token is not sent"));
+  EXPECT_THAT(world.err.str(),
+              HasSubstr("redirects to http://127.0.0.2:1, where your token is not sent"));
 }
 
 TEST(RedirectTarget, IsAPathOrAnAddressOfTheSameAuthority) {

@@ -11,10 +11,28 @@
 
 namespace belfry::cli {
 
-ClientFlags::ClientFlags(Flags* flags, Field field, Output output) : output_(output) {
+ClientFlags::ClientFlags(Flags* flags, Field field, Output output)
+    : flags_(flags), output_(output) {
   const bool json_only = output == Output::kJsonOnly;
-  flags->Add("address", "Address of the server, for example http://127.0.0.1:8200.", &address_);
+  flags->Add("address",
+             "Address of the server, for example http://127.0.0.1:8200; https:// is with TLS.",
+             &address_);
   flags->Add("namespace", "Namespace to work in.", &name_space_);
+  flags->Add("ca-cert",
+             "PEM file with the authority that has signed the server's certificate. Wins over "
+             "-ca-path.",
+             &tls_.ca_cert);
+  flags->Add("ca-path", "Folder of such files.", &tls_.ca_path);
+  flags->Add("client-cert",
+             "PEM file with the certificate to show to the server; it needs -client-key.",
+             &tls_.client_cert);
+  flags->Add("client-key", "PEM file with the key of -client-cert.", &tls_.client_key);
+  flags->Add("tls-server-name",
+             "Name that the server's certificate must be for, instead of the address's host.",
+             &tls_.server_name);
+  flags->Add("tls-skip-verify",
+             "Trust any certificate. Whoever is between can then read the token and every secret.",
+             &skip_verify_);
   flags->Add("format",
              json_only ? "json, the only format of this command." : "What to print: table or json.",
              &format_);
@@ -26,6 +44,21 @@ ClientFlags::ClientFlags(Flags* flags, Field field, Output output) : output_(out
                         "The token to use. Default: the content of the file ~/.vault-token.");
   flags->AddEnvironment("BELFRY_NAMESPACE, VAULT_NAMESPACE",
                         "Namespace to work in, if -namespace does not give it.");
+  flags->AddEnvironment("BELFRY_CACERT, VAULT_CACERT",
+                        "As -ca-cert, if neither -ca-cert nor -ca-path is given. Default: the "
+                        "authorities that the system trusts.");
+  flags->AddEnvironment("BELFRY_CACERT_BYTES, VAULT_CACERT_BYTES",
+                        "The content of such a file; wins over VAULT_CACERT and VAULT_CAPATH.");
+  flags->AddEnvironment("BELFRY_CAPATH, VAULT_CAPATH",
+                        "As -ca-path, if neither -ca-cert nor VAULT_CACERT is given.");
+  flags->AddEnvironment("BELFRY_CLIENT_CERT, VAULT_CLIENT_CERT",
+                        "As -client-cert, if that is not given.");
+  flags->AddEnvironment("BELFRY_CLIENT_KEY, VAULT_CLIENT_KEY",
+                        "As -client-key, if that is not given.");
+  flags->AddEnvironment("BELFRY_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME",
+                        "As -tls-server-name, if that is not given.");
+  flags->AddEnvironment("BELFRY_SKIP_VERIFY, VAULT_SKIP_VERIFY",
+                        "true or false: as -tls-skip-verify, if that is not given.");
   flags->AddEnvironment("BELFRY_CLIENT_TIMEOUT, VAULT_CLIENT_TIMEOUT",
                         "How long an answer may take, for example 30 or 30s. Default: 100s.");
   flags->AddEnvironment("BELFRY_FORMAT, VAULT_FORMAT",
@@ -81,7 +114,9 @@ absl::StatusOr<Client> ClientFlags::Connect(const Terminal& terminal) const {
   if (absl::Status status = RefuseWrapping(terminal); !status.ok()) return status;
   absl::StatusOr<absl::Duration> timeout = Timeout(terminal);
   if (!timeout.ok()) return timeout.status();
-  absl::StatusOr<Connection> connection = ConnectionFrom(terminal, address_, name_space_);
+  TlsFlags tls = tls_;
+  if (flags_->Given("tls-skip-verify")) tls.skip_verify = skip_verify_;
+  absl::StatusOr<Connection> connection = ConnectionFrom(terminal, address_, name_space_, tls);
   if (!connection.ok()) return connection.status();
   return Client(*std::move(connection), *timeout);
 }

@@ -14,15 +14,17 @@ namespace belfry::cli {
 
 // What the commands that talk to a server have in common.
 
-// The flags -address, -namespace, -format and, where a command has a use for it, -field.
+// The flags -address, -namespace, those for TLS, -format and, where a command has a use for it,
+// -field.
 class ClientFlags {
  public:
   enum class Field { kOffered, kNotOffered };
   enum class Output { kTableOrJson, kJsonOnly };
+  // `flags` must be there for as long as this.
   ClientFlags(Flags* flags, Field field, Output output = Output::kTableOrJson);
-  // A client for what was asked; InvalidArgument for an address, a token, a namespace or a timeout
-  // that cannot be used, for a format that is unknown or that the command does not print, and where
-  // the environment asks for wrapped answers.
+  // A client for what was asked; InvalidArgument for an address, a token, a namespace, a timeout or
+  // a setting of TLS that cannot be used, for a format that is unknown or that the command does not
+  // print, and where the environment asks for wrapped answers.
   absl::StatusOr<Client> Connect(const Terminal& terminal) const;
   bool Json(const Terminal& terminal) const;
   const std::string& field() const { return field_; }
@@ -33,9 +35,12 @@ class ClientFlags {
   // "table", "json", another that is none, or "".
   std::string Format(const Terminal& terminal) const;
 
+  const Flags* flags_;
   Output output_;
   std::string address_;
   std::string name_space_;
+  TlsFlags tls_;
+  bool skip_verify_ = false;
   std::string format_;
   std::string field_;
 };

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "cli/input.h"
@@ -99,7 +100,7 @@ absl::Status SetAuthority(std::string_view address, std::string_view authority,
     port = colon == std::string_view::npos ? "" : authority.substr(colon);
   }
   if (connection->host.empty()) return BadAddress(address, "it names no host");
-  connection->port = 80;
+  connection->port = connection->tls ? 443 : 80;
   if (port.empty()) return absl::OkStatus();
   if (ConsumePrefix(&port, ":")) {
     const auto end = port.data() + port.size();
@@ -123,6 +124,10 @@ std::string Connection::Authority() const {
   return ipv6 ? Concat("[", host, "]:", port) : Concat(host, ":", port);
 }
 
+std::string Connection::Origin() const {
+  return Concat(tls ? "https://" : "http://", Authority());
+}
+
 std::string Connection::Target(std::string_view path, std::string_view query) const {
   return Concat(base_path, "/v1/", EncodePath(path), query.empty() ? "" : "?", query);
 }
@@ -131,11 +136,12 @@ absl::Status SetAddress(std::string_view address, Connection* connection) {
   if (!std::all_of(address.begin(), address.end(), IsVisibleAscii))
     return BadAddress(address, "it has white space, control or non-ASCII characters in it");
   std::string_view rest = address;
-  if (rest.starts_with("https://") || rest.starts_with("wss://")) {
-    return BadAddress(address, "this version speaks plain HTTP only; use an http:// address");
-  }
-  if (!ConsumePrefix(&rest, "http://") && !ConsumePrefix(&rest, "ws://")) {
-    return BadAddress(address, "it must start with http://, for example http://127.0.0.1:8200");
+  connection->tls.reset();
+  if (ConsumePrefix(&rest, "https://") || ConsumePrefix(&rest, "wss://")) {
+    connection->tls.emplace();
+  } else if (!ConsumePrefix(&rest, "http://") && !ConsumePrefix(&rest, "ws://")) {
+    return BadAddress(address,
+                      "it must start with http:// or https://, for example http://127.0.0.1:8200");
   }
   const std::size_t slash = rest.find('/');
   connection->base_path = slash == std::string_view::npos ? "" : std::string(rest.substr(slash));
@@ -148,10 +154,10 @@ absl::StatusOr<std::string> RedirectTarget(const Connection& connection,
   if (location.starts_with('/') && !location.starts_with("//")) return std::string(location);
   Connection elsewhere;
   if (absl::Status status = SetAddress(location, &elsewhere); !status.ok()) return status;
-  if (elsewhere.Authority() == connection.Authority())
+  if (elsewhere.Origin() == connection.Origin())
     return elsewhere.base_path.empty() ? "/" : elsewhere.base_path;
   return absl::FailedPreconditionError(
-      Concat("the server at ", connection.Authority(), " redirects to ", elsewhere.Authority(),
+      Concat("the server at ", connection.Origin(), " redirects to ", elsewhere.Origin(),
              ", where your token is not sent; if you trust that server, give its address with "
              "VAULT_ADDR or -address"));
 }
@@ -170,7 +176,7 @@ std::string Setting(const Terminal& terminal, std::string_view name) {
 }
 
 absl::StatusOr<Connection> ConnectionFrom(const Terminal& terminal, std::string_view address,
-                                          std::string_view name_space) {
+                                          std::string_view name_space, const TlsFlags& tls_flags) {
   Connection connection;
   std::string where(address);
   if (where.empty()) where = Setting(terminal, "ADDR");
@@ -184,6 +190,11 @@ absl::StatusOr<Connection> ConnectionFrom(const Terminal& terminal, std::string_
   if (absl::Status status = SetToken(terminal, &connection); !status.ok()) return status;
   if (absl::Status status = SetNamespace(terminal, name_space, &connection); !status.ok())
     return status;
+  if (connection.tls) {
+    absl::StatusOr<ClientTls> tls = ClientTlsFrom(terminal, tls_flags);
+    if (!tls.ok()) return tls.status();
+    connection.tls = *std::move(tls);
+  }
   return connection;
 }
 

@@ -69,7 +69,8 @@ absl::Status Refused(const WebSocket::Refusal& refusal, const Connection& connec
         "experiment is available but disabled");
   }
   const std::string reasons = ReasonsIn(refusal.body);
-  std::string advice = TokenAdvice(connection, refusal.status);
+  std::string advice =
+      TokenAdvice(connection, refusal.status) + TlsAdvice(connection, refusal.status, refusal.body);
   if (advice.empty() && refusal.status == 403) advice = RightAdvice(type, reasons);
   return absl::FailedPreconditionError(
       Concat("failed to WebSocket dial: expected handshake response status code 101 but got ",

@@ -105,7 +105,8 @@ std::vector<po::option> TakeGoFlag(const po::options_description& known, const R
   return {std::move(option)};
 }
 
-// Go's strconv.ParseBool.
+}  // namespace
+
 bool ParseGoBool(const std::string& text, bool* value) {
   for (const char* yes : {"1", "t", "T", "TRUE", "true", "True"}) {
     if (text == yes) return *value = true;
@@ -116,8 +117,6 @@ bool ParseGoBool(const std::string& text, bool* value) {
   }
   return false;
 }
-
-}  // namespace
 
 struct Flags::State {
   Help help;

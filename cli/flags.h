@@ -18,6 +18,9 @@ struct Help {
   std::vector<std::string> examples;  // Command lines, without a prompt.
 };
 
+// Go's strconv.ParseBool: 1, t, T, true, True, TRUE and their opposites; false for any other text.
+bool ParseGoBool(const std::string& text, bool* value);
+
 // The flags of one command, with the rules of Go's flag package, which Vault's users know: `-name
 // value`, `-name=value`, `--name=value`; a boolean takes its value only after '='; the first
 // argument that is no flag ends the flags, and so does `--`. Unlike there, a flag after the first

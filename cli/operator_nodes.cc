@@ -42,8 +42,7 @@ sudo on sys/step-down.)",
   if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
   const auto answer = Demand(*client, "Error stepping down", "PUT", "sys/step-down");
   if (!answer.ok()) return Fail(terminal, answer.status(), kRequestError);
-  *terminal.out << "Success! Stepped down: http://" << client->connection().Authority()
-                << std::endl;
+  *terminal.out << "Success! Stepped down: " << client->connection().Origin() << std::endl;
   return kSuccess;
 }
 

@@ -2,16 +2,14 @@
 
 #include <unistd.h>
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
 #include <chrono>
 #include <optional>
 
-#include "cli/client.h"
+#include "cli/client_stream.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
@@ -21,7 +19,6 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 namespace websocket = beast::websocket;
-using asio::ip::tcp;
 
 // What every handshake carries beside WebSocket's own headers.
 auto Headers(const Connection& connection) {
@@ -42,36 +39,23 @@ class BeastWebSocket final : public WebSocket {
 
   // OK, or what to tell the user; a refusal fills in `refusal` and is OK too.
   absl::Status Connect(std::string_view target, std::optional<Refusal>* refusal) {
-    tcp::resolver resolver(context_);
-    beast::error_code unresolved;
-    const auto endpoints =
-        resolver.resolve(connection_.host, std::to_string(connection_.port), unresolved);
-    if (unresolved) return Unreachable(connection_, unresolved.message());
-    auto& tcp_stream = beast::get_lowest_layer(stream_);
-    tcp_stream.expires_after(absl::ToChronoNanoseconds(limits_.handshake));
-    std::optional<beast::error_code> error;
-    tcp_stream.async_connect(endpoints, [&error](auto result, const auto&) { error = result; });
-    RunUntil(error);
-    if (*error) return Unreachable(connection_, error->message());
-
-    tcp_stream.expires_never();
+    if (absl::Status status = stream_.next_layer().Connect(limits_.handshake); !status.ok())
+      return status;
+    beast::get_lowest_layer(stream_).expires_never();
     // Half of the idle timeout passes in silence: Beast pings. The other half, too: it gives up.
     stream_.set_option(websocket::stream_base::timeout{
         absl::ToChronoNanoseconds(limits_.handshake),
         2 * absl::ToChronoNanoseconds(limits_.ping_after), /*keep_alive_pings=*/true});
     stream_.set_option(websocket::stream_base::decorator(Headers(connection_)));
     websocket::response_type response;
-    error.reset();
+    std::optional<beast::error_code> error;
     stream_.async_handshake(response, connection_.Authority(), std::string(target),
                             [&error](auto result) { error = result; });
     RunUntil(error);
     if (!*error) return absl::OkStatus();
-    if (*error == beast::error::timeout) {
-      return absl::DeadlineExceededError(Concat("the server at ", connection_.Authority(),
-                                                " did not answer within ",
-                                                absl::FormatDuration(limits_.handshake)));
-    }
-    if (*error != websocket::error::upgrade_declined) return Unanswered(connection_, *error);
+    if (*error == beast::error::timeout) return TimedOut(connection_, limits_.handshake);
+    if (*error != websocket::error::upgrade_declined)
+      return stream_.next_layer().Unanswered(*error);
     *refusal = Refusal{.status = static_cast<int>(response.result_int()),
                        .location = std::string(response[http::field::location]),
                        .body = response.body()};
@@ -127,7 +111,7 @@ class BeastWebSocket final : public WebSocket {
   const Connection connection_;
   const WebSocketLimits limits_;
   asio::io_context context_;
-  websocket::stream<beast::tcp_stream> stream_{context_};
+  websocket::stream<ClientStream> stream_{context_, connection_};
   std::optional<asio::posix::stream_descriptor> output_;
   bool reader_is_gone_ = false;
 };

@@ -30,7 +30,8 @@ class WebSocket {
   };
 
   // Asks for the upgrade at `target` (already encoded). Unavailable when the server cannot be
-  // reached or ends the connection; DeadlineExceeded when it does not answer in time.
+  // reached or trusted, or ends the connection; PermissionDenied when it wants a client's
+  // certificate; DeadlineExceeded when it does not answer in time.
   static absl::StatusOr<std::variant<std::unique_ptr<WebSocket>, Refusal>> Open(
       const Connection& connection, std::string_view target, const WebSocketLimits& limits = {});
   virtual ~WebSocket() = default;

@@ -53,7 +53,7 @@ def test_help_has_an_example_and_a_description(command):
 @pytest.mark.parametrize("command", OF_CLIENTS, ids=words)
 def test_help_says_where_address_and_token_come_from(command):
     environment = help_of(*command).split("\nEnvironment:\n")[1]
-    for source in "VAULT_ADDR", "VAULT_TOKEN", "BELFRY_TOKEN", "~/.vault-token", "VAULT_NAMESPACE", "VAULT_FORMAT":
+    for source in "VAULT_ADDR", "VAULT_TOKEN", "BELFRY_TOKEN", "~/.vault-token", "VAULT_NAMESPACE", "VAULT_FORMAT", "VAULT_CACERT", "VAULT_SKIP_VERIFY":
         assert source in environment
 
 

@@ -2,14 +2,17 @@
 
 import http.client
 import json
+import os
 import signal
+import socket
 import ssl
 import subprocess
+import threading
 
 import pytest
 from websockets.sync.client import connect
 
-from conftest import BIN, PATIENCE, ConfiguredServer, eventually, servers_to_start
+from conftest import BIN, PATIENCE, ConfiguredServer, Lines, eventually, servers_to_start
 
 
 def make_certificate(folder, name):
@@ -116,3 +119,96 @@ def test_plain_http_is_told_so(start_tls):
     connection.request("GET", "/v1/sys/health")
     response = connection.getresponse()
     assert response.status == 400 and b"HTTPS" in response.read()
+
+
+def client_environment(address, token, **more):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("VAULT_", "BELFRY_"))}
+    return clean | {"VAULT_ADDR": f"https://{address}", "VAULT_TOKEN": token} | {name: str(value) for name, value in more.items()}
+
+
+def belfry(server, *arguments, **environment):
+    return subprocess.run([str(BIN / "belfry"), *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE,
+                          env=client_environment(server.address, getattr(server, "token", ""), **environment))
+
+
+def test_the_command_line_speaks_tls(start_tls):
+    server = start_tls()
+    server.serve()
+    authority = server.tmp / "first.crt"
+    put = belfry(server, "kv", "put", "-ca-cert", authority, "kv/a", "b=c")
+    assert put.returncode == 0, put.stderr
+    for trusted in ({"VAULT_CACERT": authority}, {"BELFRY_CACERT": authority, "VAULT_CACERT": "/nowhere"},
+                    {"VAULT_CACERT_BYTES": authority.read_text()}, {"VAULT_SKIP_VERIFY": "true"}):
+        assert belfry(server, "kv", "get", "-field=b", "kv/a", **trusted).stdout == "c"
+    folder = server.tmp / "authorities"
+    folder.mkdir()
+    (folder / "first.pem").write_bytes(authority.read_bytes())
+    status = belfry(server, "status", "-ca-path", folder)
+    assert status.returncode == 0 and "Sealed" in status.stdout
+    assert belfry(server, "status", "-tls-skip-verify").returncode == 0
+    down = belfry(server, "operator", "step-down", VAULT_CACERT=authority)
+    assert down.stdout == f"Success! Stepped down: https://{server.address}\n"
+
+
+def test_events_arrive_over_tls(start_tls):
+    server = start_tls()
+    server.serve()
+    with subprocess.Popen([str(BIN / "belfry"), "events", "subscribe", "kv*"], stdout=subprocess.PIPE, text=True,
+                          env=client_environment(server.address, server.token, VAULT_CACERT=server.tmp / "first.crt")) as events:
+        lines = Lines(events.stdout)
+        # Subscribed at some moment: writes until one is seen.
+        seen = []
+        threading.Thread(target=lambda: seen.append(lines.next()), daemon=True).start()
+        assert eventually(lambda: server.request("PUT", "kv/data/a", {"data": {"b": "c"}})[0] == 200 and seen)
+        assert json.loads(seen[0])["data"]["event_type"] == "kv-v2/data-write"
+        server.stop()
+        assert events.wait(timeout=PATIENCE) == 1
+
+
+def test_an_authority_that_is_unknown_gets_no_token(tmp_path):
+    make_certificate(tmp_path, "first")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "first.crt", tmp_path / "first.key")
+    received = []
+
+    def serve(listener):
+        for _ in range(2):
+            connection = listener.accept()[0]
+            try:
+                with context.wrap_socket(connection, server_side=True) as encrypted:
+                    received.append(encrypted.recv(65536))
+            except OSError as error:
+                received.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        served = threading.Thread(target=serve, args=(listener,), daemon=True)
+        served.start()
+        for command in ("kv", "put", "kv/a", "b=c"), ("events", "subscribe", "kv*"):
+            refused = subprocess.run([str(BIN / "belfry"), *command], capture_output=True, text=True, timeout=PATIENCE,
+                                     env=client_environment(f"127.0.0.1:{listener.getsockname()[1]}", "s3cret"))
+            assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+            assert "is signed by an unknown authority" in refused.stderr and "set VAULT_CACERT or -ca-cert" in refused.stderr
+        served.join(PATIENCE)
+    assert len(received) == 2 and all(isinstance(what, ssl.SSLError) or not what for what in received), received
+
+
+def test_the_command_line_shows_its_certificate(start_tls):
+    server = start_tls('tls_client_ca_file = "FOLDER/first.crt"\ntls_require_and_verify_client_cert = true')
+    make_certificate(server.tmp, "stranger")
+    first, stranger = (dict(VAULT_CACERT=server.tmp / "first.crt", VAULT_CLIENT_CERT=server.tmp / f"{name}.crt",
+                            VAULT_CLIENT_KEY=server.tmp / f"{name}.key") for name in ("first", "stranger"))
+    assert belfry(server, "status", **first).returncode == 2  # Sealed.
+    without = belfry(server, "status", VAULT_CACERT=server.tmp / "first.crt")
+    assert without.returncode == 1 and "client certificate: set VAULT_CLIENT_CERT and VAULT_CLIENT_KEY" in without.stderr
+    refused = belfry(server, "status", **stranger)
+    assert refused.returncode == 1 and "refuses the client certificate" in refused.stderr
+    alone = belfry(server, "status", "-client-cert", server.tmp / "first.crt")
+    assert alone.returncode == 1 and "it needs its key: set VAULT_CLIENT_KEY or -client-key" in alone.stderr
+
+
+def test_the_wrong_scheme_is_told_with_the_right_one(start_tls, server):
+    secure = start_tls()
+    plain = belfry(secure, "status", "-address", f"http://{secure.address}")
+    assert plain.returncode == 1 and f"the server speaks TLS: use https://{secure.address}" in plain.stderr
+    encrypted = belfry(server, "status")
+    assert encrypted.returncode == 1 and f"speaks no TLS: use http://{server.address}" in encrypted.stderr
