@@ -33,6 +33,18 @@ std::string StorageAdvice() {
                  " to keep everything in memory and lose it at the end"});
 }
 
+std::string SealAdvice() {
+  return Concat(
+      {"write ", kFileSealExample, ", or remove it to unseal the server with shares of a key"});
+}
+
+// What may be written in place of a block of this name.
+std::string AdviceFor(const Block& block) {
+  if (block.name == "storage") return StorageAdvice();
+  if (block.name == "seal") return SealAdvice();
+  return Concat({"write ", block.example});
+}
+
 // "storage" of what Vault also calls "backend".
 std::string_view BlockName(std::string_view written) {
   return written == "backend" ? "storage" : written;
@@ -138,8 +150,7 @@ class Reader {
                                  ? Concat({" ", Quoted(item.keys[1].text), " is not supported"})
                                  : std::string(" is not written like this");
     Fail(PlaceOf(item.keys[other_type ? 1 : 0].position),
-         Concat({item.keys[0].text, what, ": ",
-                 name == "storage" ? StorageAdvice() : Concat({"write ", named->example})}));
+         Concat({item.keys[0].text, what, ": ", AdviceFor(*named)}));
     return nullptr;
   }
 
@@ -157,6 +168,7 @@ class Reader {
       draft_.config.storage.kind =
           block->type == "rocksdb" ? StorageConfig::Kind::kRocksDb : StorageConfig::Kind::kInMemory;
     }
+    if (block->name == "seal") draft_.config.seal.kind = seal::SealKind::kFile;
     for (const Item& inner : item.value.object) {
       if (!ReadKey(block->keys, Concat({name, "."}), inner)) FailUnknownIn(*block, inner);
     }
@@ -203,6 +215,7 @@ class Reader {
   // What can be said only when everything has been read.
   void CheckWhole() {
     CheckStorage();
+    CheckSeal();
     CheckListener();
     CheckLeaseTimes();
   }
@@ -215,6 +228,12 @@ class Reader {
                draft_.config.storage.path.empty()) {
       Fail(storage->second, Concat({"this storage has no path: write ", kRocksDbExample}));
     }
+  }
+
+  void CheckSeal() {
+    const seal::SealOptions& seal = draft_.config.seal;
+    if (seal.kind == seal::SealKind::kFile && seal.path.empty())
+      Fail(places_.at("seal"), Concat({"this seal has no path: write ", kFileSealExample}));
   }
 
   void CheckListener() {
@@ -355,6 +374,7 @@ std::vector<std::string_view> ChangesThatNeedRestart(const HostConfig& before,
       {"log_format", before.log_format == after.log_format},
       {"pid_file", before.pid_file == after.pid_file},
       {"plugin_directory", before.plugin_directories == after.plugin_directories},
+      {"seal", before.seal == after.seal},
       {"storage", before.storage == after.storage},
   };
   std::vector<std::string_view> changed;

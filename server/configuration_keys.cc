@@ -44,6 +44,10 @@ T& In(Draft* draft, T StorageConfig::*member) {
   return draft->config.storage.*member;
 }
 template <typename T>
+T& In(Draft* draft, T seal::SealOptions::*member) {
+  return draft->config.seal.*member;
+}
+template <typename T>
 T& In(Draft* draft, T http::TlsOptions::*member) {
   return draft->tls.*member;
 }
@@ -231,7 +235,6 @@ constexpr Key kTopKeys[] = {
     {"pid_file", TakeText<&HostConfig::pid_file>, "\"/run/belfry/belfry.pid\""},
     {"plugin", RefuseUnsupported, ""},
     {"plugin_directory", TakePluginDirectory, "\"/usr/lib/belfry/plugins\""},
-    {"seal", RefuseUnsupported, ""},
     {"ui", TakeUi, "false"},
 };
 
@@ -250,6 +253,10 @@ constexpr Key kListenerKeys[] = {
 
 constexpr Key kRocksDbKeys[] = {
     {"path", TakeText<&StorageConfig::path>, "\"/var/lib/belfry\""},
+};
+
+constexpr Key kFileSealKeys[] = {
+    {"path", TakeText<&seal::SealOptions::path>, "\"/etc/belfry/seal.key\""},
 };
 
 constexpr Key kTelemetryKeys[] = {
@@ -281,6 +288,7 @@ constexpr Key kLimitsKeys[] = {
 constexpr Block kBlocks[] = {
     {"limits", "", kLimitsKeys, "limits { max_connections = 10000 }"},
     {"listener", "tcp", kListenerKeys, kListenerExample},
+    {"seal", "file", kFileSealKeys, kFileSealExample},
     {"storage", "inmem", {}, kInMemoryExample},
     {"storage", "rocksdb", kRocksDbKeys, kRocksDbExample},
     {"telemetry", "", kTelemetryKeys, "telemetry { disable_hostname = true }"},

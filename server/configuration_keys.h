@@ -52,6 +52,8 @@ inline constexpr std::string_view kListenerExample =
     "tls_key_file = \"/etc/belfry/tls.key\" }";
 inline constexpr std::string_view kRocksDbExample =
     "storage \"rocksdb\" { path = \"/var/lib/belfry\" }";
+inline constexpr std::string_view kFileSealExample =
+    "seal \"file\" { path = \"/etc/belfry/seal.key\" }";
 inline constexpr std::string_view kInMemoryExample = "storage \"inmem\" {}";
 
 }  // namespace belfry

@@ -160,7 +160,6 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
        "max_request_duration, max_requests_queued_per_plugin, max_rule_cache_bytes, ping_interval, "
        "plugin_start_timeout"},
       {"journal { retention = \"1h\" }", "f:1:1: journal is not supported yet: remove it"},
-      {"seal \"awskms\" {}", "f:1:1: seal is not supported yet: remove it"},
       {"plugin \"kv\" {}\nplugin \"x\" {}",
        "f:1:1: plugin is not supported yet: remove it\n"
        "f:2:1: plugin is not supported yet: remove it"},
@@ -175,6 +174,13 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
        Concat({"f:1:1: listener is not written like this: write ", kListenerExample})},
       {"listener \"unix\" {}",
        Concat({"f:1:10: listener \"unix\" is not supported: write ", kListenerExample})},
+      {"seal \"awskms\" {}",
+       "f:1:6: seal \"awskms\" is not supported: write seal \"file\" { path = "
+       "\"/etc/belfry/seal.key\" }, or remove it to unseal the server with shares of a key"},
+      {"seal \"file\" {}",
+       "f:1:6: this seal has no path: write seal \"file\" { path = \"/etc/belfry/seal.key\" }"},
+      {"seal \"file\" { path = \"/a\" }\nseal \"file\" { path = \"/b\" }",
+       "f:2:6: there can be one seal only, and there is one at f:1:6: remove one of them"},
       {"storage \"raft\" { path = \"/x\" }",
        "f:1:9: storage \"raft\" is not supported: write storage \"rocksdb\" { path = "
        "\"/var/lib/belfry\" }, or storage \"inmem\" {} to keep everything in memory and lose it at "
@@ -327,6 +333,14 @@ TEST(Configuration, AListenerWithoutTlsMustSaySo) {
   EXPECT_EQ(ErrorOf(Parsed("storage \"inmem\" {}  listener \"tcp\" {}")), error);
   EXPECT_EQ(ErrorOf(Parsed("storage \"inmem\" {}  listener \"tcp\" { tls_disable = false }")),
             error);
+}
+
+TEST(Configuration, ASealIsWhatItsKeysSay) {
+  EXPECT_EQ(Config("").seal, seal::SealOptions());
+  EXPECT_EQ(Config("seal \"file\" { path = \"/k\" }").seal,
+            (seal::SealOptions{.kind = seal::SealKind::kFile, .path = "/k"}));
+  EXPECT_THAT(ChangesThatNeedRestart(Config(""), Config("seal \"file\" { path = \"/k\" }")),
+              ElementsAre("seal"));
 }
 
 TEST(Configuration, AnAddressThatServersHaveNotIsRefused) {

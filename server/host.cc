@@ -20,6 +20,7 @@
 #include "server/process/process_api.h"
 #include "server/process/sealable_api.h"
 #include "server/process/storage_health.h"
+#include "server/seal/auto_seal.h"
 #include "server/seal/seal_manager.h"
 #include "server/server_lifecycle.h"
 #include "server/storage/physical_storage.h"
@@ -74,7 +75,9 @@ class HostImpl final : public Host {
       if (!share.ok()) return share.status();
       dev_unseal_key_ = absl::Base64Escape(ToAbsl(share->view()));
     }
-    return Listen();
+    if (absl::Status status = Listen(); !status.ok()) return status;
+    process_api_->UnsealByItself();
+    return absl::OkStatus();
   }
 
   std::uint16_t Port() const override { return http_->Port(); }
@@ -107,7 +110,7 @@ class HostImpl final : public Host {
     if (!storage.ok()) return storage.status();
     storage_ = *std::move(storage);
     absl::StatusOr<std::unique_ptr<seal::SealManager>> seal =
-        seal::SealManager::Open(storage_.get(), &clock_);
+        seal::SealManager::Open(storage_.get(), &clock_, auto_seal_.get());
     if (!seal.ok()) return seal.status();
     seal_ = *std::move(seal);
     return absl::OkStatus();
@@ -137,7 +140,7 @@ class HostImpl final : public Host {
                        .version = version,
                        .storage_type = NameOf(config_.storage.kind),
                        .storage = &storage_health_},
-        limits_);
+        scheduler_.get(), log_, limits_);
   }
 
   absl::Status Listen() {
@@ -166,6 +169,7 @@ class HostImpl final : public Host {
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   process::StorageHealth storage_health_{metrics_.get(), log_.Named("storage")};
   std::unique_ptr<storage::PhysicalStorage> storage_;
+  const std::unique_ptr<seal::AutoSeal> auto_seal_ = seal::NewAutoSeal(config_.seal);
   std::unique_ptr<seal::SealManager> seal_;
   process::SealableApi sealable_api_;
   std::unique_ptr<ServerLifecycle> lifecycle_;

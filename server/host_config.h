@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "server/http/tls_options.h"
+#include "server/seal/seal_options.h"
 
 namespace belfry {
 
@@ -40,6 +41,7 @@ struct HostConfig {
   std::optional<DevConfig> dev;
   ListenerConfig listener;
   StorageConfig storage;
+  seal::SealOptions seal;
   // Where clients reach this server, "https://belfry.example:8200", for those who ask; "" when that
   // is not known.
   std::string api_address;

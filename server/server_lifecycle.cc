@@ -46,7 +46,15 @@ absl::StatusOr<seal::SecretBytes> ServerLifecycle::InitializeForDev(const std::s
 }
 
 absl::StatusOr<process::Lifecycle::Status> ServerLifecycle::Unseal(seal::SecretBytes share) {
-  const auto unsealed = seal_->Unseal(std::move(share));
+  return Serve(seal_->Unseal(std::move(share)));
+}
+
+absl::StatusOr<process::Lifecycle::Status> ServerLifecycle::UnsealByItself() {
+  return Serve(seal_->UnsealByItself());
+}
+
+absl::StatusOr<process::Lifecycle::Status> ServerLifecycle::Serve(
+    const absl::StatusOr<seal::SealManager::Status>& unsealed) {
   if (!unsealed.ok()) return unsealed.status();
   if (core() != nullptr || unsealed->sealed()) return status();
   if (absl::Status started = StartCore(); !started.ok()) {

@@ -28,6 +28,7 @@ class ServerLifecycle final : public process::Lifecycle {
   Status status() const override;
   absl::StatusOr<Initialized> Initialize(const seal::SealConfiguration& configuration) override;
   absl::StatusOr<Status> Unseal(seal::SecretBytes share) override;
+  absl::StatusOr<Status> UnsealByItself() override;
   void ResetUnseal() override;
   void Seal() override;
   absl::StatusOr<std::string> NewRootToken(const seal::RootGeneration::Permit& permit) override;
@@ -41,6 +42,8 @@ class ServerLifecycle final : public process::Lifecycle {
   void BeginStop();
 
  private:
+  // What has been unsealed serves, or is sealed again.
+  absl::StatusOr<Status> Serve(const absl::StatusOr<seal::SealManager::Status>& unsealed);
   absl::Status StartCore();
   std::shared_ptr<Core> core() const;
 

@@ -30,6 +30,11 @@ seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields) {
           .threshold = ToInt(fields.Number("secret_threshold"))};
 }
 
+seal::SealConfiguration RecoveryConfigurationOf(const builtin::Fields& fields) {
+  return {.shares = ToInt(fields.Number("recovery_shares")),
+          .threshold = ToInt(fields.Number("recovery_threshold"))};
+}
+
 absl::StatusOr<seal::SecretBytes> ShareOf(std::string_view text) {
   if (text.empty()) {
     return absl::InvalidArgumentError("'key' must be specified in request body as JSON");
@@ -46,7 +51,7 @@ absl::StatusOr<seal::SecretBytes> ShareOf(std::string_view text) {
   return share;
 }
 
-std::string SharesText(const std::vector<seal::SecretBytes>& shares) {
+std::string SharesText(const std::vector<seal::SecretBytes>& shares, ShareNames names) {
   std::vector<std::string> hex;
   std::vector<std::string> base64;
   for (const seal::SecretBytes& share : shares) {
@@ -54,8 +59,8 @@ std::string SharesText(const std::vector<seal::SecretBytes>& shares) {
     base64.push_back(absl::Base64Escape(ToAbsl(share.view())));
   }
   return builtin::ObjectText()
-      .Raw("keys", builtin::ArrayText(hex))
-      .Raw("keys_base64", builtin::ArrayText(base64))
+      .Raw(names.hex, builtin::ArrayText(hex))
+      .Raw(names.base64, builtin::ArrayText(base64))
       .Finish();
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "server/builtin/answer.h"
 #include "server/builtin/fields.h"
+#include "server/process/auto_unsealer.h"
 #include "server/process/lifecycle.h"
 #include "server/process/storage_health.h"
 
@@ -26,6 +27,7 @@ struct Facts {
 struct Context {
   const Facts& facts;
   Lifecycle& lifecycle;
+  AutoUnsealer& unsealer;  // For what waits.
 };
 
 enum class Method { kRead, kWrite, kDelete };
@@ -48,12 +50,19 @@ std::span<const Endpoint> RootGenerationEndpoints();
 
 // The fields secret_shares and secret_threshold.
 seal::SealConfiguration ConfigurationOf(const builtin::Fields& fields);
+// The fields recovery_shares and recovery_threshold.
+seal::SealConfiguration RecoveryConfigurationOf(const builtin::Fields& fields);
 
 // A share as clients send it, in hex or in base64. InvalidArgument, in Vault's words, when it is
 // neither, or missing.
 absl::StatusOr<seal::SecretBytes> ShareOf(std::string_view text);
 
-// The members "keys" and "keys_base64" of shares that are handed out.
-std::string SharesText(const std::vector<seal::SecretBytes>& shares);
+// Where shares are handed out, in hex and in base64.
+struct ShareNames {
+  std::string_view hex = "keys";
+  std::string_view base64 = "keys_base64";
+};
+// An object with these two members.
+std::string SharesText(const std::vector<seal::SecretBytes>& shares, ShareNames names = {});
 
 }  // namespace belfry::process

@@ -26,6 +26,7 @@ class Lifecycle {
     ServerNames names;     // Of what is stored; empty unless it is serving.
   };
   struct Initialized {
+    // Of the unseal key, or of the recovery key where the server unseals by itself.
     std::vector<seal::SecretBytes> shares;
     std::string root_token;
   };
@@ -42,6 +43,8 @@ class Lifecycle {
   // As seal::SealManager::Unseal; with the last share that is needed it starts the core, and waits
   // for the plugins. What the core's start said, and then the server is sealed again.
   virtual absl::StatusOr<Status> Unseal(seal::SecretBytes share) = 0;
+  // As seal::SealManager::UnsealByItself, and then as Unseal.
+  virtual absl::StatusOr<Status> UnsealByItself() = 0;
   virtual void ResetUnseal() = 0;
   // Stops the core, ends its subscribers, and wipes the keys. Nothing when it is sealed.
   virtual void Seal() = 0;

@@ -84,18 +84,28 @@ std::string NamespaceOf(const api::HttpRequest& request) {
 
 }  // namespace
 
-ProcessApi::ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, const Limits& limits)
+ProcessApi::ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, Scheduler* scheduler,
+                       Logger logger, const Limits& limits)
     : next_(next),
       lifecycle_(lifecycle),
       facts_(std::move(facts)),
       limits_(limits),
+      unsealer_(lifecycle, scheduler, std::move(logger),
+                [this](absl::AnyInvocable<void()> work) { PostChange(std::move(work)); }),
       changes_(NewThreadPool(1)) {}
 
-ProcessApi::~ProcessApi() = default;
+ProcessApi::~ProcessApi() {
+  Stop();
+}
 
 void ProcessApi::Stop() {
   stopping_ = true;
   changing_.Wait();
+  unsealer_.Stop();
+}
+
+void ProcessApi::UnsealByItself() {
+  PostChange([this] { unsealer_.Try(); });
 }
 
 void ProcessApi::Handle(api::HttpRequest request, api::Respond respond) {
@@ -130,7 +140,8 @@ void ProcessApi::Answer(const Endpoint& endpoint, api::HttpRequest request, api:
     return respond(api::Render(ErrorAnswer(400, ToStd(fields.status().message())), space));
   }
   absl::AnyInvocable<builtin::Answer()> answer = [this, &endpoint, fields = *std::move(fields)] {
-    return endpoint.answer({.facts = facts_, .lifecycle = *lifecycle_}, fields);
+    return endpoint.answer({.facts = facts_, .lifecycle = *lifecycle_, .unsealer = unsealer_},
+                           fields);
   };
   if (!endpoint.waits) return respond(api::Render(answer(), space));
   // Shared: when the executor refuses the work, it is answered here.
@@ -151,6 +162,16 @@ void ProcessApi::SealIfAsked(api::Outcome outcome, api::Respond respond) {
       return builtin::NoContent();
     };
     respond(api::Render(Change(seal)));
+  });
+}
+
+void ProcessApi::PostChange(absl::AnyInvocable<void()> change) {
+  changes_->PostAlways([this, change = std::move(change)]() mutable {
+    absl::AnyInvocable<builtin::Answer()> answer = [&change] {
+      change();
+      return builtin::NoContent();
+    };
+    Change(answer);
   });
 }
 

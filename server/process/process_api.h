@@ -9,8 +9,11 @@
 #include "absl/functional/any_invocable.h"
 #include "base/executor.h"
 #include "base/limits.h"
+#include "base/logging.h"
+#include "base/scheduler.h"
 #include "base/wait_group.h"
 #include "server/api/api.h"
+#include "server/process/auto_unsealer.h"
 #include "server/process/endpoint.h"
 #include "server/process/lifecycle.h"
 
@@ -22,10 +25,14 @@ namespace belfry::process {
 // (vault-api-and-events 8)
 class ProcessApi final : public api::Api {
  public:
-  // `next` answers the rest, and `lifecycle` changes the state. `next`, and what the facts point
-  // to, must outlive it; `lifecycle` must live until Stop.
-  ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, const Limits& limits);
+  // `next` answers the rest, and `lifecycle` changes the state. `next`, `scheduler` and what the
+  // facts point to must outlive it; `lifecycle` must live until Stop.
+  ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, Scheduler* scheduler, Logger logger,
+             const Limits& limits);
   ~ProcessApi() override;
+
+  // Begins to unseal a server that unseals by itself and is initialized, and does not wait for it.
+  void UnsealByItself();
 
   // For the end, when no requests come any more: returns when the change that is under way has
   // ended. Nothing is changed from then on, and what still waits is answered with 503. Requests
@@ -42,6 +49,7 @@ class ProcessApi final : public api::Api {
   void SealIfAsked(api::Outcome outcome, api::Respond respond);
   // What a change runs as: nothing is changed any more once Stop has been called.
   builtin::Answer Change(absl::AnyInvocable<builtin::Answer()>& answer);
+  void PostChange(absl::AnyInvocable<void()> change);
 
   api::Api* const next_;
   Lifecycle* const lifecycle_;
@@ -49,6 +57,7 @@ class ProcessApi final : public api::Api {
   const Limits limits_;
   std::atomic<bool> stopping_ = false;
   WaitGroup changing_;
+  AutoUnsealer unsealer_;
   // One thread: the states change one after the other.
   const std::unique_ptr<Executor> changes_;
 };

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "base/testing.h"
 #include "server/builtin/testing.h"
 #include "server/seal/testing.h"
 
@@ -31,6 +32,9 @@ class FakeLifecycle final : public Lifecycle {
   // As while the core starts or stops.
   bool between = false;
 
+  explicit FakeLifecycle(const seal::AutoSeal* auto_seal = nullptr)
+      : seal_(*seal::SealManager::Open(&below_, &clock_, auto_seal)) {}
+
   Status status() const override {
     Status status{.seal = seal_->status()};
     status.serving = !status.seal.sealed() && !between;
@@ -43,7 +47,10 @@ class FakeLifecycle final : public Lifecycle {
     return Initialized{.shares = *std::move(shares), .root_token = kRootToken};
   }
   absl::StatusOr<Status> Unseal(seal::SecretBytes share) override {
-    const auto unsealed = seal_->Unseal(std::move(share));
+    return Serve(seal_->Unseal(std::move(share)));
+  }
+  absl::StatusOr<Status> UnsealByItself() override { return Serve(seal_->UnsealByItself()); }
+  absl::StatusOr<Status> Serve(const absl::StatusOr<seal::SealManager::Status>& unsealed) {
     if (!unsealed.ok()) return unsealed.status();
     if (!unsealed->sealed() && !core_start.ok()) {
       seal_->Seal();
@@ -62,7 +69,7 @@ class FakeLifecycle final : public Lifecycle {
  private:
   FakeClock clock_{absl::FromUnixSeconds(1795873033)};
   seal::OpenStorage below_;
-  const std::unique_ptr<seal::SealManager> seal_ = *seal::SealManager::Open(&below_, &clock_);
+  const std::unique_ptr<seal::SealManager> seal_;
 };
 
 // Says what it was asked.
@@ -81,6 +88,8 @@ class NextApi final : public api::Api {
 
 class ProcessApiTest : public ::testing::Test {
  protected:
+  explicit ProcessApiTest(const seal::AutoSeal* auto_seal = nullptr) : lifecycle_(auto_seal) {}
+
   api::HttpResponse Send(std::string method, std::string path, std::string body = "") {
     api::HttpRequest request{.method = std::move(method), .body = std::move(body)};
     if (const std::size_t at = path.find('?'); at != std::string::npos) {
@@ -140,11 +149,14 @@ class ProcessApiTest : public ::testing::Test {
   NextApi next_;
   FakeLifecycle lifecycle_;
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  FakeScheduler scheduler_{&clock_};
   StorageHealth storage_{metrics_.get(), Logger()};
   ProcessApi process_{
       &next_,
       &lifecycle_,
       {.clock = &clock_, .version = "1.21.0", .storage_type = "inmem", .storage = &storage_},
+      &scheduler_,
+      Logger(),
       Limits()};
 };
 
@@ -230,7 +242,10 @@ TEST_F(ProcessApiTest, BadConfigurationsAreRefusedAndNothingIsInitialized) {
       {R"({"secret_shares":3,"secret_threshold":2,"pgp_keys":["x"]})",
        "400 incorrect number of PGP keys"},
       {R"({"secret_shares":1,"secret_threshold":1,"recovery_shares":1})",
-       "400 parameters recovery_shares,recovery_threshold not applicable to seal type shamir"},
+       "400 parameters recovery_shares not applicable to seal type shamir"},
+      {R"({"recovery_shares":2,"recovery_threshold":2,"recovery_pgp_keys":["x","y"]})",
+       "400 parameters recovery_shares,recovery_threshold,recovery_pgp_keys not applicable to seal "
+       "type shamir"},
   };
   for (const auto& [body, error] : refused) EXPECT_EQ(Error(Send("PUT", "sys/init", body)), error);
   EXPECT_THAT(
@@ -376,6 +391,144 @@ TEST_F(ProcessApiTest, WhileItIsSealedKeysAreNeitherReplacedNorMade) {
        {"sys/rekey/init", "sys/rekey/verify", "sys/rekey/backup", "sys/generate-root/attempt"}) {
     EXPECT_EQ(Error(Send("GET", path)), "503 Vault is sealed") << path;
   }
+}
+
+struct WithAutoSeal {
+  seal::FakeAutoSeal auto_seal;
+};
+
+// A server that unseals by itself.
+class AutoSealTest : private WithAutoSeal, public ProcessApiTest {
+ protected:
+  AutoSealTest() : ProcessApiTest(&auto_seal) {}
+
+  json::object Initialize() {
+    return Json(Send("PUT", "sys/init", R"({"recovery_shares":3,"recovery_threshold":2})"));
+  }
+  bool Sealed() { return Json(Send("GET", "sys/seal-status")).at("sealed").as_bool(); }
+  // Something else that changes the state has had its turn since.
+  void AwaitChanges() { Send("GET", "sys/rekey/init"); }
+
+  using WithAutoSeal::auto_seal;
+};
+
+TEST_F(AutoSealTest, InitializingGivesRecoveryKeysAndUnseals) {
+  EXPECT_EQ(Send("GET", "sys/seal-status").body,
+            R"({"type":"file","initialized":false,"sealed":true,"t":0,"n":0,"progress":0,)"
+            R"("nonce":"","version":"1.21.0","build_date":"","migration":false,)"
+            R"("recovery_seal":true,"recovery_seal_type":"shamir","storage_type":"inmem"})"
+            "\n");
+  const json::object made = Initialize();
+  EXPECT_EQ(json::serialize(made.at("keys")), "[]");
+  EXPECT_EQ(json::serialize(made.at("keys_base64")), "[]");
+  EXPECT_EQ(KeysIn(made, "recovery_keys").size(), 3u);
+  EXPECT_EQ(KeysIn(made, "recovery_keys_base64").size(), 3u);
+  EXPECT_EQ(Text(made, "root_token"), kRootToken);
+  EXPECT_EQ(Send("GET", "sys/seal-status").body,
+            R"({"type":"file","initialized":true,"sealed":false,"t":2,"n":3,"progress":0,)"
+            R"("nonce":"","version":"1.21.0","build_date":"","migration":false,)"
+            R"("cluster_name":"name","cluster_id":"id",)"
+            R"("recovery_seal":true,"recovery_seal_type":"shamir","storage_type":"inmem"})"
+            "\n");
+}
+
+TEST_F(AutoSealTest, WhatIsAboutUnsealKeysIsRefusedAtInit) {
+  const std::pair<const char*, const char*> refused[] = {
+      {R"({"secret_shares":5,"secret_threshold":3})",
+       "400 parameters secret_shares,secret_threshold not applicable to seal type file"},
+      {R"({"secret_shares":5,"pgp_keys":["x"],"recovery_shares":1,"recovery_threshold":1})",
+       "400 parameters secret_shares,pgp_keys not applicable to seal type file"},
+      {"{}", "400 invalid recovery configuration: shares must be at least one"},
+  };
+  for (const auto& [body, error] : refused) EXPECT_EQ(Error(Send("PUT", "sys/init", body)), error);
+  EXPECT_THAT(
+      Error(Send("PUT", "sys/init",
+                 R"({"recovery_shares":1,"recovery_threshold":1,"recovery_pgp_keys":["x"]})")),
+      HasSubstr("PGP keys are not supported"));
+  EXPECT_FALSE(lifecycle_.status().seal.initialized());
+}
+
+TEST_F(AutoSealTest, ASealThatFailsIsSaidAtInitAndNothingIsInitialized) {
+  auto_seal.fails = absl::FailedPreconditionError("the key file is missing");
+  EXPECT_EQ(Error(Send("PUT", "sys/init", R"({"recovery_shares":1,"recovery_threshold":1})")),
+            "500 the key file is missing");
+  EXPECT_FALSE(lifecycle_.status().seal.initialized());
+  auto_seal.fails = absl::OkStatus();
+  Initialize();
+  EXPECT_FALSE(Sealed());
+}
+
+TEST_F(AutoSealTest, RecoveryKeysDoNotUnseal) {
+  const std::vector<std::string> keys = KeysIn(Initialize(), "recovery_keys");
+  lifecycle_.Seal();
+  for (const std::string& key : keys) {
+    EXPECT_THAT(Error(Send("PUT", "sys/unseal", R"({"key":")" + key + R"("})")),
+                HasSubstr("400 this server unseals by itself (seal type file) and takes no unseal "
+                          "keys"));
+  }
+  EXPECT_TRUE(Sealed());
+}
+
+TEST_F(AutoSealTest, WhatFailsIsTriedAgainWithPausesThatGrowUntilItIsUnsealed) {
+  Initialize();
+  lifecycle_.Seal();
+  auto_seal.fails = absl::UnavailableError("the KMS is away");
+  process_.UnsealByItself();
+  for (const int seconds : {5, 10, 20, 40, 60, 60}) {
+    AwaitChanges();
+    EXPECT_EQ(scheduler_.Next() - clock_.Now(), absl::Seconds(seconds));
+    scheduler_.Advance(absl::Seconds(seconds));
+  }
+  AwaitChanges();
+  EXPECT_TRUE(Sealed());
+  auto_seal.fails = absl::OkStatus();
+  scheduler_.Advance(absl::Minutes(1));
+  AwaitChanges();
+  EXPECT_FALSE(Sealed());
+  EXPECT_EQ(scheduler_.Next(), absl::InfiniteFuture());
+}
+
+TEST_F(AutoSealTest, OnceItIsSealedByHandItStaysSealed) {
+  Initialize();
+  next_.asks_to_seal = true;
+  EXPECT_EQ(Send("PUT", "sys/seal").status, 204);
+  scheduler_.Advance(absl::Hours(1));
+  AwaitChanges();
+  EXPECT_TRUE(Sealed());
+}
+
+TEST_F(AutoSealTest, AfterTheStopNothingIsTried) {
+  Initialize();
+  lifecycle_.Seal();
+  auto_seal.fails = absl::UnavailableError("the KMS is away");
+  process_.UnsealByItself();
+  AwaitChanges();
+  process_.Stop();
+  EXPECT_EQ(scheduler_.Next(), absl::InfiniteFuture());
+}
+
+TEST_F(AutoSealTest, RecoveryKeysMakeARootToken) {
+  const std::vector<std::string> keys = KeysIn(Initialize(), "recovery_keys");
+  const json::object begun = Json(Send("PUT", "sys/generate-root/attempt"));
+  EXPECT_EQ(begun.at("required").as_int64(), 2);
+  const auto give = [&](const std::string& key) {
+    return Send("PUT", "sys/generate-root/update",
+                R"({"key":")" + key + R"(","nonce":")" + Text(begun, "nonce") + R"("})");
+  };
+  give(keys[0]);
+  EXPECT_EQ(Error(give(std::string(66, '1'))),
+            "400 the given keys do not make the recovery key; give them again");
+  give(keys[2]);
+  EXPECT_TRUE(Json(give(keys[1])).at("complete").as_bool());
+}
+
+TEST_F(AutoSealTest, ThereAreNoUnsealKeysToReplaceAndRecoveryKeysAreNotReplacedYet) {
+  Initialize();
+  EXPECT_EQ(Error(Send("PUT", "sys/rekey/init", R"({"secret_shares":1,"secret_threshold":1})")),
+            "400 this server unseals by itself (seal type file): there are no unseal keys, and its "
+            "recovery keys cannot be replaced yet");
+  EXPECT_EQ(Error(Send("PUT", "sys/rekey-recovery-key/init", "{}")),
+            "400 recovery keys cannot be replaced yet");
 }
 
 std::vector<const Endpoint*> AllEndpoints() {

@@ -116,6 +116,11 @@ Answer DeleteBackup(const Context& context, const Fields&) {
   return status.ok() ? NoContent() : SealRefusal(status.status());
 }
 
+// They authorize, and open nothing: whoever has lost them still has the server.
+Answer RefuseRecovery(const Context&, const Fields&) {
+  return ErrorAnswer(400, "recovery keys cannot be replaced yet");
+}
+
 constexpr DeclaredField kBegin[] = {
     {"secret_shares", FieldKind::kNumber}, {"secret_threshold", FieldKind::kNumber},
     {"stored_shares", FieldKind::kNumber}, {"pgp_keys", FieldKind::kTextList},
@@ -139,6 +144,10 @@ constexpr Endpoint kEndpoints[] = {
     Waiting("sys/rekey/verify", Method::kDelete, &RestartVerification, kNonce),
     Waiting("sys/rekey/backup", Method::kRead, &ReadBackup),
     Waiting("sys/rekey/backup", Method::kDelete, &DeleteBackup),
+    {.path = "sys/rekey-recovery-key/init", .answer = &RefuseRecovery},
+    {.path = "sys/rekey-recovery-key/init", .method = Method::kWrite, .answer = &RefuseRecovery},
+    {.path = "sys/rekey-recovery-key/init", .method = Method::kDelete, .answer = &RefuseRecovery},
+    {.path = "sys/rekey-recovery-key/update", .method = Method::kWrite, .answer = &RefuseRecovery},
 };
 
 }  // namespace

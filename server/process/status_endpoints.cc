@@ -101,7 +101,8 @@ constexpr Endpoint kEndpoints[] = {
 Answer SealStatusAnswer(const Context& context) {
   const Lifecycle::Status status = context.lifecycle.status();
   ObjectText text;
-  text.Text("type", "shamir")
+  const bool by_itself = status.seal.kind != seal::SealKind::kShamir;
+  text.Text("type", seal::NameOf(status.seal.kind))
       .Bool("initialized", status.seal.initialized())
       .Bool("sealed", !status.serving)
       .Number("t", status.seal.configuration.threshold)
@@ -115,9 +116,9 @@ Answer SealStatusAnswer(const Context& context) {
     text.Text("cluster_name", status.names.cluster_name)
         .Text("cluster_id", status.names.cluster_id);
   }
-  return JsonAnswer(
-      200,
-      text.Bool("recovery_seal", false).Text("storage_type", context.facts.storage_type).Finish());
+  text.Bool("recovery_seal", by_itself);
+  if (by_itself) text.Text("recovery_seal_type", seal::NameOf(seal::SealKind::kShamir));
+  return JsonAnswer(200, text.Text("storage_type", context.facts.storage_type).Finish());
 }
 
 std::span<const Endpoint> StatusEndpoints() {

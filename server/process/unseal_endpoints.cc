@@ -4,6 +4,7 @@
 #include "server/builtin/json_text.h"
 #include "server/process/endpoint.h"
 #include "server/process/seal_status.h"
+#include "server/seal/seal_texts.h"
 
 namespace belfry::process {
 namespace {
@@ -22,34 +23,64 @@ Answer IsInitialized(const Context& context, const Fields&) {
   return JsonAnswer(200, ObjectText().Bool("initialized", initialized).Finish());
 }
 
-// What would encrypt the shares for their holders, and a seal that unseals by itself, are not
-// there: what asks for them must not get something else.
-std::optional<Answer> RefuseOptions(const Fields& fields) {
+// The parameters that are given and are about the other kind of seal, in Vault's order.
+std::string InapplicableTo(seal::SealKind kind, const Fields& fields) {
+  const bool shamir = kind == seal::SealKind::kShamir;
+  std::string names;
+  const auto add = [&names](std::string_view name, bool given) {
+    if (given) names += Concat({names.empty() ? "" : ",", name});
+  };
+  for (const std::string_view name : {"shares", "threshold"}) {
+    const std::string whole = Concat({shamir ? "recovery_" : "secret_", name});
+    add(whole, fields.Number(whole) != 0);
+  }
+  const std::string_view keys = shamir ? "recovery_pgp_keys" : "pgp_keys";
+  add(keys, !fields.List(keys).empty());
+  return names;
+}
+
+// What would encrypt the shares for their holders is not there, nor what the other kind of seal
+// has: what asks for them must not get something else.
+std::optional<Answer> RefuseOptions(seal::SealKind kind, const Fields& fields) {
   const std::vector<std::string> keys = fields.List("pgp_keys");
-  if (!keys.empty() && static_cast<std::int64_t>(keys.size()) != fields.Number("secret_shares")) {
+  const bool shamir = kind == seal::SealKind::kShamir;
+  if (shamir && !keys.empty() &&
+      static_cast<std::int64_t>(keys.size()) != fields.Number("secret_shares")) {
     return ErrorAnswer(400, "incorrect number of PGP keys");
   }
-  if (!keys.empty() || !fields.Text("root_token_pgp_key").empty()) {
-    return ErrorAnswer(400,
-                       "PGP keys are not supported by this server: leave pgp_keys and "
-                       "root_token_pgp_key out, and encrypt what is answered");
+  if (const std::string names = InapplicableTo(kind, fields); !names.empty()) {
+    return ErrorAnswer(
+        400, Concat({"parameters ", names, " not applicable to seal type ", NameOf(kind)}));
   }
-  if (fields.Number("recovery_shares") != 0 || fields.Number("recovery_threshold") != 0) {
+  if (!keys.empty() || !fields.List("recovery_pgp_keys").empty() ||
+      !fields.Text("root_token_pgp_key").empty()) {
     return ErrorAnswer(400,
-                       "parameters recovery_shares,recovery_threshold not applicable to seal "
-                       "type shamir");
+                       "PGP keys are not supported by this server: leave pgp_keys, "
+                       "recovery_pgp_keys and root_token_pgp_key out, and encrypt what is "
+                       "answered");
   }
   return std::nullopt;
 }
 
+std::string KeysText(seal::SealKind kind, const std::vector<seal::SecretBytes>& shares) {
+  if (kind == seal::SealKind::kShamir) return SharesText(shares);
+  return ObjectText()
+      .Members(SharesText({}))
+      .Members(SharesText(shares, {.hex = "recovery_keys", .base64 = "recovery_keys_base64"}))
+      .Finish();
+}
+
 Answer Initialize(const Context& context, const Fields& fields) {
-  if (std::optional<Answer> refusal = RefuseOptions(fields)) return *std::move(refusal);
-  const absl::StatusOr<Lifecycle::Initialized> made =
-      context.lifecycle.Initialize(ConfigurationOf(fields));
+  const seal::SealKind kind = context.lifecycle.status().seal.kind;
+  if (std::optional<Answer> refusal = RefuseOptions(kind, fields)) return *std::move(refusal);
+  const absl::StatusOr<Lifecycle::Initialized> made = context.lifecycle.Initialize(
+      kind == seal::SealKind::kShamir ? ConfigurationOf(fields) : RecoveryConfigurationOf(fields));
   if (!made.ok()) return SealRefusal(made.status());
-  return JsonAnswer(
-      200,
-      ObjectText().Members(SharesText(made->shares)).Text("root_token", made->root_token).Finish());
+  context.unsealer.Try();
+  return JsonAnswer(200, ObjectText()
+                             .Members(KeysText(kind, made->shares))
+                             .Text("root_token", made->root_token)
+                             .Finish());
 }
 
 Answer Unseal(const Context& context, const Fields& fields) {
@@ -57,6 +88,10 @@ Answer Unseal(const Context& context, const Fields& fields) {
   const bool reset = fields.Bool("reset");
   if (!context.lifecycle.status().seal.initialized()) {
     return ErrorAnswer(400, "Vault is not initialized");
+  }
+  if (const seal::SealKind kind = context.lifecycle.status().seal.kind;
+      kind != seal::SealKind::kShamir) {
+    return SealRefusal(seal::TakesNoUnsealKeys(kind));
   }
   if (key.empty() && !reset) {
     return ErrorAnswer(400,

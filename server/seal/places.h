@@ -8,10 +8,14 @@ namespace belfry::seal {
 // kData, names and values sealed. The rest is needed to unseal, so its names stand in the clear.
 inline constexpr std::string_view kData = "data/";
 
-// How many shares there are and how many are needed, in the clear (root_key_store.h).
+// How many shares there are and how many are needed, and what unseals, in the clear
+// (root_key_store.h).
 inline constexpr std::string_view kSealConfiguration = "seal/configuration";
-// The root key, sealed by the unseal key, which is stored nowhere. Written with the configuration.
+// The root key, sealed by the unseal key. Written with the configuration.
 inline constexpr std::string_view kRootKey = "seal/root-key";
+// The unseal key, as the seal wraps it (auto_seal.h), of a server that unseals by itself; else it
+// is stored nowhere. Written with the root key.
+inline constexpr std::string_view kUnsealKey = "seal/unseal-key";
 // The keys of all terms and the key for names, sealed by the root key.
 inline constexpr std::string_view kKeyring = "seal/keyring";
 

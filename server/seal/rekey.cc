@@ -41,6 +41,12 @@ absl::StatusOr<Rekey::Status> Rekey::Begin(const SealConfiguration& wanted,
                                            bool verification_required) {
   MutexLock lock(&mutex_);
   if (barrier_->sealed()) return Sealed();
+  const SealConfiguration present = root_keys_->configuration().value_or(SealConfiguration{});
+  if (present.kind != SealKind::kShamir) {
+    return Invalid(Concat({"this server unseals by itself (seal type ", NameOf(present.kind),
+                           "): there are no unseal keys, and its recovery keys cannot be replaced "
+                           "yet"}));
+  }
   if (wanted.threshold > wanted.shares) {
     return Invalid("provided threshold greater than the total shares");
   }

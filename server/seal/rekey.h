@@ -19,8 +19,9 @@ namespace belfry::seal {
 // Replaces the unseal key and its shares, and the root key with it, once enough of the present
 // shares have been given; if that is wanted, only after enough of the new ones have come back.
 // Until then the old shares unseal. One attempt at a time, which lasts until the seal. Errors are
-// InvalidArgument, in Vault's words where they are recorded; Unavailable "Vault is sealed" while it
-// is. Waits for the storage. Thread-safe.
+// InvalidArgument, in Vault's words where they are recorded, also where the server unseals by
+// itself: recovery keys cannot be replaced yet; Unavailable "Vault is sealed" while it is. Waits
+// for the storage. Thread-safe.
 class Rekey {
  public:
   struct Status {

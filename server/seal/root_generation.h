@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,8 @@
 
 namespace belfry::seal {
 
-// Collects the shares that allow a new root token; whoever makes the token asks for the permit.
+// Collects the shares that allow a new root token, of the recovery key where the server unseals by
+// itself; whoever makes the token asks for the permit.
 // One attempt at a time, which lasts until the seal. Errors are InvalidArgument, in Vault's words
 // where they are recorded; Unavailable "Vault is sealed" while it is. Waits for the storage.
 // Thread-safe.
@@ -61,6 +63,7 @@ class RootGeneration {
   };
 
   Status StatusLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckShares(std::span<const SecretBytes> shares) const;
 
   const RootKeyStore* const root_keys_;
   const Barrier* const barrier_;

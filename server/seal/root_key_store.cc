@@ -11,24 +11,40 @@
 namespace belfry::seal {
 namespace {
 
-constexpr char kVersion = 1;
+// The first is of servers that people unseal.
+constexpr char kShamirVersion = 1;
+constexpr char kVersion = 2;
 
-// A version byte, the number of shares, the threshold.
+// A version byte, the number of shares, the threshold, and from version 2 on the seal.
 std::string ToBytes(const SealConfiguration& configuration) {
-  return {kVersion, static_cast<char>(configuration.shares),
-          static_cast<char>(configuration.threshold)};
+  const bool shamir = configuration.kind == SealKind::kShamir;
+  std::string bytes = {shamir ? kShamirVersion : kVersion, static_cast<char>(configuration.shares),
+                       static_cast<char>(configuration.threshold)};
+  if (!shamir) bytes += static_cast<char>(configuration.kind);
+  return bytes;
+}
+
+bool IsNewer(std::string_view bytes) {
+  if (bytes.empty()) return false;
+  const auto version = static_cast<unsigned char>(bytes[0]);
+  const bool unknown_seal = version == kVersion && bytes.size() == 4 &&
+                            static_cast<SealKind>(bytes[3]) > SealKind::kCommand;
+  return version > kVersion || unknown_seal;
 }
 
 absl::StatusOr<SealConfiguration> FromBytes(std::string_view bytes) {
-  if (!bytes.empty() && bytes[0] != kVersion && bytes[0] != 0) {
+  if (IsNewer(bytes)) {
     return absl::FailedPreconditionError(Concat(
         {kSealConfiguration, " was written by a newer version of Belfry; run that version"}));
   }
   SealConfiguration configuration;
-  if (bytes.size() == 3 && bytes[0] == kVersion) {
+  const bool shamir = bytes.size() == 3 && bytes[0] == kShamirVersion;
+  const bool by_itself = bytes.size() == 4 && bytes[0] == kVersion && bytes[3] != 0;
+  if (shamir || by_itself) {
     configuration.shares = static_cast<unsigned char>(bytes[1]);
     configuration.threshold = static_cast<unsigned char>(bytes[2]);
   }
+  if (by_itself) configuration.kind = static_cast<SealKind>(bytes[3]);
   if (configuration.Check().ok()) return configuration;
   return absl::DataLossError(
       Concat({kSealConfiguration, " is damaged; restore a copy of the storage"}));
@@ -85,6 +101,9 @@ absl::StatusOr<std::unique_ptr<RootKeyStore>> RootKeyStore::Open(storage::Physic
     absl::StatusOr<SealConfiguration> read = FromBytes(**stored);
     if (!read.ok()) return read.status();
     configuration = *read;
+    const auto wrapped = below->Get(kUnsealKey);
+    if (!wrapped.ok()) return wrapped.status();
+    if (read->kind != SealKind::kShamir && !*wrapped) return Missing(kUnsealKey);
   }
   return std::unique_ptr<RootKeyStore>(new RootKeyStore(below, configuration));
 }
@@ -100,13 +119,24 @@ absl::StatusOr<RootKeyStore::Opened> RootKeyStore::OpenWith(
   if (!configuration) return absl::InvalidArgumentError("Vault is not initialized");
   absl::StatusOr<SecretBytes> unseal_key = CombineToKey(*configuration, shares);
   if (!unseal_key.ok()) return unseal_key.status();
+  return OpenWithKey(*std::move(unseal_key));
+}
+
+absl::StatusOr<RootKeyStore::Opened> RootKeyStore::OpenWithKey(SecretBytes unseal_key) const {
   const auto sealed = below_->Get(kRootKey);
   if (!sealed.ok()) return sealed.status();
   if (!*sealed) return Missing(kRootKey);
-  absl::StatusOr<SecretBytes> root_key =
-      OpenRecord(*unseal_key, kRootKey, ToBytes(*configuration), **sealed);
+  absl::StatusOr<SecretBytes> root_key = OpenRecord(
+      unseal_key, kRootKey, ToBytes(configuration().value_or(SealConfiguration{})), **sealed);
   if (!root_key.ok()) return root_key.status();
-  return Opened{*std::move(unseal_key), *std::move(root_key)};
+  return Opened{std::move(unseal_key), *std::move(root_key)};
+}
+
+absl::StatusOr<std::string> RootKeyStore::WrappedUnsealKey() const {
+  absl::StatusOr<std::optional<std::string>> wrapped = below_->Get(kUnsealKey);
+  if (!wrapped.ok()) return wrapped.status();
+  if (!*wrapped) return Missing(kUnsealKey);
+  return **std::move(wrapped);
 }
 
 absl::Status RootKeyStore::Replace(const SealConfiguration& configuration,

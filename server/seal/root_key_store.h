@@ -11,22 +11,25 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
+#include "server/seal/seal_options.h"
 #include "server/seal/secret_bytes.h"
 #include "server/storage/physical_storage.h"
 
 namespace belfry::seal {
 
-// How the unseal key is shared. One share alone is the key itself.
+// How a key is shared: the unseal key, or the recovery key (recovery_key.h) where the server
+// unseals by itself. One share alone is the key itself.
 struct SealConfiguration {
   int shares = 0;
   int threshold = 0;
+  SealKind kind = SealKind::kShamir;
 
   // InvalidArgument, in Vault's words, unless 1 <= threshold <= shares <= 255, and more than one of
   // several shares are needed.
   absl::Status Check() const;
 };
 
-// A new unseal key, and its shares.
+// A new key of which there are shares, and these.
 struct UnsealKey {
   SecretBytes key;
   std::vector<SecretBytes> shares;
@@ -35,8 +38,9 @@ struct UnsealKey {
   static UnsealKey New(const SealConfiguration& configuration);
 };
 
-// What must be known before unsealing: how the unseal key is shared, and the root key, which it
-// seals, and which is bound to the configuration. Thread-safe.
+// What must be known before unsealing: the configuration, the root key, which the unseal key seals,
+// and which is bound to the configuration, and the wrapped unseal key if the server unseals by
+// itself. Thread-safe.
 class RootKeyStore {
  public:
   // DataLoss when only a part of it is stored. The storage must outlive it.
@@ -52,8 +56,14 @@ class RootKeyStore {
     SecretBytes root_key;
   };
   absl::StatusOr<Opened> OpenWith(std::span<const SecretBytes> shares) const;
+  // InvalidArgument when it opens none.
+  absl::StatusOr<Opened> OpenWithKey(SecretBytes unseal_key) const;
 
-  // Writes both in their places when `store` commits the batch that it is given.
+  // The unseal key as the seal has wrapped it, where the server unseals by itself.
+  absl::StatusOr<std::string> WrappedUnsealKey() const;
+
+  // Writes both in their places when `store` commits the batch that it is given, to which it adds
+  // the wrapped unseal key where the server unseals by itself.
   absl::Status Replace(const SealConfiguration& configuration, const SecretBytes& unseal_key,
                        const SecretBytes& root_key,
                        absl::FunctionRef<absl::Status(storage::WriteBatch)> store);

@@ -270,7 +270,7 @@ TEST_F(SealManagerTest, AStorageOfWhichAPartIsMissingIsNotInitializedAgain) {
 
 TEST_F(SealManagerTest, AStorageOfANewerVersionIsRefused) {
   Initialize(1, 1);
-  below_.Set(std::string(kSealConfiguration), std::string("\x02whatever"));
+  below_.Set(std::string(kSealConfiguration), std::string("\x03whatever"));
   EXPECT_EQ(SealManager::Open(&below_, &clock_).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }

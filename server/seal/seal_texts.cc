@@ -13,6 +13,17 @@ absl::Status WrongShares() {
   return absl::InvalidArgumentError("the given keys do not make the unseal key; give them again");
 }
 
+absl::Status WrongRecoveryShares() {
+  return absl::InvalidArgumentError("the given keys do not make the recovery key; give them again");
+}
+
+absl::Status TakesNoUnsealKeys(SealKind kind) {
+  return absl::InvalidArgumentError(Concat(
+      {"this server unseals by itself (seal type ", NameOf(kind),
+       ") and takes no unseal keys; if it stays sealed, its log says why, and after sys/seal "
+       "it must be restarted"}));
+}
+
 absl::Status GivenAlready() {
   return absl::InvalidArgumentError(
       "given key has already been provided during this generation operation");

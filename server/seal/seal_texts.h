@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "server/seal/seal_options.h"
 
 namespace belfry::seal {
 
@@ -14,7 +15,11 @@ namespace belfry::seal {
 absl::Status Sealed();
 // For shares that make no key which opens anything.
 absl::Status WrongShares();
+// The same where they were to make the recovery key.
+absl::Status WrongRecoveryShares();
 absl::Status GivenAlready();
+// InvalidArgument for unseal keys that are given to a server that unseals by itself.
+absl::Status TakesNoUnsealKeys(SealKind kind);
 // A share is the key itself, or has its x coordinate behind it.
 absl::Status CheckShareSize(std::size_t bytes);
 // OK when they are the same. `operation` is for example "rekey".

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/seal/auto_seal.h"
 #include "server/storage/physical_storage.h"
 
 namespace belfry::seal {
@@ -52,6 +53,34 @@ class OpenStorage final : public storage::PhysicalStorage {
 
  private:
   const std::unique_ptr<storage::PhysicalStorage> memory_ = storage::NewInMemoryPhysicalStorage();
+};
+
+// Wraps for those who do not look. What it is told to do is not thread-safe.
+class FakeAutoSeal final : public AutoSeal {
+ public:
+  explicit FakeAutoSeal(SealKind kind = SealKind::kFile) : kind_(kind) {}
+
+  absl::Status fails;
+  char mask = 0x55;
+
+  SealKind kind() const override { return kind_; }
+  absl::StatusOr<std::string> Wrap(const SecretBytes& key) const override {
+    if (!fails.ok()) return fails;
+    return Masked(key.view());
+  }
+  absl::StatusOr<SecretBytes> Unwrap(std::string_view wrapped) const override {
+    if (!fails.ok()) return fails;
+    return SecretBytes::CopyOf(Masked(wrapped));
+  }
+
+ private:
+  std::string Masked(std::string_view text) const {
+    std::string masked(text);
+    for (char& c : masked) c = static_cast<char>(c ^ mask);
+    return masked;
+  }
+
+  const SealKind kind_;
 };
 
 // What a committer does with one batch.

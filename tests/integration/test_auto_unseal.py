@@ -1,0 +1,159 @@
+"""A server that unseals by itself, with a key in a file or with a program that keeps it: what it needs no people for, and what it says when it cannot."""
+
+import base64
+import os
+import stat
+import textwrap
+
+import pytest
+from conftest import eventually
+
+
+def put_key(folder, mode=0o400, key=None):
+    file = folder / "seal.key"
+    file.unlink(missing_ok=True)
+    file.write_text(base64.b64encode(key or os.urandom(32)).decode() + "\n")
+    file.chmod(mode)
+    return file
+
+
+@pytest.fixture
+def start(start_configured, tmp_path):
+    """A server over an empty storage with this seal; `make_seal` puts what it needs into the folder, and gives its stanza."""
+
+    def start_with(stanza):
+        server = start_configured("rocksdb", settings=stanza)
+        server.token = None
+        return server
+    return start_with
+
+
+@pytest.fixture
+def file_server(start, tmp_path):
+    put_key(tmp_path)
+    return start(f'seal "file" {{ path = "{tmp_path}/seal.key" }}\n')
+
+
+def initialize(server, shares=3, threshold=2):
+    answer = server.request("PUT", "sys/init", {"recovery_shares": shares, "recovery_threshold": threshold}, token=None)
+    assert answer.status == 200, answer.text
+    server.token = answer.json["root_token"]
+    return answer.json
+
+
+def seal_status(server):
+    return server.request("GET", "sys/seal-status", token=None).json
+
+
+def unsealed(server):
+    return eventually(lambda: not seal_status(server)["sealed"])
+
+
+def write_and_restart(server, before_start=lambda: None):
+    """With something in it that can be looked for."""
+    assert server.request("POST", "sys/mounts/kv", {"type": "kv"}).status == 204
+    assert server.request("PUT", "kv/planted-name", {"a": "planted-value"}).status == 204
+    assert server.stop() == 0
+    before_start()
+    server.start()
+
+
+def failed_to_unseal(server, why):
+    assert eventually(lambda: "failed to unseal" in server.log_text()), server.log_text()
+    assert why in server.log_text(), server.log_text()
+    assert seal_status(server)["sealed"]
+    assert server.request("GET", "kv/planted-name").status == 503
+
+
+def check_init_and_restart(server, kind):
+    made = initialize(server)
+    assert made["keys"] == made["keys_base64"] == [] and len(made["recovery_keys"]) == len(made["recovery_keys_base64"]) == 3
+    write_and_restart(server)
+    assert unsealed(server)
+    status = seal_status(server)
+    assert (status["type"], status["recovery_seal"], status["recovery_seal_type"], status["t"], status["n"]) == (kind, True, "shamir", 2, 3)
+    assert server.request("GET", "kv/planted-name").data == {"a": "planted-value"}
+
+
+def test_a_restart_needs_no_people(file_server):
+    check_init_and_restart(file_server, "file")
+
+
+def test_unseal_keys_are_neither_made_nor_taken(file_server):
+    refused = file_server.request("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1}, token=None)
+    assert (refused.status, refused.json["errors"]) == (400, ["parameters secret_shares,secret_threshold not applicable to seal type file"])
+    key = initialize(file_server)["recovery_keys"][0]
+    refused = file_server.request("PUT", "sys/unseal", {"key": key}, token=None)
+    assert refused.status == 400 and "takes no unseal keys" in refused.text
+
+
+def test_sealed_by_hand_it_stays_sealed_until_it_is_restarted(file_server):
+    keys = initialize(file_server)["recovery_keys"]
+    assert file_server.request("PUT", "sys/seal").status == 204
+    for key in keys:
+        assert file_server.request("PUT", "sys/unseal", {"key": key}, token=None).status == 400
+    assert seal_status(file_server)["sealed"]
+    assert file_server.stop() == 0
+    file_server.start()
+    assert unsealed(file_server)
+
+
+def test_another_key_leaves_it_sealed_and_the_log_says_why(file_server, tmp_path):
+    initialize(file_server)
+    right = base64.b64decode((tmp_path / "seal.key").read_text())
+    write_and_restart(file_server, lambda: put_key(tmp_path))
+    failed_to_unseal(file_server, "put the key back with which the server was initialized")
+    put_key(tmp_path, key=right)
+    # The next attempt, some seconds later.
+    assert unsealed(file_server)
+    assert file_server.request("GET", "kv/planted-name").data == {"a": "planted-value"}
+
+
+def test_a_key_file_that_others_may_read_is_refused(file_server, tmp_path):
+    put_key(tmp_path, mode=0o644)
+    refused = file_server.request("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1}, token=None)
+    assert refused.status == 500 and f'run \\"chmod 0400 {tmp_path}/seal.key\\"' in refused.text
+    assert file_server.request("GET", "sys/init", token=None).json == {"initialized": False}
+    put_key(tmp_path)
+    initialize(file_server)
+    write_and_restart(file_server, lambda: (tmp_path / "seal.key").chmod(0o640))
+    failed_to_unseal(file_server, "has mode 0640")
+
+
+def test_recovery_keys_make_a_root_token(file_server):
+    keys = initialize(file_server)["recovery_keys"]
+    begun = file_server.request("PUT", "sys/generate-root/attempt", token=None).json
+    for key in keys[1:]:
+        given = file_server.request("PUT", "sys/generate-root/update", {"key": key, "nonce": begun["nonce"]}, token=None).json
+    assert given["complete"]
+    encoded = given["encoded_token"]
+    token = bytes(a ^ b for a, b in zip(base64.b64decode(encoded + "=" * (-len(encoded) % 4)), begun["otp"].encode(), strict=True)).decode()
+    assert file_server.request("GET", "auth/token/lookup-self", token=token).data["policies"] == ["root"]
+
+
+def test_the_data_directory_shows_nothing_without_the_key_file(file_server, tmp_path):
+    made = initialize(file_server)
+    write_and_restart(file_server, lambda: (tmp_path / "seal.key").rename(tmp_path / "away"))
+    failed_to_unseal(file_server, "No such file or directory")
+    assert file_server.stop() == 0
+    secret = base64.b64decode((tmp_path / "away").read_text())
+    planted = [b"planted-name", b"planted-value", made["root_token"].encode(), secret, base64.b64encode(secret), secret.hex().encode()]
+    for hexadecimal, text in zip(made["recovery_keys"], made["recovery_keys_base64"], strict=True):
+        planted += [bytes.fromhex(hexadecimal), hexadecimal.encode(), text.encode()]
+    for file in [path for path in (file_server.tmp / "data").rglob("*") if path.is_file()]:
+        data = file.read_bytes()
+        assert [text for text in planted if text in data] == [], file
+    file_server.start()
+
+
+def test_without_its_seal_it_does_not_start_and_says_which_it_had(file_server):
+    initialize(file_server)
+    assert file_server.stop() == 0
+    configuration = file_server.tmp / "belfry.hcl"
+    whole = configuration.read_text()
+    configuration.write_text("\n".join(line for line in whole.splitlines() if not line.startswith("seal ")))
+    refused = file_server.cli("server", f"-config={configuration}", check=False)
+    assert refused.returncode == 1 and 'initialized with seal "file"' in refused.stderr, refused.stderr
+    configuration.write_text(whole)
+    file_server.start()
+    assert unsealed(file_server)
