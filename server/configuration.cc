@@ -34,8 +34,8 @@ std::string StorageAdvice() {
 }
 
 std::string SealAdvice() {
-  return Concat(
-      {"write ", kFileSealExample, ", or remove it to unseal the server with shares of a key"});
+  return Concat({"write ", kFileSealExample, ", or ", kCommandSealExample,
+                 ", or remove it to unseal the server with shares of a key"});
 }
 
 // What may be written in place of a block of this name.
@@ -168,7 +168,10 @@ class Reader {
       draft_.config.storage.kind =
           block->type == "rocksdb" ? StorageConfig::Kind::kRocksDb : StorageConfig::Kind::kInMemory;
     }
-    if (block->name == "seal") draft_.config.seal.kind = seal::SealKind::kFile;
+    if (block->name == "seal") {
+      draft_.config.seal.kind =
+          block->type == "file" ? seal::SealKind::kFile : seal::SealKind::kCommand;
+    }
     for (const Item& inner : item.value.object) {
       if (!ReadKey(block->keys, Concat({name, "."}), inner)) FailUnknownIn(*block, inner);
     }
@@ -234,6 +237,8 @@ class Reader {
     const seal::SealOptions& seal = draft_.config.seal;
     if (seal.kind == seal::SealKind::kFile && seal.path.empty())
       Fail(places_.at("seal"), Concat({"this seal has no path: write ", kFileSealExample}));
+    if (seal.kind == seal::SealKind::kCommand && seal.command.empty())
+      Fail(places_.at("seal"), Concat({"this seal has no command: write ", kCommandSealExample}));
   }
 
   void CheckListener() {

@@ -22,6 +22,8 @@ using Key = ConfigurationKey;
 // Beyond, sums and products of bounds could overflow.
 constexpr long long kMaxCount = 1LL << 40;
 constexpr absl::Duration kMaxDuration = absl::Hours(24 * 365);
+// The end of the server waits as long for the seal's program.
+constexpr absl::Duration kMaxSealTimeout = absl::Minutes(1);
 
 // What is wrong with a value, and what to write instead.
 using Problem = std::optional<std::string>;
@@ -67,6 +69,25 @@ Problem TakeText(const Key& key, const Item& item, Draft* draft) {
     return MustBe(key, "a string in quotes that is not empty");
   }
   In(draft, kMember) = item.value.text;
+  return std::nullopt;
+}
+
+// No search path and no working directory decides which program it is.
+Problem TakeCommand(const Key& key, const Item& item, Draft* draft) {
+  if (Problem problem = TakeText<&seal::SealOptions::command>(key, item, draft)) return problem;
+  if (item.value.text[0] == '/') return std::nullopt;
+  return MustBe(key, "the absolute path of a program");
+}
+
+Problem TakeArgs(const Key& key, const Item& item, Draft* draft) {
+  const bool texts =
+      Is(item, Value::Kind::kList) &&
+      std::all_of(item.value.list.begin(), item.value.list.end(), [](const Value& value) {
+        return value.kind == Value::Kind::kString && value.text.find('\0') == std::string::npos;
+      });
+  if (!texts) return MustBe(key, "a list of strings in quotes");
+  std::vector<std::string>& args = draft->config.seal.args;
+  for (const Value& value : item.value.list) args.push_back(value.text);
   return std::nullopt;
 }
 
@@ -117,6 +138,12 @@ Problem TakeCount(const Key& key, const Item& item, Draft* draft) {
   }
   In(draft, kMember) = static_cast<std::size_t>(*value);
   return std::nullopt;
+}
+
+Problem TakeSealTimeout(const Key& key, const Item& item, Draft* draft) {
+  if (const auto value = ToDuration(item); value && *value > kMaxSealTimeout)
+    return MustBe(key, "a duration of a minute at most");
+  return TakeDuration<&seal::SealOptions::timeout>(key, item, draft);
 }
 
 bool IsPort(std::string_view text) {
@@ -255,6 +282,12 @@ constexpr Key kRocksDbKeys[] = {
     {"path", TakeText<&StorageConfig::path>, "\"/var/lib/belfry\""},
 };
 
+constexpr Key kCommandSealKeys[] = {
+    {"args", TakeArgs, "[\"-key\", \"belfry\"]"},
+    {"command", TakeCommand, "\"/usr/local/bin/wrap\""},
+    {"timeout", TakeSealTimeout, "\"10s\""},
+};
+
 constexpr Key kFileSealKeys[] = {
     {"path", TakeText<&seal::SealOptions::path>, "\"/etc/belfry/seal.key\""},
 };
@@ -288,6 +321,7 @@ constexpr Key kLimitsKeys[] = {
 constexpr Block kBlocks[] = {
     {"limits", "", kLimitsKeys, "limits { max_connections = 10000 }"},
     {"listener", "tcp", kListenerKeys, kListenerExample},
+    {"seal", "command", kCommandSealKeys, kCommandSealExample},
     {"seal", "file", kFileSealKeys, kFileSealExample},
     {"storage", "inmem", {}, kInMemoryExample},
     {"storage", "rocksdb", kRocksDbKeys, kRocksDbExample},

@@ -54,6 +54,8 @@ inline constexpr std::string_view kRocksDbExample =
     "storage \"rocksdb\" { path = \"/var/lib/belfry\" }";
 inline constexpr std::string_view kFileSealExample =
     "seal \"file\" { path = \"/etc/belfry/seal.key\" }";
+inline constexpr std::string_view kCommandSealExample =
+    "seal \"command\" { command = \"/usr/local/bin/wrap\" }";
 inline constexpr std::string_view kInMemoryExample = "storage \"inmem\" {}";
 
 }  // namespace belfry

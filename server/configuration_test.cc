@@ -176,7 +176,22 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
        Concat({"f:1:10: listener \"unix\" is not supported: write ", kListenerExample})},
       {"seal \"awskms\" {}",
        "f:1:6: seal \"awskms\" is not supported: write seal \"file\" { path = "
-       "\"/etc/belfry/seal.key\" }, or remove it to unseal the server with shares of a key"},
+       "\"/etc/belfry/seal.key\" }, or seal \"command\" { command = \"/usr/local/bin/wrap\" }, or "
+       "remove it to unseal the server with shares of a key"},
+      {"seal \"command\" {}",
+       "f:1:6: this seal has no command: write seal \"command\" { command = "
+       "\"/usr/local/bin/wrap\" }"},
+      {"seal \"command\" { command = \"wrap\" }",
+       "f:1:28: command must be the absolute path of a program, for example "
+       "\"/usr/local/bin/wrap\""},
+      {"seal \"command\" { command = \"/w\" args = [1] }",
+       "f:1:40: args must be a list of strings in quotes, for example [\"-key\", \"belfry\"]"},
+      {"seal \"command\" { command = \"/w\" timeout = \"2m\" }",
+       "f:1:43: timeout must be a duration of a minute at most, for example \"10s\""},
+      {"seal \"file\" { path = \"/a\" timeout = 1 }",
+       "f:1:27: unknown key \"timeout\" in seal \"file\"; its keys are path"},
+      {"seal \"file\" { path = \"/a\" } seal \"command\" { command = \"/b\" }",
+       "f:1:34: there can be one seal only, and there is one at f:1:6: remove one of them"},
       {"seal \"file\" {}",
        "f:1:6: this seal has no path: write seal \"file\" { path = \"/etc/belfry/seal.key\" }"},
       {"seal \"file\" { path = \"/a\" }\nseal \"file\" { path = \"/b\" }",
@@ -339,6 +354,11 @@ TEST(Configuration, ASealIsWhatItsKeysSay) {
   EXPECT_EQ(Config("").seal, seal::SealOptions());
   EXPECT_EQ(Config("seal \"file\" { path = \"/k\" }").seal,
             (seal::SealOptions{.kind = seal::SealKind::kFile, .path = "/k"}));
+  EXPECT_EQ(Config(R"(seal "command" { command = "/w" args = ["a", "b"] timeout = "3s" })").seal,
+            (seal::SealOptions{.kind = seal::SealKind::kCommand,
+                               .command = "/w",
+                               .args = {"a", "b"},
+                               .timeout = absl::Seconds(3)}));
   EXPECT_THAT(ChangesThatNeedRestart(Config(""), Config("seal \"file\" { path = \"/k\" }")),
               ElementsAre("seal"));
 }

@@ -10,9 +10,8 @@
 
 namespace belfry::seal {
 
-// What keeps the unseal key for a server that unseals by itself. Errors are FailedPrecondition or
-// Unavailable, one sentence each that says what to do, and name no secret. Both calls wait: for a
-// file or for a program. Thread-safe.
+// What keeps the unseal key for a server that unseals by itself. Errors are FailedPrecondition,
+// one sentence each, and name no secret. Both calls wait: for a file or for a program. Thread-safe.
 class AutoSeal {
  public:
   virtual ~AutoSeal() = default;

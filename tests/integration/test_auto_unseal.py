@@ -2,11 +2,10 @@
 
 import base64
 import os
-import stat
-import textwrap
+import time
 
 import pytest
-from conftest import eventually
+from conftest import alive, eventually
 
 
 def put_key(folder, mode=0o400, key=None):
@@ -17,21 +16,37 @@ def put_key(folder, mode=0o400, key=None):
     return file
 
 
+# Encrypts with a key that it keeps, as a KMS would.
+WRAPPER = """
+case $1 in
+  wrap) base64 -d | openssl enc -aes-256-ctr -pbkdf2 -pass file:KEY | base64 ;;
+  unwrap) base64 -d | openssl enc -d -aes-256-ctr -pbkdf2 -pass file:KEY | base64 ;;
+esac
+"""
+
+
+def put_wrapper(folder, script=WRAPPER):
+    key = folder / "wrapper.key"
+    if not key.exists():
+        key.write_text("only the wrapper knows")
+    program = folder / "wrap"
+    # Beside it first: what is being executed cannot be written.
+    (folder / "new").write_text("#!/bin/sh\n" + script.replace("KEY", str(key)))
+    (folder / "new").chmod(0o700)
+    (folder / "new").rename(program)
+    return program
+
+
 @pytest.fixture
-def start(start_configured, tmp_path):
-    """A server over an empty storage with this seal; `make_seal` puts what it needs into the folder, and gives its stanza."""
-
-    def start_with(stanza):
-        server = start_configured("rocksdb", settings=stanza)
-        server.token = None
-        return server
-    return start_with
-
-
-@pytest.fixture
-def file_server(start, tmp_path):
+def file_server(start_configured, tmp_path):
     put_key(tmp_path)
-    return start(f'seal "file" {{ path = "{tmp_path}/seal.key" }}\n')
+    return start_configured("rocksdb", settings=f'seal "file" {{ path = "{tmp_path}/seal.key" }}\n')
+
+
+@pytest.fixture
+def command_server(start_configured, tmp_path):
+    program = put_wrapper(tmp_path)
+    return start_configured("rocksdb", settings=f'seal "command" {{\n  command = "{program}"\n  timeout = "5s"\n}}\n')
 
 
 def initialize(server, shares=3, threshold=2):
@@ -77,6 +92,38 @@ def check_init_and_restart(server, kind):
 
 def test_a_restart_needs_no_people(file_server):
     check_init_and_restart(file_server, "file")
+
+
+def test_a_program_unseals_as_well(command_server):
+    check_init_and_restart(command_server, "command")
+
+
+def test_a_program_that_refuses_leaves_it_sealed_and_the_log_has_its_reason(command_server, tmp_path):
+    initialize(command_server)
+    write_and_restart(command_server, lambda: put_wrapper(tmp_path, "echo 'the KMS said no' >&2\nexit 7"))
+    failed_to_unseal(command_server, "exited with code 7")
+    assert "the KMS said no" in command_server.log_text()
+    put_wrapper(tmp_path)
+    assert unsealed(command_server)
+
+
+def test_a_program_that_hangs_is_killed_and_holds_up_nothing(command_server, tmp_path):
+    initialize(command_server)
+    write_and_restart(command_server, lambda: put_wrapper(tmp_path, f"sleep 1000 & echo $! > {tmp_path}/child; wait"))
+    assert eventually(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text().strip())
+    child = (tmp_path / "child").read_text()
+    began = time.monotonic()
+    assert command_server.request("GET", "sys/health", token=None).status == 503
+    assert time.monotonic() - began < 4
+    failed_to_unseal(command_server, "did not end within 5s and was killed")
+    assert eventually(lambda: not alive(int(child)))
+
+
+def test_a_program_that_does_not_encrypt_is_refused_before_anything_is_stored(command_server, tmp_path):
+    put_wrapper(tmp_path, "cat")
+    refused = command_server.request("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1}, token=None)
+    assert refused.status == 500 and "it must encrypt it" in refused.text
+    assert command_server.request("GET", "sys/init", token=None).json == {"initialized": False}
 
 
 def test_unseal_keys_are_neither_made_nor_taken(file_server):
