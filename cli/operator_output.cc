@@ -51,6 +51,15 @@ std::string ShortTime(const std::string& text) {
 }  // namespace
 
 std::string InitText(const json::object& made, const Shares& shares) {
+  const json::array recovery = ArrayOf(made, "recovery_keys_base64");
+  if (!recovery.empty()) {
+    return Concat(NumberedLines("Recovery Key", recovery),
+                  "\nInitial Root Token: ", MemberText(made, "root_token"), "\n\n",
+                  "The server is initialized, and unseals by itself. ", shares.threshold,
+                  " of the ", shares.count, " recovery keys make\na root token with ",
+                  "\"belfry operator generate-root\"; they unseal nothing. They are shown here ",
+                  "only:\ngive them to different people.\n");
+  }
   return Concat(NumberedLines("Unseal Key", ArrayOf(made, "keys_base64")),
                 "\nInitial Root Token: ", MemberText(made, "root_token"), "\n\n",
                 "The server is initialized, and sealed. Whenever it is started or sealed, ",
@@ -63,14 +72,18 @@ std::string InitText(const json::object& made, const Shares& shares) {
 }
 
 json::object InitJson(const json::object& made, const Shares& shares) {
+  const json::array recovery = ArrayOf(made, "recovery_keys_base64");
+  const Shares none = {.count = 0, .threshold = 0};
+  const Shares& unseal = recovery.empty() ? shares : none;
+  const Shares& recover = recovery.empty() ? none : shares;
   return {{"unseal_keys_b64", ArrayOf(made, "keys_base64")},
           {"unseal_keys_hex", ArrayOf(made, "keys")},
-          {"unseal_shares", shares.count},
-          {"unseal_threshold", shares.threshold},
-          {"recovery_keys_b64", json::array()},
-          {"recovery_keys_hex", json::array()},
-          {"recovery_keys_shares", 0},
-          {"recovery_keys_threshold", 0},
+          {"unseal_shares", unseal.count},
+          {"unseal_threshold", unseal.threshold},
+          {"recovery_keys_b64", recovery},
+          {"recovery_keys_hex", ArrayOf(made, "recovery_keys")},
+          {"recovery_keys_shares", recover.count},
+          {"recovery_keys_threshold", recover.threshold},
           {"root_token", MemberText(made, "root_token")}};
 }
 

@@ -102,6 +102,20 @@ TEST(InitTest, JsonHasVaultsMembers) {
             R"("root_token":"hvs.x"})");
 }
 
+TEST(InitTest, RecoveryKeysAreNotShownAsUnsealKeys) {
+  const boost::json::object made =
+      Object(R"({"keys":[],"keys_base64":[],"recovery_keys":["01","02"],)"
+             R"("recovery_keys_base64":["AQ==","Ag=="],"root_token":"hvs.x"})");
+  EXPECT_THAT(
+      InitText(made, {.count = 2, .threshold = 2}),
+      StartsWith("Recovery Key 1: AQ==\nRecovery Key 2: Ag==\n\nInitial Root Token: hvs.x\n\n"));
+  EXPECT_EQ(CompactJson(InitJson(made, {.count = 2, .threshold = 2})),
+            R"({"unseal_keys_b64":[],"unseal_keys_hex":[],"unseal_shares":0,)"
+            R"("unseal_threshold":0,"recovery_keys_b64":["AQ==","Ag=="],)"
+            R"("recovery_keys_hex":["01","02"],"recovery_keys_shares":2,)"
+            R"("recovery_keys_threshold":2,"root_token":"hvs.x"})");
+}
+
 TEST(KeyStatusTest, ShowsTheTimeInUtcToTheMinute) {
   const auto key =
       Object(R"({"encryptions":24,"install_time":"2026-11-28T14:40:17.280776271+01:00","term":1})");

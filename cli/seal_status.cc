@@ -25,13 +25,14 @@ LeaderFacts AskForLeader(Client& client) {
 
 std::string SealStatusTable(const boost::json::object& seal, const LeaderFacts& leader) {
   const auto member = [&seal](const char* name) { return OrNotAvailable(MemberText(seal, name)); };
-  std::vector<std::vector<std::string>> rows = {{"Key", "Value"},
-                                                {"Seal Type", member("type")},
-                                                {"Initialized", member("initialized")},
-                                                {"Sealed", member("sealed")},
-                                                {"Total Shares", member("n")},
-                                                {"Threshold", member("t")}};
-  if (member("sealed") == "true") {
+  std::vector<std::vector<std::string>> rows = {{"Key", "Value"}, {"Seal Type", member("type")}};
+  const bool recovery = member("recovery_seal") == "true";
+  if (recovery) rows.push_back({"Recovery Seal Type", member("recovery_seal_type")});
+  rows.push_back({"Initialized", member("initialized")});
+  rows.push_back({"Sealed", member("sealed")});
+  rows.push_back({recovery ? "Total Recovery Shares" : "Total Shares", member("n")});
+  rows.push_back({"Threshold", member("t")});
+  if (!recovery && member("sealed") == "true") {
     rows.push_back({"Unseal Progress", Concat(member("progress"), "/", member("t"))});
     rows.push_back({"Unseal Nonce", member("nonce")});
   }

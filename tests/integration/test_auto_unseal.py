@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import time
 
 import pytest
@@ -165,6 +166,15 @@ def test_a_key_file_that_others_may_read_is_refused(file_server, tmp_path):
     initialize(file_server)
     write_and_restart(file_server, lambda: (tmp_path / "seal.key").chmod(0o640))
     failed_to_unseal(file_server, "has mode 0640")
+
+
+def test_the_command_line_asks_for_recovery_keys_by_itself(file_server):
+    file_server.token = ""
+    made = file_server.cli("operator", "init").stdout
+    assert made.count("Recovery Key ") == 5 and "Unseal Key" not in made
+    status = file_server.cli("status").stdout
+    for row in (r"Seal Type +file", r"Recovery Seal Type +shamir", r"Total Recovery Shares +5", r"Threshold +3"):
+        assert re.search(rf"^{row}$", status, re.MULTILINE), status
 
 
 def test_recovery_keys_make_a_root_token(file_server):
