@@ -98,7 +98,9 @@ absl::StatusOr<std::optional<std::string>> Barrier::Get(std::string_view key) co
   if (ciphers == nullptr) return Sealed();
   auto stored = below_->Get(Concat({kData, ciphers->names().Seal(key)}));
   if (!stored.ok() || !*stored) return stored;
-  absl::StatusOr<std::string> value = ciphers->OpenValue(key, **stored);
+  const std::shared_ptr<const Ciphers> latest = Use();
+  if (latest == nullptr) return Sealed();
+  absl::StatusOr<std::string> value = latest->OpenValue(key, **stored);
   if (!value.ok()) return value.status();
   return *std::move(value);
 }
@@ -140,11 +142,13 @@ absl::StatusOr<std::vector<storage::Entry>> Barrier::Scan(std::string_view prefi
       below_->Scan(Concat({kData, names.Seal(prefix)}),
                    after.empty() ? std::string() : Concat({kData, names.Seal(after)}), limit);
   if (!entries.ok()) return entries;
+  const std::shared_ptr<const Ciphers> latest = Use();
+  if (latest == nullptr) return Sealed();
   NameOpener opener(&names);
   for (storage::Entry& entry : *entries) {
     std::optional<std::string> key = opener.Open(std::string_view(entry.key).substr(kData.size()));
     if (!key) return DamagedName(prefix);
-    absl::StatusOr<std::string> value = ciphers->OpenValue(*key, entry.value);
+    absl::StatusOr<std::string> value = latest->OpenValue(*key, entry.value);
     if (!value.ok()) return value.status();
     entry = {*std::move(key), *std::move(value)};
   }

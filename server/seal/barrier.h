@@ -68,6 +68,8 @@ class Barrier final : public storage::PhysicalStorage {
  private:
   struct Keys;
 
+  // Values are opened with what this gives after they were read: a term that has begun meanwhile
+  // may have encrypted them.
   std::shared_ptr<const Ciphers> Use() const;
   void Publish(std::shared_ptr<const Ciphers> ciphers);
   // Before so many values more are encrypted.

@@ -326,6 +326,37 @@ TEST_F(BarrierTest, ANewRootKeySealsTheKeyringTogetherWithWhatIsWrittenBesideIt)
   EXPECT_EQ(Get("a"), "1");
 }
 
+// Rotates, and writes anew, between a read of the barrier and what it finds below.
+class BarrierReadTest : public BarrierTest {
+ protected:
+  void ChangeBeforeTheNextRead() {
+    below_.before_next_read = [this] {
+      ASSERT_EQ(barrier_.Rotate(), absl::OkStatus());
+      Put("a/b", "new");
+    };
+  }
+};
+
+TEST_F(BarrierReadTest, AValueOfATermThatHasBegunMeanwhileIsFound) {
+  Put("a/b", "old");
+  ChangeBeforeTheNextRead();
+  EXPECT_EQ(**barrier_.Get("a/b"), "new");
+}
+
+TEST_F(BarrierReadTest, AScanFindsItToo) {
+  Put("a/b", "old");
+  ChangeBeforeTheNextRead();
+  const auto entries = barrier_.Scan("a/", "", 10);
+  ASSERT_EQ(entries.status(), absl::OkStatus());
+  EXPECT_EQ(entries->front().value, "new");
+}
+
+TEST_F(BarrierReadTest, SealedMeanwhileItIsSealed) {
+  Put("a/b", "old");
+  below_.before_next_read = [this] { barrier_.Seal(); };
+  EXPECT_EQ(barrier_.Get("a/b").status(), absl::UnavailableError("Vault is sealed"));
+}
+
 TEST_F(BarrierTest, WhoReadsDuringRotationsAlwaysSeesTheValue) {
   Put("a", "0");
   std::atomic<bool> stop = false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,8 +22,11 @@ class OpenStorage final : public storage::PhysicalStorage {
  public:
   bool refuse_writes = false;
   int writes = 0;
+  // Runs once, before a Get or a Scan looks.
+  mutable std::function<void()> before_next_read;
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    RunBeforeRead();
     return memory_->Get(key);
   }
   absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
@@ -30,6 +34,7 @@ class OpenStorage final : public storage::PhysicalStorage {
   }
   absl::StatusOr<std::vector<storage::Entry>> Scan(std::string_view prefix, std::string_view after,
                                                    std::size_t limit) const override {
+    RunBeforeRead();
     return memory_->Scan(prefix, after, limit);
   }
   absl::Status Write(std::span<storage::WriteBatch* const> batches) override {
@@ -52,6 +57,10 @@ class OpenStorage final : public storage::PhysicalStorage {
   }
 
  private:
+  void RunBeforeRead() const {
+    if (before_next_read) std::exchange(before_next_read, nullptr)();
+  }
+
   const std::unique_ptr<storage::PhysicalStorage> memory_ = storage::NewInMemoryPhysicalStorage();
 };
 
