@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include <atomic>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
+#include "base/mutex.h"
 #include "base/text.h"
 #include "server/access/authorizer.h"
 #include "server/access/cubbyholes.h"
@@ -85,7 +85,7 @@ class CoreImpl final : public Core {
     token_expirer_.reset();
   }
 
-  absl::Status Start() {
+  absl::Status Start() override {
     absl::StatusOr<process::ServerNames> names =
         process::OpenServerNames(storage(), config_.cluster_name);
     if (!names.ok()) return names.status();
@@ -111,9 +111,9 @@ class CoreImpl final : public Core {
   }
 
   void BeginStop() override {
-    if (stopping_.exchange(true)) return;
-    // Plugins that do not answer, or do not end, are killed in time for all that waits for them.
-    if (plugins_) plugins_->BeginStop(limits().server_stop_timeout - limits().plugin_stop_timeout);
+    MutexLock lock(&stop_mutex_);
+    if (std::exchange(stopping_, true)) return;
+    if (plugins_) StopPluginsSoon();
   }
 
   void Stop() override {
@@ -143,8 +143,15 @@ class CoreImpl final : public Core {
       std::filesystem::remove(folder, ignored);
       return plugins.status();
     }
+    MutexLock lock(&stop_mutex_);
     plugins_ = *std::move(plugins);
+    if (stopping_) StopPluginsSoon();
     return absl::OkStatus();
+  }
+
+  // Those that do not answer, or do not end, are killed in time for all that waits for them.
+  void StopPluginsSoon() const {
+    plugins_->BeginStop(limits().server_stop_timeout - limits().plugin_stop_timeout);
   }
 
   absl::Status OpenAccess() {
@@ -257,7 +264,9 @@ class CoreImpl final : public Core {
 
   const CoreConfig config_;
   const CoreEnvironment environment_;
-  std::atomic<bool> stopping_ = false;
+  // The end may begin while the core starts.
+  Mutex stop_mutex_;
+  bool stopping_ ABSL_GUARDED_BY(stop_mutex_) = false;
   bool stopped_ = false;
   process::ServerNames names_;
   subscriptions::Subscribers subscribers_;
@@ -292,10 +301,8 @@ class CoreImpl final : public Core {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Core>> Core::Start(CoreConfig config, CoreEnvironment environment) {
-  auto core = std::make_unique<CoreImpl>(std::move(config), std::move(environment));
-  if (absl::Status status = core->Start(); !status.ok()) return status;
-  return core;
+std::unique_ptr<Core> Core::Create(CoreConfig config, CoreEnvironment environment) {
+  return std::make_unique<CoreImpl>(std::move(config), std::move(environment));
 }
 
 // What sets one build of the same Vault version apart from another is, in a semantic version, what

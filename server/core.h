@@ -44,10 +44,12 @@ struct CoreEnvironment {
 // started, serves its Api, and is torn down, which deletes nothing of what is stored.
 class Core {
  public:
+  // Does nothing until Start.
+  static std::unique_ptr<Core> Create(CoreConfig config, CoreEnvironment environment);
   // Opens the stores and starts the plugins of the mounts that are stored. Otherwise one sentence
-  // that says what to do, and nothing is left running.
-  static absl::StatusOr<std::unique_ptr<Core>> Start(CoreConfig config,
-                                                     CoreEnvironment environment);
+  // that says what to do, and the core is only good to be destroyed. Call once, before anything but
+  // BeginStop.
+  virtual absl::Status Start() = 0;
   // Stops first, unless that has been done. Everybody who used the Api has to be done with it.
   virtual ~Core() = default;
 

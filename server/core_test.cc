@@ -156,15 +156,15 @@ class CoreTest : public ::testing::Test {
   }
 
   absl::Status Start() {
-    absl::StatusOr<std::unique_ptr<Core>> core = Core::Start(config_, {.storage = &storage_,
-                                                                       .clock = &clock_,
-                                                                       .scheduler = &scheduler_,
-                                                                       .metrics = metrics_.get(),
-                                                                       .limits = limits_,
-                                                                       .logger = Logger(log_, "")});
-    if (!core.ok()) return core.status();
-    core_ = *std::move(core);
-    return absl::OkStatus();
+    core_ = Core::Create(config_, {.storage = &storage_,
+                                   .clock = &clock_,
+                                   .scheduler = &scheduler_,
+                                   .metrics = metrics_.get(),
+                                   .limits = limits_,
+                                   .logger = Logger(log_, "")});
+    absl::Status started = core_->Start();
+    if (!started.ok()) core_.reset();
+    return started;
   }
   void Stop() {
     core_->BeginStop();

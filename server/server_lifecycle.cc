@@ -68,14 +68,23 @@ absl::StatusOr<process::Lifecycle::Status> ServerLifecycle::Serve(
 }
 
 absl::Status ServerLifecycle::StartCore() {
-  absl::StatusOr<std::unique_ptr<Core>> core = Core::Start(config_, environment_);
-  if (!core.ok()) return core.status();
-  api_->Unseal((*core)->Api());
+  const std::shared_ptr<Core> core = Core::Create(config_, environment_);
+  // From now on BeginStop finds it: plugins that start hold up no end.
+  SetCore(core);
+  if (absl::Status started = core->Start(); !started.ok()) {
+    SetCore(nullptr);
+    return started;
+  }
+  api_->Unseal(core->Api());
   MutexLock lock(&mutex_);
-  core_ = *std::move(core);
   serving_ = true;
-  names_ = core_->Names();
+  names_ = core->Names();
   return absl::OkStatus();
+}
+
+void ServerLifecycle::SetCore(std::shared_ptr<Core> core) {
+  MutexLock lock(&mutex_);
+  core_.swap(core);
 }
 
 void ServerLifecycle::ResetUnseal() {
@@ -115,6 +124,7 @@ void ServerLifecycle::Seal() {
 absl::StatusOr<std::string> ServerLifecycle::NewRootToken(const seal::RootGeneration::Permit&) {
   const auto unsealed = core();
   if (unsealed == nullptr) return absl::UnavailableError("Vault is sealed");
+  environment_.logger.Warn("making a root token from unseal keys");
   return unsealed->NewRootToken();
 }
 

@@ -45,6 +45,7 @@ class ServerLifecycle final : public process::Lifecycle {
   // What has been unsealed serves, or is sealed again.
   absl::StatusOr<Status> Serve(const absl::StatusOr<seal::SealManager::Status>& unsealed);
   absl::Status StartCore();
+  void SetCore(std::shared_ptr<Core> core);
   std::shared_ptr<Core> core() const;
 
   seal::SealManager* const seal_;
@@ -52,7 +53,8 @@ class ServerLifecycle final : public process::Lifecycle {
   const CoreConfig config_;
   const CoreEnvironment environment_;
   mutable Mutex mutex_;
-  // Changed by one thread at a time, as all that changes the state. Shared with BeginStop.
+  // Changed by one thread at a time, as all that changes the state. Shared with BeginStop. Also a
+  // core that starts.
   std::shared_ptr<Core> core_ ABSL_GUARDED_BY(mutex_);
   bool serving_ ABSL_GUARDED_BY(mutex_) = false;
   process::ServerNames names_ ABSL_GUARDED_BY(mutex_);

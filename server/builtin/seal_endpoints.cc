@@ -12,7 +12,15 @@ namespace {
 
 using mounts::Operation;
 
-Answer SealServer(const Dependencies&, const Call&) {
+// Who has done it: an operator who finds the server sealed, or keys rotated, will ask.
+void Note(const Dependencies& dependencies, const Call& call, std::string_view what) {
+  dependencies.logger.Info(what, {{"accessor", call.identity.accessor},
+                                  {"display_name", call.identity.display_name},
+                                  {"from", call.remote_address}});
+}
+
+Answer SealServer(const Dependencies& dependencies, const Call& call) {
+  Note(dependencies, call, "sealing");
   return {.status = 204, .body = Answer::Body::kSealServer};
 }
 
@@ -30,9 +38,11 @@ Answer KeyStatus(const Dependencies& dependencies, const Call& call) {
                             .Finish());
 }
 
-Answer Rotate(const Dependencies& dependencies, const Call&) {
+Answer Rotate(const Dependencies& dependencies, const Call& call) {
   const absl::Status rotated = dependencies.barrier->Rotate();
-  return rotated.ok() ? NoContent() : SealRefusal(rotated);
+  if (!rotated.ok()) return SealRefusal(rotated);
+  Note(dependencies, call, "rotated the encryption key");
+  return NoContent();
 }
 
 // "24h0m0s": as Go writes what is at least a minute and has whole seconds.

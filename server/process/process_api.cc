@@ -90,6 +90,7 @@ ProcessApi::ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, Schedu
       lifecycle_(lifecycle),
       facts_(std::move(facts)),
       limits_(limits),
+      logger_(logger),
       unsealer_(lifecycle, scheduler, std::move(logger),
                 [this](absl::AnyInvocable<void()> work) { PostChange(std::move(work)); }),
       changes_(NewThreadPool(1)) {}
@@ -130,6 +131,7 @@ void ProcessApi::Handle(api::HttpRequest request, api::Respond respond) {
 
 void ProcessApi::Answer(const Endpoint& endpoint, api::HttpRequest request, api::Respond respond) {
   std::string space = NamespaceOf(request);
+  const std::string from = request.remote_address;
   std::variant<std::string, builtin::Answer> data = DataOf(endpoint, request);
   if (auto* refusal = std::get_if<builtin::Answer>(&data)) {
     return respond(api::Render(std::move(*refusal), space));
@@ -146,11 +148,25 @@ void ProcessApi::Answer(const Endpoint& endpoint, api::HttpRequest request, api:
   if (!endpoint.waits) return respond(api::Render(answer(), space));
   // Shared: when the executor refuses the work, it is answered here.
   auto shared_respond = std::make_shared<api::Respond>(std::move(respond));
-  const bool posted =
-      changes_->Post([this, shared_respond, space, answer = std::move(answer)]() mutable {
-        (*shared_respond)(api::Render(Change(answer), space));
+  const bool posted = changes_->Post(
+      [this, &endpoint, from, shared_respond, space, answer = std::move(answer)]() mutable {
+        builtin::Answer given = Change(answer);
+        NoteChange(endpoint, from, given.status);
+        (*shared_respond)(api::Render(std::move(given), space));
       });
   if (!posted) (*shared_respond)(api::Render(builtin::TooBusy(), space));
+}
+
+void ProcessApi::NoteChange(const Endpoint& endpoint, const std::string& from, int status) {
+  if (endpoint.method == Method::kRead) return;
+  const std::optional<std::uint64_t> left_out = change_lines_.Take();
+  if (!left_out) return;
+  logger_.Info("answered a request that changes the seal",
+               {{"path", std::string(endpoint.path)},
+                {"method", endpoint.method == Method::kDelete ? "DELETE" : "PUT"},
+                {"from", from},
+                {"status", std::to_string(status)},
+                {"lines_left_out", std::to_string(*left_out)}});
 }
 
 // However much waits: requests that need no token cannot keep an allowed seal from its turn.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "base/executor.h"
 #include "base/limits.h"
+#include "base/log_throttle.h"
 #include "base/logging.h"
 #include "base/scheduler.h"
 #include "base/wait_group.h"
@@ -45,6 +47,8 @@ class ProcessApi final : public api::Api {
 
  private:
   void Answer(const Endpoint& endpoint, api::HttpRequest request, api::Respond respond);
+  // A line for the log: nothing else tells who changes the seal, which needs no token.
+  void NoteChange(const Endpoint& endpoint, const std::string& from, int status);
   // When `outcome` asks for it; then 204.
   void SealIfAsked(api::Outcome outcome, api::Respond respond);
   // What a change runs as: nothing is changed any more once Stop has been called.
@@ -55,6 +59,8 @@ class ProcessApi final : public api::Api {
   Lifecycle* const lifecycle_;
   const Facts facts_;
   const Limits limits_;
+  const Logger logger_;
+  LogThrottle change_lines_{30, std::chrono::seconds(5)};
   std::atomic<bool> stopping_ = false;
   WaitGroup changing_;
   AutoUnsealer unsealer_;

@@ -14,6 +14,7 @@
 
 #include "absl/strings/escaping.h"
 #include "base/testing.h"
+#include "base/text.h"
 #include "server/builtin/testing.h"
 #include "server/seal/testing.h"
 
@@ -21,7 +22,9 @@ namespace belfry::process {
 namespace {
 
 namespace json = boost::json;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kRootToken[] = "hvs.0123456789abcdefghijklmn";
 
@@ -151,12 +154,13 @@ class ProcessApiTest : public ::testing::Test {
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   FakeScheduler scheduler_{&clock_};
   StorageHealth storage_{metrics_.get(), Logger()};
+  const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
   ProcessApi process_{
       &next_,
       &lifecycle_,
       {.clock = &clock_, .version = "1.21.0", .storage_type = "inmem", .storage = &storage_},
       &scheduler_,
-      Logger(),
+      Logger(log_, "core"),
       Limits()};
 };
 
@@ -190,6 +194,26 @@ TEST_F(ProcessApiTest, HealthAndAMetricSayThatTheStorageIsReadOnlyAndWhy) {
   const json::object health = Json(Send("GET", "sys/health"));
   EXPECT_EQ(json::serialize(health.at("storage")), R"({"read_only":true,"reason":"disk full"})");
   EXPECT_EQ(metrics_->GetGauge("belfry_storage_read_only", "").Value(), 1);
+}
+
+TEST_F(ProcessApiTest, WhoChangesTheSealIsInTheLogWithoutAnyKey) {
+  const std::vector<std::string> keys = Initialize();
+  SendRequest({.method = "PUT",
+               .path = "/v1/sys/unseal",
+               .body = Concat({R"({"key":")", keys[0], R"("})"}),
+               .remote_address = "10.0.0.7"});
+  Send("GET", "sys/rekey/init");
+  Send("DELETE", "sys/rekey/init");
+  EXPECT_THAT(log_->Lines(),
+              ElementsAre(HasSubstr("path=sys/init method=PUT from= status=200"),
+                          HasSubstr("path=sys/unseal method=PUT from=10.0.0.7 status=200"),
+                          HasSubstr("path=sys/rekey/init method=DELETE from= status=")));
+  for (const std::string& line : log_->Lines()) EXPECT_THAT(line, Not(HasSubstr(keys[0])));
+}
+
+TEST_F(ProcessApiTest, LinesAboutTheSealAreBounded) {
+  for (int i = 0; i < 200; ++i) Send("PUT", "sys/unseal", R"({"key":"00"})");
+  EXPECT_LE(log_->Lines().size(), 40u);
 }
 
 TEST_F(ProcessApiTest, MetricsCountTheSyncsAndWhatTheyWrote) {

@@ -1,10 +1,14 @@
 """A server that is configured, on a disk, sealed and unsealed: what it keeps, what it shows, and what it says when the disk fails."""
 
+import contextlib
+import http.client
 import pathlib
 import re
+import signal
 import sys
+import threading
 
-from conftest import eventually
+from conftest import PATIENCE, descendants, eventually, put_plugin
 
 # Files may not grow beyond this, as if the disk were full; without the signal, the write fails.
 SMALL_FILES = [sys.executable, "-c", """
@@ -49,6 +53,29 @@ def test_everything_that_is_stored_is_there_after_a_restart(start_configured):
     assert server.request("GET", "sys/mounts").data["team/"] == before
     after = server.request("GET", "sys/health", token=None).json
     assert (after["cluster_id"], after["cluster_name"]) == (names["cluster_id"], names["cluster_name"])
+
+
+def test_a_plugin_that_hangs_while_it_is_unsealed_holds_up_no_end(start_configured, tmp_path):
+    program = put_plugin(tmp_path, "belfry-kv", "slow")
+    server = serve(start_configured, plugin_dir=tmp_path, settings='limits {\n  plugin_start_timeout = "1h"\n}\n')
+    assert server.request("POST", "sys/mounts/slow", {"type": "slow"}).status == 204
+    assert server.stop() == 0
+    program.unlink()
+    program.write_text("#!/bin/sh\nexec sleep 3600\n")
+    program.chmod(0o755)
+    server.start()
+
+    def unseal():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            for key in server.keys:
+                server.request("PUT", "sys/unseal", {"key": key}, token=None)
+
+    unsealing = threading.Thread(target=unseal)
+    unsealing.start()
+    assert eventually(lambda: "sleep" in [name for _, name in descendants(server.process.pid)])
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=PATIENCE) == 0
+    unsealing.join()
 
 
 def test_a_deleted_mount_and_a_revoked_token_stay_gone(start_configured):
