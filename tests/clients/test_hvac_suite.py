@@ -39,7 +39,6 @@ NO_AUDIT = (r"unsupported path\s+, on (get|delete) \S+/v1/sys/audit(/tmpfile)?$"
 NO_PKI = (r"plugin not found in the catalog: pki,", "no pki engine comes with this server")
 NO_APPROLE = (r"plugin not found in the catalog: approle,", "no login method approle comes with this server")
 NO_GITHUB = (r"plugin not found in the catalog: github,", "no login method github comes with this server")
-NO_TLS_FLAGS = (r"Unable to authenticate with the newly generated root token", "operator generate-root -decode has no flag -tls-skip-verify")
 NO_NONCE = (r"incorrect nonce supplied, on delete \S+/v1/sys/rekey/init$", "hvac cancels a rekey without its nonce")
 AFTER_NO_NONCE = (r"True is not false", "the rekey that hvac's test before it could not cancel has not ended")
 
@@ -56,7 +55,6 @@ OTHERWISE = {
         "test_revoke_lease": NO_PKI,
         "test_revoke_prefix": NO_PKI,
     },
-    "key": {"test_start_generate_root_with_completion": NO_TLS_FLAGS},
     "v1_system": {
         "test_audit_backend_manipulation": NO_AUDIT,
         "test_audit_hash_0_hash_returned": NO_AUDIT,
@@ -64,7 +62,6 @@ OTHERWISE = {
         "test_auth_backend_manipulation": NO_GITHUB,
         "test_cubbyhole_auth": NO_WRAPPING,
         "test_read_lease": NO_PKI,
-        "test_start_generate_root_with_completion": NO_TLS_FLAGS,
         "test_tune_auth_backend": NO_APPROLE,
         "test_wrap_write": NO_APPROLE,
         "test_wrapped_client_token_cleanup": NO_WRAPPING,
