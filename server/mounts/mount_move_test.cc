@@ -90,7 +90,8 @@ TEST_F(MountMoveTest, AMoveIsKnownByItsId) {
   EXPECT_EQ(move->source, "old/");
   EXPECT_EQ(move->target, "new/");
   EXPECT_EQ(mounts_->FindMove("nosuch"), std::nullopt);
-  EXPECT_THAT(log_->Lines().back(), HasSubstr("moved a mount: from=old/ to=new/ migration_id=" + *id));
+  EXPECT_THAT(log_->Lines().back(),
+              HasSubstr("moved a mount: from=old/ to=new/ migration_id=" + *id));
 }
 
 TEST_F(MountMoveTest, WhatCannotBeMovedStaysAndSaysWhy) {
