@@ -82,7 +82,7 @@ std::string NameText(const GENERAL_NAME& name) {
   return asio::ip::address_v6(v6).to_string();
 }
 
-// "localhost, 10.0.0.1", or "nobody".
+// "localhost, 10.0.0.1"; empty when there are none.
 std::string NamesIn(const X509* certificate) {
   const std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)> names(
       static_cast<GENERAL_NAMES*>(
@@ -95,7 +95,7 @@ std::string NamesIn(const X509* certificate) {
     if (shown++ == kMostNames) return text + ", …";
     text += Concat(text.empty() ? "" : ", ", name);
   }
-  return text.empty() ? "nobody" : text;
+  return text;
 }
 
 }  // namespace
@@ -194,6 +194,11 @@ absl::Status ClientStream::Untrusted(long why) const {
           "-ca-cert to its PEM file");
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      if (names_of_another_.empty()) {
+        return untrusted(
+            "has no subject alternative name, and its common name does not count: issue it again "
+            "with one");
+      }
       return untrusted(Concat("is for ", names_of_another_, " and not for ", PeerName(),
                               "; use an address that it is for, or say whose it must be with "
                               "VAULT_TLS_SERVER_NAME or -tls-server-name"));

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "cli/json_text.h"
+#include "cli/table.h"
 #include "cli/text.h"
 
 namespace belfry::cli {
@@ -145,7 +146,7 @@ int Fail(Terminal& terminal, const absl::Status& status, int exit_code) {
 }
 
 int Fail(Terminal& terminal, std::string_view message, int exit_code) {
-  *terminal.err << message << std::endl;
+  *terminal.err << Shown(message) << std::endl;
   return exit_code;
 }
 
@@ -154,7 +155,7 @@ void ShowWarnings(Terminal& terminal, const Answer& answer) {
   const auto* warnings = envelope == nullptr ? nullptr : envelope->if_contains("warnings");
   if (warnings == nullptr || !warnings->is_array()) return;
   for (const auto& warning : warnings->get_array())
-    *terminal.err << "WARNING! " << OneLine(warning) << "\n";
+    *terminal.err << "WARNING! " << Shown(OneLine(warning)) << "\n";
 }
 
 absl::StatusOr<Answer> Demand(Client& client, std::string_view doing, std::string_view method,

@@ -56,7 +56,7 @@ std::string MetadataTables(std::string_view path, const json::object& metadata) 
 
 std::string KeyList(const json::array& keys) {
   std::string out = "Keys\n----\n";
-  for (const auto& key : keys) out += OneLine(key) + "\n";
+  for (const auto& key : keys) out += ShownOnOneLine(OneLine(key)) + "\n";
   return out;
 }
 

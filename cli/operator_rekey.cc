@@ -48,7 +48,8 @@ struct RekeyFlags {
                &shares.threshold);
     flags->Add("t", "Short for -key-threshold.", &shares.threshold);
     flags->Add("nonce", "Names the operation that a key is given for.", &nonce);
-    flags->Add("target", "barrier, the only kind of keys that there is.", &target);
+    flags->Add("target", "barrier: the unseal keys. Recovery keys cannot be replaced yet.",
+               &target);
     flags->Refuse("pgp-keys", "this server encrypts for no PGP keys; encrypt what is printed");
     for (const char* name : {"backup", "backup-retrieve", "backup-delete"})
       flags->Refuse(name, "this server keeps no copy of the keys that it hands out");

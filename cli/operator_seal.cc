@@ -23,7 +23,7 @@ and kept in the shell's history.)",
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered);
   bool reset = false;
   flags.Add("reset", "Forget the keys that have been given.", &reset);
-  flags.Refuse("migrate", "there is only one kind of seal, so none to migrate to");
+  flags.Refuse("migrate", "a seal cannot be changed for another one yet");
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 0, 1, terminal, &exit_code)) return exit_code;
   if (const absl::Status no_key = flags.ExpectArguments(0, reset ? 0 : 1); !no_key.ok())

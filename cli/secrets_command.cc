@@ -101,14 +101,14 @@ std::string MountTable(const boost::json::object& mounts) {
   const auto text = [](const boost::json::object& mount, const char* name) -> std::string {
     const auto* value = mount.if_contains(name);
     const std::string line = value == nullptr || value->is_null() ? "" : OneLine(*value);
-    return line.empty() ? "n/a" : line;
+    return line.empty() ? "n/a" : ShownOnOneLine(line);
   };
   std::map<std::string, std::vector<std::string>> sorted;
   for (const auto& [path, value] : mounts) {
     const auto* mount = value.if_object();
     if (mount == nullptr) continue;
     const std::string name(path);
-    sorted[name] = {name, text(*mount, "type"), text(*mount, "accessor"),
+    sorted[name] = {ShownOnOneLine(name), text(*mount, "type"), text(*mount, "accessor"),
                     text(*mount, "description")};
   }
   std::vector<std::vector<std::string>> rows = {{"Path", "Type", "Accessor", "Description"}};

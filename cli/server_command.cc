@@ -9,7 +9,6 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <ostream>
 #include <system_error>
@@ -106,9 +105,15 @@ std::string_view NameOf(int signal) {
   return signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP";
 }
 
+// As much as the file of a process id has, and a little more. Empty when it is no file.
 std::string ContentOf(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return "";
+  std::string content(64, '\0');
   std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  content.resize(static_cast<std::size_t>(file.gcount()));
+  return content;
 }
 
 // The file that tells others which process the server is.
@@ -192,6 +197,8 @@ version 2. Flags win over environment variables, and both over the configuration
   if (!experiments.ok()) return Fail(terminal, experiments.status(), kServerError);
 
   const ServiceManager manager;
+  // A file that may not grow is as bad as a full disk, and no worse.
+  std::signal(SIGXFSZ, SIG_IGN);
   // From here on a signal is remembered, also one that comes while the server starts.
   boost::asio::io_context context;
   boost::asio::signal_set signals(context, SIGINT, SIGTERM, SIGHUP);

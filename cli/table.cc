@@ -20,7 +20,27 @@ bool Controls(utf8proc_int32_t code) {
          (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
-// What others wrote, as it is shown: it moves no cursor and clears no screen. Lines stay lines.
+void AppendRow(const std::vector<std::string>& row, const std::vector<std::size_t>& widths,
+               std::string* out) {
+  std::string line;
+  for (std::size_t column = 0; column < row.size(); ++column) {
+    line += row[column];
+    if (column + 1 < row.size())
+      line.append(widths[column] + kGap - DisplayWidth(row[column]), ' ');
+  }
+  *out += line + "\n";
+}
+
+std::vector<std::vector<std::string>> KeyValueRows(const boost::json::object& object) {
+  std::map<std::string, std::string> sorted;
+  for (const auto& [key, value] : object) sorted[std::string(key)] = OrNotAvailable(OneLine(value));
+  std::vector<std::vector<std::string>> rows = {{"Key", "Value"}};
+  for (const auto& [key, value] : sorted) rows.push_back({key, value});
+  return rows;
+}
+
+}  // namespace
+
 std::string Shown(std::string_view text) {
   std::string shown;
   while (!text.empty()) {
@@ -42,26 +62,11 @@ std::string Shown(std::string_view text) {
   return shown;
 }
 
-void AppendRow(const std::vector<std::string>& row, const std::vector<std::size_t>& widths,
-               std::string* out) {
+std::string ShownOnOneLine(std::string_view text) {
   std::string line;
-  for (std::size_t column = 0; column < row.size(); ++column) {
-    line += row[column];
-    if (column + 1 < row.size())
-      line.append(widths[column] + kGap - DisplayWidth(row[column]), ' ');
-  }
-  *out += line + "\n";
+  for (const char c : Shown(text)) line += c == '\n' ? "\\n" : std::string(1, c);
+  return line;
 }
-
-std::vector<std::vector<std::string>> KeyValueRows(const boost::json::object& object) {
-  std::map<std::string, std::string> sorted;
-  for (const auto& [key, value] : object) sorted[std::string(key)] = OrNotAvailable(OneLine(value));
-  std::vector<std::vector<std::string>> rows = {{"Key", "Value"}};
-  for (const auto& [key, value] : sorted) rows.push_back({key, value});
-  return rows;
-}
-
-}  // namespace
 
 std::size_t DisplayWidth(std::string_view text) {
   std::size_t width = 0;

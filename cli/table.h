@@ -14,6 +14,12 @@ namespace belfry::cli {
 // two; a byte that is no UTF-8 one.
 std::size_t DisplayWidth(std::string_view text);
 
+// What others wrote, as it is shown: it moves no cursor, clears no screen and turns no text around.
+// Lines and tabs stay.
+std::string Shown(std::string_view text);
+// The same as one line, for a cell beside which others stand.
+std::string ShownOnOneLine(std::string_view text);
+
 // What a table has for an empty text, and else the text.
 std::string OrNotAvailable(std::string text);
 

@@ -259,6 +259,8 @@ class Reader {
                   "a listener needs tls_cert_file and tls_key_file, or tls_disable = true where "
                   "something else keeps tokens from being read on their way");
     }
+    if (tls.max_version < tls.min_version)
+      return Fail(place, "tls_max_version is below tls_min_version");
     if (draft_.client_certificates_required && draft_.client_certificates_disabled) {
       return Fail(place,
                   "tls_require_and_verify_client_cert and tls_disable_client_certs cannot both be "

@@ -332,6 +332,9 @@ TEST(Configuration, TlsThatCannotBeMeantIsRefused) {
       {"tls_cert_file = \"a\" tls_key_file = \"b\" tls_client_ca_file = \"c\" "
        "tls_require_and_verify_client_cert = true tls_disable_client_certs = true",
        "cannot both be true"},
+      {"tls_cert_file = \"a\" tls_key_file = \"b\" tls_min_version = \"tls13\" "
+       "tls_max_version = \"tls12\"",
+       "tls_max_version is below tls_min_version"},
       {"tls_min_version = \"tls11\"", "tls_min_version must be \"tls12\" or \"tls13\""},
   };
   for (const auto& [keys, error] : cases) {

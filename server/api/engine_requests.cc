@@ -415,6 +415,10 @@ void AnswerFromMount(const Dependencies& dependencies, Call call, AnswerCallback
                 call.path, call.data)) {
       return respond(Denied());
     }
+    if (!route && dependencies.host.router->IsMoving(call.path)) {
+      return respond(
+          BusyAnswer(Concat({"a mount is being moved from or to \"", call.path, "\"; try again"})));
+    }
     return respond(route ? UnsupportedPath()
                          : ErrorAnswer(404, Concat({"no handler for route \"", call.path,
                                                     "\". route entry not found."})));

@@ -31,8 +31,10 @@ FieldType TypeOf(FieldKind kind) {
     case FieldKind::kObject:
       return FieldType::kObject;
     case FieldKind::kBool:
+    case FieldKind::kJsonBool:
       return FieldType::kBool;
     case FieldKind::kNumber:
+    case FieldKind::kJsonNumber:
       return FieldType::kInt64;
     case FieldKind::kDuration:
     case FieldKind::kSignedDuration:
@@ -58,6 +60,8 @@ bool IsAbsent(const Json& value, FieldKind kind) {
     case FieldKind::kTextList:
     case FieldKind::kTextMap:
     case FieldKind::kObject:
+    case FieldKind::kJsonBool:
+    case FieldKind::kJsonNumber:
       return false;
     default:
       return IsEmptyText(value);
@@ -90,6 +94,10 @@ absl::StatusOr<std::any> Converted(const Json& value, FieldKind kind) {
     return absl::InvalidArgumentError(
         "a list of texts that are not empty, or one text with commas, is needed");
   }
+  if (kind == FieldKind::kJsonBool && value.if_bool() == nullptr)
+    return absl::InvalidArgumentError("true or false is needed");
+  if (kind == FieldKind::kJsonNumber && value.if_number() == nullptr)
+    return absl::InvalidArgumentError("a whole number is needed");
   if (kind == FieldKind::kObject && value.if_object() == nullptr) {
     return absl::InvalidArgumentError("an object is needed");
   }

@@ -19,12 +19,16 @@ namespace belfry::builtin {
 // type could pass for another value that means something, less is taken: only texts in lists, no
 // list as an object.
 enum class FieldKind {
-  kText,            // A number or a boolean is a text, too.
-  kTextList,        // Or one text with commas.
-  kTextMap,         // An object of texts, numbers and booleans.
-  kObject,          // Its members are declared as "name.member".
-  kBool,            // Or "true", "1" …
-  kNumber,          // A whole number, or one as a text.
+  kText,      // A number or a boolean is a text, too.
+  kTextList,  // Or one text with commas.
+  kTextMap,   // An object of texts, numbers and booleans.
+  kObject,    // Its members are declared as "name.member".
+  kBool,      // Or "true", "1" …
+  kNumber,    // A whole number, or one as a text.
+  // Nothing but true and false, and nothing but a number: where Go's JSON decides, as Vault has it
+  // for what is answered without a token.
+  kJsonBool,
+  kJsonNumber,
   kDuration,        // Seconds, or a text such as "1h30m"; not negative.
   kSignedDuration,  // May be negative.
   kLeaseTime,       // A kDuration, or "system" for zero.

@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "base/text.h"
+#include "server/builtin/canonical_names.h"
 #include "server/builtin/json_text.h"
 #include "server/builtin/mount_entries.h"
 #include "server/builtin/token_texts.h"
@@ -127,6 +128,10 @@ Answer Move(const Dependencies& dependencies, const Call& call) {
   const std::string to = call.fields.Text("to");
   if (from.empty() || to.empty())
     return ErrorAnswer(400, "both 'from' and 'to' path must be specified as a string");
+  for (const std::string& path : {from, to}) {
+    if (std::optional<Answer> refusal = RefusePath(path, dependencies.limits))
+      return *std::move(refusal);
+  }
   const absl::StatusOr<std::string> moved = dependencies.mounts->Move(from, to);
   if (!moved.ok()) return MountFailure(moved.status());
   return Shown(call, ObjectText().Text("migration_id", *moved).Finish());

@@ -39,6 +39,11 @@ inline Taken TakenBy(FieldKind kind) {
     case kNumber:
       return With({"5", "-5", "0", R"("5")", "1.0", R"("0x5")", R"("")"},
                   {R"("x")", "1.5", R"("1.5")", R"("5s")", "1e30"});
+    case kJsonBool:
+      return With({"true", "false"}, {"1", "0", R"("true")", R"("")", "1.5"});
+    case kJsonNumber:
+      return With({"5", "-5", "0", "1.0"},
+                  {R"("5")", R"("")", "true", "false", "1.5", "1e30", R"("x")"});
     case kDuration:
       return With({"60", R"("60")", R"("1h30m")", "0", R"("")"},
                   {R"("soon")", "true", "-5", R"("-5s")", "1e30"});

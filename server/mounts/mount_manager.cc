@@ -141,7 +141,7 @@ class MountManagerImpl final : public MountManager {
     if (!IsFor(mount_class, mount_path))
       return absl::InvalidArgumentError(Concat({"cannot unmount \"", mount_path, "\""}));
     const std::optional<MountRouter::Removed> removed = router_->Remove(mount_path);
-    if (!removed) return absl::OkStatus();
+    if (!removed) return router_->IsReserved(mount_path) ? InChange(mount_path) : absl::OkStatus();
     const Mount& mount = removed->mount();
     // Requests and changes under way may still write: the data goes when they have ended and the
     // engine is gone.
@@ -181,7 +181,10 @@ class MountManagerImpl final : public MountManager {
     if (absl::Status refused = CheckMove(source, target); !refused.ok()) return refused;
     if (const std::optional<std::string> other = router_->Reserve(target))
       return absl::AlreadyExistsError(Concat({"path already in use at \"", *other, "\""}));
-    if (absl::Status failure = MoveReserved(source, target); !failure.ok()) {
+    router_->BeginMove(source, target);
+    const absl::Status failure = MoveReserved(source, target);
+    router_->EndMove(source, target);
+    if (!failure.ok()) {
       router_->Release(target);
       return failure;
     }
@@ -383,7 +386,18 @@ class MountManagerImpl final : public MountManager {
     if (absl::Status status = CheckMountPath(target); !status.ok()) return status;
     if (!IsFor(mount_class, target))
       return absl::InvalidArgumentError(Concat({"cannot remount to destination ", target}));
+    if (target.ends_with("/tune/")) {
+      return absl::InvalidArgumentError(
+          Concat({"cannot remount to destination ", target,
+                  ": sys/mounts/…/tune is how the mount above it is tuned; choose another path"}));
+    }
+    if (router_->IsReserved(source)) return InChange(source);
     return router_->At(source) == nullptr ? NothingToMove(source) : absl::OkStatus();
+  }
+
+  static absl::Status InChange(std::string_view path) {
+    return absl::AbortedError(
+        Concat({"the mount at ", path, " is being enabled, moved or disabled; try again"}));
   }
 
   static absl::Status NothingToMove(std::string_view source) {
@@ -394,8 +408,8 @@ class MountManagerImpl final : public MountManager {
   // `target` is reserved for it.
   absl::Status MoveReserved(const std::string& source, const std::string& target) {
     const std::optional<MountRouter::Removed> removed = router_->Remove(source);
-    // Another move, or its end, was faster.
-    if (!removed) return NothingToMove(source);
+    // Another change was faster.
+    if (!removed) return InChange(source);
     const Mount& mount = removed->mount();
     AwaitUsers(*removed);
     const MountEntry before = router_->Latest(mount);

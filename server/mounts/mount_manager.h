@@ -63,7 +63,8 @@ class MountManager {
   // is stopping; else what the factory or storage said.
   virtual absl::Status Enable(MountEntry entry) = 0;
   // Takes it out of service, waits for requests under way, revokes its leases, stops the engine and
-  // deletes its data. An engine that does not answer is killed. OK when there was none;
+  // deletes its data. An engine that does not answer is killed. OK when there was none; Aborted
+  // while it is being enabled, moved or disabled;
   // InvalidArgument for sys/ and its like and for a path that is not for mounts of this class; what
   // LeaseManager::RevokeAllOf or storage said, and then the mount is in service as before, unless
   // it is its data that cannot be deleted: that is done by the next start.
@@ -77,9 +78,10 @@ class MountManager {
   // The mount at `from` is at `to` from now on, with its data, uuid and accessor. Meanwhile it is
   // at neither: requests under way end, its leases are revoked, and the engine is set up again,
   // which tells it where it is. The id by which FindMove knows the move. NotFound when nothing is
-  // mounted at `from`; AlreadyExists when something is at, above or below `to`; InvalidArgument for
-  // the host's own mounts and for a path that is not for mounts of this class; what
-  // LeaseManager::RevokeAllOf, Engine::Restart or storage said, and then it is at `from` as before.
+  // mounted at `from`; Aborted while that is being changed; AlreadyExists when something is at,
+  // above or below `to`; InvalidArgument for the host's own mounts and for a path that is not for
+  // mounts of this class; what LeaseManager::RevokeAllOf, Engine::Restart or storage said, and then
+  // it is at `from` as before.
   virtual absl::StatusOr<std::string> Move(std::string_view from, std::string_view to) = 0;
   // A move that has succeeded. nullopt also for those of an earlier process.
   virtual std::optional<MountMove> FindMove(std::string_view id) const = 0;

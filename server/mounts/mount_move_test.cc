@@ -129,6 +129,28 @@ TEST_F(MountMoveTest, AMoveWaitsForRequestsUnderWay) {
   EXPECT_TRUE(Enable("old").ok()) << "its old path is free";
 }
 
+TEST_F(MountMoveTest, WhileItMovesItIsNeitherDisabledNorMovedAgainNorTakenForAbsent) {
+  leases_.before_revoked = [this] {
+    for (const std::string path : {"old", "new"}) {
+      EXPECT_EQ(mounts_->Disable(MountClass::kSecret, path).code(), absl::StatusCode::kAborted);
+      EXPECT_TRUE(router_.IsMoving(path + "/a"));
+      EXPECT_TRUE(router_.IsMoving(path));
+      EXPECT_FALSE(router_.IsMoving(path + "er/a"));
+    }
+    EXPECT_EQ(mounts_->Move("old", "newer").status().code(), absl::StatusCode::kAborted);
+  };
+  ASSERT_TRUE(mounts_->Move("old", "new").ok());
+  leases_.before_revoked = [] {};
+  EXPECT_EQ(Found("new/a"), "new/|a");
+  EXPECT_FALSE(router_.IsMoving("new/a"));
+  EXPECT_FALSE(router_.IsMoving("old/a"));
+  EXPECT_TRUE(mounts_->Disable(MountClass::kSecret, "new").ok());
+}
+
+TEST_F(MountMoveTest, WhatTunesTheMountAboveIsNoPlaceForOne) {
+  EXPECT_EQ(mounts_->Move("old", "x/tune").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(MountMoveTest, AMountWhoseLeasesCannotBeRevokedStaysWhereItWas) {
   leases_.revoked = absl::FailedPreconditionError("the database is away");
   EXPECT_EQ(mounts_->Move("old", "new").status(), leases_.revoked);

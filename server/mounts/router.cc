@@ -48,6 +48,18 @@ std::shared_ptr<const Mount> MountRouter::At(std::string_view path) const {
   return it == served_.end() ? nullptr : Use(it->second);
 }
 
+bool MountRouter::IsMoving(std::string_view path) const {
+  const std::string with_slash = path.ends_with('/') ? std::string(path) : Concat({path, "/"});
+  MutexLock lock(&mutex_);
+  return std::ranges::any_of(
+      moving_, [&with_slash](const std::string& mount) { return with_slash.starts_with(mount); });
+}
+
+bool MountRouter::IsReserved(std::string_view path) const {
+  MutexLock lock(&mutex_);
+  return reserved_.contains(path);
+}
+
 std::vector<std::shared_ptr<const Mount>> MountRouter::List() const {
   std::vector<std::shared_ptr<const Mount>> mounts;
   MutexLock lock(&mutex_);
@@ -115,6 +127,17 @@ bool MountRouter::PutBack(const std::string& path) {
   if (closed_) return false;
   served_.insert(std::move(removed));
   return true;
+}
+
+void MountRouter::BeginMove(const std::string& source, const std::string& target) {
+  MutexLock lock(&mutex_);
+  moving_.insert({source, target});
+}
+
+void MountRouter::EndMove(const std::string& source, const std::string& target) {
+  MutexLock lock(&mutex_);
+  moving_.erase(source);
+  moving_.erase(target);
 }
 
 std::vector<MountRouter::Removed> MountRouter::Close() {

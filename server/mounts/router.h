@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,6 +49,10 @@ class MountRouter {
   std::optional<Route> Find(std::string_view path) const;
   // The one at this very path; null when there is none.
   std::shared_ptr<const Mount> At(std::string_view path) const;
+  // Whether a mount is on its way from or to a path at or above this one, which Find does not find.
+  bool IsMoving(std::string_view path) const;
+  // Whether this very path is kept for a mount that comes or goes.
+  bool IsReserved(std::string_view path) const;
   // In order of path, the host's own included.
   std::vector<std::shared_ptr<const Mount>> List() const;
 
@@ -81,6 +86,9 @@ class MountRouter {
   std::optional<Removed> Remove(const std::string& path);
   // What has been removed from there is in service again; false, and it stays out, after Close.
   bool PutBack(const std::string& path);
+  // From now on, until EndMove, requests to either path are told to try again (see IsMoving).
+  void BeginMove(const std::string& source, const std::string& target);
+  void EndMove(const std::string& source, const std::string& target);
   // Removes every mount that has an engine; none is added from now on.
   std::vector<Removed> Close();
 
@@ -96,6 +104,7 @@ class MountRouter {
   Table served_ ABSL_GUARDED_BY(mutex_);
   // Paths of mounts that come (null) or go.
   Table reserved_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string, std::less<>> moving_ ABSL_GUARDED_BY(mutex_);  // Of the reserved ones.
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

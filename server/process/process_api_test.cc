@@ -196,6 +196,26 @@ TEST_F(ProcessApiTest, HealthAndAMetricSayThatTheStorageIsReadOnlyAndWhy) {
   EXPECT_EQ(metrics_->GetGauge("belfry_storage_read_only", "").Value(), 1);
 }
 
+TEST_F(ProcessApiTest, NothingButANumberIsANumberAndNothingButABooleanIsOne) {
+  for (const std::string_view wrong : {"true", R"("3")", R"("")", "[3]", "{}", "1.5"}) {
+    for (const std::string_view field : {"secret_shares", "secret_threshold", "stored_shares"}) {
+      for (const char* path : {"sys/init", "sys/rekey/init"}) {
+        const api::HttpResponse refused =
+            Send("PUT", path, Concat({"{\"", field, "\":", wrong, "}"}));
+        EXPECT_EQ(refused.status, 400) << path << " " << field << " " << wrong;
+        EXPECT_THAT(refused.body, HasSubstr(std::string(field))) << wrong;
+      }
+    }
+  }
+  for (const std::string_view wrong : {"1", R"("true")", R"("")", "[]"}) {
+    const std::string rekey = Concat({R"({"require_verification":)", wrong, "}"});
+    EXPECT_THAT(Send("PUT", "sys/rekey/init", rekey).body, HasSubstr("require_verification"));
+    const std::string unseal = Concat({R"({"reset":)", wrong, "}"});
+    EXPECT_THAT(Send("PUT", "sys/unseal", unseal).body, HasSubstr("reset"));
+  }
+  EXPECT_EQ(Json(Send("GET", "sys/init")).at("initialized").as_bool(), false);
+}
+
 TEST_F(ProcessApiTest, WhoChangesTheSealIsInTheLogWithoutAnyKey) {
   const std::vector<std::string> keys = Initialize();
   SendRequest({.method = "PUT",

@@ -122,9 +122,9 @@ Answer RefuseRecovery(const Context&, const Fields&) {
 }
 
 constexpr DeclaredField kBegin[] = {
-    {"secret_shares", FieldKind::kNumber}, {"secret_threshold", FieldKind::kNumber},
-    {"stored_shares", FieldKind::kNumber}, {"pgp_keys", FieldKind::kTextList},
-    {"backup", FieldKind::kBool},          {"require_verification", FieldKind::kBool}};
+    {"secret_shares", FieldKind::kJsonNumber}, {"secret_threshold", FieldKind::kJsonNumber},
+    {"stored_shares", FieldKind::kJsonNumber}, {"pgp_keys", FieldKind::kTextList},
+    {"backup", FieldKind::kJsonBool},          {"require_verification", FieldKind::kJsonBool}};
 constexpr DeclaredField kNonce[] = {{"nonce", FieldKind::kText}};
 constexpr DeclaredField kShare[] = {{"key", FieldKind::kText}, {"nonce", FieldKind::kText}};
 

@@ -108,12 +108,12 @@ Answer Unseal(const Context& context, const Fields& fields) {
 }
 
 constexpr DeclaredField kInit[] = {
-    {"secret_shares", FieldKind::kNumber},      {"secret_threshold", FieldKind::kNumber},
-    {"stored_shares", FieldKind::kNumber},      {"pgp_keys", FieldKind::kTextList},
-    {"root_token_pgp_key", FieldKind::kText},   {"recovery_shares", FieldKind::kNumber},
-    {"recovery_threshold", FieldKind::kNumber}, {"recovery_pgp_keys", FieldKind::kTextList}};
+    {"secret_shares", FieldKind::kJsonNumber},      {"secret_threshold", FieldKind::kJsonNumber},
+    {"stored_shares", FieldKind::kJsonNumber},      {"pgp_keys", FieldKind::kTextList},
+    {"root_token_pgp_key", FieldKind::kText},       {"recovery_shares", FieldKind::kJsonNumber},
+    {"recovery_threshold", FieldKind::kJsonNumber}, {"recovery_pgp_keys", FieldKind::kTextList}};
 constexpr DeclaredField kUnseal[] = {
-    {"key", FieldKind::kText}, {"reset", FieldKind::kBool}, {"migrate", FieldKind::kBool}};
+    {"key", FieldKind::kText}, {"reset", FieldKind::kJsonBool}, {"migrate", FieldKind::kJsonBool}};
 
 constexpr Endpoint kEndpoints[] = {
     {.path = "sys/init", .answer = &IsInitialized},

@@ -136,6 +136,13 @@ def test_the_pid_file_is_never_written_over_anything_else(config, tmp_path):
     assert file.read_text() == "something that somebody needs"
 
 
+@pytest.mark.parametrize("path, why", [("FOLDER", "Is a directory"), ("/dev/full", "No space left on device")])
+def test_a_pid_file_that_is_none_is_an_error_that_names_it(config, tmp_path, path, why):
+    path = path.replace("FOLDER", str(tmp_path))
+    wrong = belfry("server", "-config", config(f'pid_file = "{path}"'))
+    assert wrong.returncode == 1 and f"cannot write the pid file {path}: {why}" in wrong.stderr
+
+
 def test_the_pid_file_of_another_server_stays(config, tmp_path):
     file = tmp_path / "pid"
     with running("-config", config(f'pid_file = "{file}"')) as server:
