@@ -82,7 +82,7 @@ std::string NameText(const GENERAL_NAME& name) {
   return asio::ip::address_v6(v6).to_string();
 }
 
-// "localhost, 10.0.0.1"; empty when there are none.
+// "localhost, 10.0.0.1"; empty if the certificate has no names.
 std::string NamesIn(const X509* certificate) {
   const std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)> names(
       static_cast<GENERAL_NAMES*>(

@@ -210,7 +210,7 @@ absl::StatusOr<ClientTls> ClientTlsFrom(const Terminal& terminal, const TlsFlags
   if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1)
     return absl::InternalError(Concat("OpenSSL cannot be set up for TLS: ", OpenSslReason()));
   SSL_CTX_set_verify(context.get(), *skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
-  // Whoever is named as an authority is one, also if another has signed it. So it is in Go.
+  // A certificate that is named as an authority is one, even if another has signed it, as in Go.
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context.get()), X509_V_FLAG_PARTIAL_CHAIN);
   if (absl::Status status = SetAuthorities(terminal, flags, context.get()); !status.ok())
     return status;

@@ -31,9 +31,10 @@ ClientFlags::ClientFlags(Flags* flags, Field field, Output output)
   flags->Add("tls-server-name",
              "Name that the server's certificate must be for, instead of the address's host.",
              &tls_.server_name);
-  flags->Add("tls-skip-verify",
-             "Trust any certificate. Whoever is between can then read the token and every secret.",
-             &skip_verify_);
+  flags->Add(
+      "tls-skip-verify",
+      "Trust any certificate. Anyone on the network path can then read the token and every secret.",
+      &skip_verify_);
   flags->Add("format",
              json_only ? "json, the only format of this command." : "What to print: table or json.",
              &format_);

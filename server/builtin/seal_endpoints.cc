@@ -16,7 +16,7 @@ using mounts::Operation;
 void Note(const Dependencies& dependencies, const Call& call, std::string_view what) {
   dependencies.logger.Info(what, {{"accessor", call.identity.accessor},
                                   {"display_name", call.identity.display_name},
-                                  {"from", call.remote_address}});
+                                  {"remote_address", call.remote_address}});
 }
 
 Answer SealServer(const Dependencies& dependencies, const Call& call) {

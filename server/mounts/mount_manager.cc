@@ -1,17 +1,16 @@
 #include "server/mounts/mount_manager.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <utility>
 
 #include "base/executor.h"
 #include "base/ids.h"
 #include "base/mutex.h"
-#include "base/paths.h"
 #include "base/text.h"
 #include "server/mounts/kv_options.h"
 #include "server/mounts/lease_terms.h"
+#include "server/mounts/mount_paths.h"
 #include "server/mounts/mount_store.h"
 #include "server/mounts/reload_failures.h"
 #include "server/mounts/stand_in_engine.h"
@@ -19,17 +18,13 @@
 namespace belfry::mounts {
 namespace {
 
-constexpr std::string_view kTokens = "auth/token/";
-constexpr std::array<std::string_view, 5> kNotForSecrets = {kAuthPrefix, "cubbyhole/", "identity/",
-                                                            "sys/", "audit/"};
-
 // Engines that are started or stopped at the same time.
 constexpr std::size_t kThreadsAtOnce = 64;
 
 // The host's own mounts.
 std::vector<MountEntry> OwnMounts() {
   return {{.mount_class = MountClass::kAuth,
-           .path = std::string(kTokens),
+           .path = std::string(kTokenMount),
            .type = "token",
            .description = "token based credentials"},
           {.path = "cubbyhole/",
@@ -43,57 +38,12 @@ std::vector<MountEntry> OwnMounts() {
            .seal_wrap = true}};
 }
 
-// Whether mounts of this class, but for the host's own, can be there.
-bool IsFor(MountClass mount_class, std::string_view path) {
-  if (mount_class == MountClass::kAuth)
-    return path.starts_with(kAuthPrefix) && path != kAuthPrefix && !path.starts_with(kTokens);
-  return std::none_of(kNotForSecrets.begin(), kNotForSecrets.end(),
-                      [path](std::string_view own) { return path.starts_with(own); });
-}
-
-MountClass ClassOf(std::string_view path) {
-  return path.starts_with(kAuthPrefix) ? MountClass::kAuth : MountClass::kSecret;
-}
-
-// "a/b" → "a/b/". Nothing else is changed: callers were authorised for the name that they give.
-std::string AsMountPath(std::string_view path) {
-  return path.empty() || path.ends_with('/') ? std::string(path) : Concat({path, "/"});
-}
-
 // What stays the same for as long as a mount exists. The engine goes before its storage.
 struct Running {
   std::unique_ptr<storage::Storage> view;
   std::unique_ptr<Engine> engine;
   Mutex change;  // Held while the mount is tuned or reloaded.
 };
-
-bool HasSegment(std::string_view path, std::string_view segment) {
-  return Concat({"/", path}).find(Concat({"/", segment, "/"})) != std::string::npos;
-}
-
-// Whether something may be mounted there. `path` ends in '/', unless it is empty.
-absl::Status CheckMountPath(std::string_view path) {
-  if (path.empty()) {
-    return absl::InvalidArgumentError(
-        "missing mount path: say where to mount, for example secret/");
-  }
-  if (!IsCleanPath(path)) {
-    return absl::InvalidArgumentError(
-        Concat({"cannot mount at \"", path,
-                "\": a path does not begin with '/' and has no empty segment, no \".\" and no "
-                "\"..\""}));
-  }
-  const auto contains = [path](std::string_view text) {
-    return path.find(text) != std::string_view::npos;
-  };
-  if (contains("*") || contains("{{") || contains("}}") || HasSegment(path, "+")) {
-    return absl::InvalidArgumentError(Concat(
-        {"cannot mount at \"", path,
-         "\": '*', a segment \"+\", \"{{\" and \"}}\" mean something else in policies, so that "
-         "no policy could name this mount alone; choose another path"}));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status NoSuchMount(std::string_view path) {
   return absl::NotFoundError(Concat({"no mount at ", path}));

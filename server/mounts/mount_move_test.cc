@@ -4,10 +4,7 @@
 #include <future>
 #include <thread>
 
-#include "base/testing.h"
-#include "server/mounts/mount_fakes.h"
-#include "server/mounts/mount_manager.h"
-#include "server/storage/committer.h"
+#include "server/mounts/mount_manager_fixture.h"
 
 namespace belfry::mounts {
 namespace {
@@ -15,23 +12,10 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class MountMoveTest : public ::testing::Test {
+class MountMoveTest : public MountManagerTest {
  protected:
-  MountMoveTest() {
-    EXPECT_TRUE(mounts_->Start().ok());
-    EXPECT_TRUE(Enable("old").ok());
-  }
+  MountMoveTest() { EXPECT_TRUE(Enable("old").ok()); }
 
-  absl::Status Enable(std::string path) {
-    MountEntry entry;
-    entry.path = std::move(path);
-    entry.type = "kv";
-    return mounts_->Enable(std::move(entry));
-  }
-  std::string Found(std::string_view path) const {
-    const std::optional<Route> route = router_.Find(path);
-    return route ? route->mount->entry.path + "|" + route->path : "none";
-  }
   // Where another host that starts over the same storage finds mounts with engines.
   std::vector<std::string> Stored() {
     FakeFactory factory;
@@ -47,19 +31,6 @@ class MountMoveTest : public ::testing::Test {
     next->Stop();
     return paths;
   }
-
-  const std::unique_ptr<storage::Storage> storage_ = storage::NewInMemoryStorage();
-  FakeFactory factory_;
-  FakeLeases leases_;
-  MountRouter router_;
-  const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
-  const std::unique_ptr<MountManager> mounts_ =
-      MountManager::Create({.router = &router_,
-                            .leases = &leases_,
-                            .storage = storage_.get(),
-                            .factory = &factory_,
-                            .limits = {.plugin_probe_timeout = absl::Milliseconds(1)},
-                            .logger = Logger(log_, "mounts")});
 };
 
 TEST_F(MountMoveTest, AMovedMountIsTheSameAtAnotherPath) {

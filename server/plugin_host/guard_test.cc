@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "server/plugin_host/descriptor.h"
+#include "base/descriptor.h"
+#include "base/spawn.h"
 #include "server/plugin_host/process.h"
 #include "server/plugin_host/socket_directory.h"
-#include "server/plugin_host/spawn.h"
 
 namespace belfry::plugin_host {
 namespace {

@@ -27,29 +27,6 @@ constexpr absl::Duration kTimeToEnd = absl::Seconds(2);
 constexpr absl::Duration kTimeToDie = absl::Seconds(5);
 constexpr std::size_t kMaxSentenceBytes = 600;
 
-// Of the host's own environment: what a program needs to find its files, its words and its time.
-// Tokens, addresses and keys of the host and its operator are none of a plugin's business; what one
-// needs beyond this, its catalog entry names.
-constexpr std::string_view kInherited[] = {
-    "PATH",
-    "HOME",
-    "LANG",
-    "TZ",
-    "TMPDIR",
-#ifdef BELFRY_SANITIZED
-    // How sanitizers report, in builds that have them: without it a report of a plugin is lost.
-    "ASAN_OPTIONS",
-    "LSAN_OPTIONS",
-    "TSAN_OPTIONS",
-    "UBSAN_OPTIONS",
-#endif
-};
-
-bool IsInherited(std::string_view entry) {
-  const std::string_view name = entry.substr(0, entry.find('='));
-  return std::find(std::begin(kInherited), std::end(kInherited), name) != std::end(kInherited);
-}
-
 // A little of the host's environment, what the catalog adds, and these variables in place of all
 // others. (plugin-protocol 1.1)
 std::vector<std::string> Environment(const PluginProgram& program, const std::string& socket_folder,
@@ -65,8 +42,7 @@ std::vector<std::string> Environment(const PluginProgram& program, const std::st
       {"VAULT_PLUGIN_METADATA_MODE", "false"},
       {"VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"},
   };
-  std::vector<std::string> environment = OwnEnvironment();
-  std::erase_if(environment, [](const std::string& entry) { return !IsInherited(entry); });
+  std::vector<std::string> environment = InheritedEnvironment();
   const auto set = [&environment](const std::string& name, const std::string& value) {
     const std::string start = name + "=";
     std::erase_if(environment,

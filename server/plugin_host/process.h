@@ -11,9 +11,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/descriptor.h"
 #include "base/mutex.h"
-#include "server/plugin_host/descriptor.h"
-#include "server/plugin_host/spawn.h"
+#include "base/spawn.h"
 
 namespace belfry::plugin_host {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/plugin_host/descriptor.h"
+#include "base/descriptor.h"
 
 namespace belfry::plugin_host {
 

@@ -9,8 +9,8 @@
 #include <system_error>
 
 #include "absl/status/status.h"
+#include "base/spawn.h"
 #include "base/text.h"
-#include "server/plugin_host/spawn.h"
 
 namespace belfry::plugin_host {
 namespace {

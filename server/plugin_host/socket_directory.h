@@ -8,7 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "server/plugin_host/descriptor.h"
+#include "base/descriptor.h"
 
 namespace belfry::plugin_host {
 

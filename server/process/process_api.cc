@@ -164,9 +164,9 @@ void ProcessApi::NoteChange(const Endpoint& endpoint, const std::string& from, i
   logger_.Info("answered a request that changes the seal",
                {{"path", std::string(endpoint.path)},
                 {"method", endpoint.method == Method::kDelete ? "DELETE" : "PUT"},
-                {"from", from},
+                {"remote_address", from},
                 {"status", std::to_string(status)},
-                {"lines_left_out", std::to_string(*left_out)}});
+                {"suppressed", std::to_string(*left_out)}});
 }
 
 // However much waits: requests that need no token cannot keep an allowed seal from its turn.

@@ -116,7 +116,7 @@ Answer DeleteBackup(const Context& context, const Fields&) {
   return status.ok() ? NoContent() : SealRefusal(status.status());
 }
 
-// They authorize, and open nothing: whoever has lost them still has the server.
+// They authorize and decrypt nothing: a server whose recovery keys are lost still works.
 Answer RefuseRecovery(const Context&, const Fields&) {
   return ErrorAnswer(400, "recovery keys cannot be replaced yet");
 }

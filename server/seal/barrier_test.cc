@@ -326,7 +326,7 @@ TEST_F(BarrierTest, ANewRootKeySealsTheKeyringTogetherWithWhatIsWrittenBesideIt)
   EXPECT_EQ(Get("a"), "1");
 }
 
-// Rotates, and writes anew, between a read of the barrier and what it finds below.
+// Rotates and overwrites between the beginning of a read and the read of the storage below.
 class BarrierReadTest : public BarrierTest {
  protected:
   void ChangeBeforeTheNextRead() {

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "absl/strings/ascii.h"
+#include "base/descriptor.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "server/seal/aead.h"
@@ -22,22 +23,6 @@ namespace {
 
 // More than any key, however it is written.
 constexpr std::size_t kMaxFileBytes = 256;
-
-class OpenFile {
- public:
-  // Does not wait for the other end of a pipe.
-  explicit OpenFile(const std::string& path)
-      : descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~OpenFile() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  const int descriptor_;
-};
 
 absl::Status Refused(std::initializer_list<std::string_view> parts) {
   return absl::FailedPreconditionError(Concat(parts));
@@ -76,9 +61,10 @@ std::string_view KindOf(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<SecretBytes> FileSeal::ReadText() const {
-  const OpenFile file(path_);
+  // Does not wait for the other end of a pipe.
+  const Descriptor file(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat facts = {};
-  if (file.get() < 0 || fstat(file.get(), &facts) != 0) return CannotRead(path_);
+  if (!file.ok() || fstat(file.get(), &facts) != 0) return CannotRead(path_);
   if (absl::Status open = CheckWhoMayRead(path_, facts); !open.ok()) return open;
   SecretBytes text(kMaxFileBytes);
   std::size_t size = 0;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,13 +10,13 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
-#include <optional>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/duration.h"
 #include "base/escaping.h"
+#include "base/spawn.h"
 #include "base/steady_time.h"
 #include "base/text.h"
 
@@ -35,96 +34,6 @@ constexpr std::size_t kMaxShownBytes = 256;
 // What is still read after its end, should a child of it go on writing.
 constexpr int kMaxReadsAfterEnd = 16;
 
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  ~Descriptor() { Close(); }
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-
-  int get() const { return number_; }
-  void Close() {
-    if (number_ >= 0) close(number_);
-    number_ = -1;
-  }
-
- private:
-  int number_;
-};
-
-struct Pipe {
-  Descriptor read_end;
-  Descriptor write_end;
-};
-
-// Our side never blocks; the program's does, as programs expect.
-enum class OurSide { kReads, kWrites };
-
-std::optional<Pipe> MakePipe(OurSide side) {
-  std::array<int, 2> ends = {-1, -1};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
-  fcntl(ends[side == OurSide::kReads ? 0 : 1], F_SETFL, O_NONBLOCK);
-  return Pipe{.read_end = Descriptor(ends[0]), .write_end = Descriptor(ends[1])};
-}
-
-std::vector<std::string> Environment() {
-  std::vector<std::string> entries;
-  for (const char* name : {"PATH", "HOME", "LANG", "TZ", "TMPDIR"}) {
-    if (const char* value = std::getenv(name)) entries.push_back(Concat({name, "=", value}));
-  }
-  return entries;
-}
-
-std::vector<char*> Pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-// Leads a process group of its own, with no signal blocked or ignored.
-class Attributes {
- public:
-  Attributes() {
-    posix_spawnattr_init(&attributes_);
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setpgroup(&attributes_, 0);
-    posix_spawnattr_setflags(
-        &attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  }
-  ~Attributes() { posix_spawnattr_destroy(&attributes_); }
-  Attributes(const Attributes&) = delete;
-  Attributes& operator=(const Attributes&) = delete;
-  const posix_spawnattr_t* get() const { return &attributes_; }
-
- private:
-  posix_spawnattr_t attributes_;
-};
-
-// Gets these three descriptors and no other.
-class FileActions {
- public:
-  FileActions(int input, int output, int error_output) {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_adddup2(&actions_, input, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, error_output, STDERR_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
-  }
-  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
-  FileActions(const FileActions&) = delete;
-  FileActions& operator=(const FileActions&) = delete;
-  const posix_spawn_file_actions_t* get() const { return &actions_; }
-
- private:
-  posix_spawn_file_actions_t actions_;
-};
-
 // One run, from its start to its end.
 class Run {
  public:
@@ -138,18 +47,23 @@ class Run {
   Run& operator=(const Run&) = delete;
 
   absl::Status Start(const std::vector<std::string>& arguments) {
-    const std::vector<std::string> environment = Environment();
-    const FileActions actions(input_.read_end.get(), output_.write_end.get(),
-                              error_output_.write_end.get());
-    const Attributes attributes;
-    const int error = posix_spawn(&pid_, path_.c_str(), actions.get(), attributes.get(),
-                                  Pointers(arguments).data(), Pointers(environment).data());
-    if (error != 0) {
-      pid_ = 0;
-      return Failed({"cannot be executed: ", std::strerror(error)});
+    const absl::StatusOr<pid_t> started = Spawn({.arguments = arguments,
+                                                 .environment = InheritedEnvironment(),
+                                                 .standard_input = input_.read_end.get(),
+                                                 .standard_output = output_.write_end.get(),
+                                                 .standard_error = error_output_.write_end.get(),
+                                                 .session = SpawnOptions::Session::kOwnGroup});
+    if (!started.ok()) {
+      return absl::FailedPreconditionError(
+          Concat({"the seal's program: ", ToStd(started.status().message())}));
     }
+    pid_ = *started;
     output_.write_end.Close();
     error_output_.write_end.Close();
+    // Our ends never block; the program's do, as programs expect.
+    for (const Descriptor* const ours :
+         {&input_.write_end, &output_.read_end, &error_output_.read_end})
+      fcntl(ours->get(), F_SETFL, O_NONBLOCK);
     return absl::OkStatus();
   }
 
@@ -275,14 +189,14 @@ class Run {
 
 absl::StatusOr<SecretBytes> RunProgram(const std::vector<std::string>& arguments,
                                        std::string_view input, absl::Duration timeout) {
-  std::optional<Pipe> in = MakePipe(OurSide::kWrites);
-  std::optional<Pipe> out = MakePipe(OurSide::kReads);
-  std::optional<Pipe> errors = MakePipe(OurSide::kReads);
-  if (!in || !out || !errors) {
-    return absl::FailedPreconditionError(
-        Concat({"cannot make a pipe to the seal's program: ", std::strerror(errno)}));
+  std::array<absl::StatusOr<Pipe>, 3> pipes = {MakePipe(), MakePipe(), MakePipe()};
+  for (const absl::StatusOr<Pipe>& made : pipes) {
+    if (!made.ok()) {
+      return absl::FailedPreconditionError(
+          Concat({"the seal's program: ", ToStd(made.status().message())}));
+    }
   }
-  Run run(arguments[0], *std::move(in), *std::move(out), *std::move(errors));
+  Run run(arguments[0], *std::move(pipes[0]), *std::move(pipes[1]), *std::move(pipes[2]));
   if (absl::Status failed = run.Start(arguments); !failed.ok()) return failed;
   return run.Finish(input, timeout);
 }

@@ -17,10 +17,9 @@
 namespace belfry::seal {
 
 // Collects the shares that allow a new root token, of the recovery key where the server unseals by
-// itself; whoever makes the token asks for the permit.
-// One attempt at a time, which lasts until the seal. Errors are InvalidArgument, in Vault's words
-// where they are recorded; Unavailable "Vault is sealed" while it is. Waits for the storage.
-// Thread-safe.
+// itself; what makes the token asks for the permit. One attempt at a time, which lasts until the
+// seal. Errors are InvalidArgument, in Vault's words where they are recorded; Unavailable "Vault is
+// sealed" while it is. Waits for the storage. Thread-safe.
 class RootGeneration {
  public:
   // Nobody else can make one.

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/text.h"
 
 namespace belfry::storage {
@@ -29,25 +30,9 @@ static_assert(std::endian::native == std::endian::little, "FORMAT is written as 
 constexpr std::string_view kTitle = "belfry storage ";
 constexpr int kVersion = 1;
 
-// A file descriptor, closed at the end.
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  Descriptor(const std::string& path, int flags)
-      : value_(::open(path.c_str(), flags | O_CLOEXEC)) {}
-  ~Descriptor() {
-    if (ok()) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  bool ok() const { return value_ >= 0; }
-  int value() const { return value_; }
-  int Release() { return std::exchange(value_, -1); }
-
- private:
-  int value_;
-};
+Descriptor OpenFile(const std::string& path, int flags) {
+  return Descriptor(::open(path.c_str(), flags | O_CLOEXEC));
+}
 
 // The status for errno.
 absl::Status SystemError(std::initializer_list<std::string_view> what) {
@@ -73,8 +58,8 @@ bool WriteAt(int file, const void* bytes, std::size_t size, std::uint64_t offset
 }
 
 bool SyncDirectory(const std::string& path) {
-  const Descriptor directory(path, O_RDONLY | O_DIRECTORY);
-  return directory.ok() && ::fsync(directory.value()) == 0;
+  const Descriptor directory = OpenFile(path, O_RDONLY | O_DIRECTORY);
+  return directory.ok() && ::fsync(directory.get()) == 0;
 }
 
 absl::Status CreateDirectory(const std::string& path) {
@@ -117,8 +102,8 @@ absl::Status CreateFormat(const std::string& path, const std::string& content) {
   const std::string file = path + "/FORMAT";
   std::string new_file = file + ".new-XXXXXX";
   const Descriptor format(::mkostemp(new_file.data(), O_CLOEXEC));
-  if (!format.ok() || !WriteAt(format.value(), content.data(), content.size(), 0) ||
-      ::fsync(format.value()) != 0) {
+  if (!format.ok() || !WriteAt(format.get(), content.data(), content.size(), 0) ||
+      ::fsync(format.get()) != 0) {
     return SystemError({"failed to write ", new_file});
   }
   // Another process may have done the same meanwhile, and use its file.
@@ -153,7 +138,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::st
     content.resize(3 * kSector);
     if (absl::Status status = CreateFormat(path, content); !status.ok()) return status;
   }
-  Descriptor format(file, O_RDWR);
+  Descriptor format = OpenFile(file, O_RDWR);
   if (!format.ok()) {
     return SystemError({"failed to open ", file, " (it must belong to the server's user)"});
   }
@@ -217,14 +202,14 @@ absl::Status DataDirectory::ReadState() {
 
 absl::Status DataDirectory::VerifyPart(const SyncedPart& part) const {
   const std::string name(NameOf(part.file));
-  const Descriptor file(Concat({path_, "/", name}), O_RDONLY);
+  const Descriptor file = OpenFile(Concat({path_, "/", name}), O_RDONLY);
   if (!file.ok() && errno == ENOENT) return absl::DataLossError(ToAbsl(name + " is missing"));
   if (!file.ok()) return SystemError({"failed to open ", name});
   std::vector<char> chunk(std::size_t{256} << 10);
   std::uint32_t checksum = 0;
   for (std::uint64_t done = 0; done < part.size;) {
     const std::size_t wanted = std::min<std::uint64_t>(chunk.size(), part.size - done);
-    const ssize_t read = ReadAt(file.value(), chunk.data(), wanted, done);
+    const ssize_t read = ReadAt(file.get(), chunk.data(), wanted, done);
     if (read < 0) return SystemError({"failed to read ", name});
     if (static_cast<std::size_t>(read) < wanted) {
       return absl::DataLossError(ToAbsl(name + " has lost its end"));

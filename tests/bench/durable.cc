@@ -1,6 +1,5 @@
 #include "tests/bench/durable.h"
 
-#include <chrono>
 #include <cstdint>
 #include <iostream>
 #include <random>
@@ -34,10 +33,6 @@ struct WritersCase {
 };
 constexpr WritersCase kWriters[] = {{1, 594, 0, 0}, {8, 1362, 2.5, 0}, {64, 1791, 2.5, 0.85}};
 
-std::chrono::milliseconds Round() {
-  return std::chrono::milliseconds(IsQuick() ? 200 : 2000);
-}
-
 // Of all that the server counts under this name.
 double Metric(Belfry& belfry, const std::string& name) {
   std::istringstream metrics(belfry.Ask("GET", "sys/metrics?format=prometheus", ""));
@@ -55,7 +50,7 @@ class Writers {
   Writers(Belfry& belfry, int clients) : load_(belfry.port(), clients) {}
 
   double Rate() {
-    return load_.Run(Round(), [this] { return Put(keys_(random_)); });
+    return load_.Run(LoadTime(), [this] { return Put(keys_(random_)); });
   }
   std::int64_t written() const { return load_.answered(); }
 

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <iostream>
@@ -14,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tests/bench/compare.h"
 #include "tests/bench/http_load.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/processes.h"
@@ -22,13 +22,7 @@
 namespace belfry::bench {
 namespace {
 
-int Rounds() {
-  return IsQuick() ? 1 : 3;
-}
-
-std::chrono::milliseconds Round() {
-  return std::chrono::milliseconds(IsQuick() ? 200 : 2000);
-}
+constexpr int kRounds = 3;
 constexpr std::int64_t kKeys = 1000;
 // As many as kv 2 keeps of each key: from then on each write costs the same.
 constexpr std::int64_t kVersions = 10;
@@ -73,7 +67,7 @@ Cost Measure(Belfry& belfry, int connections, const std::function<std::string()>
   const std::int64_t warmed_up = load.answered();
   const Spent before = SpentBy(belfry);
   std::vector<double> rates;
-  for (int i = 0; i < Rounds(); ++i) rates.push_back(load.Run(Round(), next));
+  for (int i = 0; i < Rounds(kRounds); ++i) rates.push_back(load.Run(LoadTime(), next));
   const Spent after = SpentBy(belfry);
   const auto requests = static_cast<double>(load.answered() - warmed_up);
   return {
@@ -135,7 +129,7 @@ int MeasureKv(Belfry& belfry) {
   std::cout << absl::StrFormat(
       "\nkv through HTTP, host, plugin and storage: %d keys, one small field, no subscriber;\n"
       "a median of %d rounds, and what a request costs in all of them; load average before: %.1f\n",
-      kKeys, Rounds(), load[0]);
+      kKeys, Rounds(kRounds), load[0]);
   belfry.Ask("POST", "sys/mounts/kv1", R"({"type":"kv","options":{"version":"1"}})");
   belfry.Ask("POST", "sys/mounts/kv2", R"({"type":"kv","options":{"version":"2"}})");
   const Kv versions[] = {{"v1", "kv1/bench/key-", R"({"password":"correct-horse"})"},

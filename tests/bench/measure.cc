@@ -21,6 +21,10 @@ bool IsQuick() {
   return quick;
 }
 
+std::chrono::milliseconds LoadTime() {
+  return std::chrono::milliseconds(IsQuick() ? 200 : 2000);
+}
+
 double Seconds(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();

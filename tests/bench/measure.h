@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -13,6 +14,9 @@ namespace belfry::bench {
 // mean nothing, and no bar counts as missed. Set before anything is measured.
 void BeQuick();
 bool IsQuick();
+
+// How long one round of a load takes.
+std::chrono::milliseconds LoadTime();
 
 double Seconds(const std::function<void()>& work);
 double Median(std::vector<double> values);

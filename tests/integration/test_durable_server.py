@@ -10,10 +10,9 @@ import threading
 
 from conftest import PATIENCE, descendants, eventually, put_plugin
 
-# Files may not grow beyond this, as if the disk were full; without the signal, the write fails.
+# Files may not grow beyond this, as if the disk were full.
 SMALL_FILES = [sys.executable, "-c", """
-import os, resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
 os.execv(sys.argv[1], sys.argv[1:])
 """]

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace belfry::plugin_host {
+namespace belfry {
 
 // Owns a file descriptor. Not thread-safe.
 class Descriptor {
@@ -24,7 +24,10 @@ class Descriptor {
   }
   ~Descriptor() { Close(); }
 
+  bool ok() const { return value_ >= 0; }
   int get() const { return value_; }
+  // The caller closes it.
+  int Release() { return std::exchange(value_, -1); }
   void Close() {
     if (value_ >= 0) close(value_);
     value_ = -1;
@@ -61,4 +64,4 @@ inline absl::StatusOr<Pipe> MakePipe() {
   return made;
 }
 
-}  // namespace belfry::plugin_host
+}  // namespace belfry

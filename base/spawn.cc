@@ -1,16 +1,19 @@
-#include "server/plugin_host/spawn.h"
+#include "base/spawn.h"
 
 #include <fcntl.h>
 #include <spawn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <iterator>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "base/text.h"
 
-namespace belfry::plugin_host {
+namespace belfry {
 namespace {
 
 std::vector<char*> Pointers(const std::vector<std::string>& texts) {
@@ -19,6 +22,27 @@ std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// Tokens, addresses and keys of the server and its operator are no business of other programs.
+constexpr std::string_view kInherited[] = {
+    "PATH",
+    "HOME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+#ifdef BELFRY_SANITIZED
+    // How sanitizers report, in builds that have them: without it a report of the child is lost.
+    "ASAN_OPTIONS",
+    "LSAN_OPTIONS",
+    "TSAN_OPTIONS",
+    "UBSAN_OPTIONS",
+#endif
+};
+
+bool IsInherited(std::string_view entry) {
+  const std::string_view name = entry.substr(0, entry.find('='));
+  return std::find(std::begin(kInherited), std::end(kInherited), name) != std::end(kInherited);
 }
 
 // Which descriptors the child gets.
@@ -100,4 +124,10 @@ std::vector<std::string> OwnEnvironment() {
   return entries;
 }
 
-}  // namespace belfry::plugin_host
+std::vector<std::string> InheritedEnvironment() {
+  std::vector<std::string> entries = OwnEnvironment();
+  std::erase_if(entries, [](const std::string& entry) { return !IsInherited(entry); });
+  return entries;
+}
+
+}  // namespace belfry

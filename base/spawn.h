@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace belfry::plugin_host {
+namespace belfry {
 
 // A program and what it gets. It inherits nothing else: every descriptor that is not named here is
 // closed, no signal is blocked, and every one has its default effect.
@@ -26,7 +26,10 @@ struct SpawnOptions {
 // Starts it; the caller reaps it. Unavailable "cannot execute <path>: <reason>". Thread-safe.
 absl::StatusOr<pid_t> Spawn(const SpawnOptions& options);
 
-// The environment of this process, as `SpawnOptions` takes it.
+// The environment of this process, as `SpawnOptions` takes it. Nobody may change it meanwhile.
 std::vector<std::string> OwnEnvironment();
+// Of it, what a program that is not ours needs to find its files, its words and its time: PATH,
+// HOME, LANG, TZ and TMPDIR.
+std::vector<std::string> InheritedEnvironment();
 
-}  // namespace belfry::plugin_host
+}  // namespace belfry
