@@ -28,8 +28,8 @@ absl::StatusOr<pid_t> Spawn(const SpawnOptions& options);
 
 // The environment of this process, as `SpawnOptions` takes it. Nobody may change it meanwhile.
 std::vector<std::string> OwnEnvironment();
-// Of it, what a program that is not ours needs to find its files, its words and its time: PATH,
-// HOME, LANG, TZ and TMPDIR.
+// Of it, what another program may see: PATH, HOME, LANG, TZ and TMPDIR, and in a build with a
+// sanitizer how that reports. Nobody may change it meanwhile.
 std::vector<std::string> InheritedEnvironment();
 
 }  // namespace belfry
