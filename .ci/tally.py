@@ -13,6 +13,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 LONGEST_REPORT = 120  # lines
+LONGEST_FAILURE = 60  # lines
 
 
 def outcome(case):
@@ -24,6 +25,12 @@ def outcome(case):
     return "passed"
 
 
+def explanation(case):
+    """The end of what a failed testcase says, in lines; CTest has it in system-out."""
+    said = [element.text for kind in ("failure", "error", "system-out") for element in case.findall(kind) if element.text]
+    return "\n".join(said).splitlines()[-LONGEST_FAILURE:]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reports", type=pathlib.Path)
@@ -32,6 +39,7 @@ def main():
     arguments = parser.parse_args()
 
     names = {"passed": [], "failed": [], "skipped": []}
+    explanations = {}
     for expected in arguments.names:
         file = arguments.results / f"{expected}.xml"
         if not file.exists():
@@ -39,6 +47,8 @@ def main():
             continue
         for case in ElementTree.parse(file).getroot().iter("testcase"):
             names[outcome(case)].append(case.get("name"))
+            if outcome(case) == "failed":
+                explanations[case.get("name")] = explanation(case)
 
     if arguments.reports:
         for report in sorted(arguments.reports.glob("*")):
@@ -53,6 +63,7 @@ def main():
         print(f"skipped: {', '.join(names['skipped'])}")
     for name in names["failed"]:
         print(f"failed: {name}")
+        print("".join(f"    {line}\n" for line in explanations.get(name, [])), end="")
     if not names["passed"] and not names["failed"]:
         print("no test matches")
         names["failed"].append("nothing ran")
