@@ -1,7 +1,6 @@
 #include "server/plugin_host/program_file.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,11 +8,12 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "base/sha256.h"
 #include "base/text.h"
 
 namespace belfry::plugin_host {
@@ -91,25 +91,14 @@ absl::StatusOr<ProgramFile> OpenProgram(const std::string& path) {
 }
 
 absl::StatusOr<std::string> Sha256Of(const Descriptor& file) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                        &EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  Sha256 digest;
   std::string buffer(64 * 1024, '\0');
   ssize_t size = 0;
   for (off_t at = 0; (size = pread(file.get(), buffer.data(), buffer.size(), at)) > 0; at += size)
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(size));
+    digest.Update({buffer.data(), static_cast<std::size_t>(size)});
   if (size < 0)
     return absl::UnavailableError(Concat({"cannot read a program: ", std::strerror(errno)}));
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int digest_size = 0;
-  EVP_DigestFinal_ex(context.get(), digest, &digest_size);
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string text;
-  for (unsigned int i = 0; i < digest_size; ++i) {
-    text += kHex[digest[i] >> 4];
-    text += kHex[digest[i] & 0xf];
-  }
-  return text;
+  return absl::BytesToHexString(digest.Finish());
 }
 
 absl::StatusOr<WriteBar> WriteBar::On(const Descriptor& file) {
