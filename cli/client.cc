@@ -19,6 +19,7 @@ using Request = http::request<http::string_body>;
 using Parser = http::response_parser<http::string_body>;
 
 constexpr std::size_t kMaxAnswerBytes = 64 * 1024 * 1024;
+constexpr std::size_t kPieceBytes = 64 * 1024;
 
 // One request over one connection. Lives for one call of Run.
 class Exchange final {
@@ -30,13 +31,8 @@ class Exchange final {
 
   absl::StatusOr<http::response<http::string_body>> Run(const Request& request) {
     const bool changes = MayChange(request);
-    if (absl::Status status = stream_.Connect(timeout_); !status.ok()) return status;
+    if (absl::Status failed = Write(request); !failed.ok()) return failed;
     beast::error_code error;
-    Await(error, [&](auto done) {
-      http::async_write(stream_, request, [done](auto result, auto) { done(result); });
-    });
-    // What the server has of it is no whole request.
-    if (error) return Failed(error);
     Await(error, [&](auto done) {
       http::async_read(stream_, buffer_, parser_, [done](auto result, auto) { done(result); });
     });
@@ -47,7 +43,50 @@ class Exchange final {
                                               "; the change may have been carried out"));
   }
 
+  // The same, but the body of a success goes to `take`.
+  absl::StatusOr<http::response<http::string_body>> Run(const Request& request,
+                                                        Client::TakePiece take) {
+    if (absl::Status failed = Write(request); !failed.ok()) return failed;
+    http::response_parser<http::empty_body> head;
+    head.body_limit(boost::none);
+    beast::error_code error;
+    Await(error, [&](auto done) {
+      http::async_read_header(stream_, buffer_, head, [done](auto result, auto) { done(result); });
+    });
+    if (error) return Failed(error);
+    const bool success = head.get().result_int() / 100 == 2;
+    http::response<http::string_body> answer{head.get().base()};
+    http::response_parser<http::buffer_body> body(std::move(head));
+    body.body_limit(boost::none);
+    std::string piece(kPieceBytes, '\0');
+    while (!body.is_done()) {
+      stream_.next_layer().expires_after(absl::ToChronoNanoseconds(timeout_));
+      body.get().body() = {.data = piece.data(), .size = piece.size(), .more = true};
+      Await(error, [&](auto done) {
+        http::async_read(stream_, buffer_, body, [done](auto result, auto) { done(result); });
+      });
+      if (error && error != http::error::need_buffer) return Failed(error);
+      const std::string_view read(piece.data(), piece.size() - body.get().body().size);
+      if (success) {
+        if (absl::Status refused = take(read); !refused.ok()) return refused;
+      } else if (answer.body().size() < kMaxAnswerBytes) {
+        answer.body() += read;
+      }
+    }
+    return answer;
+  }
+
  private:
+  absl::Status Write(const Request& request) {
+    if (absl::Status status = stream_.Connect(timeout_); !status.ok()) return status;
+    beast::error_code error;
+    Await(error, [&](auto done) {
+      http::async_write(stream_, request, [done](auto result, auto) { done(result); });
+    });
+    // What the server has of it is no whole request.
+    return error ? Failed(error) : absl::OkStatus();
+  }
+
   // Runs one asynchronous operation to its end: only those obey the stream's deadline.
   template <typename Start>
   void Await(beast::error_code& error, Start start) {
@@ -156,7 +195,8 @@ bool NeedsNoToken(std::string_view path) {
   for (const std::string_view one : {"sys/seal-status", "sys/leader", "sys/init", "sys/unseal"}) {
     if (path == one) return true;
   }
-  return path.starts_with("sys/rekey/") || path.starts_with("sys/generate-root/");
+  return path.starts_with("sys/rekey/") || path.starts_with("sys/rekey-recovery-key/") ||
+         path.starts_with("sys/generate-root/");
 }
 
 }  // namespace
@@ -166,10 +206,21 @@ Client::Client(Connection connection, absl::Duration timeout)
 
 absl::StatusOr<Answer> Client::Send(std::string_view method, std::string_view path,
                                     std::string_view query, std::string body) {
+  return Ask(method, path, query, std::move(body), nullptr);
+}
+
+absl::StatusOr<Answer> Client::Download(std::string_view path, TakePiece take) {
+  return Ask("GET", path, "", "", &take);
+}
+
+absl::StatusOr<Answer> Client::Ask(std::string_view method, std::string_view path,
+                                   std::string_view query, std::string body,
+                                   const TakePiece* take) {
   std::string target = connection_.Target(path, query);
   for (int attempt = 0;; ++attempt) {
-    auto response =
-        Exchange(connection_, timeout_).Run(MakeRequest(connection_, method, target, body));
+    const Request request = MakeRequest(connection_, method, target, body);
+    Exchange exchange(connection_, timeout_);
+    auto response = take == nullptr ? exchange.Run(request) : exchange.Run(request, *take);
     if (!response.ok()) return response.status();
     Answer answer;
     answer.request = Concat(method, " ", connection_.Origin(), target);

@@ -5,6 +5,7 @@
 
 #include <boost/json/value.hpp>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -50,9 +51,18 @@ class Client final {
   absl::StatusOr<Answer> Send(std::string_view method, std::string_view path,
                               std::string_view query = "", std::string body = "");
 
+  // A GET whose answer may have any length: the body of a success goes to `take` in pieces, the
+  // last error of which is returned, and is not in the Answer. The server may take as long for each
+  // as for a whole answer. Errors as Send's; Unavailable also when the body is broken off.
+  using TakePiece = absl::FunctionRef<absl::Status(std::string_view piece)>;
+  absl::StatusOr<Answer> Download(std::string_view path, TakePiece take);
+
   const Connection& connection() const { return connection_; }
 
  private:
+  absl::StatusOr<Answer> Ask(std::string_view method, std::string_view path, std::string_view query,
+                             std::string body, const TakePiece* take);
+
   const Connection connection_;
   const absl::Duration timeout_;
 };

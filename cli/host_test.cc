@@ -25,7 +25,7 @@ using ::testing::HasSubstr;
 HostConfig Config() {
   HostConfig config;
   config.dev = DevConfig{.root_token = "root"};
-  config.listener.port = 0;
+  config.listeners[0].port = 0;
   config.plugin_directories = {BELFRY_BIN "/plugins"};
   config.guard_program = BELFRY_BIN "/belfry-plugin-guard";
   config.log_level = "warn";
@@ -199,7 +199,7 @@ TEST(HostTest, APortThatIsTakenIsUnavailable) {
   const auto first = Host::Start(Config());
   ASSERT_TRUE(first.ok()) << first.status();
   HostConfig config = Config();
-  config.listener.port = (*first)->Port();
+  config.listeners[0].port = (*first)->Port();
   EXPECT_EQ(Host::Start(config).status().code(), absl::StatusCode::kUnavailable);
 }
 

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/operator_commands.h"
 #include "cli/operator_config.h"
+#include "cli/operator_storage.h"
 #include "cli/output.h"
 #include "cli/server_command.h"
 
@@ -26,6 +27,10 @@ int RunVersion(Terminal& terminal, const std::vector<std::string>& arguments) {
 
 int RunOperator(Terminal& terminal, const std::vector<std::string>& arguments) {
   std::vector<Command> commands = OperatorCommands();
+  commands.push_back(
+      {"snapshot", "Save what a server has stored, and restore it", RunOperatorSnapshot});
+  commands.push_back(
+      {"check", "Read a data directory and compare its checksums", RunOperatorCheck});
   commands.push_back({"config", "Work with configuration files", RunOperatorConfig});
   return Dispatch("operator ", commands, terminal, arguments);
 }

@@ -11,13 +11,11 @@
 namespace belfry::cli {
 namespace {
 
-constexpr std::string_view kInit = "sys/rekey/init";
-constexpr std::string_view kUpdate = "sys/rekey/update";
-constexpr std::string_view kVerify = "sys/rekey/verify";
 constexpr std::string_view kReadingStatus = "Error getting rekey status";
 
 constexpr std::string_view kAbout =
-    R"(Replaces the unseal keys. -init starts it and prints a nonce, which names the operation; then holders
+    R"(Replaces the unseal keys or, with -target=recovery, the recovery keys of a server that unseals by
+itself. -init starts it and prints a nonce, which names the operation; then holders
 of the old keys give theirs with this command until there are enough, and the last one is shown the
 new keys. With -init -verify the old keys stay in use until the new ones have been given, too, with
 -verify.
@@ -48,7 +46,7 @@ struct RekeyFlags {
                &shares.threshold);
     flags->Add("t", "Short for -key-threshold.", &shares.threshold);
     flags->Add("nonce", "Names the operation that a key is given for.", &nonce);
-    flags->Add("target", "barrier: the unseal keys. Recovery keys cannot be replaced yet.",
+    flags->Add("target", "barrier: the unseal keys (default); recovery: the recovery keys.",
                &target);
     flags->Refuse("pgp-keys", "this server encrypts for no PGP keys; encrypt what is printed");
     for (const char* name : {"backup", "backup-retrieve", "backup-delete"})
@@ -57,9 +55,18 @@ struct RekeyFlags {
       flags->Refuse(name, "servers are unsealed with shares of a key alone");
   }
 
+  // What is replaced, as people read it.
+  std::string_view keys() const { return target == "barrier" ? "unseal keys" : "recovery keys"; }
+  // "sys/rekey/init" and such.
+  std::string Path(std::string_view step) const {
+    return Concat(target == "barrier" ? "sys/rekey/" : "sys/rekey-recovery-key/", step);
+  }
+
   absl::Status Check(const Flags& flags) const {
-    if (target != "barrier")
-      return absl::InvalidArgumentError(Concat("-target must be barrier, not \"", target, "\""));
+    if (target != "barrier" && target != "recovery") {
+      return absl::InvalidArgumentError(
+          Concat("-target must be barrier or recovery, not \"", target, "\""));
+    }
     if (absl::Status one = flags.ExpectAtMostOneOf({"init", "status", "cancel"}); !one.ok())
       return one;
     return flags.ExpectArguments(0, init || status || cancel ? 0 : 1);
@@ -77,13 +84,12 @@ class RekeyCommand {
     const boost::json::object body = {{"secret_shares", wanted_.shares.count},
                                       {"secret_threshold", wanted_.shares.threshold},
                                       {"require_verification", wanted_.verify}};
-    const auto answer = DemandObject(client_, "Error initializing rekey", "PUT", kInit,
-                                     boost::json::serialize(body));
+    const auto answer = DemandObject(client_, "Error initializing rekey", "PUT",
+                                     wanted_.Path("init"), boost::json::serialize(body));
     if (!answer.ok()) return Fail(terminal_, answer.status(), kRequestError);
     if (!Json()) {
-      *terminal_.err
-          << "WARNING! The new unseal keys are shown once, with the answer to the last old "
-             "key, and kept nowhere.\n";
+      *terminal_.err << "WARNING! The new " << wanted_.keys()
+                     << " are shown once, with the answer to the last old key, and kept nowhere.\n";
       *terminal_.out << "\n";
     }
     return Show(*answer, RekeyText(answer->json.get_object()));
@@ -116,21 +122,23 @@ class RekeyCommand {
     }
     const auto share = ReadShare(terminal_, before, argument, wanted_.nonce);
     if (!share.ok()) return Fail(terminal_, share.status(), kUsageError);
-    const auto answer = DemandObject(client_, "Error posting unseal key", "PUT",
-                                     wanted_.verify ? kVerify : kUpdate, share->Body());
+    const auto answer = DemandObject(
+        client_,
+        wanted_.target == "barrier" ? "Error posting unseal key" : "Error posting recovery key",
+        "PUT", wanted_.Path(wanted_.verify ? "verify" : "update"), share->Body());
     if (!answer.ok()) return Fail(terminal_, answer.status(), kRequestError);
     const boost::json::object& after = answer->json.get_object();
     if (MemberText(after, "complete") != "true") return Show(*answer, StatusText(after));
     if (wanted_.verify) {
-      return Show(*answer,
-                  "Success! The new unseal keys are verified, and replace the old ones.\n");
+      return Show(*answer, Concat("Success! The new ", wanted_.keys(),
+                                  " are verified, and replace the old ones.\n"));
     }
     return ShowNewKeys(*answer, before);
   }
 
  private:
   bool Json() const { return client_flags_.Json(terminal_); }
-  std::string_view StatusPath() const { return wanted_.verify ? kVerify : kInit; }
+  std::string StatusPath() const { return wanted_.Path(wanted_.verify ? "verify" : "init"); }
   std::string StatusText(const boost::json::object& status) const {
     return wanted_.verify ? RekeyVerificationText(status) : RekeyText(status);
   }
@@ -148,16 +156,20 @@ class RekeyCommand {
     const boost::json::object& made = answer.json.get_object();
     const std::string needed = MemberText(status, "t");
     if (MemberText(made, "verification_required") != "true") {
-      return Show(answer, Concat(NewSharesText(made), "Success! The unseal keys are replaced: ",
-                                 needed, " of these ", MemberText(status, "n"),
-                                 " unseal the server now, and the old ones do not.\n"));
+      const bool unseal = wanted_.target == "barrier";
+      return Show(answer, Concat(NewSharesText(made), "Success! The ", wanted_.keys(),
+                                 " are replaced: ", needed, " of these ", MemberText(status, "n"),
+                                 unseal ? " unseal the server now" : " count now",
+                                 ", and the old ones do not.\n"));
     }
     const int shown =
         Show(answer, Concat(NewSharesText(made), "These keys are not in use yet: ", needed,
                             " of them must be given to\n\"belfry operator rekey "
-                            "-verify\" first. Until then the old ones stay.\n\n"));
+                            "-verify",
+                            wanted_.target == "barrier" ? "" : " -target=recovery",
+                            "\" first. Until then the old ones stay.\n\n"));
     if (Json()) return shown;
-    const auto verification = DemandObject(client_, kReadingStatus, "GET", kVerify);
+    const auto verification = DemandObject(client_, kReadingStatus, "GET", wanted_.Path("verify"));
     if (!verification.ok()) return Fail(terminal_, verification.status(), kRequestError);
     return Show(*verification, RekeyVerificationText(verification->json.get_object()));
   }

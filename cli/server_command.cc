@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "cli/command.h"
+#include "cli/dev_certificates.h"
 #include "cli/server_flags.h"
 #include "cli/service_manager.h"
 #include "cli/text.h"
@@ -25,14 +26,16 @@ namespace {
 
 constexpr int kServerError = 1;
 
-std::string Authority(const HostConfig& config, std::uint16_t port) {
-  const bool ipv6 = config.listener.address.find(':') != std::string::npos;
-  return ipv6 ? Concat("[", config.listener.address, "]:", port)
-              : Concat(config.listener.address, ":", port);
+// Where clients reach the listener with this index.
+std::string Authority(const HostConfig& config, const Host& host, std::size_t listener = 0) {
+  const std::string& address = config.listeners[listener].address;
+  const std::uint16_t port = host.Port(listener);
+  const bool ipv6 = address.find(':') != std::string::npos;
+  return ipv6 ? Concat("[", address, "]:", port) : Concat(address, ":", port);
 }
 
-std::string_view SchemeOf(const HostConfig& config) {
-  return config.listener.tls ? "https://" : "http://";
+std::string Url(const HostConfig& config, const Host& host) {
+  return Concat(config.listeners[0].tls ? "https://" : "http://", Authority(config, host));
 }
 
 std::string StorageText(const StorageConfig& storage) {
@@ -44,21 +47,25 @@ std::string StorageText(const StorageConfig& storage) {
 }
 
 // The block that names every setting, its names aligned on the colon.
-void PrintConfiguration(const HostConfig& config, std::uint16_t port, std::ostream& out) {
+void PrintConfiguration(const HostConfig& config, const Host& host, std::ostream& out) {
   std::string plugins;
   for (const std::string& directory : config.plugin_directories)
     plugins += (plugins.empty() ? "" : ", ") + directory;
-  const std::pair<std::string_view, std::string> lines[] = {
-      {"Api Address", config.api_address.empty() ? Concat(SchemeOf(config), Authority(config, port))
-                                                 : config.api_address},
-      {"Listener 1", Concat("tcp (addr: \"", Authority(config, port), "\", tls: \"",
-                            config.listener.tls ? "enabled" : "disabled", "\")")},
+  std::vector<std::pair<std::string, std::string>> lines = {
+      {"Api Address", config.api_address.empty() ? Url(config, host) : config.api_address}};
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    lines.emplace_back(Concat("Listener ", i + 1),
+                       Concat("tcp (addr: \"", Authority(config, host, i), "\", tls: \"",
+                              config.listeners[i].tls ? "enabled" : "disabled", "\")"));
+  }
+  const std::pair<std::string, std::string> rest[] = {
       {"Log File", config.log_file.empty() ? "none" : config.log_file},
       {"Log Level", config.log_level},
       {"Plugin Directories", plugins.empty() ? "none" : plugins},
       {"Storage", StorageText(config.storage)},
       {"Version", Concat("Belfry v", BELFRY_VERSION)},
   };
+  lines.insert(lines.end(), std::begin(rest), std::end(rest));
   std::size_t width = 0;
   for (const auto& [name, value] : lines) width = std::max(width, name.size());
   out << "==> Belfry server configuration:\n\n";
@@ -84,13 +91,19 @@ void PrintStarted(const HostConfig& config, std::ostream& out) {
       << std::endl;
 }
 
-void PrintDevNotes(const HostConfig& config, const Host& host, std::ostream& out) {
+// `certificates` are null without TLS.
+void PrintDevNotes(const HostConfig& config, const Host& host, const DevCertificates* certificates,
+                   std::ostream& out) {
   out << "WARNING! dev mode is enabled! Everything is kept in memory and lost at the end; the "
-         "server is unsealed, speaks\n"
-         "plain HTTP and has one token that may do everything.\n"
+         "server is unsealed"
+      << (certificates == nullptr ? ", speaks\nplain HTTP and has" : " and\nhas")
+      << " one token that may do everything.\n"
          "\nTo use it from another terminal:\n"
-         "\n    $ export VAULT_ADDR='http://"
-      << Authority(config, host.Port())
+         "\n    $ export VAULT_ADDR='"
+      << Url(config, host)
+      << (certificates == nullptr
+              ? ""
+              : Concat("'\n    $ export VAULT_CACERT='", certificates->authority_file()))
       << "'\n    $ export VAULT_TOKEN=" << ShellQuoted(config.dev->root_token)
       << "\n"
          "\nThe unseal key and the root token are shown here and nowhere else; neither is stored "
@@ -181,7 +194,8 @@ int RunServer(Terminal& terminal, const std::vector<std::string>& arguments) {
        .about =
            R"(Starts a server. It logs to standard error, or to the file that its configuration names, and
 runs until it is sent SIGTERM or SIGINT; a second one ends it at once. At SIGHUP it opens the
-log file again and takes over a changed log level from its configuration.
+log file again, reads the certificates again, and takes over the log level and the plugins that its
+configuration declares.
 
 In dev mode everything is kept in memory, and lost at the end; secret/ is mounted as kv
 version 2. Flags win over environment variables, and both over the configuration.)",
@@ -191,10 +205,13 @@ version 2. Flags win over environment variables, and both over the configuration
   ServerFlags wanted(&flags, &terminal);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 0, 0, terminal, &exit_code)) return exit_code;
-  const absl::StatusOr<HostConfig> config = wanted.Config();
+  absl::StatusOr<HostConfig> config = wanted.Config();
   if (!config.ok()) return Fail(terminal, config.status(), kServerError);
   const auto experiments = wanted.Experiments();
   if (!experiments.ok()) return Fail(terminal, experiments.status(), kServerError);
+  const auto certificates = wanted.MakeCertificates(*config);
+  if (!certificates.ok()) return Fail(terminal, certificates.status(), kServerError);
+  if (*certificates != nullptr) config->listeners[0].tls = (*certificates)->tls();
 
   const ServiceManager manager;
   // A file that may not grow is as bad as a full disk, and no worse.
@@ -209,11 +226,10 @@ version 2. Flags win over environment variables, and both over the configuration
     return Fail(terminal, Concat("Error starting the server: ", std::string(started.message())),
                 kServerError);
   }
-  const std::uint16_t port = (*host)->Port();
-  PrintConfiguration(*config, port, *terminal.out);
+  PrintConfiguration(*config, **host, *terminal.out);
   PrintExperiments(*experiments, *terminal.out);
   PrintStarted(*config, *terminal.out);
-  if (config->dev) PrintDevNotes(*config, **host, *terminal.out);
+  if (config->dev) PrintDevNotes(*config, **host, certificates->get(), *terminal.out);
   // Who cannot read the root token cannot use the server.
   if (!terminal.out->good()) return kServerError;
   manager.Ready();

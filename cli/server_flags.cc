@@ -21,9 +21,10 @@ namespace {
 constexpr std::string_view kDefaultListenAddress = "127.0.0.1:8200";
 constexpr std::string_view kEvents = "events.alpha1";
 // What only dev mode has.
-constexpr std::string_view kDevFlags[] = {"dev-root-token-id", "dev-listen-address",
-                                          "dev-plugin-dir", "dev-periodic-interval",
-                                          "dev-no-store-token"};
+constexpr std::string_view kDevFlags[] = {"dev-root-token-id",  "dev-listen-address",
+                                          "dev-plugin-dir",     "dev-periodic-interval",
+                                          "dev-no-store-token", "dev-tls",
+                                          "dev-tls-cert-dir",   "dev-tls-san"};
 
 // What was asked for by flag, else by the environment, and which of them.
 struct Wanted {
@@ -50,7 +51,7 @@ absl::Status SetListenAddress(const Wanted& wanted, HostConfig* config) {
     return absl::InvalidArgumentError(Concat("cannot listen on \"", text, "\" (", wanted.source,
                                              "): ", std::string(listener.status().message())));
   }
-  config->listener = *std::move(listener);
+  config->listeners = {*std::move(listener)};
   return absl::OkStatus();
 }
 
@@ -109,6 +110,19 @@ ServerFlags::ServerFlags(Flags* flags, const Terminal* terminal)
   flags->Add("dev-listen-address",
              "Where to listen. Default: 127.0.0.1:8200; port 0 takes any free one.",
              &listen_address_);
+  flags->Add(
+      "dev-tls",
+      "Speak TLS, with an authority and a certificate that are made for this run and go with "
+      "it.",
+      &tls_);
+  flags->Add("dev-tls-cert-dir",
+             "Where -dev-tls writes vault-ca.pem, vault-cert.pem and vault-key.pem. Default: a "
+             "temporary folder.",
+             &tls_folder_);
+  flags->Add("dev-tls-san",
+             "A host name or an IP address for which the certificate of -dev-tls is, beside "
+             "localhost; may be repeated.",
+             &tls_names_);
   flags->Add("dev-plugin-dir",
              "A directory of plugins, looked in before the one beside this program.",
              &plugin_directory_);
@@ -138,14 +152,14 @@ ServerFlags::ServerFlags(Flags* flags, const Terminal* terminal)
 
 absl::StatusOr<HostConfig> ServerFlags::Config() const {
   if (absl::Status status = CheckMode(); !status.ok()) return status;
-  absl::StatusOr<HostConfig> config = dev_ ? DevModeConfig() : ReadConfiguration(files_);
+  absl::StatusOr<HostConfig> config = dev() ? DevModeConfig() : ReadConfiguration(files_);
   if (!config.ok()) return config;
   const Wanted level = FlagOrSetting(*terminal_, "-log-level", log_level_, "LOG_LEVEL");
   if (absl::Status status = SetLogLevel(level, &*config); !status.ok()) return status;
   const std::string asked_for =
       config->plugin_directories.empty() ? "" : config->plugin_directories.front();
   const absl::Status status =
-      CheckPluginDirectory(dev_ ? "-dev-plugin-dir" : "plugin_directory", asked_for);
+      CheckPluginDirectory(dev() ? "-dev-plugin-dir" : "plugin_directory", asked_for);
   if (!status.ok()) return status;
   config->plugin_directories = PluginDirectories(asked_for);
   config->version = BELFRY_VERSION;
@@ -153,15 +167,15 @@ absl::StatusOr<HostConfig> ServerFlags::Config() const {
 }
 
 absl::Status ServerFlags::CheckMode() const {
-  if (dev_ && !files_.empty())
+  if (dev() && !files_.empty())
     return absl::InvalidArgumentError("-dev and -config cannot be given together");
-  if (!dev_ && files_.empty()) {
+  if (!dev() && files_.empty()) {
     return absl::InvalidArgumentError(
         "a server needs a configuration: belfry server -config=FILE\n"
         "to try things out, with everything in memory: belfry server -dev");
   }
   for (const std::string_view flag : kDevFlags) {
-    if (!dev_ && flags_->Given(flag))
+    if (!dev() && flags_->Given(flag))
       return absl::InvalidArgumentError(Concat("-", flag, " is for dev mode: give -dev with it"));
   }
   return absl::OkStatus();
@@ -183,6 +197,18 @@ absl::StatusOr<HostConfig> ServerFlags::DevModeConfig() const {
   }
   if (!plugin_directory_.empty()) config.plugin_directories = {plugin_directory_};
   return config;
+}
+
+absl::StatusOr<std::unique_ptr<DevCertificates>> ServerFlags::MakeCertificates(
+    const HostConfig& config) const {
+  if (tls_) {
+    std::vector<std::string> names = tls_names_;
+    names.push_back(config.listeners[0].address);
+    return DevCertificates::Make(tls_folder_, names);
+  }
+  if (!tls_folder_.empty() || !tls_names_.empty())
+    return absl::InvalidArgumentError("-dev-tls-cert-dir and -dev-tls-san need -dev-tls");
+  return nullptr;
 }
 
 absl::StatusOr<std::vector<std::string>> ServerFlags::Experiments() const {

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cli/dev_certificates.h"
 #include "cli/flags.h"
 #include "cli/terminal.h"
 #include "server/host_config.h"
@@ -21,8 +23,12 @@ class ServerFlags {
   absl::StatusOr<HostConfig> Config() const;
   // The experiments that were asked for; InvalidArgument for one that there is not.
   absl::StatusOr<std::vector<std::string>> Experiments() const;
+  // For where the configuration listens; null without -dev-tls. Errors as DevCertificates::Make's.
+  absl::StatusOr<std::unique_ptr<DevCertificates>> MakeCertificates(const HostConfig& config) const;
 
  private:
+  // -dev-tls alone is enough, as in Vault.
+  bool dev() const { return dev_ || tls_; }
   absl::Status CheckMode() const;
   absl::StatusOr<HostConfig> DevModeConfig() const;
 
@@ -33,6 +39,9 @@ class ServerFlags {
   bool no_store_token_ = false;
   std::string root_token_;
   std::string listen_address_;
+  bool tls_ = false;
+  std::string tls_folder_;
+  std::vector<std::string> tls_names_;
   std::string plugin_directory_;
   std::string periodic_interval_ = "1m";
   std::vector<std::string> experiments_;

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "server/access/hcl.h"
 #include "server/configuration_keys.h"
+#include "server/mounts/plugin_rules.h"
 
 namespace belfry {
 namespace {
@@ -136,16 +137,18 @@ class Reader {
   // The block of this name and type; nullptr when it has left an error.
   const Block* FindBlock(std::string_view name, const Item& item) {
     const Block* named = nullptr;
+    // A plugin has a name of its own behind its type.
+    const std::size_t words = name == "plugin" ? 3 : 2;
     const bool is_object = item.value.kind == Value::Kind::kObject;
     for (const Block& block : ConfigurationBlocks()) {
       if (block.name != name) continue;
       named = &block;
       const bool same_type = block.type.empty()
                                  ? item.keys.size() == 1
-                                 : item.keys.size() == 2 && item.keys[1].text == block.type;
+                                 : item.keys.size() == words && item.keys[1].text == block.type;
       if (same_type && is_object) return &block;
     }
-    const bool other_type = is_object && item.keys.size() > 1;
+    const bool other_type = is_object && item.keys.size() == words;
     const std::string what = other_type
                                  ? Concat({" ", Quoted(item.keys[1].text), " is not supported"})
                                  : std::string(" is not written like this");
@@ -158,7 +161,14 @@ class Reader {
     const Block* const block = FindBlock(name, item);
     const std::string place = PlaceOf(item.keys.back().position);
     if (block == nullptr) return;
-    if (!block->type.empty()) {
+    std::string prefix = Concat({name, "."});
+    if (block->name == "listener") {
+      draft_.listeners.push_back({.place = place});
+      prefix += Concat({std::to_string(draft_.listeners.size()), "."});
+    } else if (block->name == "plugin") {
+      draft_.plugins.push_back({.place = place, .entry = {.name = item.keys.back().text}});
+      prefix += Concat({std::to_string(draft_.plugins.size()), "."});
+    } else if (!block->type.empty()) {
       if (const auto before = SaidBefore(std::string(name), place)) {
         return Fail(place, Concat({"there can be one ", name, " only, and there is one at ",
                                    *before, ": remove one of them"}));
@@ -173,7 +183,7 @@ class Reader {
           block->type == "file" ? seal::SealKind::kFile : seal::SealKind::kCommand;
     }
     for (const Item& inner : item.value.object) {
-      if (!ReadKey(block->keys, Concat({name, "."}), inner)) FailUnknownIn(*block, inner);
+      if (!ReadKey(block->keys, prefix, inner)) FailUnknownIn(*block, inner);
     }
   }
 
@@ -219,7 +229,8 @@ class Reader {
   void CheckWhole() {
     CheckStorage();
     CheckSeal();
-    CheckListener();
+    CheckListeners();
+    CheckPlugins();
     CheckLeaseTimes();
   }
 
@@ -241,19 +252,54 @@ class Reader {
       Fail(places_.at("seal"), Concat({"this seal has no command: write ", kCommandSealExample}));
   }
 
-  void CheckListener() {
-    const auto listener = places_.find("listener");
-    if (listener == places_.end()) {
+  void CheckListeners() {
+    if (draft_.listeners.empty())
       Fail(names_, Concat({"there is no listener: write ", kListenerExample}));
-    } else if (!draft_.tls_disabled) {
-      CheckTls(listener->second);
-    } else if (!draft_.tls.certificate_file.empty() || !draft_.tls.key_file.empty()) {
-      Fail(listener->second, "there are tls_disable = true and files for TLS: remove one of them");
+    draft_.config.listeners.clear();
+    for (ListenerDraft& listener : draft_.listeners) {
+      CheckAddress(listener);
+      if (!listener.tls_disabled) {
+        CheckTls(listener);
+      } else if (!listener.tls.certificate_file.empty() || !listener.tls.key_file.empty()) {
+        Fail(listener.place, "there are tls_disable = true and files for TLS: remove one of them");
+      }
+      draft_.config.listeners.push_back(listener.config);
     }
   }
 
-  void CheckTls(const std::string& place) {
-    http::TlsOptions& tls = draft_.tls;
+  void CheckPlugins() {
+    std::map<std::pair<std::string, std::string>, std::string> places;
+    for (PluginDraft& plugin : draft_.plugins) {
+      const mounts::PluginEntry& entry = plugin.entry;
+      if (entry.command.empty() || entry.sha256.empty()) {
+        Fail(plugin.place, Concat({"a plugin needs command and sha256: write ", kPluginExample}));
+      } else if (const absl::Status bad = mounts::CheckPluginEntry(entry); !bad.ok()) {
+        Fail(plugin.place, ToStd(bad.message()));
+      }
+      const auto [other, first] =
+          places.emplace(std::pair(entry.name, entry.version), plugin.place);
+      if (!first) {
+        Fail(plugin.place, Concat({"the plugin at ", other->second,
+                                   " has the same name and version: remove one of them"}));
+      }
+      draft_.config.plugins.push_back(entry);
+    }
+  }
+
+  void CheckAddress(const ListenerDraft& listener) {
+    const ListenerConfig& own = listener.config;
+    for (const ListenerDraft& other : draft_.listeners) {
+      if (&other == &listener) return;
+      if (own.port == 0 || own.port != other.config.port || own.address != other.config.address)
+        continue;
+      return Fail(listener.place, Concat({"the listener at ", other.place,
+                                          " has the same address: change one of them"}));
+    }
+  }
+
+  void CheckTls(ListenerDraft& listener) {
+    const std::string& place = listener.place;
+    http::TlsOptions& tls = listener.tls;
     if (tls.certificate_file.empty() || tls.key_file.empty()) {
       return Fail(place,
                   "a listener needs tls_cert_file and tls_key_file, or tls_disable = true where "
@@ -261,19 +307,19 @@ class Reader {
     }
     if (tls.max_version < tls.min_version)
       return Fail(place, "tls_max_version is below tls_min_version");
-    if (draft_.client_certificates_required && draft_.client_certificates_disabled) {
+    if (listener.client_certificates_required && listener.client_certificates_disabled) {
       return Fail(place,
                   "tls_require_and_verify_client_cert and tls_disable_client_certs cannot both be "
                   "true: remove one of them");
     }
-    if (draft_.client_certificates_required && tls.client_ca_file.empty()) {
+    if (listener.client_certificates_required && tls.client_ca_file.empty()) {
       return Fail(place, "tls_require_and_verify_client_cert needs tls_client_ca_file");
     }
-    if (draft_.client_certificates_disabled) tls.client_ca_file.clear();
-    if (draft_.client_certificates_required) {
+    if (listener.client_certificates_disabled) tls.client_ca_file.clear();
+    if (listener.client_certificates_required) {
       tls.without_certificate = http::TlsOptions::WithoutCertificate::kRefused;
     }
-    draft_.config.listener.tls = tls;
+    listener.config.tls = tls;
   }
 
   // max_lease_ttl alone bounds the default, too.
@@ -376,7 +422,7 @@ std::vector<std::string_view> ChangesThatNeedRestart(const HostConfig& before,
       {"cluster_name", before.cluster_name == after.cluster_name},
       {"default_lease_ttl, max_lease_ttl", lease_times(before) == lease_times(after)},
       {"limits", limits(before) == limits(after)},
-      {"listener", before.listener == after.listener},
+      {"listener", before.listeners == after.listeners},
       {"log_file", before.log_file == after.log_file},
       {"log_format", before.log_format == after.log_format},
       {"pid_file", before.pid_file == after.pid_file},

@@ -30,7 +30,7 @@ absl::StatusOr<HostConfig> ParseConfiguration(std::span<const ConfigurationFile>
 // lexical order. InvalidArgument also for what cannot be read.
 absl::StatusOr<HostConfig> ReadConfiguration(std::span<const std::string> paths);
 
-// The keys that differ and take effect when the server starts: all but log_level.
+// The keys that differ and take effect when the server starts: all but log_level and plugin.
 std::vector<std::string_view> ChangesThatNeedRestart(const HostConfig& before,
                                                      const HostConfig& after);
 

@@ -50,8 +50,16 @@ T& In(Draft* draft, T seal::SealOptions::*member) {
   return draft->config.seal.*member;
 }
 template <typename T>
+T& In(Draft* draft, T ListenerDraft::*member) {
+  return draft->listeners.back().*member;
+}
+template <typename T>
+T& In(Draft* draft, T mounts::PluginEntry::*member) {
+  return draft->plugins.back().entry.*member;
+}
+template <typename T>
 T& In(Draft* draft, T http::TlsOptions::*member) {
-  return draft->tls.*member;
+  return draft->listeners.back().tls.*member;
 }
 template <typename T>
 T& In(Draft* draft, T Limits::*member) {
@@ -79,15 +87,16 @@ Problem TakeCommand(const Key& key, const Item& item, Draft* draft) {
   return MustBe(key, "the absolute path of a program");
 }
 
-Problem TakeArgs(const Key& key, const Item& item, Draft* draft) {
-  const bool texts =
+template <auto kMember>
+Problem TakeStrings(const Key& key, const Item& item, Draft* draft) {
+  const bool all_strings =
       Is(item, Value::Kind::kList) &&
       std::all_of(item.value.list.begin(), item.value.list.end(), [](const Value& value) {
         return value.kind == Value::Kind::kString && value.text.find('\0') == std::string::npos;
       });
-  if (!texts) return MustBe(key, "a list of strings in quotes");
-  std::vector<std::string>& args = draft->config.seal.args;
-  for (const Value& value : item.value.list) args.push_back(value.text);
+  if (!all_strings) return MustBe(key, "a list of strings in quotes");
+  std::vector<std::string>& strings = In(draft, kMember);
+  for (const Value& value : item.value.list) strings.push_back(value.text);
   return std::nullopt;
 }
 
@@ -182,8 +191,9 @@ Problem TakeListenAddress(const Key& key, const Item& item, Draft* draft) {
     return Concat(
         {"cannot listen on ", Quoted(item.value.text), ": ", ToStd(listener.status().message())});
   }
-  draft->config.listener.address = std::move(listener->address);
-  draft->config.listener.port = listener->port;
+  ListenerConfig& config = draft->listeners.back().config;
+  config.address = std::move(listener->address);
+  config.port = listener->port;
   return std::nullopt;
 }
 
@@ -194,6 +204,19 @@ Problem TakeTlsVersion(const Key& key, const Item& item, Draft* draft) {
   if (!Is(item, Value::Kind::kString) || (name != "tls12" && name != "tls13"))
     return MustBe(key, "\"tls12\" or \"tls13\"");
   In(draft, kMember) = name == "tls12" ? http::TlsVersion::k12 : http::TlsVersion::k13;
+  return std::nullopt;
+}
+
+// Of a listener: telemetry { unauthenticated_metrics_access = true }.
+Problem TakeListenerTelemetry(const Key& key, const Item& item, Draft* draft) {
+  constexpr std::string_view kOpen = "unauthenticated_metrics_access";
+  const bool is_block = Is(item, Value::Kind::kObject);
+  if (!is_block || item.value.object.size() != 1 || item.value.object[0].keys[0].text != kOpen) {
+    return Concat({key.name, " of a listener is ", key.example});
+  }
+  const std::optional<bool> open = ToBool(item.value.object[0]);
+  if (!open) return Concat({kOpen, " must be true or false"});
+  draft->listeners.back().config.open_metrics = *open;
   return std::nullopt;
 }
 
@@ -260,22 +283,31 @@ constexpr Key kTopKeys[] = {
     {"log_level", TakeLogLevel, "\"info\""},
     {"max_lease_ttl", TakeDuration<&Limits::max_lease_ttl>, "\"768h\""},
     {"pid_file", TakeText<&HostConfig::pid_file>, "\"/run/belfry/belfry.pid\""},
-    {"plugin", RefuseUnsupported, ""},
     {"plugin_directory", TakePluginDirectory, "\"/usr/lib/belfry/plugins\""},
     {"ui", TakeUi, "false"},
 };
 
 constexpr Key kListenerKeys[] = {
     {"address", TakeListenAddress, "\"127.0.0.1:8200\""},
+    {"telemetry", TakeListenerTelemetry, "telemetry { unauthenticated_metrics_access = true }"},
     {"tls_cert_file", TakeText<&http::TlsOptions::certificate_file>, "\"/etc/belfry/tls.crt\""},
     {"tls_client_ca_file", TakeText<&http::TlsOptions::client_ca_file>,
      "\"/etc/belfry/clients.crt\""},
-    {"tls_disable", TakeBool<&Draft::tls_disabled>, "true"},
-    {"tls_disable_client_certs", TakeBool<&Draft::client_certificates_disabled>, "true"},
+    {"tls_disable", TakeBool<&ListenerDraft::tls_disabled>, "true"},
+    {"tls_disable_client_certs", TakeBool<&ListenerDraft::client_certificates_disabled>, "true"},
     {"tls_key_file", TakeText<&http::TlsOptions::key_file>, "\"/etc/belfry/tls.key\""},
     {"tls_max_version", TakeTlsVersion<&http::TlsOptions::max_version>, "\"tls13\""},
     {"tls_min_version", TakeTlsVersion<&http::TlsOptions::min_version>, "\"tls12\""},
-    {"tls_require_and_verify_client_cert", TakeBool<&Draft::client_certificates_required>, "true"},
+    {"tls_require_and_verify_client_cert", TakeBool<&ListenerDraft::client_certificates_required>,
+     "true"},
+};
+
+constexpr Key kPluginKeys[] = {
+    {"args", TakeStrings<&mounts::PluginEntry::args>, "[\"-verbose\"]"},
+    {"command", TakeText<&mounts::PluginEntry::command>, "\"belfry-name\""},
+    {"env", TakeStrings<&mounts::PluginEntry::env>, "[\"NAME=value\"]"},
+    {"sha256", TakeText<&mounts::PluginEntry::sha256>, "the output of sha256sum"},
+    {"version", TakeText<&mounts::PluginEntry::version>, "\"v1.2.3\""},
 };
 
 constexpr Key kRocksDbKeys[] = {
@@ -283,7 +315,7 @@ constexpr Key kRocksDbKeys[] = {
 };
 
 constexpr Key kCommandSealKeys[] = {
-    {"args", TakeArgs, "[\"-key\", \"belfry\"]"},
+    {"args", TakeStrings<&seal::SealOptions::args>, "[\"-key\", \"belfry\"]"},
     {"command", TakeCommand, "\"/usr/local/bin/wrap\""},
     {"timeout", TakeSealTimeout, "\"10s\""},
 };
@@ -321,6 +353,7 @@ constexpr Key kLimitsKeys[] = {
 constexpr Block kBlocks[] = {
     {"limits", "", kLimitsKeys, "limits { max_connections = 10000 }"},
     {"listener", "tcp", kListenerKeys, kListenerExample},
+    {"plugin", "secret", kPluginKeys, kPluginExample},
     {"seal", "command", kCommandSealKeys, kCommandSealExample},
     {"seal", "file", kFileSealKeys, kFileSealExample},
     {"storage", "inmem", {}, kInMemoryExample},

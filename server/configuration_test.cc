@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 #include "base/text.h"
 #include "server/configuration_keys.h"
@@ -46,7 +47,7 @@ std::string ErrorOf(const absl::StatusOr<HostConfig>& config) {
 TEST(Configuration, WhatIsNotSaidIsTheDefault) {
   const HostConfig config = Config("");
   EXPECT_FALSE(config.dev);
-  EXPECT_EQ(config.listener, ListenerConfig());
+  EXPECT_EQ(config.listeners, std::vector{ListenerConfig()});
   EXPECT_EQ(config.storage, StorageConfig());
   EXPECT_EQ(config.limits, Limits());
   EXPECT_THAT(ChangesThatNeedRestart(config, HostConfig()), IsEmpty());
@@ -88,8 +89,8 @@ TEST(Configuration, EveryKeyIsTaken) {
   EXPECT_EQ(config.log_level, "warn");
   EXPECT_EQ(config.pid_file, "/p");
   EXPECT_THAT(config.plugin_directories, ElementsAre("/d"));
-  EXPECT_EQ(config.listener.address, "::1");
-  EXPECT_EQ(config.listener.port, 1234);
+  EXPECT_EQ(config.listeners[0].address, "::1");
+  EXPECT_EQ(config.listeners[0].port, 1234);
   EXPECT_EQ(config.storage.kind, StorageConfig::Kind::kRocksDb);
   EXPECT_EQ(config.storage.path, "/s");
   Limits limits;
@@ -123,7 +124,7 @@ TEST(Configuration, JsonSaysTheSame) {
     "disable_mlock": true
   })");
   ASSERT_EQ(config.status(), absl::OkStatus());
-  EXPECT_EQ(config->listener.port, 0);
+  EXPECT_EQ(config->listeners[0].port, 0);
   EXPECT_EQ(config->limits.max_connections, 7u);
 }
 
@@ -160,9 +161,17 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
        "max_request_duration, max_requests_queued_per_plugin, max_rule_cache_bytes, ping_interval, "
        "plugin_start_timeout"},
       {"journal { retention = \"1h\" }", "f:1:1: journal is not supported yet: remove it"},
-      {"plugin \"kv\" {}\nplugin \"x\" {}",
-       "f:1:1: plugin is not supported yet: remove it\n"
-       "f:2:1: plugin is not supported yet: remove it"},
+      {"plugin \"kv\" {}",
+       Concat({"f:1:1: plugin is not written like this: write ", kPluginExample})},
+      {"plugin \"auth\" \"x\" {}",
+       Concat({"f:1:8: plugin \"auth\" is not supported: write ", kPluginExample})},
+      {"plugin \"secret\" \"x\" { env = 5 args = 1 }",
+       "f:1:29: env must be a list of strings in quotes, for example [\"NAME=value\"]\n"
+       "f:1:38: args must be a list of strings in quotes, for example [\"-verbose\"]"},
+      {"plugin \"secret\" \"x\" { command = \"c\" sha256 = \"ab\" }",
+       "f:1:17: a plugin's sha256 is 64 hexadecimal digits, as sha256sum prints them: \"ab\""},
+      {"plugin \"secret\" \"../x\" { command = \"c\" sha256 = \"ab\" }",
+       "f:1:17: a plugin's name is not empty and has no \"..\" and no \"/\": \"../x\""},
       // Blocks.
       {"limits = 3",
        "f:1:1: limits is not written like this: write limits { max_connections = "
@@ -257,7 +266,7 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
        "f:2:9: there can be one storage only, and there is one at f:1:9: "
        "remove one of them"},
       {"listener \"tcp\" { tls_disable = true }",
-       "f:2:29: there can be one listener only, and there is one at f:1:10: remove one of them"},
+       "f:2:29: the listener at f:1:10 has the same address: change one of them"},
       // Everything is said at once.
       {"a = 1\nui = 3\nlog_level = 1",
        "f:1:1: unknown key \"a\"; remove it\n"
@@ -265,6 +274,72 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
        "f:3:13: log_level must be trace, debug, info, warn or error, for example \"info\""},
   };
   for (const Case& c : cases) EXPECT_EQ(ErrorOf(ParsedWithNeeds(c.text)), c.error) << c.text;
+}
+
+TEST(Configuration, AListenerMayShowItsMetricsToEveryone) {
+  const auto config = Parsed(R"(storage "inmem" {} listener "tcp" { tls_disable = true
+    telemetry { unauthenticated_metrics_access = true } address = "127.0.0.1:0" })");
+  ASSERT_EQ(config.status(), absl::OkStatus());
+  EXPECT_TRUE(config->listeners[0].open_metrics);
+  EXPECT_EQ(config->listeners[0].port, 0);
+  for (const char* const wrong :
+       {"telemetry { disable_hostname = true }", "telemetry {}", "telemetry = true"}) {
+    EXPECT_THAT(ErrorOf(Parsed(Concat({"storage \"inmem\" {} listener \"tcp\" { ", wrong, " }"}))),
+                HasSubstr("telemetry of a listener is telemetry { unauthenticated_metrics_access"))
+        << wrong;
+  }
+  EXPECT_THAT(ErrorOf(Parsed(R"(storage "inmem" {} listener "tcp" {
+    telemetry { unauthenticated_metrics_access = 5 } })")),
+              HasSubstr("unauthenticated_metrics_access must be true or false"));
+}
+
+TEST(Configuration, PluginsAreDeclared) {
+  const std::string sha256(64, 'a');
+  const std::string declared =
+      Concat({"plugin \"secret\" \"one\" { command = \"c\" sha256 = \"", sha256,
+              "\" version = \"v1.2.3\" env = [\"A=b\"] args = [\"-c\", \"d\"] }\n"
+              "plugin \"secret\" \"one\" { command = \"d\" sha256 = \"",
+              sha256, "\" }\n"});
+  const mounts::PluginEntry one{.name = "one",
+                                .version = "v1.2.3",
+                                .command = "c",
+                                .args = {"-c", "d"},
+                                .env = {"A=b"},
+                                .sha256 = sha256};
+  const mounts::PluginEntry other{.name = "one", .command = "d", .sha256 = sha256};
+  EXPECT_THAT(ParsedWithNeeds(declared)->plugins, ElementsAre(one, other));
+  EXPECT_EQ(ErrorOf(ParsedWithNeeds(Concat({declared, declared}))),
+            "f:3:17: the plugin at f:1:17 has the same name and version: remove one of them\n"
+            "f:4:17: the plugin at f:2:17 has the same name and version: remove one of them");
+  EXPECT_EQ(ErrorOf(ParsedWithNeeds("plugin \"secret\" \"one\" { command = \"c\" }")),
+            Concat({"f:1:17: a plugin needs command and sha256: write ", kPluginExample}));
+  EXPECT_THAT(
+      Parsed(Concat({R"({"storage": {"inmem": {}}, "listener": {"tcp": {"tls_disable": true}},
+                                "plugin": {"secret": {"one": {"command": "d", "sha256": ")",
+                     sha256, R"("}}}})"}))
+          ->plugins,
+      ElementsAre(other));
+}
+
+TEST(Configuration, EachListenerHasItsOwnKeys) {
+  const auto config = Parsed(R"(storage "inmem" {}
+listener "tcp" { address = "10.0.0.1:1" tls_cert_file = "a" tls_key_file = "b" tls_client_ca_file = "c" }
+listener "tcp" { tls_disable = true address = "127.0.0.1:0" }
+listener "tcp" { address = "127.0.0.1:0" tls_disable = true })");
+  ASSERT_EQ(config.status(), absl::OkStatus());
+  const ListenerConfig local{.address = "127.0.0.1", .port = 0};
+  EXPECT_EQ(config->listeners,
+            (std::vector<ListenerConfig>{{.address = "10.0.0.1",
+                                          .port = 1,
+                                          .tls = http::TlsOptions{.certificate_file = "a",
+                                                                  .key_file = "b",
+                                                                  .client_ca_file = "c"}},
+                                         local,
+                                         local}));
+  EXPECT_EQ(ErrorOf(Parsed(R"(storage "inmem" {}
+listener "tcp" { tls_disable = true tls_disable = true }
+listener "tcp" { address = "127.0.0.1:0" })")),
+            "f:2:37: tls_disable is already set at f:2:18: remove one of them");
 }
 
 TEST(Configuration, WhatIsWrongInJsonHasItsPlaceToo) {
@@ -306,20 +381,20 @@ TEST(Configuration, AListenersTlsIsWhatItsKeysSay) {
       tls_min_version = "tls13"
     })");
   ASSERT_EQ(config.status(), absl::OkStatus());
-  EXPECT_EQ(config->listener.tls,
+  EXPECT_EQ(config->listeners[0].tls,
             (http::TlsOptions{.certificate_file = "a.crt",
                               .key_file = "a.key",
                               .client_ca_file = "ca.crt",
                               .without_certificate = http::TlsOptions::WithoutCertificate::kRefused,
                               .min_version = http::TlsVersion::k13}));
-  EXPECT_EQ(ParsedWithNeeds("")->listener.tls, std::nullopt);
+  EXPECT_EQ(ParsedWithNeeds("")->listeners[0].tls, std::nullopt);
 }
 
 TEST(Configuration, ClientsAreNotAskedForCertificatesWhereThatIsDisabled) {
   const auto config = Parsed(R"(storage "inmem" {} listener "tcp" { tls_cert_file = "a"
     tls_key_file = "b" tls_client_ca_file = "c" tls_disable_client_certs = true })");
   ASSERT_EQ(config.status(), absl::OkStatus());
-  EXPECT_EQ(config->listener.tls->client_ca_file, "");
+  EXPECT_EQ(config->listeners[0].tls->client_ca_file, "");
 }
 
 TEST(Configuration, TlsThatCannotBeMeantIsRefused) {

@@ -110,6 +110,10 @@ class CoreImpl final : public Core {
     return secret;
   }
 
+  void DeclarePlugins(std::vector<mounts::PluginEntry> plugins) override {
+    plugins_->Declare(std::move(plugins));
+  }
+
   void BeginStop() override {
     MutexLock lock(&stop_mutex_);
     if (std::exchange(stopping_, true)) return;
@@ -143,6 +147,7 @@ class CoreImpl final : public Core {
       std::filesystem::remove(folder, ignored);
       return plugins.status();
     }
+    (*plugins)->Declare(config_.plugins);
     MutexLock lock(&stop_mutex_);
     plugins_ = *std::move(plugins);
     if (stopping_) StopPluginsSoon();
@@ -158,16 +163,20 @@ class CoreImpl final : public Core {
     auto policies = access::PolicyStore::Open(policy_storage_.get(), limits());
     if (!policies.ok()) return policies.status();
     policies_ = *std::move(policies);
-    // Tokens may end as they are read, and then their leases with them.
-    auto tokens =
-        access::TokenStore::Open(token_storage_.get(), clock(),
-                                 [this](const access::TokenEntry& token) { ForgetToken(token); });
+    // Those that end as they are read leave strays: there may be many, and what hangs on them is
+    // looked for once, below.
+    auto tokens = access::TokenStore::Open(token_storage_.get(), clock(),
+                                           [this](const access::TokenEntry& token) {
+                                             if (tokens_ != nullptr) ForgetToken(token);
+                                           });
     if (!tokens.ok()) return tokens.status();
     tokens_ = *std::move(tokens);
-    // What a token left whose end an earlier process did not live to see through.
+    // Also what a token left whose end an earlier process did not live to see through.
     absl::Status status =
         cubbyholes_.DropStrays([this](const std::string& id) { return tokens_->Knows(id); });
     if (!status.ok()) return status;
+    leases_->RevokeStrays(
+        [this](std::string_view accessor) { return tokens_->KnowsAccessor(accessor); });
     token_expirer_ = std::make_unique<access::TokenExpirer>(tokens_.get(), clock(), scheduler(),
                                                             lease_executor_.get());
     return absl::OkStatus();

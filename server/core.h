@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/scheduler.h"
 #include "server/api/api.h"
+#include "server/mounts/plugin_catalog.h"
 #include "server/process/server_names.h"
 #include "server/seal/barrier.h"
 #include "server/storage/physical_storage.h"
@@ -23,7 +24,8 @@ struct CoreConfig {
   bool mount_secret = false;  // As dev mode has it, kv version 2 at secret/.
   std::string api_address;    // As in HostConfig.
   std::vector<std::string> plugin_directories;
-  std::string guard_program;  // As in HostConfig.
+  std::vector<mounts::PluginEntry> plugins;  // As in HostConfig.
+  std::string guard_program;                 // As in HostConfig.
   absl::Duration periodic_interval = absl::Minutes(1);
   std::string cluster_name;  // As in HostConfig.
   std::string version;       // As clients are told it.
@@ -58,6 +60,8 @@ class Core {
   virtual const process::ServerNames& Names() const = 0;
   // The secret of a new token that may do everything and does not expire. Waits for storage.
   virtual absl::StatusOr<std::string> NewRootToken() = 0;
+  // The configuration's, in place of those that it has had before.
+  virtual void DeclarePlugins(std::vector<mounts::PluginEntry> plugins) = 0;
 
   // The end is near: from now on no plugin may hold it up for longer than
   // Limits::server_stop_timeout. From any thread, also more than once.

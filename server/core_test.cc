@@ -60,6 +60,9 @@ class TestedStorage final : public storage::PhysicalStorage {
     if (absl::Status status = Failure(fails_to_write_); !status.ok()) return status;
     return memory_->Write(batches);
   }
+  std::unique_ptr<storage::Snapshot> TakeSnapshot() const override {
+    return memory_->TakeSnapshot();
+  }
 
   void FailToRead(bool fail) { fails_to_read_ = fail; }
   void FailToWrite(bool fail) { fails_to_write_ = fail; }

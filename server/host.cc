@@ -42,6 +42,7 @@ absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> OpenStorage(
       return storage::OpenRocksDbStorage(
           {.path = config.path,
            .on_read_only = [health](const absl::Status& reason) { health->BecomeReadOnly(reason); },
+           .on_warning = [health](std::string_view line) { health->NoteWarning(line); },
            .on_sync = [health](std::size_t batches) { health->NoteSync(batches); }});
   }
   return absl::InternalError("no such storage");
@@ -80,7 +81,7 @@ class HostImpl final : public Host {
     return absl::OkStatus();
   }
 
-  std::uint16_t Port() const override { return http_->Port(); }
+  std::uint16_t Port(std::size_t listener) const override { return http_->Port(listener); }
   std::string DevUnsealKey() const override { return dev_unseal_key_; }
   void LogSignal(std::string_view what, std::string_view signal) override {
     log_.Info(what, {{"signal", std::string(signal)}});
@@ -98,6 +99,7 @@ class HostImpl final : public Host {
       log_.Error("failed to reload the certificate; the old one goes on",
                  {{"error", std::string(reloaded.message())}});
     }
+    lifecycle_->DeclarePlugins(config->plugins);
     for (const std::string_view key : ChangesThatNeedRestart(config_, *config))
       log_.Warn("a changed setting takes effect at a restart", {{"setting", std::string(key)}});
     log_.Info("configuration reloaded", {{"log_level", config->log_level}});
@@ -123,6 +125,7 @@ class HostImpl final : public Host {
         CoreConfig{.mount_secret = config_.dev.has_value(),
                    .api_address = config_.api_address,
                    .plugin_directories = config_.plugin_directories,
+                   .plugins = config_.plugins,
                    .guard_program = config_.guard_program,
                    .periodic_interval = config_.periodic_interval,
                    .cluster_name = config_.cluster_name,
@@ -139,25 +142,35 @@ class HostImpl final : public Host {
         process::Facts{.clock = &clock_,
                        .version = version,
                        .storage_type = NameOf(config_.storage.kind),
-                       .storage = &storage_health_},
+                       .storage = &storage_health_,
+                       .stored = storage_.get(),
+                       .metrics = metrics_.get()},
         scheduler_.get(), log_, limits_);
   }
 
   absl::Status Listen() {
-    auto server = http::Server::Start({.address = config_.listener.address,
-                                       .port = config_.listener.port,
-                                       .limits = limits_,
-                                       .clock = &clock_,
-                                       .scheduler = scheduler_.get(),
-                                       .tls = config_.listener.tls},
-                                      process_api_.get(), metrics_.get(), log_.Named("http"));
+    http::Options options{
+        .listeners = {}, .limits = limits_, .clock = &clock_, .scheduler = scheduler_.get()};
+    for (const ListenerConfig& listener : config_.listeners) {
+      options.listeners.push_back({.address = listener.address,
+                                   .port = listener.port,
+                                   .tls = listener.tls,
+                                   .open_metrics = listener.open_metrics});
+    }
+    auto server =
+        http::Server::Start(options, process_api_.get(), metrics_.get(), log_.Named("http"));
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
-    if (!config_.dev && !config_.listener.tls && !IsLoopback(config_.listener.address)) {
-      log_.Warn("tokens travel in the clear: the listener has no TLS and is not on loopback",
-                {{"address", config_.listener.address}});
-    }
+    if (!config_.dev) WarnOfPlainText();
     return absl::OkStatus();
+  }
+
+  void WarnOfPlainText() {
+    for (const ListenerConfig& listener : config_.listeners) {
+      if (listener.tls || IsLoopback(listener.address)) continue;
+      log_.Warn("tokens travel in the clear: the listener has no TLS and is not on loopback",
+                {{"address", listener.address}});
+    }
   }
 
   const HostConfig config_;

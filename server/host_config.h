@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "server/http/tls_options.h"
+#include "server/mounts/plugin_catalog.h"
 #include "server/seal/seal_options.h"
 
 namespace belfry {
@@ -18,6 +19,7 @@ struct ListenerConfig {
   std::string address = "127.0.0.1";    // An IP address.
   std::uint16_t port = 8200;            // 0: any free one.
   std::optional<http::TlsOptions> tls;  // Without it: in plain text.
+  bool open_metrics = false;            // Whether everyone there may read the metrics.
 
   bool operator==(const ListenerConfig&) const = default;
 };
@@ -39,13 +41,15 @@ struct DevConfig {
 // What a server is asked to be.
 struct HostConfig {
   std::optional<DevConfig> dev;
-  ListenerConfig listener;
+  std::vector<ListenerConfig> listeners = {ListenerConfig()};  // At least one.
   StorageConfig storage;
   seal::SealOptions seal;
   // Where clients reach this server, "https://belfry.example:8200", for those who ask; "" when that
   // is not known.
   std::string api_address;
   std::vector<std::string> plugin_directories;
+  // Declared in the configuration: they stand in the catalog without having been registered.
+  std::vector<mounts::PluginEntry> plugins;
   // The program that cleans up after a killed host; empty: belfry-plugin-guard beside this program.
   std::string guard_program;
   // How often plugins are asked to do what is due.

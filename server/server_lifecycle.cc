@@ -8,7 +8,7 @@ namespace belfry {
 
 ServerLifecycle::ServerLifecycle(seal::SealManager* seal, process::SealableApi* api,
                                  CoreConfig config, CoreEnvironment environment)
-    : seal_(seal), api_(api), config_(std::move(config)), environment_(std::move(environment)) {}
+    : seal_(seal), api_(api), environment_(std::move(environment)), config_(std::move(config)) {}
 
 ServerLifecycle::~ServerLifecycle() {
   Seal();
@@ -68,18 +68,39 @@ absl::StatusOr<process::Lifecycle::Status> ServerLifecycle::Serve(
 }
 
 absl::Status ServerLifecycle::StartCore() {
-  const std::shared_ptr<Core> core = Core::Create(config_, environment_);
+  const CoreConfig config = Config();
+  const std::shared_ptr<Core> core = Core::Create(config, environment_);
   // From now on BeginStop finds it: plugins that start hold up no end.
   SetCore(core);
   if (absl::Status started = core->Start(); !started.ok()) {
     SetCore(nullptr);
     return started;
   }
+  MutexLock declaring(&declaring_);
+  // As they have been declared meanwhile.
+  if (std::vector<mounts::PluginEntry> plugins = Config().plugins; plugins != config.plugins)
+    core->DeclarePlugins(std::move(plugins));
   api_->Unseal(core->Api());
   MutexLock lock(&mutex_);
   serving_ = true;
   names_ = core->Names();
   return absl::OkStatus();
+}
+
+CoreConfig ServerLifecycle::Config() const {
+  MutexLock lock(&mutex_);
+  return config_;
+}
+
+void ServerLifecycle::DeclarePlugins(std::vector<mounts::PluginEntry> plugins) {
+  MutexLock declaring(&declaring_);
+  std::shared_ptr<Core> serving;
+  {
+    MutexLock lock(&mutex_);
+    config_.plugins = plugins;
+    if (serving_) serving = core_;
+  }
+  if (serving != nullptr) serving->DeclarePlugins(std::move(plugins));
 }
 
 void ServerLifecycle::SetCore(std::shared_ptr<Core> core) {

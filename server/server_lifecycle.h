@@ -38,6 +38,10 @@ class ServerLifecycle final : public process::Lifecycle {
   // With one share and this root token, and unsealed at once; that share.
   absl::StatusOr<seal::SecretBytes> InitializeForDev(const std::string& root_token);
 
+  // The configuration's, in place of those that it has had before; for a core that runs, and for
+  // the next one.
+  void DeclarePlugins(std::vector<mounts::PluginEntry> plugins);
+
   // The end is near, see Core::BeginStop.
   void BeginStop();
 
@@ -47,12 +51,14 @@ class ServerLifecycle final : public process::Lifecycle {
   absl::Status StartCore();
   void SetCore(std::shared_ptr<Core> core);
   std::shared_ptr<Core> core() const;
+  CoreConfig Config() const;
 
   seal::SealManager* const seal_;
   process::SealableApi* const api_;
-  const CoreConfig config_;
   const CoreEnvironment environment_;
+  Mutex declaring_;  // What is declared reaches the core in order. Taken before mutex_.
   mutable Mutex mutex_;
+  CoreConfig config_ ABSL_GUARDED_BY(mutex_);
   // Changed by one thread at a time, as all that changes the state. Shared with BeginStop. Also a
   // core that starts.
   std::shared_ptr<Core> core_ ABSL_GUARDED_BY(mutex_);

@@ -276,6 +276,15 @@ def put_plugin(folder, program, name=None):
     return path
 
 
+def with_small_files(most_bytes):
+    """A wrapper of a command whose files cannot grow beyond that, as if the disk were full."""
+    return [sys.executable, "-c", f"""
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, ({most_bytes}, {most_bytes}))
+os.execv(sys.argv[1], sys.argv[1:])
+"""]
+
+
 @contextlib.contextmanager
 def servers_to_start(kind=Server):
     servers = []

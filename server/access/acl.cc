@@ -41,6 +41,7 @@ constexpr std::string_view kSudoPaths[] = {
     "sys/rotate",
     "sys/seal",
     "sys/step-down",
+    "sys/storage/snapshot",
 };
 
 std::string_view WithoutLeadingSlash(std::string_view path) {

@@ -15,6 +15,8 @@ constexpr char kIds[] = "id/";
 constexpr std::size_t kSecretLength = 91;
 constexpr std::size_t kAccessorLength = 24;
 constexpr std::int64_t kLastUse = -1;
+// One batch: whatever else is to be written waits for it.
+constexpr std::size_t kMostExpiriesAtOnce = 1000;
 
 std::string StorageKey(std::string_view id) {
   return Concat({kIds, id});
@@ -101,10 +103,11 @@ absl::StatusOr<TokenStore::TokenPtr> TokenStore::CreateRoot(std::string_view sec
 }
 
 absl::StatusOr<TokenStore::TokenPtr> TokenStore::Create(PlannedToken* planned) {
-  ExpireDue();
   TokenEntry& entry = planned->entry;
   if (planned->secret.empty()) planned->secret = Concat({"hvs.", RandomBase62(kSecretLength)});
   entry.id = IdOf(planned->secret);
+  // The secret of one that has expired is free.
+  if (Knows(entry.id) && Lasting(entry.id) == nullptr) ExpireDue();
   entry.accessor = RandomBase62(kAccessorLength);
   entry.created = clock_->Now();
   entry.expires = entry.creation_ttl > absl::ZeroDuration() ? entry.created + entry.creation_ttl
@@ -173,6 +176,10 @@ std::vector<std::string> TokenStore::Accessors() const {
 
 bool TokenStore::Knows(std::string_view id) const {
   return by_id_.Find(id) != nullptr;
+}
+
+bool TokenStore::KnowsAccessor(std::string_view accessor) const {
+  return by_accessor_.Find(accessor) != nullptr;
 }
 
 absl::StatusOr<TokenStore::Renewed> TokenStore::Renew(const std::string& id,
@@ -314,7 +321,7 @@ bool TokenStore::EndDue() {
     std::vector<std::string> due;
     {
       MutexLock lock(&mutex_);
-      due = tree_.Due(clock_->Now());
+      due = tree_.Due(clock_->Now(), kMostExpiriesAtOnce);
     }
     // What storage does not delete now is tried again; its TokenValidity has ended in any case.
     End(due, TokenEnd::kExpired, &ended).IgnoreError();

@@ -63,6 +63,7 @@ class TokenStore {
   std::vector<std::string> Accessors() const;
   // Whether there is such a token, whatever it is good for.
   bool Knows(std::string_view id) const;
+  bool KnowsAccessor(std::string_view accessor) const;
 
   // As PlanRenewal says, and its warnings. InvalidArgument as there, or "token not found". A
   // renewal that came in time counts, even if the time is over when it is stored.
@@ -80,7 +81,8 @@ class TokenStore {
   // Ends only the token; its children become orphans. The children of an expired token have ended
   // with it: they go too.
   absl::Status RevokeOrphan(const std::string& id);
-  // Ends what has expired, and returns when the next one does: in the past when storage refused.
+  // Ends what has expired, some at a time, between which others make their changes; returns when
+  // the next one does: in the past when storage refused.
   absl::Time ExpireDue();
 
   // Calls `ended` once, as long as the result is kept; a call may still be under way when it is

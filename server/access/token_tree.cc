@@ -149,10 +149,10 @@ absl::Time TokenTree::NextExpiry() const {
   return expiries_.empty() ? absl::InfiniteFuture() : expiries_.begin()->first;
 }
 
-std::vector<std::string> TokenTree::Due(absl::Time now) const {
+std::vector<std::string> TokenTree::Due(absl::Time now, std::size_t most) const {
   std::vector<std::string> due;
   for (const auto& [expires, id] : expiries_) {
-    if (expires > now) break;
+    if (expires > now || due.size() == most) break;
     due.push_back(id);
   }
   return due;

@@ -55,8 +55,8 @@ class TokenTree {
 
   // When the next token expires by its own time, or has expired without being dropped.
   absl::Time NextExpiry() const;
-  // Those that have expired by their own time, in order of it.
-  std::vector<std::string> Due(absl::Time now) const;
+  // Those that have expired by their own time, in order of it; the first ones.
+  std::vector<std::string> Due(absl::Time now, std::size_t most) const;
 
   // Drop returns the watcher if it still exists then. False: no such token.
   bool Watch(std::string_view id, std::weak_ptr<const Ended> watcher);

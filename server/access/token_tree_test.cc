@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <random>
 
@@ -15,6 +16,7 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
+constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
 const absl::Time kStart = absl::FromUnixSeconds(1'795'413'461);
 constexpr absl::Time kNever = absl::InfiniteFuture();
 
@@ -149,9 +151,10 @@ TEST(TokenTree, ExpiriesComeInOrder) {
   tree.Insert(Token("early", "", In(1)));
   tree.Insert(Token("never"));
   EXPECT_EQ(tree.NextExpiry(), In(1));
-  EXPECT_THAT(tree.Due(In(1) - absl::Nanoseconds(1)), IsEmpty());
-  EXPECT_THAT(tree.Due(In(1)), ElementsAre("early"));
-  EXPECT_THAT(tree.Due(In(9)), ElementsAre("early", "late"));
+  EXPECT_THAT(tree.Due(In(1) - absl::Nanoseconds(1), kAll), IsEmpty());
+  EXPECT_THAT(tree.Due(In(1), kAll), ElementsAre("early"));
+  EXPECT_THAT(tree.Due(In(9), kAll), ElementsAre("early", "late"));
+  EXPECT_THAT(tree.Due(In(9), 1), ElementsAre("early"));
   tree.Change(Token("early", "", In(5)));
   EXPECT_EQ(tree.NextExpiry(), In(3));
   tree.Drop({"late"}, TokenEnd::kRevoked);
@@ -345,7 +348,7 @@ class TokenTreeAgainstNaive : public ::testing::Test {
       EXPECT_EQ(token->life->Lasts(now_), naive_.LastsUntil(id) > now_);
     }
     EXPECT_EQ(Ids(tree_), ids);
-    EXPECT_EQ(tree_.Due(now_), naive_.Due(now_));
+    EXPECT_EQ(tree_.Due(now_, kAll), naive_.Due(now_));
     const auto expiries = naive_.Expiries();
     EXPECT_EQ(tree_.NextExpiry(), expiries.empty() ? kNever : expiries.front().first);
   }
@@ -374,7 +377,7 @@ TEST_F(TokenTreeAgainstNaive, BothAgreeAfterEveryChange) {
       Drop({AnyId(), AnyId()}, TokenEnd::kRevoked);
     } else {
       now_ += absl::Minutes(static_cast<int>(Below(5)));
-      Drop(tree_.Due(now_), TokenEnd::kExpired);
+      Drop(tree_.Due(now_, kAll), TokenEnd::kExpired);
     }
     Compare();
   }

@@ -53,6 +53,7 @@ AnswerCallback Rendering(std::string space, Respond respond) {
     if (std::holds_alternative<WithoutSubscriber>(answered)) return respond(WithoutSubscriber());
     Answer& answer = std::get<Answer>(answered);
     if (answer.body == Answer::Body::kSealServer) return respond(SealServer());
+    if (answer.body == Answer::Body::kSnapshot) return respond(SaveSnapshot());
     respond(Render(std::move(answer), space));
   };
 }

@@ -271,6 +271,7 @@ class FakeLeases final : public mounts::LeaseManager {
     asked.push_back(std::string(how) + (scope.prefix ? " prefix " : " ") + scope.id_or_prefix);
     done(result);
   }
+  void RevokeStrays(absl::FunctionRef<bool(std::string_view)>) override {}
   absl::Status RevokeAllOf(const mounts::Mount&) override { return absl::OkStatus(); }
 };
 

@@ -12,6 +12,8 @@ class Subscriber;
 
 namespace belfry::api {
 
+class BodyStream;
+
 // Decoded, in order, repeated names kept.
 using QueryParameters = std::vector<std::pair<std::string, std::string>>;
 
@@ -28,6 +30,8 @@ struct HttpRequest {
   std::string body;
   std::string remote_address;  // Without the port.
   unsigned version = 11;       // 10 or 11.
+  // It came where everyone may read sys/metrics, without a token and also of a sealed server.
+  bool open_metrics = false;
   // Where the events of a subscription go that the request opens; null where it can carry none.
   std::shared_ptr<subscriptions::Subscriber> subscriber;
 
@@ -39,10 +43,12 @@ struct HttpRequest {
   const std::string* Query(std::string_view name) const;
 };
 
+// Copies share the stream.
 struct HttpResponse {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
+  std::shared_ptr<BodyStream> stream = nullptr;  // Instead of `body`, where it is not null.
 };
 
 }  // namespace belfry::api

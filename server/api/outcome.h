@@ -15,9 +15,12 @@ struct WithoutSubscriber {};
 // The sender may have the server sealed; it is answered with 204 when that is done.
 struct SealServer {};
 
+// The sender may have a snapshot of the storage; it is answered with one.
+struct SaveSnapshot {};
+
 // What came of a request. Dropping a subscription ends it.
-using Outcome =
-    std::variant<HttpResponse, subscriptions::OpenedSubscription, WithoutSubscriber, SealServer>;
+using Outcome = std::variant<HttpResponse, subscriptions::OpenedSubscription, WithoutSubscriber,
+                             SealServer, SaveSnapshot>;
 
 // Runs exactly once, on any thread.
 using Respond = absl::AnyInvocable<void(Outcome)>;

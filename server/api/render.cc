@@ -43,6 +43,7 @@ HttpResponse RenderBody(Answer& answer) {
   switch (answer.body) {
     case Answer::Body::kNone:
     case Answer::Body::kSealServer:
+    case Answer::Body::kSnapshot:
       break;
     case Answer::Body::kEnvelope:
       return JsonResponse(answer.status, EnvelopeText(answer.envelope, ObjectText()));

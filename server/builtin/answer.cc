@@ -18,6 +18,14 @@ Answer JsonAnswer(int status, std::string json) {
   return TextAnswer(status, "application/json", std::move(json));
 }
 
+Answer MetricsAnswer(Metrics& metrics, std::string_view format) {
+  if (!format.empty() && format != "prometheus") {
+    return ErrorAnswer(
+        400, Concat({"metric response format must be \"prometheus\", not \"", format, "\""}));
+  }
+  return TextAnswer(200, "text/plain; version=0.0.4; charset=utf-8", metrics.PrometheusText());
+}
+
 Answer ErrorAnswer(int status, std::string_view text) {
   return {.status = status, .body = Answer::Body::kErrors, .errors = {std::string(text)}};
 }

@@ -8,6 +8,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "base/metrics.h"
 
 namespace belfry::builtin {
 
@@ -34,6 +35,7 @@ struct Answer {
     kErrors,      // {"errors": […]}, and `data` beside them unless it is empty.
     kText,        // `text`, of `content_type`.
     kSealServer,  // The server is sealed first (api::SealServer), then 204.
+    kSnapshot,    // A snapshot of the storage (api::SaveSnapshot).
   };
 
   int status = 200;
@@ -57,6 +59,9 @@ Answer TextAnswer(int status, std::string_view content_type, std::string text);
 
 // A JSON document; a newline is added to it.
 Answer JsonAnswer(int status, std::string json);
+
+// sys/metrics, in the format that is asked for; "" is Prometheus's, the only one there is.
+Answer MetricsAnswer(Metrics& metrics, std::string_view format);
 
 // {"errors":[text]}
 Answer ErrorAnswer(int status, std::string_view text);

@@ -32,7 +32,7 @@ Answer Data(const Call& call, std::string data, std::vector<std::string> warning
 Answer Failure(const absl::Status& status) {
   if (absl::IsResourceExhausted(status) || absl::IsAborted(status))
     return BusyAnswer(ToStd(status.message()));
-  if (status.code() == absl::StatusCode::kFailedPrecondition)
+  if (absl::IsFailedPrecondition(status) || absl::IsInternal(status))
     return ErrorAnswer(500, OneError(ToStd(status.message())));
   return ErrorAnswer(400, ToStd(status.message()));
 }

@@ -24,6 +24,11 @@ Answer SealServer(const Dependencies& dependencies, const Call& call) {
   return {.status = 204, .body = Answer::Body::kSealServer};
 }
 
+Answer SaveSnapshot(const Dependencies& dependencies, const Call& call) {
+  Note(dependencies, call, "saving a snapshot");
+  return {.body = Answer::Body::kSnapshot};
+}
+
 Answer Injected(const Call& call, std::string data) {
   return InjectedAnswer({.request_id = call.id, .data = std::move(data), .mount_type = "system"});
 }
@@ -123,6 +128,11 @@ constexpr Endpoint kEndpoints[] = {
      .right = Right::kSudo,
      .place = Place::kHere,
      .answer = &StepDown},
+    {.path = "sys/storage/snapshot",
+     .operation = Operation::kRead,
+     .right = Right::kSudo,
+     .place = Place::kHere,
+     .answer = &SaveSnapshot},
     {.path = "sys/rotate",
      .operation = Operation::kUpdate,
      .right = Right::kSudo,

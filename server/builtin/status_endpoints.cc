@@ -30,13 +30,7 @@ Answer Experiments(const Dependencies&, const Call& call) {
 }
 
 Answer MetricsText(const Dependencies& dependencies, const Call& call) {
-  const std::string format = call.fields.Text("format");
-  if (!format.empty() && format != "prometheus") {
-    return ErrorAnswer(
-        400, Concat({"metric response format must be \"prometheus\", not \"", format, "\""}));
-  }
-  return TextAnswer(200, "text/plain; version=0.0.4; charset=utf-8",
-                    dependencies.metrics->PrometheusText());
+  return MetricsAnswer(*dependencies.metrics, call.fields.Text("format"));
 }
 
 Answer AuthMethods(const Dependencies& dependencies, const Call& call) {

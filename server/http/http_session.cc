@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/text.h"
 #include "server/api/render.h"
@@ -103,8 +104,9 @@ std::string Serialize(const ResponseHead& response) {
 }  // namespace
 
 HttpSession::HttpSession(SessionContext* context, std::unique_ptr<Transport> transport,
-                         Connections::Stay stay)
+                         const ListenOptions& listener, Connections::Stay stay)
     : context_(context),
+      open_metrics_(listener.open_metrics),
       mailbox_(std::make_shared<Mailbox>(transport->strand())),
       registration_(context->connections.Add(mailbox_, stay)),
       transport_(std::move(transport)),
@@ -134,9 +136,7 @@ void HttpSession::StartRefused() {
 void HttpSession::SetUp() {
   remote_address_ = transport_->PeerAddress();
   deadline_.OnExpiry(weak_from_this(), [this] { End(); });
-  answer_deadline_.OnExpiry(weak_from_this(), [this] {
-    OnOutcome(request_, PlainError(504, "the request took too long"), {});
-  });
+  answer_deadline_.OnExpiry(weak_from_this(), [this] { OnAnswerLate(); });
   registration_->OnShutdown([weak = weak_from_this()] {
     if (auto self = weak.lock()) self->ShutDown();
   });
@@ -298,6 +298,7 @@ void HttpSession::OnHeader() {
   request.path = std::move(target->path);
   request.query = std::move(target->query);
   request.remote_address = remote_address_;
+  request.open_metrics = open_metrics_;
   header_bytes_ = HeaderSize(request);
   TrimBuffer();
   if (!HoldRequest()) return;
@@ -368,6 +369,12 @@ std::uint64_t HttpSession::AwaitAnswer() {
 void HttpSession::StopAwaiting() {
   answering_self_.reset();
   answer_deadline_.Clear();
+}
+
+void HttpSession::OnAnswerLate() {
+  // Of what has begun to be sent nothing else can be said.
+  if (stream_ != nullptr) return End();
+  OnOutcome(request_, PlainError(504, "the request took too long"), {});
 }
 
 // Whether the answer to this request is still awaited.
@@ -470,6 +477,10 @@ void HttpSession::Write(api::HttpResponse answer) {
       })) {
     answer = PlainError(500, "the answer has a header field that is too long");
   }
+  if (answer.stream != nullptr && version_ < 11) {
+    // Where the end of the connection is the end of the body, a part of it looks like the whole.
+    answer = PlainError(505, "this answer is of unknown length and needs HTTP/1.1");
+  }
   ResponseHead head;
   head.version(version_);
   head.result(static_cast<unsigned>(answer.status));
@@ -477,9 +488,39 @@ void HttpSession::Write(api::HttpResponse answer) {
   head.set(beast::http::field::date, HttpDate(context_->clock->Now()));
   head.keep_alive(keep_alive_);
   const bool bodiless = answer.status == 204 || answer.status == 304;
-  if (!bodiless) head.content_length(answer.body.size());
+  if (answer.stream != nullptr) {
+    head.chunked(true);
+    if (!head_) stream_ = std::move(answer.stream);
+  } else if (!bodiless) {
+    head.content_length(answer.body.size());
+  }
   if (bodiless || head_) answer.body.clear();
-  Send(Serialize(head), std::move(answer.body), &HttpSession::OnAnswerSent);
+  Send(Serialize(head), std::move(answer.body),
+       stream_ == nullptr ? &HttpSession::OnAnswerSent : &HttpSession::AskForPiece);
+}
+
+void HttpSession::AskForPiece() {
+  SetBusy();
+  deadline_.Clear();
+  stream_->Next([weak = weak_from_this(), mailbox = mailbox_,
+                 number = AwaitAnswer()](absl::StatusOr<std::string> piece) mutable {
+    mailbox->Post([weak, number, piece = std::move(piece)]() mutable {
+      if (const auto self = weak.lock()) self->OnPiece(number, std::move(piece));
+    });
+  });
+}
+
+void HttpSession::OnPiece(std::uint64_t request, absl::StatusOr<std::string> piece) {
+  if (!TakeAnswer(request)) return;
+  // Without its end the client does not take the body for whole.
+  if (!piece.ok()) return End();
+  if (!piece->empty()) {
+    std::string size = absl::StrCat(absl::Hex(piece->size()), "\r\n");
+    piece->append("\r\n");
+    return Send(std::move(size), *std::move(piece), &HttpSession::AskForPiece);
+  }
+  stream_.reset();
+  Send("0\r\n\r\n", "", &HttpSession::OnAnswerSent);
 }
 
 void HttpSession::OnAnswerSent() {
@@ -577,6 +618,7 @@ void HttpSession::End() {
   ended_ = true;
   StopAwaiting();
   deadline_.Clear();
+  stream_.reset();
   waiting_.Release();
   transport_->Close();
 }

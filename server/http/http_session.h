@@ -6,10 +6,13 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "server/api/api.h"
+#include "server/api/body_stream.h"
 #include "server/http/byte_budget.h"
 #include "server/http/connections.h"
 #include "server/http/deadline.h"
+#include "server/http/listen_options.h"
 #include "server/http/outgoing_queue.h"
 #include "server/http/request_parser.h"
 #include "server/http/session_context.h"
@@ -23,8 +26,9 @@ namespace belfry::http {
 // on the connection's strand; answers may come from any thread.
 class HttpSession final : public std::enable_shared_from_this<HttpSession> {
  public:
+  // `listener`: where it was accepted.
   HttpSession(SessionContext* context, std::unique_ptr<Transport> transport,
-              Connections::Stay stay);
+              const ListenOptions& listener, Connections::Stay stay);
   ~HttpSession();
 
   // To be called once, on the strand. The session lives until its connection ends.
@@ -77,6 +81,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   std::uint64_t AwaitAnswer();
   bool TakeAnswer(std::uint64_t request);
   void StopAwaiting();
+  void OnAnswerLate();
   static bool HoldAnswer(api::Outcome& outcome, ByteBudget::Lease& waiting);
   void OnOutcome(std::uint64_t request, api::Outcome outcome, ByteBudget::Lease waiting);
   Upgrade PrepareUpgrade(const api::HttpRequest& request);
@@ -85,6 +90,9 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   // Answers without the rest of the request, which may still be coming, and ends the connection.
   void AnswerAndLeave(api::HttpResponse answer);
   void Write(api::HttpResponse answer);
+  // Sends the next piece of a body that comes in pieces.
+  void AskForPiece();
+  void OnPiece(std::uint64_t request, absl::StatusOr<std::string> piece);
   void OnAnswerSent();
   void Send(std::string head, std::string body, Step then);
   void SendMore(Step then);
@@ -100,6 +108,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void End();
 
   SessionContext* const context_;
+  const bool open_metrics_;
   // Shared with whoever answers from another thread.
   const std::shared_ptr<Mailbox> mailbox_;
   // Before the transport, so that it goes after it.
@@ -118,6 +127,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   bool authorized_ = false;  // Its token may use it, as far as can be said without its body.
   Upgrade upgrade_;          // Of a request for a subscription until it is answered.
   Outgoing outgoing_;
+  std::shared_ptr<api::BodyStream> stream_;  // The body that is being sent, where it is one.
   Deadline answer_deadline_;
   // Itself while it awaits an answer: nothing else keeps it then.
   std::shared_ptr<HttpSession> answering_self_;

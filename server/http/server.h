@@ -1,9 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -14,13 +15,14 @@
 #include "base/metrics.h"
 #include "base/scheduler.h"
 #include "server/api/api.h"
-#include "server/http/tls_options.h"
+#include "server/http/listen_options.h"
 
 namespace belfry::http {
 
 struct Options {
-  std::string address = "127.0.0.1";
-  std::uint16_t port = 8200;  // 0: any free one.
+  // At least one.
+  std::vector<ListenOptions> listeners = {ListenOptions()};
+  // Of all listeners, as the limits are.
   int threads = 2;
   // How long the end waits for requests under way and for subscribers to take their leave.
   absl::Duration shutdown_grace = absl::Seconds(3);
@@ -29,8 +31,6 @@ struct Options {
   // clock, and a scheduler of its own.
   const Clock* clock = nullptr;
   Scheduler* scheduler = nullptr;
-  // Without it: in plain text.
-  std::optional<TlsOptions> tls = std::nullopt;
 };
 
 // Listens, speaks HTTP/1.1 and WebSocket, and asks the Api. Thread-safe.
@@ -42,10 +42,11 @@ class Server {
                                                        Metrics* metrics, Logger logger);
   // Closes every WebSocket with 1001, lets requests under way finish for a moment, and stops.
   virtual ~Server() = default;
-  virtual std::uint16_t Port() const = 0;
-  // Reads the files of Options::tls again, for new connections; subscribers and all others that are
-  // connected keep what they have. On failure, as of Start, nothing changes. OK without TLS. Reads
-  // files.
+  // Of the listener with this index.
+  virtual std::uint16_t Port(std::size_t listener = 0) const = 0;
+  // Reads the files of TlsOptions again, for new connections; subscribers and all others that are
+  // connected keep what they have. A listener for which it fails, as at Start, keeps what it has;
+  // InvalidArgument with all that failed. OK without TLS. Reads files.
   virtual absl::Status ReloadCertificates() = 0;
 };
 

@@ -22,7 +22,7 @@ class ServerTest : public ::testing::Test {
   std::unique_ptr<Server> server_;
 
   void Start() {
-    options_.port = 0;
+    for (ListenOptions& listener : options_.listeners) listener.port = 0;
     absl::StatusOr<std::unique_ptr<Server>> server =
         Server::Start(options_, &api_, metrics_.get(), Logger());
     ASSERT_EQ(server.status(), absl::OkStatus());

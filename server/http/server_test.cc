@@ -287,14 +287,55 @@ TEST_F(ServerTest, AnswerThatComesAfterTheServerIsGoneIsDropped) {
   EXPECT_TRUE(client.Ended());
 }
 
+TEST_F(ServerTest, EachOfSeveralListenersServes) {
+  options_.listeners.resize(2);
+  Start();
+  EXPECT_NE(server_->Port(0), server_->Port(1));
+  for (std::size_t listener : {0, 1}) {
+    RawClient client(server_->Port(listener));
+    client.Send(Request("GET /a"));
+    EXPECT_EQ(client.ReadResponse().body, "GET /a 0");
+  }
+}
+
+TEST_F(ServerTest, SeveralListenersHaveOneBoundOfConnectionsTogether) {
+  options_.listeners.resize(2);
+  options_.limits.max_connections = 2;
+  Start();
+  std::deque<RawClient> owing;
+  for (std::size_t listener : {0, 1}) {
+    RawClient& client = owing.emplace_back(server_->Port(listener));
+    client.Send(
+        "PUT /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n");
+    // By now the server knows what it is owed.
+    EXPECT_EQ(client.ReadResponse(RawClient::Body::kNone).status, 100);
+  }
+  std::deque<RawClient> others;
+  for (int i = 0; i < 2; ++i) {
+    RawClient& client = others.emplace_back(server_->Port(0));
+    client.Send(Request("GET /a"));
+    EXPECT_EQ(client.ReadResponse().status, 200);
+  }
+  for (RawClient& client : owing) EXPECT_TRUE(client.Ended());
+}
+
+TEST_F(ServerTest, ItListensOnAllAddressesOrNone) {
+  Start();
+  Options second = options_;
+  second.listeners.push_back({.port = server_->Port()});
+  EXPECT_EQ(Server::Start(second, &api_, metrics_.get(), Logger()).status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
 TEST_F(ServerTest, PortThatIsTakenIsUnavailableAndNamed) {
   Start();
   Options second = options_;
-  second.port = server_->Port();
+  second.listeners[0].port = server_->Port();
   const auto other = Server::Start(second, &api_, metrics_.get(), Logger());
   EXPECT_EQ(other.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(other.status().message()),
-              StartsWith("cannot listen on 127.0.0.1:" + std::to_string(second.port) + ": "));
+  EXPECT_THAT(
+      std::string(other.status().message()),
+      StartsWith("cannot listen on 127.0.0.1:" + std::to_string(second.listeners[0].port) + ": "));
 }
 
 }  // namespace

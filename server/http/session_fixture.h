@@ -100,8 +100,8 @@ class SessionTest : public ::testing::Test {
     }
     std::unique_ptr<Transport> transport = client.Connect();
     const Strand strand = transport->strand();
-    auto session =
-        std::make_shared<HttpSession>(&*context_, std::move(transport), Connections::Stay::kUsual);
+    auto session = std::make_shared<HttpSession>(&*context_, std::move(transport), ListenOptions(),
+                                                 Connections::Stay::kUsual);
     boost::asio::post(strand, [session = std::move(session)] { session->Start(); });
   }
 

@@ -45,6 +45,7 @@ class TlsClient final {
   // Why the connection is broken; empty: it is not.
   const std::string& error() const { return error_; }
   int version() const { return SSL_version(ssl_.get()); }
+  std::string cipher() const { return SSL_get_cipher_name(ssl_.get()); }
   // What ALPN has come to.
   std::string protocol() const;
   // The server's certificate.

@@ -244,7 +244,10 @@ int NumberOf(TlsVersion version) {
 
 bool SetRules(SSL_CTX* context, const TlsOptions& options) {
   SSL_CTX_set_security_level(context, kSecurityLevel);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+  // Our order of ciphers: clients whose OpenSSL puts AES-256 first would have each record cost
+  // more.
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE);
   // A connection that is idle keeps no buffers for records.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

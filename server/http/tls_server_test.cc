@@ -26,7 +26,9 @@ class TlsServerTest : public ServerTest {
   const TestCertificate authority_ = MakeCertificate({.name = "authority"});
   const TestCertificate certificate_ = MakeCertificate({.issuer = &authority_});
 
-  TlsServerTest() { options_.tls = folder_.Write(certificate_); }
+  TlsServerTest() { tls() = folder_.Write(certificate_); }
+
+  std::optional<TlsOptions>& tls() { return options_.listeners[0].tls; }
 
   std::unique_ptr<TlsWire> Connect(int receive_buffer = 0) {
     auto wire = std::make_unique<TlsWire>(
@@ -58,6 +60,15 @@ TEST_F(TlsServerTest, LargeBodiesArriveBothWays) {
   // The answer begins when all has been sent.
   ASSERT_TRUE(client.Send(Request("PUT /big", "", body)));
   EXPECT_TRUE(client.ReadResponse().body == body);
+}
+
+// Although OpenSSL's clients offer AES-256 first.
+TEST_F(TlsServerTest, TheServerChoosesTheCipher) {
+  Start();
+  EXPECT_EQ(Connect()->client().cipher(), "TLS_AES_128_GCM_SHA256");
+  TlsWire older(server_->Port(), {.max_version = TLS1_2_VERSION, .authority = &authority_}, 0);
+  ASSERT_TRUE(older.ShakeHands()) << older.client().error();
+  EXPECT_EQ(older.client().cipher(), "ECDHE-ECDSA-AES128-GCM-SHA256");
 }
 
 TEST_F(TlsServerTest, TheConnectionEndsWithACloseNotify) {
@@ -174,14 +185,14 @@ TEST_F(TlsServerTest, AReloadThatFailsKeepsTheCertificateAndSaysWhy) {
 }
 
 TEST_F(TlsServerTest, WithoutTlsAReloadHasNothingToDo) {
-  options_.tls.reset();
+  tls().reset();
   Start();
   EXPECT_EQ(server_->ReloadCertificates(), absl::OkStatus());
 }
 
 TEST_F(TlsServerTest, DoesNotStartWithoutItsCertificate) {
-  options_.port = 0;
-  options_.tls->certificate_file = folder_.path("gone.pem");
+  options_.listeners[0].port = 0;
+  tls()->certificate_file = folder_.path("gone.pem");
   EXPECT_EQ(Server::Start(options_, &api_, metrics_.get(), Logger()).status().code(),
             absl::StatusCode::kNotFound);
 }

@@ -306,7 +306,7 @@ void TlsTransport::Connection::ContinueHandshake() {
   } else if (ssl_ == nullptr && SpeaksPlainHttp()) {
     RefusePlainHttp();
   } else {
-    turn_ = listener_->turns.Run(
+    turn_ = listener_->turns->Run(
         below_->strand(),
         [operation = Operation(shared_from_this())]() mutable { operation.Finish()->OnTurn(); });
   }
@@ -475,7 +475,7 @@ void TlsTransport::Connection::Fail(error_code error) {
   if (!failure_) failure_ = error;
   CompleteRead(failure_, 0);
   CompleteWait(failure_);
-  if (turn_) listener_->turns.Cancel(*std::exchange(turn_, std::nullopt));
+  if (turn_) listener_->turns->Cancel(*std::exchange(turn_, std::nullopt));
 }
 
 void TlsTransport::Connection::Abandon() {
@@ -529,10 +529,10 @@ long TlsTransport::Connection::BioControl(BIO*, int command, long, void*) {
   return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-TlsListener::TlsListener(std::unique_ptr<TlsContext> the_context, int handshakes_at_once,
+TlsListener::TlsListener(std::unique_ptr<TlsContext> the_context, HandshakeTurns* the_turns,
                          Metrics& metrics, Logger the_logger)
     : context(std::move(the_context)),
-      turns(handshakes_at_once),
+      turns(the_turns),
       failed_handshakes(metrics.GetCounter(
           "belfry_tls_handshakes_failed_total",
           "TLS handshakes that a client has begun and that did not lead to a connection.")),

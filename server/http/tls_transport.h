@@ -16,15 +16,16 @@
 
 namespace belfry::http {
 
-// What the TLS connections of one listener share. Must outlive them and their io_context, and its
-// `turns` are to be closed before that goes. Thread-safe.
+// What the TLS connections of one listener share. Must outlive them and their io_context.
+// Thread-safe.
 struct TlsListener {
-  // `handshakes_at_once`: how many may be computed at the same time; at least 1.
-  TlsListener(std::unique_ptr<TlsContext> context, int handshakes_at_once, Metrics& metrics,
+  // `turns`, which all listeners of a server have together, must outlive it, and are to be closed
+  // before the io_context goes.
+  TlsListener(std::unique_ptr<TlsContext> context, HandshakeTurns* turns, Metrics& metrics,
               Logger logger);
 
   const std::unique_ptr<TlsContext> context;
-  HandshakeTurns turns;
+  HandshakeTurns* const turns;
   Counter& failed_handshakes;
   const Logger logger;
   // A client can fail as often as it likes.

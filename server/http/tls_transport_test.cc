@@ -60,8 +60,9 @@ class TlsWorld final : public TransportWorld {
 
   TlsListener& listener() {
     if (!listener_) {
-      listener_.emplace(*TlsContext::Load(options, &clock_, Logger()), handshakes_at_once,
-                        *metrics_, Logger(log_, "http"));
+      turns_.emplace(handshakes_at_once);
+      listener_.emplace(*TlsContext::Load(options, &clock_, Logger()), &*turns_, *metrics_,
+                        Logger(log_, "http"));
     }
     return *listener_;
   }
@@ -79,6 +80,7 @@ class TlsWorld final : public TransportWorld {
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
   const ConnectBelow connect_below_;
+  std::optional<HandshakeTurns> turns_;
   std::optional<TlsListener> listener_;
 };
 
@@ -108,7 +110,7 @@ class TlsTransportTest : public ::testing::Test {
   Ends ends_;
   std::string received_;
 
-  ~TlsTransportTest() override { world_.listener().turns.Close(); }
+  ~TlsTransportTest() override { world_.listener().turns->Close(); }
 
   void Connect() { ends_ = world_.Connect(*io_); }
   Transport& transport() { return *ends_.transport; }
@@ -489,7 +491,7 @@ TEST(TlsTransport, ItsHandlersGoWithTheIoContext) {
     }
     for (const auto& owner : owners) EXPECT_FALSE(owner.expired());
     peers.clear();
-    world.listener().turns.Close();
+    world.listener().turns->Close();
     io.reset();
     for (const auto& owner : owners) EXPECT_TRUE(owner.expired());
   }

@@ -148,6 +148,12 @@ std::shared_ptr<const Mount> LeaseIndex::MountBeingDisabled(std::string_view pat
   return group == groups_.end() ? nullptr : group->second.disabling;
 }
 
+std::vector<std::string> LeaseIndex::TokenAccessors() const {
+  std::vector<std::string> accessors;
+  for (const auto& [accessor, ids] : by_token_) accessors.push_back(accessor);
+  return accessors;
+}
+
 bool LeaseIndex::Contains(std::string_view id) const {
   return entries_.contains(id);
 }

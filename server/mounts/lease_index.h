@@ -115,6 +115,8 @@ class LeaseIndex {
   std::shared_ptr<const Mount> MountBeingDisabled(std::string_view path) const;
 
   bool Contains(std::string_view id) const;
+  // Of the tokens that have leases.
+  std::vector<std::string> TokenAccessors() const;
   // nullopt: no such lease.
   std::optional<LeaseInfo> LookUp(std::string_view id, absl::Time now, SteadyTime steady_now) const;
   // As LeaseManager::List.

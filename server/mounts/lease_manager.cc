@@ -147,6 +147,22 @@ class LeaseManagerImpl final : public LeaseManager {
     });
   }
 
+  void RevokeStrays(absl::FunctionRef<bool(std::string_view accessor)> knows) override {
+    std::vector<std::string> accessors;
+    {
+      MutexLock lock(&mutex_);
+      accessors = index_.TokenAccessors();
+    }
+    std::erase_if(accessors, knows);
+    if (accessors.empty()) return;
+    logger_.Warn("revoking leases of tokens that have ended",
+                 {{"tokens", std::to_string(accessors.size())}});
+    for (std::string& accessor : accessors) {
+      Revoke({.token_accessor = std::move(accessor)}, RevokeMode::kQueue,
+             [](const absl::Status&) {});
+    }
+  }
+
   absl::Status RevokeAllOf(const Mount& mount) override {
     WaitGroup calls;
     calls.Add();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -82,6 +83,10 @@ class LeaseManager {
 
   // OK also when there is none. InvalidArgument: the engine refused one; that is tried again later.
   virtual void Revoke(LeaseScope scope, RevokeMode mode, Done done) = 0;
+
+  // Has the leases revoked whose token `knows` does not know by its accessor: a crash came between
+  // the end of the token and theirs. For the start, before tokens are made. Does not wait for it.
+  virtual void RevokeStrays(absl::FunctionRef<bool(std::string_view accessor)> knows) = 0;
 
   // For a mount that has been taken out of service while its engine still runs: has the engine roll
   // back what it left half done and revokes its leases. Blocks. The first failure, after which the

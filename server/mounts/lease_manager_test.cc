@@ -210,7 +210,7 @@ TEST_F(LeaseManagerTest, ATokensLeasesAreRevokedTogetherEvenAfterARestart) {
   const std::string first = Register({.ttl = absl::Hours(1)}, "creds/a", "mine")->id;
   const std::string second = Register({.ttl = absl::Hours(1)}, "creds/b", "mine")->id;
   const std::string other = Register({.ttl = absl::Hours(1)}, "creds/c", "other")->id;
-  const std::string nobodys = IdOf(absl::Hours(1), "creds/d");
+  const std::string without_token = IdOf(absl::Hours(1), "creds/d");
   Restart();
   absl::Status result = absl::InternalError("no answer");
   const auto note = [&result](const absl::Status& status) { result = status; };
@@ -220,10 +220,25 @@ TEST_F(LeaseManagerTest, ATokensLeasesAreRevokedTogetherEvenAfterARestart) {
   EXPECT_FALSE(leases_->LookUp(first).has_value());
   EXPECT_FALSE(leases_->LookUp(second).has_value());
   EXPECT_TRUE(leases_->LookUp(other).has_value());
-  EXPECT_TRUE(leases_->LookUp(nobodys).has_value());
+  EXPECT_TRUE(leases_->LookUp(without_token).has_value());
   EXPECT_THAT(engine().asked, SizeIs(2));
   leases_->Revoke({.token_accessor = "mine"}, RevokeMode::kQueue, note);
   EXPECT_EQ(result, absl::OkStatus());
+}
+
+TEST_F(LeaseManagerTest, LeasesOfTokensThatHaveEndedAreRevokedAtTheStart) {
+  const Lease lease{.ttl = absl::Hours(1)};
+  const std::string known = Register(lease, "creds/known", "known")->id;
+  const std::string without_token = Register(lease, "creds/none")->id;
+  const std::string stray = Register(lease, "creds/stray", "gone")->id;
+  Restart();
+  leases_->RevokeStrays([](std::string_view accessor) { return accessor == "known"; });
+  scheduler_.Advance();
+  EXPECT_FALSE(leases_->LookUp(stray).has_value());
+  EXPECT_TRUE(leases_->LookUp(known).has_value());
+  EXPECT_TRUE(leases_->LookUp(without_token).has_value());
+  ASSERT_FALSE(engine().asked.empty());
+  EXPECT_EQ(engine().asked.back().operation, Operation::kRevoke);
 }
 
 TEST_F(LeaseManagerTest, TheMountSaysHowLongALeaseLastsThatDoesNotAndHowLongAnyMay) {

@@ -84,6 +84,7 @@ class FakeLeases final : public LeaseManager {
     renewed(absl::UnimplementedError("fake"));
   }
   void Revoke(LeaseScope, RevokeMode, Done done) override { done(absl::OkStatus()); }
+  void RevokeStrays(absl::FunctionRef<bool(std::string_view)>) override {}
   absl::Status RevokeAllOf(const Mount&) override {
     before_revoked();
     return revoked;

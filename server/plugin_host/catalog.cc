@@ -1,14 +1,13 @@
 #include "server/plugin_host/catalog.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "base/strings.h"
 #include "base/text.h"
+#include "server/mounts/plugin_rules.h"
 #include "server/plugin_host/program_file.h"
 
 namespace belfry::plugin_host {
@@ -18,8 +17,6 @@ using mounts::PluginEntry;
 using mounts::PluginType;
 
 constexpr std::string_view kPrefix = "belfry-";
-constexpr std::size_t kSha256Digits = 64;
-constexpr std::size_t kMaxVersionRestBytes = 128;
 
 std::string NameOf(const std::filesystem::path& file) {
   std::string name = file.filename().string();
@@ -35,96 +32,6 @@ bool LooksExecutable(const std::filesystem::directory_entry& file) {
   std::error_code error;
   return file.is_regular_file(error) &&
          (file.status(error).permissions() & kExecutable) != std::filesystem::perms::none;
-}
-
-// A semantic version's order: its three numbers, and whether it is no pre-release.
-struct Version {
-  std::array<long, 3> numbers = {};
-  bool release = true;
-  std::string rest;
-  auto operator<=>(const Version&) const = default;
-};
-
-// nullopt: not a "v1.2.3" with an optional "-rc1" or "+build". (semver.org 2.0.0)
-std::optional<Version> ParseVersion(std::string_view text) {
-  if (!text.starts_with('v')) return std::nullopt;
-  text.remove_prefix(1);
-  Version version;
-  for (std::size_t i = 0; i < version.numbers.size(); ++i) {
-    if (i > 0) {
-      if (!text.starts_with('.')) return std::nullopt;
-      text.remove_prefix(1);
-    }
-    const auto [end, error] =
-        std::from_chars(text.data(), text.data() + text.size(), version.numbers[i]);
-    if (error != std::errc() || version.numbers[i] < 0) return std::nullopt;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  }
-  constexpr std::string_view kIdentifiers =
-      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.-+";
-  if (!text.empty() && ((text[0] != '-' && text[0] != '+') || text.size() == 1 ||
-                        text.size() > kMaxVersionRestBytes ||
-                        text.find_first_not_of(kIdentifiers) != std::string_view::npos))
-    return std::nullopt;
-  version.release = !text.starts_with('-');
-  version.rest = text;
-  return version;
-}
-
-bool IsHexDigest(std::string_view text) {
-  return text.size() == kSha256Digits &&
-         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-// One that cannot lead out of a folder.
-bool IsPluginName(std::string_view name) {
-  return !name.empty() && name.find("..") == std::string_view::npos &&
-         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
-}
-
-absl::Status CheckFields(const PluginEntry& entry) {
-  if (entry.type != PluginType::kSecret) {
-    return absl::InvalidArgumentError(
-        Concat({"this server runs secrets plugins only; register the plugin with type \"secret\", "
-                "not \"",
-                mounts::PluginTypeName(entry.type), "\""}));
-  }
-  if (!IsPluginName(entry.name)) {
-    return absl::InvalidArgumentError(Concat(
-        {"a plugin's name is not empty and has no \"..\" and no \"/\": \"", entry.name, "\""}));
-  }
-  if (entry.command.empty())
-    return absl::InvalidArgumentError("must provide at least one of command or oci_image");
-  if (entry.command.find('/') != std::string::npos || entry.command == "..") {
-    return absl::InvalidArgumentError(
-        Concat({"a plugin's command is the name of a file in the plugin directory, not a path: \"",
-                entry.command, "\""}));
-  }
-  // The system would take the name up to there.
-  if (entry.command.find('\0') != std::string::npos)
-    return absl::InvalidArgumentError("a plugin's command has no NUL byte");
-  if (!IsHexDigest(entry.sha256)) {
-    return absl::InvalidArgumentError(
-        Concat({"a plugin's sha256 is 64 hexadecimal digits, as sha256sum prints them: \"",
-                entry.sha256, "\""}));
-  }
-  if (!entry.version.empty() && !ParseVersion(entry.version)) {
-    return absl::InvalidArgumentError(Concat(
-        {"a plugin's version is a semantic version such as v1.2.3: \"", entry.version, "\""}));
-  }
-  const auto has_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
-  if (std::any_of(entry.args.begin(), entry.args.end(), has_nul) ||
-      std::any_of(entry.env.begin(), entry.env.end(), has_nul)) {
-    return absl::InvalidArgumentError(
-        "a plugin's arguments and environment variables have no NUL byte");
-  }
-  for (const std::string& variable : entry.env) {
-    if (variable.find('=') == std::string::npos || variable.starts_with('=')) {
-      return absl::InvalidArgumentError(
-          Concat({"a plugin's environment has NAME=value pairs: \"", variable, "\""}));
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -163,7 +70,7 @@ absl::StatusOr<std::string> Catalog::Check(const PluginEntry& entry) const {
     return absl::FailedPreconditionError(
         "could not set plugin, plugin directory is not configured");
   }
-  if (absl::Status bad = CheckFields(entry); !bad.ok()) return bad;
+  if (absl::Status bad = mounts::CheckPluginEntry(entry); !bad.ok()) return bad;
   for (const std::string& directory : directories_) {
     std::error_code error;
     const std::filesystem::path path =
@@ -182,7 +89,7 @@ std::optional<Catalog::Rebuilt> Catalog::TakeRebuilt(const PluginEntry& entry,
   const Key key(entry.type, entry.name, entry.version);
   {
     MutexLock lock(&mutex_);
-    if (!scanned_.contains(key)) return std::nullopt;
+    if (!scanned_.contains(key) || declared_.contains(key)) return std::nullopt;
   }
   const absl::StatusOr<ProgramFile> program = OpenProgram(path);
   if (!program.ok()) return std::nullopt;
@@ -196,6 +103,32 @@ std::optional<Catalog::Rebuilt> Catalog::TakeRebuilt(const PluginEntry& entry,
   if (!first && *sha256 == entry.sha256) return std::nullopt;
   known.sha256 = *std::move(sha256);
   return Rebuilt{.entry = known, .first = first};
+}
+
+std::vector<std::string> Catalog::Declare(std::vector<PluginEntry> entries) {
+  std::map<Key, PluginEntry> declared;
+  for (PluginEntry& entry : entries) {
+    Key key(entry.type, entry.name, entry.version);
+    declared.insert_or_assign(std::move(key), std::move(entry));
+  }
+  std::vector<std::string> changed;
+  MutexLock lock(&mutex_);
+  declared_.swap(declared);
+  for (const auto& [key, before] : declared) {
+    const auto now = declared_.find(key);
+    if (now == declared_.end() || !(now->second == before)) changed.push_back(before.name);
+  }
+  return changed;
+}
+
+absl::Status Catalog::CheckNotDeclared(PluginType type, std::string_view name,
+                                       std::string_view version) const {
+  MutexLock lock(&mutex_);
+  if (!declared_.contains(Key(type, name, version))) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Concat({"the plugin ", name,
+              " is declared in the server's configuration: change it there, then send the server "
+              "SIGHUP"}));
 }
 
 void Catalog::Put(PluginEntry entry) {
@@ -215,9 +148,11 @@ void Catalog::Remove(PluginType type, std::string_view name, std::string_view ve
 std::optional<PluginEntry> Catalog::Get(PluginType type, std::string_view name,
                                         std::string_view version) const {
   MutexLock lock(&mutex_);
-  const auto it = entries_.find(Key(type, name, version));
-  if (it == entries_.end()) return std::nullopt;
-  return it->second;
+  const Key key(type, name, version);
+  for (const auto* const entries : {&declared_, &entries_}) {
+    if (const auto it = entries->find(key); it != entries->end()) return it->second;
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<PluginEntry> Catalog::Resolve(std::string_view name,
@@ -232,8 +167,8 @@ absl::StatusOr<PluginEntry> Catalog::Resolve(std::string_view name,
   const PluginEntry* newest = nullptr;
   for (const PluginEntry& entry : all) {
     const bool candidate = entry.type == PluginType::kSecret && entry.name == name;
-    if (candidate &&
-        (newest == nullptr || ParseVersion(newest->version) < ParseVersion(entry.version)))
+    if (candidate && (newest == nullptr || mounts::ParsePluginVersion(newest->version) <
+                                               mounts::ParsePluginVersion(entry.version)))
       newest = &entry;
   }
   if (newest != nullptr) return *newest;
@@ -243,7 +178,7 @@ absl::StatusOr<PluginEntry> Catalog::Resolve(std::string_view name,
 // Vault's words, and what an operator who has put the program into the folder has to do.
 absl::Status Catalog::NotRegistered(std::string_view name) const {
   const std::string unknown = Concat({"plugin not found in the catalog: ", name});
-  if (!IsPluginName(name)) return absl::NotFoundError(unknown);
+  if (!mounts::IsPluginName(name)) return absl::NotFoundError(unknown);
   const std::string_view known = WithoutPrefix(name, kPrefix);
   if (known != name && Resolve(known, "").ok()) {
     return absl::NotFoundError(
@@ -270,7 +205,9 @@ absl::Status Catalog::NotRegistered(std::string_view name) const {
 std::vector<PluginEntry> Catalog::List() const {
   std::vector<PluginEntry> list;
   MutexLock lock(&mutex_);
-  for (const auto& [key, entry] : entries_) list.push_back(entry);
+  std::map<Key, PluginEntry> all = declared_;
+  all.insert(entries_.begin(), entries_.end());
+  for (auto& [key, entry] : all) list.push_back(std::move(entry));
   return list;
 }
 

@@ -39,7 +39,14 @@ class Catalog {
   // When the file has changed since `entry` or since the catalog last looked: what it is now.
   // Otherwise nullopt.
   std::optional<Rebuilt> TakeRebuilt(const mounts::PluginEntry& entry, const std::string& path);
-  // Puts `entry` in place of the one with its type, name and version.
+  // From now on these are the declared ones, in place of those declared before. Each hides what has
+  // been registered or found with its type, name and version. Returns the names of those that were
+  // declared before and have changed or are not any more.
+  std::vector<std::string> Declare(std::vector<mounts::PluginEntry> entries);
+  // InvalidArgument, with what to do, for one that is declared; OK for any other.
+  absl::Status CheckNotDeclared(mounts::PluginType type, std::string_view name,
+                                std::string_view version) const;
+  // Puts `entry` in place of the one with its type, name and version that is not declared.
   void Put(mounts::PluginEntry entry);
   void Remove(mounts::PluginType type, std::string_view name, std::string_view version);
   std::optional<mounts::PluginEntry> Get(mounts::PluginType type, std::string_view name,
@@ -61,6 +68,7 @@ class Catalog {
   mutable Mutex mutex_;
   std::map<Key, mounts::PluginEntry> entries_ ABSL_GUARDED_BY(mutex_);
   std::set<Key> scanned_ ABSL_GUARDED_BY(mutex_);
+  std::map<Key, mounts::PluginEntry> declared_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::plugin_host

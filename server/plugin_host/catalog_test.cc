@@ -17,6 +17,11 @@ using mounts::PluginEntry;
 using mounts::PluginType;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string MessageOf(const absl::Status& status) {
+  return std::string(ToStd(status.message()));
+}
 
 class CatalogTest : public ::testing::Test {
  protected:
@@ -122,6 +127,32 @@ TEST_F(CatalogTest, ARebuiltProgramIsTakenOnceAndFoundChangedByEveryMount) {
   EXPECT_FALSE(second->first);
   EXPECT_EQ(second->entry, first->entry);
   EXPECT_FALSE(catalog.TakeRebuilt(first->entry, path).has_value());
+}
+
+TEST_F(CatalogTest, DeclaredPluginsHideOthersOfTheirNameUntilTheyAreDeclaredNoMore) {
+  Catalog catalog({folder_});
+  catalog.Scan();
+  catalog.Put(Entry("v1.0.0"));
+  const std::string scanned = catalog.Get(PluginType::kSecret, "kv", "")->sha256;
+  PluginEntry declared = Entry();
+  PluginEntry versioned = Entry("v1.0.0");
+  versioned.args = {"-declared"};
+  EXPECT_THAT(catalog.Declare({declared, versioned}), IsEmpty());
+  EXPECT_EQ(catalog.Resolve("kv", "")->sha256, declared.sha256);
+  EXPECT_EQ(catalog.Resolve("kv", "v1.0.0")->args, versioned.args);
+  EXPECT_EQ(catalog.List().size(), 2);
+  EXPECT_THAT(MessageOf(catalog.CheckNotDeclared(PluginType::kSecret, "kv", "")),
+              HasSubstr("declared in the server's configuration"));
+  EXPECT_EQ(catalog.CheckNotDeclared(PluginType::kSecret, "kv", "v2.0.0"), absl::OkStatus());
+  // What is registered meanwhile waits.
+  catalog.Put(Entry("v1.0.0"));
+  EXPECT_EQ(catalog.Resolve("kv", "v1.0.0")->args, versioned.args);
+
+  declared.args = {"-changed"};
+  EXPECT_THAT(catalog.Declare({declared, versioned}), ElementsAre("kv"));
+  EXPECT_THAT(catalog.Declare({}), ElementsAre("kv", "kv"));
+  EXPECT_EQ(catalog.Resolve("kv", "")->sha256, scanned);
+  EXPECT_THAT(catalog.Resolve("kv", "v1.0.0")->args, IsEmpty());
 }
 
 TEST_F(CatalogTest, EachWrongFieldIsNamed) {

@@ -79,6 +79,19 @@ class PluginHostImpl final : public PluginHost {
     return absl::OkStatus();
   }
 
+  void Declare(std::vector<mounts::PluginEntry> plugins) override {
+    for (const mounts::PluginEntry& plugin : plugins) {
+      const absl::Status usable = catalog_.Check(plugin).status();
+      if (usable.ok()) continue;
+      logger_.Error("a declared plugin cannot be used",
+                    {{"plugin", plugin.name}, {"reason", std::string(ToStd(usable.message()))}});
+    }
+    for (const std::string& name : catalog_.Declare(std::move(plugins))) {
+      logger_.Info("a declared plugin has changed; mounts have it once they are reloaded",
+                   {{"plugin", name}});
+    }
+  }
+
   ~PluginHostImpl() override {
     {
       MutexLock lock(&mutex_);
@@ -119,12 +132,14 @@ class PluginHostImpl final : public PluginHost {
   absl::Status Register(mounts::PluginEntry wanted) override {
     Registration registration{.entry = std::move(wanted)};
     mounts::PluginEntry& entry = registration.entry;
+    if (absl::Status declared = NotDeclared(entry); !declared.ok()) return declared;
     const absl::StatusOr<std::string> path = catalog_.Check(entry);
     if (!path.ok()) return path.status();
     const absl::StatusOr<std::string> version = Probe(ProgramOf(entry, *path));
     if (!version.ok()) return ForOperators(version.status());
     if (entry.version.empty()) {
       entry.version = *version;
+      if (absl::Status declared = NotDeclared(entry); !declared.ok()) return declared;
       if (const absl::Status bad = catalog_.Check(entry).status(); !bad.ok()) return bad;
       // What has been there without a version is what this replaces.
       registration.replaces_unversioned = true;
@@ -144,6 +159,8 @@ class PluginHostImpl final : public PluginHost {
   }
   absl::Status Remove(mounts::PluginType type, std::string_view name,
                       std::string_view version) override {
+    const absl::Status declared = catalog_.CheckNotDeclared(type, name, version);
+    if (!declared.ok()) return declared;
     if (absl::Status stored = store_.Delete(type, name, version); !stored.ok()) return stored;
     catalog_.Remove(type, name, version);
     return absl::OkStatus();
@@ -156,6 +173,10 @@ class PluginHostImpl final : public PluginHost {
   std::vector<mounts::PluginProcesses> Processes() const override { return pool_.Processes(); }
 
  private:
+  absl::Status NotDeclared(const mounts::PluginEntry& entry) const {
+    return catalog_.CheckNotDeclared(entry.type, entry.name, entry.version);
+  }
+
   void Take(const Registration& registration) {
     const mounts::PluginEntry& entry = registration.entry;
     if (registration.replaces_unversioned) catalog_.Remove(entry.type, entry.name, "");

@@ -39,6 +39,10 @@ class PluginHost : public mounts::EngineFactory, public mounts::PluginCatalog {
   // Does not block.
   virtual void BeginStop(absl::Duration limit) = 0;
 
+  // What the configuration declares, in place of what it has declared before. What runs goes on
+  // running; the log says what has to be reloaded, and which programs cannot be used.
+  virtual void Declare(std::vector<mounts::PluginEntry> plugins) = 0;
+
   // All pointers must outlive the host. `storage` is where it commits events of its own.
   static absl::StatusOr<std::unique_ptr<PluginHost>> Create(Options options,
                                                             storage::Storage* storage,

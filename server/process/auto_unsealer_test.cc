@@ -107,7 +107,7 @@ TEST_F(AutoSealTest, WhatFailsIsTriedAgainWithPausesThatGrowUntilItIsUnsealed) {
 
 TEST_F(AutoSealTest, OnceItIsSealedByHandItStaysSealed) {
   Initialize();
-  next_.asks_to_seal = true;
+  next_.allowed = api::SealServer();
   EXPECT_EQ(Send("PUT", "sys/seal").status, 204);
   scheduler_.Advance(absl::Hours(1));
   AwaitChanges();
@@ -139,13 +139,33 @@ TEST_F(AutoSealTest, RecoveryKeysMakeARootToken) {
   EXPECT_TRUE(Json(give(keys[1])).at("complete").as_bool());
 }
 
-TEST_F(AutoSealTest, ThereAreNoUnsealKeysToReplaceAndRecoveryKeysAreNotReplacedYet) {
+TEST_F(AutoSealTest, ThereAreNoUnsealKeysToReplace) {
   Initialize();
   EXPECT_EQ(Error(Send("PUT", "sys/rekey/init", R"({"secret_shares":1,"secret_threshold":1})")),
-            "400 this server unseals by itself (seal type file): there are no unseal keys, and its "
-            "recovery keys cannot be replaced yet");
-  EXPECT_EQ(Error(Send("PUT", "sys/rekey-recovery-key/init", "{}")),
-            "400 recovery keys cannot be replaced yet");
+            "400 this server unseals by itself (seal type file): there are no unseal keys; "
+            "sys/rekey-recovery-key replaces its recovery keys");
+}
+
+TEST_F(AutoSealTest, ItsRecoveryKeysAreReplaced) {
+  const std::vector<std::string> old = KeysIn(Initialize(), "recovery_keys");
+  AwaitChanges();
+  const std::string nonce =
+      Text(Json(Send("PUT", "sys/rekey-recovery-key/init",
+                     R"({"secret_shares":1,"secret_threshold":1,"require_verification":true})")),
+           "nonce");
+  const auto give = [this](const char* path, const std::string& key, const std::string& name) {
+    return Json(Send("PUT", path, R"({"key":")" + key + R"(","nonce":")" + name + R"("})"));
+  };
+  give("sys/rekey-recovery-key/update", old[0], nonce);
+  const json::object made = give("sys/rekey-recovery-key/update", old[1], nonce);
+  EXPECT_TRUE(made.at("complete").as_bool());
+  const std::vector<std::string> keys = KeysIn(made);
+  ASSERT_EQ(keys.size(), 1);
+  EXPECT_TRUE(give("sys/rekey-recovery-key/verify", keys[0], Text(made, "verification_nonce"))
+                  .at("complete")
+                  .as_bool());
+  const json::object status = Json(Send("GET", "sys/rekey-recovery-key/init"));
+  EXPECT_EQ(status.at("required").as_int64(), 1);
 }
 
 }  // namespace

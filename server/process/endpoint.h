@@ -7,11 +7,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "server/builtin/answer.h"
 #include "server/builtin/fields.h"
 #include "server/process/auto_unsealer.h"
 #include "server/process/lifecycle.h"
 #include "server/process/storage_health.h"
+#include "server/storage/physical_storage.h"
 
 namespace belfry::process {
 
@@ -21,6 +23,8 @@ struct Facts {
   std::string version;       // As in sys/health.
   std::string storage_type;  // "inmem", "rocksdb"
   const StorageHealth* storage = nullptr;
+  const storage::PhysicalStorage* stored = nullptr;  // What lies encrypted, for snapshots.
+  Metrics* metrics = nullptr;
 };
 
 // What an endpoint answers with.

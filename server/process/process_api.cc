@@ -8,6 +8,7 @@
 #include "server/api/canonical_path.h"
 #include "server/api/render.h"
 #include "server/api/request_parsing.h"
+#include "server/process/snapshot_stream.h"
 
 namespace belfry::process {
 namespace {
@@ -18,7 +19,9 @@ using builtin::ErrorAnswer;
 
 constexpr std::string_view kRoot = "/v1/";
 constexpr std::string_view kSystem = "/v1/sys/";
+constexpr std::string_view kMetrics = "sys/metrics";
 constexpr std::string_view kSeal = "sys/seal";
+constexpr std::string_view kSnapshot = "sys/storage/snapshot";
 
 using Family = std::span<const Endpoint> (*)();
 constexpr Family kFamilies[] = {&StatusEndpoints, &UnsealEndpoints, &RekeyEndpoints,
@@ -62,6 +65,16 @@ bool AsksToSeal(const api::HttpRequest& request) {
   return MethodOf(request) == Method::kWrite && PathOf(request) == kSeal;
 }
 
+bool AsksForMetrics(const api::HttpRequest& request) {
+  return MethodOf(request) == Method::kRead && PathOf(request) == kMetrics;
+}
+
+// What the process does for a token that may have it done.
+bool AsksOfProcess(const api::HttpRequest& request) {
+  return AsksToSeal(request) ||
+         (MethodOf(request) == Method::kRead && PathOf(request) == kSnapshot);
+}
+
 // What changes something may answer with shares or a token, which are not sent in the clear where
 // they were to be wrapped.
 std::optional<Answer> RefuseHead(const api::HttpRequest& request, const Limits& limits) {
@@ -93,7 +106,9 @@ ProcessApi::ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, Schedu
       logger_(logger),
       unsealer_(lifecycle, scheduler, std::move(logger),
                 [this](absl::AnyInvocable<void()> work) { PostChange(std::move(work)); }),
-      changes_(NewThreadPool(1)) {}
+      changes_(NewThreadPool(1)),
+      snapshots_(NewThreadPool(1)),
+      metrics_(NewThreadPool(1)) {}
 
 ProcessApi::~ProcessApi() {
   Stop();
@@ -110,14 +125,27 @@ void ProcessApi::UnsealByItself() {
 }
 
 void ProcessApi::Handle(api::HttpRequest request, api::Respond respond) {
+  if (request.open_metrics && AsksForMetrics(request)) {
+    if (std::optional<builtin::Answer> refusal = RefuseHead(request, limits_)) {
+      return respond(api::Render(*std::move(refusal), NamespaceOf(request)));
+    }
+    return AnswerMetrics(request, std::move(respond));
+  }
   const Found found = Find(request);
   if (!found.path_is_known) {
-    if (!AsksToSeal(request)) return next_->Handle(std::move(request), std::move(respond));
+    if (!AsksOfProcess(request)) return next_->Handle(std::move(request), std::move(respond));
     // Sealed already: there is no token to ask for, and nothing to do.
-    if (lifecycle_->status().seal.sealed()) return respond(api::Render(builtin::NoContent()));
+    if (AsksToSeal(request) && lifecycle_->status().seal.sealed()) {
+      return respond(api::Render(builtin::NoContent()));
+    }
     return next_->Handle(std::move(request),
                          [this, respond = std::move(respond)](api::Outcome outcome) mutable {
-                           SealIfAsked(std::move(outcome), std::move(respond));
+                           if (std::holds_alternative<api::SealServer>(outcome))
+                             return Seal(std::move(respond));
+                           if (std::holds_alternative<api::SaveSnapshot>(outcome)) {
+                             return SaveSnapshot(std::move(respond));
+                           }
+                           respond(std::move(outcome));
                          });
   }
   if (std::optional<builtin::Answer> refusal = RefuseHead(request, limits_)) {
@@ -170,14 +198,38 @@ void ProcessApi::NoteChange(const Endpoint& endpoint, const std::string& from, i
 }
 
 // However much waits: requests that need no token cannot keep an allowed seal from its turn.
-void ProcessApi::SealIfAsked(api::Outcome outcome, api::Respond respond) {
-  if (!std::holds_alternative<api::SealServer>(outcome)) return respond(std::move(outcome));
+void ProcessApi::Seal(api::Respond respond) {
   changes_->PostAlways([this, respond = std::move(respond)]() mutable {
     absl::AnyInvocable<builtin::Answer()> seal = [this] {
       lifecycle_->Seal();
       return builtin::NoContent();
     };
     respond(api::Render(Change(seal)));
+  });
+}
+
+// Taken where it is read: in memory it is a copy of all.
+void ProcessApi::SaveSnapshot(api::Respond respond) {
+  snapshots_->PostAlways([this, respond = std::move(respond)]() mutable {
+    if (sent_snapshot_.lock() != nullptr) {
+      return respond(api::Render(
+          builtin::BusyAnswer("another snapshot is being saved; try again when it has ended")));
+    }
+    std::shared_ptr<api::BodyStream> stream = NewSnapshotStream(
+        facts_.stored->TakeSnapshot(), {.taken = facts_.clock->Now(), .version = facts_.version},
+        snapshots_.get(), logger_);
+    sent_snapshot_ = stream;
+    api::HttpResponse answer = api::TextResponse(200, "application/octet-stream", "");
+    answer.stream = std::move(stream);
+    respond(std::move(answer));
+  });
+}
+
+void ProcessApi::AnswerMetrics(const api::HttpRequest& request, api::Respond respond) {
+  const std::string* const format = request.Query("format");
+  metrics_->PostAlways([this, format = format == nullptr ? "" : *format,
+                        space = NamespaceOf(request), respond = std::move(respond)]() mutable {
+    respond(api::Render(builtin::MetricsAnswer(*facts_.metrics, format), space));
   });
 }
 

@@ -15,6 +15,7 @@
 #include "base/scheduler.h"
 #include "base/wait_group.h"
 #include "server/api/api.h"
+#include "server/api/body_stream.h"
 #include "server/process/auto_unsealer.h"
 #include "server/process/endpoint.h"
 #include "server/process/lifecycle.h"
@@ -23,7 +24,8 @@ namespace belfry::process {
 
 // The Api that listeners see: answers what concerns the process itself (sys/health, sys/init,
 // sys/seal-status, sys/unseal, sys/rekey, sys/generate-root …), without a token and whether the
-// server is sealed or not, as Vault does, and hands everything else on. Thread-safe.
+// server is sealed or not, as Vault does, and hands everything else on. Seals the
+// server and sends snapshots once the API has authorized the request. Thread-safe.
 // (vault-api-and-events 8)
 class ProcessApi final : public api::Api {
  public:
@@ -49,8 +51,11 @@ class ProcessApi final : public api::Api {
   void Answer(const Endpoint& endpoint, api::HttpRequest request, api::Respond respond);
   // A line for the log: nothing else tells who changes the seal, which needs no token.
   void NoteChange(const Endpoint& endpoint, const std::string& from, int status);
-  // When `outcome` asks for it; then 204.
-  void SealIfAsked(api::Outcome outcome, api::Respond respond);
+  // Then 204.
+  void Seal(api::Respond respond);
+  void AnswerMetrics(const api::HttpRequest& request, api::Respond respond);
+  // Answers with one, unless another is still being sent.
+  void SaveSnapshot(api::Respond respond);
   // What a change runs as: nothing is changed any more once Stop has been called.
   builtin::Answer Change(absl::AnyInvocable<builtin::Answer()>& answer);
   void PostChange(absl::AnyInvocable<void()> change);
@@ -64,8 +69,13 @@ class ProcessApi final : public api::Api {
   std::atomic<bool> stopping_ = false;
   WaitGroup changing_;
   AutoUnsealer unsealer_;
+  // The snapshot that is being sent. Of the thread of snapshots_.
+  std::weak_ptr<api::BodyStream> sent_snapshot_;
   // One thread: the states change one after the other.
   const std::unique_ptr<Executor> changes_;
+  // One thread each, for what is read while changes go on.
+  const std::unique_ptr<Executor> snapshots_;
+  const std::unique_ptr<Executor> metrics_;
 };
 
 }  // namespace belfry::process

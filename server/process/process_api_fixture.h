@@ -6,13 +6,16 @@
 #include <boost/json/serialize.hpp>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/testing.h"
 #include "server/process/process_api.h"
 #include "server/seal/testing.h"
+#include "server/storage/physical_storage.h"
 
 namespace belfry::process {
 
@@ -70,9 +73,12 @@ class FakeLifecycle final : public Lifecycle {
 // Says what it was asked.
 class NextApi final : public api::Api {
  public:
-  bool asks_to_seal = false;
+  // What the sender may have the process do.
+  std::optional<std::variant<api::SealServer, api::SaveSnapshot>> allowed;
   void Handle(api::HttpRequest request, api::Respond respond) override {
-    if (asks_to_seal) return respond(api::SealServer());
+    if (allowed) {
+      return std::visit([&respond](auto what) { respond(what); }, *allowed);
+    }
     respond(api::HttpResponse{.status = 418, .body = request.path});
   }
   std::optional<api::HttpResponse> RefuseEarly(const api::HttpRequest&,
@@ -145,15 +151,20 @@ class ProcessApiTest : public ::testing::Test {
   FakeLifecycle lifecycle_;
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   FakeScheduler scheduler_{&clock_};
+  const std::unique_ptr<storage::PhysicalStorage> stored_ = storage::NewInMemoryPhysicalStorage();
   StorageHealth storage_{metrics_.get(), Logger()};
   const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
-  ProcessApi process_{
-      &next_,
-      &lifecycle_,
-      {.clock = &clock_, .version = "1.21.0", .storage_type = "inmem", .storage = &storage_},
-      &scheduler_,
-      Logger(log_, "core"),
-      Limits()};
+  ProcessApi process_{&next_,
+                      &lifecycle_,
+                      {.clock = &clock_,
+                       .version = "1.21.0",
+                       .storage_type = "inmem",
+                       .storage = &storage_,
+                       .stored = stored_.get(),
+                       .metrics = metrics_.get()},
+                      &scheduler_,
+                      Logger(log_, "core"),
+                      Limits()};
 };
 
 }  // namespace belfry::process

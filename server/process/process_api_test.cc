@@ -153,7 +153,7 @@ TEST_F(ProcessApiTest, KeysThatAreLeftEmptyAskForNothing) {
 
 TEST_F(ProcessApiTest, TheServerIsSealedBeforeWhoMayAskForItIsAnswered) {
   Serve();
-  next_.asks_to_seal = true;
+  next_.allowed = api::SealServer();
   EXPECT_EQ(Send("PUT", "sys/seal").status, 204);
   EXPECT_EQ(Send("GET", "sys/health").status, 503);
 }
@@ -168,7 +168,7 @@ TEST_F(ProcessApiTest, WhileItIsBeingUnsealedNothingSaysThatItIsSealedForGood) {
 TEST_F(ProcessApiTest, OnceItHasStoppedNothingIsChangedAndWhoAsksIsToldSo) {
   Serve();
   process_.Stop();
-  next_.asks_to_seal = true;
+  next_.allowed = api::SealServer();
   EXPECT_EQ(Error(Send("PUT", "sys/seal")), "503 the server is stopping");
   EXPECT_EQ(Error(Send("GET", "sys/rekey/init")), "503 the server is stopping");
   EXPECT_FALSE(lifecycle_.status().seal.sealed());
@@ -263,6 +263,21 @@ TEST_F(ProcessApiTest, AnotherNamespaceIsRefusedHereToo) {
   request.headers.emplace_back("X-Vault-Namespace", "team");
   EXPECT_EQ(SendRequest(request).status, 400);
   EXPECT_EQ(process_.RefuseEarly(request, 0).value().status, 400);
+}
+
+TEST_F(ProcessApiTest, MetricsAreForEveryoneWhereTheListenerSaysSo) {
+  metrics_->GetGauge("belfry_some_gauge", "One.").Add(1);
+  api::HttpRequest request{.method = "GET", .path = "/v1/sys/metrics", .open_metrics = true};
+  const api::HttpResponse answer = SendRequest(request);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body, HasSubstr("belfry_some_gauge 1"));
+  request.query = {{"format", "json"}};
+  EXPECT_EQ(SendRequest(request).status, 400);
+  // The rest is not.
+  request.path = "/v1/sys/mounts";
+  EXPECT_EQ(SendRequest(request).status, 418);
+  request = {.method = "GET", .path = "/v1/sys/metrics"};
+  EXPECT_EQ(SendRequest(request).status, 418);
 }
 
 }  // namespace

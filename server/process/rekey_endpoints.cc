@@ -116,9 +116,24 @@ Answer DeleteBackup(const Context& context, const Fields&) {
   return status.ok() ? NoContent() : SealRefusal(status.status());
 }
 
-// They authorize and decrypt nothing: a server whose recovery keys are lost still works.
-Answer RefuseRecovery(const Context&, const Fields&) {
-  return ErrorAnswer(400, "recovery keys cannot be replaced yet");
+// Unseal keys exist only where people unseal, recovery keys only with an auto seal.
+using Handler = Answer (*)(const Context&, const Fields&);
+template <Handler kAnswer>
+Answer OfUnsealKeys(const Context& context, const Fields& fields) {
+  const seal::SealKind kind = context.lifecycle.status().seal.kind;
+  if (kind == seal::SealKind::kShamir) return kAnswer(context, fields);
+  return ErrorAnswer(400, Concat({"this server unseals by itself (seal type ", NameOf(kind),
+                                  "): there are no unseal keys; sys/rekey-recovery-key replaces "
+                                  "its recovery keys"}));
+}
+template <Handler kAnswer>
+Answer OfRecoveryKeys(const Context& context, const Fields& fields) {
+  if (context.lifecycle.status().seal.kind != seal::SealKind::kShamir) {
+    return kAnswer(context, fields);
+  }
+  return ErrorAnswer(400,
+                     "recovery rekeying not supported: people unseal this server, and "
+                     "sys/rekey replaces their keys");
 }
 
 constexpr DeclaredField kBegin[] = {
@@ -128,26 +143,29 @@ constexpr DeclaredField kBegin[] = {
 constexpr DeclaredField kNonce[] = {{"nonce", FieldKind::kText}};
 constexpr DeclaredField kShare[] = {{"key", FieldKind::kText}, {"nonce", FieldKind::kText}};
 
-constexpr Endpoint Waiting(std::string_view path, Method method,
-                           Answer (*answer)(const Context&, const Fields&),
+constexpr Endpoint Waiting(std::string_view path, Method method, Handler answer,
                            std::span<const DeclaredField> fields = {}) {
   return {.path = path, .method = method, .waits = true, .fields = fields, .answer = answer};
 }
 
 constexpr Endpoint kEndpoints[] = {
-    Waiting("sys/rekey/init", Method::kRead, &Read),
-    Waiting("sys/rekey/init", Method::kWrite, &Begin, kBegin),
-    Waiting("sys/rekey/init", Method::kDelete, &Cancel, kNonce),
-    Waiting("sys/rekey/update", Method::kWrite, &Give, kShare),
-    Waiting("sys/rekey/verify", Method::kRead, &ReadVerification),
-    Waiting("sys/rekey/verify", Method::kWrite, &Verify, kShare),
-    Waiting("sys/rekey/verify", Method::kDelete, &RestartVerification, kNonce),
-    Waiting("sys/rekey/backup", Method::kRead, &ReadBackup),
-    Waiting("sys/rekey/backup", Method::kDelete, &DeleteBackup),
-    {.path = "sys/rekey-recovery-key/init", .answer = &RefuseRecovery},
-    {.path = "sys/rekey-recovery-key/init", .method = Method::kWrite, .answer = &RefuseRecovery},
-    {.path = "sys/rekey-recovery-key/init", .method = Method::kDelete, .answer = &RefuseRecovery},
-    {.path = "sys/rekey-recovery-key/update", .method = Method::kWrite, .answer = &RefuseRecovery},
+    Waiting("sys/rekey/init", Method::kRead, &OfUnsealKeys<&Read>),
+    Waiting("sys/rekey/init", Method::kWrite, &OfUnsealKeys<&Begin>, kBegin),
+    Waiting("sys/rekey/init", Method::kDelete, &OfUnsealKeys<&Cancel>, kNonce),
+    Waiting("sys/rekey/update", Method::kWrite, &OfUnsealKeys<&Give>, kShare),
+    Waiting("sys/rekey/verify", Method::kRead, &OfUnsealKeys<&ReadVerification>),
+    Waiting("sys/rekey/verify", Method::kWrite, &OfUnsealKeys<&Verify>, kShare),
+    Waiting("sys/rekey/verify", Method::kDelete, &OfUnsealKeys<&RestartVerification>, kNonce),
+    Waiting("sys/rekey/backup", Method::kRead, &OfUnsealKeys<&ReadBackup>),
+    Waiting("sys/rekey/backup", Method::kDelete, &OfUnsealKeys<&DeleteBackup>),
+    Waiting("sys/rekey-recovery-key/init", Method::kRead, &OfRecoveryKeys<&Read>),
+    Waiting("sys/rekey-recovery-key/init", Method::kWrite, &OfRecoveryKeys<&Begin>, kBegin),
+    Waiting("sys/rekey-recovery-key/init", Method::kDelete, &OfRecoveryKeys<&Cancel>, kNonce),
+    Waiting("sys/rekey-recovery-key/update", Method::kWrite, &OfRecoveryKeys<&Give>, kShare),
+    Waiting("sys/rekey-recovery-key/verify", Method::kRead, &OfRecoveryKeys<&ReadVerification>),
+    Waiting("sys/rekey-recovery-key/verify", Method::kWrite, &OfRecoveryKeys<&Verify>, kShare),
+    Waiting("sys/rekey-recovery-key/verify", Method::kDelete, &OfRecoveryKeys<&RestartVerification>,
+            kNonce),
 };
 
 }  // namespace

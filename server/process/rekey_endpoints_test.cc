@@ -44,5 +44,13 @@ TEST_F(ProcessApiTest, ARekeyIsCancelledByItsNonceInTheBodyOrTheQuery) {
   }
 }
 
+TEST_F(ProcessApiTest, WhatPeopleUnsealHasNoRecoveryKeysToReplace) {
+  Serve();
+  EXPECT_EQ(Error(Send("PUT", "sys/rekey-recovery-key/init",
+                       R"({"secret_shares":1,"secret_threshold":1})")),
+            "400 recovery rekeying not supported: people unseal this server, and sys/rekey "
+            "replaces their keys");
+}
+
 }  // namespace
 }  // namespace belfry::process

@@ -30,6 +30,10 @@ void StorageHealth::BecomeReadOnly(const absl::Status& reason) {
                 {{"reason", std::string(ToStd(reason.message()))}});
 }
 
+void StorageHealth::NoteWarning(std::string_view line) {
+  logger_.Warn("a warning of the storage's library", {{"line", std::string(line)}});
+}
+
 void StorageHealth::NoteSync(std::size_t batches) {
   syncs_.Add(1);
   batches_.Add(batches);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -18,6 +19,8 @@ class StorageHealth {
 
   // From now on every write is answered with `reason`.
   void BecomeReadOnly(const absl::Status& reason);
+  // What the storage's library says has gone wrong, for the log.
+  void NoteWarning(std::string_view line);
   // So many batches of changes went to the disk with one fsync.
   void NoteSync(std::size_t batches);
   // OK while writes are taken; else the reason.

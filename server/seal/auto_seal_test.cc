@@ -47,6 +47,61 @@ class AutoSealTest : public ::testing::Test {
   std::vector<SecretBytes> shares_;
 };
 
+TEST_F(AutoSealTest, RecoveryKeysAreReplacedAndNothingElse) {
+  Initialize(3, 2);
+  ASSERT_TRUE(manager_->UnsealByItself().ok());
+  ASSERT_EQ(PutOne(manager_->barrier(), "a", "v"), absl::OkStatus());
+  Rekey& rekey = manager_->rekey();
+  EXPECT_EQ(rekey.Give(shares_[0].Copy(), "x").status(),
+            absl::InvalidArgumentError("no recovery rekey in progress"));
+  const std::string nonce = rekey.Begin({5, 3}, false)->nonce;
+  ASSERT_TRUE(rekey.Give(shares_[0].Copy(), nonce).ok());
+  const auto wrong = rekey.Give(SecretBytes(33), nonce);
+  EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("do not make the recovery key"));
+  ASSERT_TRUE(rekey.Give(shares_[0].Copy(), nonce).ok());
+  const auto given = rekey.Give(shares_[1].Copy(), nonce);
+  ASSERT_TRUE(given.ok()) << given.status();
+  ASSERT_TRUE(given->complete);
+  ASSERT_EQ(given->shares.size(), 5);
+
+  // As it unseals with what the seal has wrapped before.
+  Reopen();
+  ASSERT_EQ(manager_->UnsealByItself()->state, State::kUnsealed);
+  EXPECT_EQ(**manager_->barrier().Get("a"), "v");
+  EXPECT_EQ(manager_->status().configuration.shares, 5);
+  EXPECT_EQ(manager_->status().configuration.threshold, 3);
+  RootGeneration& generation = manager_->root_generation();
+  const auto allows = [&generation](const std::vector<SecretBytes>& shares, std::size_t needed) {
+    const std::string name = generation.Begin(SecretBytes(26))->nonce;
+    bool allowed = false;
+    for (std::size_t i = 0; i < needed; ++i) {
+      const auto result = generation.Give(shares.at(i).Copy(), name);
+      allowed = result.ok() && result->permit.has_value();
+    }
+    EXPECT_EQ(generation.Cancel(), absl::OkStatus());
+    return allowed;
+  };
+  EXPECT_TRUE(allows(given->shares, 3));
+  EXPECT_FALSE(allows(shares_, 3));
+}
+
+// A replacement is one write.
+TEST_F(AutoSealTest, AReplacementOfRecoveryKeysThatFailsLeavesTheOldOnes) {
+  Initialize(1, 1);
+  ASSERT_TRUE(manager_->UnsealByItself().ok());
+  const std::string before = below_.Bytes();
+  below_.refuse_writes = true;
+  const std::string nonce = manager_->rekey().Begin({2, 2}, false)->nonce;
+  EXPECT_FALSE(manager_->rekey().Give(shares_[0].Copy(), nonce).ok());
+  EXPECT_EQ(below_.Bytes(), before);
+  EXPECT_EQ(manager_->status().configuration.shares, 1);
+  below_.refuse_writes = false;
+  const int writes = below_.writes;
+  const auto given = manager_->rekey().Give(shares_[0].Copy(), nonce);
+  ASSERT_TRUE(given.ok()) << given.status();
+  EXPECT_EQ(below_.writes, writes + 1);
+}
+
 TEST_F(AutoSealTest, ItUnsealsByItselfAlsoAfterARestart) {
   EXPECT_EQ(manager_->status().kind, SealKind::kFile);
   EXPECT_EQ(manager_->UnsealByItself().status(),

@@ -253,10 +253,15 @@ absl::Status Barrier::SetRotation(const RotationConfig& rotation) {
   return StoreKeyring(std::move(next), keys_->root_key, {});
 }
 
-absl::Status Barrier::SetRootKey(SecretBytes root_key, storage::WriteBatch with) {
+absl::Status Barrier::SetRootKey(SecretBytes root_key, storage::WriteBatch plain,
+                                 storage::WriteBatch encrypted) {
   MutexLock lock(&writing_);
   if (keys_ == nullptr) return Sealed();
-  absl::Status stored = StoreKeyring(keys_->keyring, root_key, {}, std::move(with));
+  storage::WriteBatch* const one = &encrypted;
+  const std::uint64_t puts = CountPuts({&one, 1});
+  Keyring next = puts == 0 ? keys_->keyring : NextKeyring(/*rotate=*/false, puts);
+  absl::Status stored = StoreKeyring(std::move(next), root_key, {&one, 1}, std::move(plain));
+  keys_->encryptions += puts;
   if (stored.ok()) keys_->root_key = std::move(root_key);
   return stored;
 }

@@ -45,6 +45,10 @@ class Barrier final : public storage::PhysicalStorage {
   absl::Status Write(std::span<storage::WriteBatch* const> batches) override;
 
   bool WritesWait() const override { return below_->WritesWait(); }
+  // Also while it is sealed.
+  std::unique_ptr<storage::Snapshot> TakeSnapshot() const override {
+    return below_->TakeSnapshot();
+  }
 
   // Stores nothing.
   void Unseal(Keyring keyring, SecretBytes root_key);
@@ -61,9 +65,10 @@ class Barrier final : public storage::PhysicalStorage {
   absl::StatusOr<RotationConfig> Rotation() const;
   // InvalidArgument when a bound is out of range.
   absl::Status SetRotation(const RotationConfig& rotation);
-  // The keyring is sealed by this root key from now on; `with`, which is not encrypted, is written
-  // together with it.
-  absl::Status SetRootKey(SecretBytes root_key, storage::WriteBatch with);
+  // The keyring is sealed by this root key from now on; `plain`, which is not encrypted, and
+  // `encrypted`, which is, are written together with it.
+  absl::Status SetRootKey(SecretBytes root_key, storage::WriteBatch plain,
+                          storage::WriteBatch encrypted = {});
 
  private:
   struct Keys;

@@ -8,6 +8,8 @@ namespace belfry::seal {
 // kData, names and values sealed. The rest is needed to unseal, so its names stand in the clear.
 inline constexpr std::string_view kData = "data/";
 
+// The beginning of all these.
+inline constexpr std::string_view kSealPlaces = "seal/";
 // How many shares there are and how many are needed, and what unseals, in the clear
 // (root_key_store.h).
 inline constexpr std::string_view kSealConfiguration = "seal/configuration";

@@ -24,9 +24,14 @@ std::string HashOf(const SecretBytes& key) {
 
 }  // namespace
 
-absl::Status StoreRecoveryKey(const SecretBytes& key, Barrier* barrier) {
+storage::WriteBatch RecoveryKeyChange(const SecretBytes& key) {
   storage::WriteBatch batch;
   batch.Put(std::string(kPlace), HashOf(key));
+  return batch;
+}
+
+absl::Status StoreRecoveryKey(const SecretBytes& key, Barrier* barrier) {
+  storage::WriteBatch batch = RecoveryKeyChange(key);
   storage::WriteBatch* const one = &batch;
   return barrier->Write({&one, 1});
 }

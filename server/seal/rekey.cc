@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 #include "server/seal/aead.h"
+#include "server/seal/held_shares.h"
+#include "server/seal/recovery_key.h"
 #include "server/seal/seal_texts.h"
 
 namespace belfry::seal {
@@ -14,6 +16,12 @@ absl::Status Invalid(std::string_view text) {
 }
 
 }  // namespace
+
+absl::Status Rekey::NoneInProgress() const {
+  const SealKind kind = root_keys_->configuration().value_or(SealConfiguration{}).kind;
+  return Invalid(kind == SealKind::kShamir ? "no barrier rekey in progress"
+                                           : "no recovery rekey in progress");
+}
 
 absl::StatusOr<Rekey::Status> Rekey::status() const {
   MutexLock lock(&mutex_);
@@ -41,12 +49,6 @@ absl::StatusOr<Rekey::Status> Rekey::Begin(const SealConfiguration& wanted,
                                            bool verification_required) {
   MutexLock lock(&mutex_);
   if (barrier_->sealed()) return Sealed();
-  const SealConfiguration present = root_keys_->configuration().value_or(SealConfiguration{});
-  if (present.kind != SealKind::kShamir) {
-    return Invalid(Concat({"this server unseals by itself (seal type ", NameOf(present.kind),
-                           "): there are no unseal keys, and its recovery keys cannot be replaced "
-                           "yet"}));
-  }
   if (wanted.threshold > wanted.shares) {
     return Invalid("provided threshold greater than the total shares");
   }
@@ -55,13 +57,14 @@ absl::StatusOr<Rekey::Status> Rekey::Begin(const SealConfiguration& wanted,
   }
   if (attempt_) return Invalid("rekey already in progress");
   attempt_ = Attempt{.wanted = wanted, .verification_required = verification_required};
+  attempt_->wanted.kind = root_keys_->configuration().value_or(SealConfiguration{}).kind;
   return StatusLocked();
 }
 
 absl::StatusOr<Rekey::Given> Rekey::Give(SecretBytes share, std::string_view nonce) {
   MutexLock lock(&mutex_);
   if (barrier_->sealed()) return Sealed();
-  if (!attempt_) return Invalid("no barrier rekey in progress");
+  if (!attempt_) return NoneInProgress();
   if (attempt_->made) return Invalid("the new keys have been made and must be verified");
   if (absl::Status wrong = CheckNonce("rekey", attempt_->present.nonce(), nonce); !wrong.ok()) {
     return wrong;
@@ -70,9 +73,8 @@ absl::StatusOr<Rekey::Given> Rekey::Give(SecretBytes share, std::string_view non
   if (!attempt_->present.Add(std::move(share))) return GivenAlready();
   Status status = StatusLocked();
   if (status.progress < status.required) return Given{.status = std::move(status)};
-  const auto opened = root_keys_->OpenWith(attempt_->present.Take());
-  if (absl::IsInvalidArgument(opened.status())) return WrongShares();
-  if (!opened.ok()) return opened.status();
+  const absl::Status right = CheckHeldShares(*root_keys_, *barrier_, attempt_->present.Take());
+  if (!right.ok()) return right;
 
   UnsealKey made = UnsealKey::New(attempt_->wanted);
   std::vector<SecretBytes> shares = std::move(made.shares);
@@ -86,13 +88,28 @@ absl::StatusOr<Rekey::Given> Rekey::Give(SecretBytes share, std::string_view non
 }
 
 absl::Status Rekey::Install(const UnsealKey& made) {
-  const SecretBytes root_key = SecretBytes::Random(Aead::kKeyBytes);
-  absl::Status done =
-      root_keys_->Replace(attempt_->wanted, made.key, root_key, [&](storage::WriteBatch batch) {
-        return barrier_->SetRootKey(root_key.Copy(), std::move(batch));
-      });
+  absl::Status done = attempt_->wanted.kind == SealKind::kShamir ? InstallUnsealKey(made)
+                                                                 : InstallRecoveryKey(made);
   if (done.ok()) attempt_.reset();
   return done;
+}
+
+absl::Status Rekey::InstallUnsealKey(const UnsealKey& made) {
+  const SecretBytes root_key = SecretBytes::Random(Aead::kKeyBytes);
+  return root_keys_->Replace(attempt_->wanted, made.key, root_key, [&](storage::WriteBatch batch) {
+    return barrier_->SetRootKey(root_key.Copy(), std::move(batch));
+  });
+}
+
+// The root key is bound to how many shares there are.
+absl::Status Rekey::InstallRecoveryKey(const UnsealKey& made) {
+  const absl::StatusOr<RootKeyStore::Opened> opened = open_();
+  if (!opened.ok()) return opened.status();
+  return root_keys_->Replace(
+      attempt_->wanted, opened->unseal_key, opened->root_key, [&](storage::WriteBatch batch) {
+        return barrier_->SetRootKey(opened->root_key.Copy(), std::move(batch),
+                                    RecoveryKeyChange(made.key));
+      });
 }
 
 absl::Status Rekey::Cancel(std::string_view nonce) {
@@ -130,7 +147,9 @@ absl::StatusOr<Rekey::Given> Rekey::Verify(SecretBytes share, std::string_view n
     return Given{.status = std::move(status)};
   }
   const auto key = CombineToKey(attempt_->wanted, returned.Take());
-  if (!key.ok() || !(*key == attempt_->made->key)) return WrongShares();
+  if (!key.ok() || !(*key == attempt_->made->key)) {
+    return attempt_->wanted.kind == SealKind::kShamir ? WrongShares() : WrongRecoveryShares();
+  }
   if (absl::Status failed = Install(*attempt_->made); !failed.ok()) return failed;
   return Given{.status = std::move(status), .complete = true};
 }

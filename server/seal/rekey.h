@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -18,10 +20,10 @@ namespace belfry::seal {
 
 // Replaces the unseal key and its shares, and the root key with it, once enough of the present
 // shares have been given; if that is wanted, only after enough of the new ones have come back.
-// Until then the old shares unseal. One attempt at a time, which lasts until the seal. Errors are
-// InvalidArgument, in Vault's words where they are recorded, also where the server unseals by
-// itself: recovery keys cannot be replaced yet; Unavailable "Vault is sealed" while it is. Waits
-// for the storage. Thread-safe.
+// Until then the old shares unseal. Where the server unseals by itself, it is the recovery key that
+// is replaced so. One attempt at a time, which lasts until the seal. Errors are InvalidArgument, in
+// Vault's words where they are recorded; Unavailable "Vault is sealed" while it is; those of the
+// auto seal. Waits for the storage, and for the auto seal. Thread-safe.
 class Rekey {
  public:
   struct Status {
@@ -40,8 +42,12 @@ class Rekey {
     bool complete = false;            // The new ones count from now on.
   };
 
-  // Both must outlive it.
-  Rekey(RootKeyStore* root_keys, Barrier* barrier) : root_keys_(root_keys), barrier_(barrier) {}
+  // What the auto seal opens.
+  using OpenWithAutoSeal = std::function<absl::StatusOr<RootKeyStore::Opened>()>;
+
+  // Both must outlive it. `open` is asked where the server unseals by itself.
+  Rekey(RootKeyStore* root_keys, Barrier* barrier, OpenWithAutoSeal open)
+      : root_keys_(root_keys), barrier_(barrier), open_(std::move(open)) {}
 
   absl::StatusOr<Status> status() const;
   absl::StatusOr<Status> Begin(const SealConfiguration& wanted, bool verification_required);
@@ -69,12 +75,16 @@ class Rekey {
     std::optional<ShareCollection> returned;  // Of the shares of `made`.
   };
 
+  absl::Status NoneInProgress() const;
   Status StatusLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckVerifying() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Install(const UnsealKey& made) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status InstallUnsealKey(const UnsealKey& made) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status InstallRecoveryKey(const UnsealKey& made) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   RootKeyStore* const root_keys_;
   Barrier* const barrier_;
+  const OpenWithAutoSeal open_;
   mutable Mutex mutex_;  // Held across the storage: the steps of an attempt do not overlap.
   std::optional<Attempt> attempt_ ABSL_GUARDED_BY(mutex_);
 };

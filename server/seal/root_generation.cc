@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/seal/recovery_key.h"
+#include "server/seal/held_shares.h"
 #include "server/seal/seal_texts.h"
 
 namespace belfry::seal {
@@ -41,22 +41,11 @@ absl::StatusOr<RootGeneration::Given> RootGeneration::Give(SecretBytes share,
   if (!attempt_->given.Add(std::move(share))) return GivenAlready();
   Status status = StatusLocked();
   if (status.progress < status.required) return Given{.status = std::move(status)};
-  if (absl::Status refused = CheckShares(attempt_->given.Take()); !refused.ok()) return refused;
+  const absl::Status right = CheckHeldShares(*root_keys_, *barrier_, attempt_->given.Take());
+  if (!right.ok()) return right;
   SecretBytes otp = std::move(attempt_->otp);
   attempt_.reset();
   return Given{.status = std::move(status), .permit = Permit(), .otp = std::move(otp)};
-}
-
-absl::Status RootGeneration::CheckShares(std::span<const SecretBytes> shares) const {
-  const SealConfiguration configuration = root_keys_->configuration().value_or(SealConfiguration{});
-  if (configuration.kind == SealKind::kShamir) {
-    const absl::Status opened = root_keys_->OpenWith(shares).status();
-    return absl::IsInvalidArgument(opened) ? WrongShares() : opened;
-  }
-  const absl::StatusOr<SecretBytes> key = CombineToKey(configuration, shares);
-  if (!key.ok()) return WrongRecoveryShares();
-  const absl::Status checked = CheckRecoveryKey(*key, *barrier_);
-  return absl::IsInvalidArgument(checked) ? WrongRecoveryShares() : checked;
 }
 
 absl::Status RootGeneration::Cancel() {

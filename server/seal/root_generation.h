@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -62,7 +61,6 @@ class RootGeneration {
   };
 
   Status StatusLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckShares(std::span<const SecretBytes> shares) const;
 
   const RootKeyStore* const root_keys_;
   const Barrier* const barrier_;

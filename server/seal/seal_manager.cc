@@ -60,7 +60,7 @@ SealManager::SealManager(storage::PhysicalStorage* below, const Clock* clock,
       kind_(auto_seal == nullptr ? SealKind::kShamir : auto_seal->kind()),
       root_keys_(std::move(root_keys)),
       barrier_(below, clock),
-      rekey_(root_keys_.get(), &barrier_),
+      rekey_(root_keys_.get(), &barrier_, [this] { return OpenWithAutoSeal(); }),
       root_generation_(root_keys_.get(), &barrier_),
       state_(root_keys_->configuration() ? State::kSealed : State::kUninitialized) {}
 

@@ -42,6 +42,9 @@ class OpenStorage final : public storage::PhysicalStorage {
     ++writes;
     return memory_->Write(batches);
   }
+  std::unique_ptr<storage::Snapshot> TakeSnapshot() const override {
+    return memory_->TakeSnapshot();
+  }
 
   std::vector<storage::Entry> All() const { return *memory_->Scan("", "", 1'000'000); }
   std::string Bytes() const {

@@ -46,6 +46,7 @@ class HookedPhysicalStorage final : public PhysicalStorage {
     return memory_->Write(batches);
   }
   bool WritesWait() const override { return writes_wait_; }
+  std::unique_ptr<Snapshot> TakeSnapshot() const override { return memory_->TakeSnapshot(); }
 
  private:
   const bool writes_wait_;

@@ -8,6 +8,24 @@
 namespace belfry::storage {
 namespace {
 
+class Copy final : public Snapshot {
+ public:
+  explicit Copy(std::vector<Entry> entries) : entries_(std::move(entries)) {}
+
+  absl::StatusOr<std::vector<Entry>> Next(std::size_t bytes) override {
+    std::vector<Entry> next;
+    for (std::size_t size = 0; next_ < entries_.size() && (next.empty() || size < bytes); ++next_) {
+      size += entries_[next_].key.size() + entries_[next_].value.size();
+      next.push_back(std::move(entries_[next_]));
+    }
+    return next;
+  }
+
+ private:
+  std::vector<Entry> entries_;
+  std::size_t next_ = 0;
+};
+
 class InMemory final : public PhysicalStorage {
  public:
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
@@ -31,6 +49,14 @@ class InMemory final : public PhysicalStorage {
       entries.push_back({it->first, it->second});
     }
     return entries;
+  }
+
+  std::unique_ptr<Snapshot> TakeSnapshot() const override {
+    MutexLock lock(&mutex_);
+    std::vector<Entry> entries;
+    entries.reserve(values_.size());
+    for (const auto& [key, value] : values_) entries.push_back({key, value});
+    return std::make_unique<Copy>(std::move(entries));
   }
 
   absl::Status Write(std::span<WriteBatch* const> batches) override {

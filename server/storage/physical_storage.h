@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/storage/snapshot.h"
 #include "server/storage/storage.h"
 #include "server/storage/write_batch.h"
 
@@ -30,6 +31,9 @@ class PhysicalStorage {
   // Whether Write waits for a disk, so that no thread that serves others may call it. Always the
   // same.
   virtual bool WritesWait() const { return false; }
+  // What it holds now, between two writes. A storage that encrypts what it keeps in another one
+  // gives what that one holds.
+  virtual std::unique_ptr<Snapshot> TakeSnapshot() const = 0;
 };
 
 // In memory, lost with the process.

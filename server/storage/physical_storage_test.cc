@@ -65,6 +65,43 @@ INSTANTIATE_TEST_SUITE_P(Each, PhysicalStorageTest,
                            return kind.param == Kind::kMemory ? "Memory" : "RocksDb";
                          });
 
+TEST_P(PhysicalStorageTest, ASnapshotHoldsWhatWasThereWhenItWasTaken) {
+  constexpr int kKeys = 2000;
+  WriteBatch before;
+  for (int i = 0; i < kKeys; ++i) before.Put("key/" + std::to_string(i), std::string(100, 'a'));
+  ASSERT_EQ(Write({std::move(before)}), absl::OkStatus());
+  const std::unique_ptr<Snapshot> snapshot = storage_->TakeSnapshot();
+  int read = 0;
+  std::string last;
+  for (;;) {
+    // Everything changes while it is read, often enough that files are written and merged.
+    WriteBatch after;
+    for (int i = 0; i < kKeys; ++i) after.Put("key/" + std::to_string(i), std::string(100, 'b'));
+    after.Put("new/" + std::to_string(read), "b");
+    after.Delete("key/" + std::to_string(read));
+    ASSERT_EQ(Write({std::move(after)}), absl::OkStatus());
+    const auto entries = snapshot->Next(20'000);
+    ASSERT_EQ(entries.status(), absl::OkStatus());
+    if (entries->empty()) break;
+    for (const Entry& entry : *entries) {
+      EXPECT_LT(last, entry.key);
+      EXPECT_EQ(entry.value, std::string(100, 'a')) << entry.key;
+      last = entry.key;
+      ++read;
+    }
+  }
+  EXPECT_EQ(read, kKeys);
+}
+
+TEST_P(PhysicalStorageTest, ASnapshotComesInPartsOfTheSizeAskedFor) {
+  Fill({"a", "b", "c", "d", "e"});
+  const std::unique_ptr<Snapshot> snapshot = storage_->TakeSnapshot();
+  EXPECT_EQ(snapshot->Next(1)->size(), 1);
+  EXPECT_EQ(snapshot->Next(4)->size(), 2);
+  EXPECT_EQ(snapshot->Next(1'000)->size(), 2);
+  EXPECT_THAT(*snapshot->Next(1'000), IsEmpty());
+}
+
 TEST_P(PhysicalStorageTest, KeysAndValuesAreBytes) {
   const std::string bytes("\0\xff\n", 3);
   WriteBatch batch;

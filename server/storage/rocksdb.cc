@@ -1,6 +1,8 @@
 #include "server/storage/rocksdb.h"
 
 #include <algorithm>
+#include <cstdarg>
+#include <cstdio>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -76,8 +78,7 @@ class Failure final : public rocksdb::EventListener {
   // The first one counts; returns it.
   absl::Status Set(const rocksdb::Status& cause) {
     const absl::Status status = ToStatus(cause, path_);
-    const absl::Status reason(
-        status.code(),
+    const absl::Status reason = absl::InternalError(
         ToAbsl(Concat({"storage is read-only since a write failed: ", ToStd(status.message())})));
     {
       MutexLock lock(&mutex_);
@@ -103,13 +104,32 @@ class Failure final : public rocksdb::EventListener {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
 
+// In place of the file LOG: a second line that cannot be written there, since the disk is full,
+// ends the process by an assertion of RocksDB's. Thread-safe.
+class WarningLog final : public rocksdb::Logger {
+ public:
+  explicit WarningLog(std::function<void(std::string_view line)> on_warning)
+      : Logger(rocksdb::InfoLogLevel::WARN_LEVEL), on_warning_(std::move(on_warning)) {}
+
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    if (!on_warning_) return;
+    char line[512];  // Longer ones are cut off.
+    std::vsnprintf(line, sizeof line, format, arguments);
+    on_warning_(line);
+  }
+
+ private:
+  const std::function<void(std::string_view line)> on_warning_;
+};
+
 // The keys that begin with a prefix, from `first` on, as they were when this was made. RocksDB
 // reads nothing for those beyond.
 class Cursor {
  public:
-  Cursor(rocksdb::DB* db, std::string_view prefix, std::string_view first)
+  Cursor(rocksdb::DB* db, std::string_view prefix, std::string_view first,
+         rocksdb::ReadOptions options = {})
       : end_(EndOf(prefix)), end_slice_(end_) {
-    rocksdb::ReadOptions options;
     if (!end_.empty()) options.iterate_upper_bound = &end_slice_;
     iterator_.reset(db->NewIterator(options));
     Seek(first);
@@ -130,6 +150,36 @@ class Cursor {
   const std::string end_;
   const rocksdb::Slice end_slice_;
   std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+// What is read once for a copy elsewhere takes no room in the cache.
+rocksdb::ReadOptions Uncached() {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  // It may end on a thread of the network.
+  options.background_purge_on_iterator_cleanup = true;
+  return options;
+}
+
+class RocksDbSnapshot final : public Snapshot {
+ public:
+  RocksDbSnapshot(rocksdb::DB* db, std::string path)
+      : path_(std::move(path)), cursor_(db, "", "", Uncached()) {}
+
+  absl::StatusOr<std::vector<Entry>> Next(std::size_t bytes) override {
+    std::vector<Entry> entries;
+    for (std::size_t size = 0; cursor_.valid() && (entries.empty() || size < bytes);
+         cursor_.Next()) {
+      entries.push_back({cursor_.key(), cursor_.value()});
+      size += entries.back().key.size() + entries.back().value.size();
+    }
+    if (!cursor_.status().ok()) return ToStatus(cursor_.status(), path_);
+    return entries;
+  }
+
+ private:
+  const std::string path_;
+  Cursor cursor_;
 };
 
 rocksdb::Options MakeOptions(const RocksDbOptions& wanted, rocksdb::Env* env,
@@ -165,9 +215,7 @@ rocksdb::Options MakeOptions(const RocksDbOptions& wanted, rocksdb::Env* env,
   options.max_file_opening_threads = 2;
   // It is read as a whole at each start, and then a short one begins.
   options.max_manifest_file_size = std::size_t{16} << 20;
-  // RocksDB's own log: LOG and at most three old ones in the directory; nothing periodic in it.
-  options.max_log_file_size = std::size_t{1} << 20;
-  options.keep_log_file_num = 4;
+  options.info_log = std::make_shared<WarningLog>(wanted.on_warning);
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   return options;
@@ -228,6 +276,10 @@ class RocksDbStorage final : public PhysicalStorage {
     }
     if (!cursor.status().ok()) return ToStatus(cursor.status(), path_);
     return entries;
+  }
+
+  std::unique_ptr<Snapshot> TakeSnapshot() const override {
+    return std::make_unique<RocksDbSnapshot>(db_.get(), path_);
   }
 
   bool WritesWait() const override { return true; }

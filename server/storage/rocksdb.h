@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +30,9 @@ struct RocksDbOptions {
   // Called once when the storage becomes read-only, with what each Write returns from then on. From
   // any thread, RocksDB's own included; it must not block. May be null.
   std::function<void(const absl::Status& reason)> on_read_only = nullptr;
+  // Called with each line of RocksDB's own log that says what has gone wrong. As `on_read_only`.
+  // May be null.
+  std::function<void(std::string_view line)> on_warning = nullptr;
   // Called when a Write has synced, with how many batches it has written. May be null.
   std::function<void(std::size_t batches)> on_sync = nullptr;
 };
@@ -38,12 +42,13 @@ struct RocksDbOptions {
 //
 // What Write has acknowledged is on the disk, and Write syncs once however many batches it gets.
 // When it fails, or a write in the background does, the storage is read-only until it is opened
-// again: each Write returns the same status, and what failed may be there then, but never a part.
+// again: each Write returns the same status, Internal with the cause and what to do, and what
+// failed may be there then, but never a part.
 //
-// Errors, of opening and reading alike, name the path and what to do. DataLoss: what is on the disk
-// is not what was written; it is never returned as if it were. ResourceExhausted: the disk is full.
-// Unavailable: the disk fails. FailedPrecondition: another process has it open, or a newer Belfry
-// has written it. InvalidArgument, NotFound, PermissionDenied: the path.
+// Other errors, of opening and reading alike, name the path and what to do. DataLoss: what is on
+// the disk is not what was written; it is never returned as if it were. ResourceExhausted: the disk
+// is full. Unavailable: the disk fails. FailedPrecondition: another process has it open, or a newer
+// Belfry has written it. InvalidArgument, NotFound, PermissionDenied: the path.
 absl::StatusOr<std::unique_ptr<PhysicalStorage>> OpenRocksDbStorage(const RocksDbOptions& options);
 
 }  // namespace belfry::storage

@@ -35,11 +35,9 @@ void WriteFile(const fs::path& path, const std::string& content) {
   std::ofstream(path, std::ios::binary) << content;
 }
 
-// RocksDB's own log, which it writes before anything else and never reads; and what it reads in no
-// way that matters: OPTIONS, IDENTITY and the empty LOCK.
+// Unlike what RocksDB reads in no way that matters.
 bool Matters(const std::string& file) {
-  return !file.starts_with("LOG") && !file.starts_with("OPTIONS") && file != "LOCK" &&
-         file != "IDENTITY";
+  return !file.starts_with("OPTIONS") && file != "LOCK" && file != "IDENTITY";
 }
 
 Content FilesThatMatter(const fs::path& directory) {

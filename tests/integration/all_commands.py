@@ -7,6 +7,11 @@ import subprocess
 from conftest import BIN, PATIENCE
 
 
+# Those that send no request.
+WITHOUT_REQUESTS = (("operator", "check"), ("operator", "config", "check"), ("operator", "snapshot", "inspect"),
+                    ("operator", "snapshot", "restore"), ("server",), ("version",))
+
+
 def belfry(*arguments, **options):
     return subprocess.run([str(BIN / "belfry"), *arguments], capture_output=True, text=True, timeout=PATIENCE, **options)
 

@@ -188,6 +188,33 @@ def test_recovery_keys_make_a_root_token(file_server):
     assert file_server.request("GET", "auth/token/lookup-self", token=token).data["policies"] == ["root"]
 
 
+def generate_root(server, keys):
+    """Whether these recovery keys make a root token."""
+    begun = server.request("PUT", "sys/generate-root/attempt", token=None).json
+    for key in keys:
+        given = server.request("PUT", "sys/generate-root/update", {"key": key, "nonce": begun["nonce"]}, token=None)
+    server.request("DELETE", "sys/generate-root/attempt", token=None)
+    return given.status == 200 and given.json["complete"]
+
+
+def test_the_command_line_replaces_recovery_keys_and_the_server_goes_on_unsealing_itself(command_server):
+    old = initialize(command_server)["recovery_keys_base64"]
+    begun = command_server.cli("operator", "rekey", "-target=recovery", "-init", "-n=3", "-t=3").stdout
+    nonce = re.search(r"^Nonce +(\S+)$", begun, re.MULTILINE).group(1)
+    rekey = "operator", "rekey", "-target=recovery", f"-nonce={nonce}", "-"
+    command_server.cli(*rekey, input=old[2])
+    made = command_server.cli(*rekey, input=old[1]).stdout
+    assert "The recovery keys are replaced: 3 of these 3 count now" in made
+    new = re.findall(r"^Key \d+: (\S+)$", made, re.MULTILINE)
+    assert len(new) == 3
+    refused = command_server.cli("operator", "rekey", "-init", check=False)
+    assert refused.returncode == 2 and "there are no unseal keys" in refused.stderr
+    command_server.kill()
+    command_server.start()
+    assert unsealed(command_server)
+    assert generate_root(command_server, new) and not generate_root(command_server, [*old])
+
+
 def test_the_data_directory_shows_nothing_without_the_key_file(file_server, tmp_path):
     made = initialize(file_server)
     write_and_restart(file_server, lambda: (tmp_path / "seal.key").rename(tmp_path / "away"))

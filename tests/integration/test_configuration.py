@@ -1,6 +1,7 @@
 """`belfry server -config` does what its files say, and `belfry operator config check` says what is wrong with them."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -10,7 +11,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import BIN, PATIENCE, Lines, eventually
+from conftest import BIN, PATIENCE, Lines, descendants, eventually, put_plugin
 
 NEEDED = pathlib.Path(__file__).with_name("smallest.hcl").read_text()
 
@@ -188,3 +189,76 @@ def await_lines(log, count):
 def test_a_log_file_that_cannot_be_opened_is_an_error_that_names_it(config):
     wrong = belfry("server", "-config", config('log_file = "/nope/log"'))
     assert wrong.returncode == 1 and "/nope/log: No such file or directory" in wrong.stderr
+
+
+def test_metrics_are_for_everyone_on_the_listener_that_says_so_also_while_it_is_sealed(config):
+    listener = 'listener "tcp" {\n  address = "127.0.0.1:0"\n  tls_disable = true\n  telemetry { unauthenticated_metrics_access = true }\n}\n'
+    with running("-config", config(listener)) as server:
+        addresses = [line.split('"')[1] for line in server.out.seen if "Listener " in line]
+        assert len(addresses) == 2
+        answers = []
+        for address in addresses:
+            try:
+                answers.append(urllib.request.urlopen(f"http://{address}/v1/sys/metrics?format=prometheus", timeout=PATIENCE).read().decode())
+            except urllib.error.HTTPError as answer:
+                answers.append(answer.code)
+        assert answers[0] == 503 and "\nbelfry_http_connections " in answers[1]
+
+
+def test_declared_plugins_are_what_the_configuration_says(start_configured, tmp_path):
+    put_plugin(tmp_path, "belfry-kv", "diary")
+    digest = hashlib.sha256((tmp_path / "diary").read_bytes()).hexdigest()
+
+    def declared(name, *settings):
+        return f'plugin "secret" "{name}" {{\n  command = "diary"\n  sha256 = "{digest}"\n  ' + "\n  ".join(settings) + "\n}\n"
+
+    server = start_configured("inmem", plugin_dir=tmp_path, settings=declared("declared"))
+    config = server.tmp / "belfry.hcl"
+    undeclared = config.read_text().replace(declared("declared"), "")
+    server.initialize()
+    server.unseal()
+    assert server.request("POST", "sys/mounts/one", {"type": "declared"}).status == 204
+    assert server.request("PUT", "one/a", {"b": "c"}).status == 204
+    assert server.request("GET", "sys/plugins/catalog/secret/declared").data["sha256"] == digest
+    for method, body in ("PUT", {"command": "diary", "sha256": digest}), ("DELETE", None):
+        refused = server.request(method, "sys/plugins/catalog/secret/declared", body)
+        assert refused.status == 400 and "declared in the server's configuration" in refused.text, refused.text
+
+    def reload(text):
+        config.write_text(undeclared + text)
+        server.process.send_signal(signal.SIGHUP)
+
+    reload(declared("declared", 'env = ["A=b"]') + declared("other"))
+    assert eventually(lambda: "a declared plugin has changed" in server.log_text())
+    assert eventually(lambda: server.request("POST", "sys/mounts/two", {"type": "other"}).status == 204)
+    def processes():
+        return {pid for pid, name in descendants(server.process.pid) if name == "diary"}
+
+    before = processes()
+    assert server.request("POST", "sys/plugins/reload/secret/declared").status == 200
+    assert server.request("GET", "one/a").data == {"b": "c"}
+    environments = [pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in processes() - before]
+    assert any(b"A=b" in environment for environment in environments)
+    reload("")
+    assert eventually(lambda: server.request("GET", "sys/plugins/catalog/secret/other").status == 404)
+    assert server.request("POST", "sys/mounts/three", {"type": "other"}).status == 400
+    # What runs goes on running, and a seal declares what the configuration says now.
+    assert server.request("GET", "one/a").data == {"b": "c"}
+    reload(declared("other"))
+    assert eventually(lambda: server.request("GET", "sys/plugins/catalog/secret/other").status == 200)
+    assert server.request("POST", "sys/mounts/three", {"type": "other"}).status == 204
+    assert server.request("PUT", "sys/seal").status == 204
+    server.unseal()
+    assert server.request("PUT", "three/a", {"b": "c"}).status == 204
+
+
+def test_a_declared_plugin_that_cannot_be_used_keeps_nothing_else_down(start_configured, tmp_path):
+    put_plugin(tmp_path, "belfry-kv", "diary")
+    server = start_configured("inmem", plugin_dir=tmp_path,
+                              settings=f'plugin "secret" "lost" {{\n  command = "nosuch"\n  sha256 = "{"a" * 64}"\n}}\n')
+    server.initialize()
+    server.unseal()
+    assert "a declared plugin cannot be used: plugin=lost" in server.log_text()
+    assert server.request("POST", "sys/mounts/one", {"type": "diary"}).status == 204
+    refused = server.request("POST", "sys/mounts/two", {"type": "lost"})
+    assert refused.status == 400 and "nosuch" in refused.text

@@ -1,22 +1,15 @@
 """A server that is configured, on a disk, sealed and unsealed: what it keeps, what it shows, and what it says when the disk fails."""
 
 import contextlib
+import hashlib
 import http.client
 import pathlib
 import re
 import signal
-import sys
 import threading
 
-from conftest import PATIENCE, descendants, eventually, put_plugin
-
-# Files may not grow beyond this, as if the disk were full.
-SMALL_FILES = [sys.executable, "-c", """
-import os, resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
-os.execv(sys.argv[1], sys.argv[1:])
-"""]
-
+from conftest import BIN, PATIENCE, descendants, eventually, put_plugin, with_small_files
+from wall_clock import WallClock
 
 def serve(start_configured, **options):
     server = start_configured("rocksdb", **options)
@@ -75,6 +68,30 @@ def test_a_plugin_that_hangs_while_it_is_unsealed_holds_up_no_end(start_configur
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=PATIENCE) == 0
     unsealing.join()
+
+
+def test_what_expired_while_the_server_was_down_ends_at_its_start(start_configured, tmp_path, monkeypatch):
+    clock = WallClock(tmp_path, monkeypatch)
+    put_plugin(tmp_path, "belfry-lender")
+    server = serve(start_configured, plugin_dir=tmp_path)
+    assert server.request("POST", "sys/mounts/lent", {"type": "lender"}).status == 204
+    assert server.request("PUT", "sys/policies/acl/taker", {"policy": 'path "lent/creds/*" { capabilities = ["read"] }'}).status == 204
+    made = {}
+    for name, ttl in ("short", "30m"), ("long", "24h"):
+        token = server.request("POST", "auth/token/create", {"policies": ["taker"], "ttl": ttl}).json["auth"]["client_token"]
+        lease = server.request("GET", f"lent/creds/{name}?ttl=20h", token=token).json["lease_id"]
+        assert server.request("PUT", "cubbyhole/mine", {"a": "b"}, token=token).status == 204
+        made[name] = token, lease
+    assert server.stop() == 0
+    clock.set(3600)
+    server.start()
+    server.unseal()
+    (short, short_lease), (long, long_lease) = made["short"], made["long"]
+    assert server.request("GET", "auth/token/lookup-self", token=short).status == 403
+    assert server.request("GET", "cubbyhole/mine", token=long).data == {"a": "b"}
+    assert eventually(lambda: [line for line in server.request("GET", "lent/log").data["log"] if line.startswith("revoked short")])
+    assert eventually(lambda: server.request("PUT", "sys/leases/lookup", {"lease_id": short_lease}).status == 400)
+    assert server.request("PUT", "sys/leases/lookup", {"lease_id": long_lease}).status == 200
 
 
 def test_a_deleted_mount_and_a_revoked_token_stay_gone(start_configured):
@@ -142,16 +159,23 @@ def test_only_who_may_seals(start_configured):
 
 
 def test_a_full_disk_makes_the_server_read_only_and_loses_nothing_acknowledged(start_configured):
-    server = serve(start_configured, wrapper=SMALL_FILES)
+    server = serve(start_configured, wrapper=with_small_files(3 << 20))
     assert server.request("POST", "sys/mounts/kv", {"type": "kv"}).status == 204
+    digest = hashlib.sha256((BIN / "plugins/belfry-kv").read_bytes()).hexdigest()
     written, answer = [], None
     for number in range(2000):
         answer = server.request("PUT", f"kv/{number}", {"a": "x" * 8000, "number": number})
         if answer.status != 204:
             break
         written.append(number)
-    assert written and answer.status >= 500 and "read-only" in answer.text, (len(written), answer.text)
-    assert "read-only" in server.request("PUT", "sys/policies/acl/p", {"policy": 'path "x" {}'}).text
+    assert written
+    # Whatever would have been written.
+    for method, path, body in (("PUT", "kv/more", {"a": "b"}), ("PUT", "sys/policies/acl/p", {"policy": 'path "x" {}'}),
+                               ("POST", "sys/mounts/other", {"type": "kv"}), ("POST", "auth/token/create", {}),
+                               ("POST", "auth/token/roles/r", {}), ("PUT", "cubbyhole/mine", {"a": "b"}),
+                               ("PUT", "sys/plugins/catalog/secret/other", {"command": "belfry-kv", "sha256": digest}), ("PUT", "sys/rotate", None)):
+        refused = server.request(method, path, body)
+        assert refused.status == 500 and "storage is read-only" in refused.text, (path, refused.status, refused.text)
     health = server.request("GET", "sys/health", token=None)
     assert health.status == 200 and health.json["storage"]["read_only"] is True
     assert "restart the server" in health.json["storage"]["reason"]

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from all_commands import all_commands, all_families, belfry, help_of
+from all_commands import WITHOUT_REQUESTS, all_commands, all_families, belfry, help_of
 
 COMMANDS = all_commands()
 FAMILIES = all_families()
-OF_CLIENTS = [command for command in COMMANDS if command not in (("operator", "config", "check"), ("server",), ("version",))]
+OF_CLIENTS = [command for command in COMMANDS if command not in WITHOUT_REQUESTS]
 
 
 def words(command):

@@ -3,7 +3,9 @@
 import itertools
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 from all_commands import all_commands, belfry
@@ -11,6 +13,8 @@ from conftest import BIN, PATIENCE, eventually
 
 # What every configuration needs, and nothing else.
 SMALLEST = pathlib.Path(__file__).with_name("smallest.hcl")
+# Files of the commands; made with the server.
+FOLDER = pathlib.Path(tempfile.gettempdir()) / f"belfry-lost.{os.getpid()}"
 # What makes each command print something, after `prepare`.
 ARGUMENTS = {
     ("server",): ["-dev", "-dev-listen-address=127.0.0.1:0", "-log-level=error"],
@@ -39,6 +43,10 @@ ARGUMENTS = {
     ("operator", "members"): [],
     ("operator", "step-down"): [],
     ("operator", "config", "check"): [str(SMALLEST)],
+    ("operator", "check"): [f"-config={FOLDER}/check.hcl"],
+    ("operator", "snapshot", "save"): [f"{FOLDER}/saved"],
+    ("operator", "snapshot", "inspect"): [f"{FOLDER}/a.snapshot"],
+    ("operator", "snapshot", "restore"): [f"-config={FOLDER}/{{}}.hcl", f"{FOLDER}/a.snapshot"],
     ("secrets", "enable"): ["-path=lost{}", "kv"],
     ("secrets", "list"): [],
     ("secrets", "move"): ["moving{}", "moved{}"],
@@ -54,7 +62,17 @@ def server(module_servers):
     server.cli("kv", "put", "secret/b", "x=0")
     # What is sealed is of no use to the other commands.
     server.to_seal = module_servers()
-    return server
+    FOLDER.mkdir()
+    server.cli("operator", "snapshot", "save", str(FOLDER / "a.snapshot"))
+    write_config("check")
+    server.cli("operator", "snapshot", "restore", f"-config={FOLDER}/check.hcl", str(FOLDER / "a.snapshot"))
+    yield server
+    shutil.rmtree(FOLDER)
+
+
+def write_config(name):
+    """Of a data directory of its own."""
+    (FOLDER / f"{name}.hcl").write_text(SMALLEST.read_text().replace('"inmem" {}', f'"rocksdb" {{\n path = "{FOLDER}/{name}"\n}}'))
 
 
 def subscriptions(server):
@@ -66,7 +84,9 @@ NUMBERS = itertools.count()
 
 def run(server, command, stdout, prefix=()):
     """Exit code and standard error of a command with that standard output."""
-    command = tuple(word.replace("{}", str(next(NUMBERS))) for word in command)
+    number = next(NUMBERS)
+    command = tuple(word.replace("{}", str(number)) for word in command)
+    write_config(number)
     address = server.to_seal.address if command[:2] == ("operator", "seal") else server.address
     environment = dict(os.environ, VAULT_ADDR=f"http://{address}", VAULT_TOKEN=server.token)
     if command[:2] == ("secrets", "move") and "-h" not in command:

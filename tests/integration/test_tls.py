@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pathlib
 import signal
 import socket
 import ssl
@@ -12,7 +13,7 @@ import threading
 import pytest
 from websockets.sync.client import connect
 
-from conftest import BIN, PATIENCE, ConfiguredServer, Lines, eventually, servers_to_start
+from conftest import BIN, PATIENCE, ConfiguredServer, Lines, Server, eventually, servers_to_start
 
 
 def make_certificate(folder, name):
@@ -212,3 +213,65 @@ def test_the_wrong_scheme_is_told_with_the_right_one(start_tls, server):
     assert plain.returncode == 1 and f"the server speaks TLS: use https://{secure.address}" in plain.stderr
     encrypted = belfry(server, "status")
     assert encrypted.returncode == 1 and f"speaks no TLS: use http://{server.address}" in encrypted.stderr
+
+
+def test_one_server_listens_with_tls_and_without(start_tls):
+    server = start_tls()
+    server.serve()
+    config = server.tmp / "belfry.hcl"
+    config.write_text(config.read_text() + 'listener "tcp" {\n  address = "127.0.0.1:0"\n  tls_disable = true\n}\n')
+    assert server.stop() == 0
+    server.start()
+    plain = server.out.until(r'Listener 2: tcp \(addr: "([^"]+)", tls: "disabled"\)').group(1)
+    assert server.request("GET", "sys/health", token=None)[0] == 501
+    connection = http.client.HTTPConnection(plain, timeout=PATIENCE)
+    connection.request("GET", "/v1/sys/seal-status")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+class DevTlsServer(Server):
+    """`belfry server -dev-tls`."""
+
+    def __init__(self, folder, *flags):
+        self.tmp = folder
+        self._launch([str(BIN / "belfry"), "server", "-dev-tls", f"-dev-root-token-id={self.token}", "-dev-listen-address=127.0.0.1:0", *flags])
+        self.address = self.out.until(r"export VAULT_ADDR='https://([^']+)'").group(1)
+        self.authority = pathlib.Path(self.out.until(r"export VAULT_CACERT='([^']+)'").group(1))
+        self.out.until(r"Root Token: root")
+
+    def cli(self, *arguments, **environment):
+        return subprocess.run([str(BIN / "belfry"), *arguments], capture_output=True, text=True, timeout=PATIENCE,
+                              env=dict(os.environ, VAULT_ADDR=f"https://{self.address}", VAULT_TOKEN="root",
+                                       VAULT_CACERT=str(self.authority)) | environment)
+
+
+@pytest.fixture
+def start_dev_tls():
+    with servers_to_start(DevTlsServer) as start:
+        yield start
+
+
+def test_dev_mode_with_tls_is_what_it_says_and_leaves_nothing(start_dev_tls):
+    server = start_dev_tls("-dev-tls-san=vault.example", "-dev-tls-san=10.1.2.3")
+    assert server.cli("kv", "put", "secret/a", "b=c").returncode == 0
+    for name in "vault.example", "10.1.2.3", "localhost":
+        assert server.cli("kv", "get", "secret/a", VAULT_TLS_SERVER_NAME=name).returncode == 0, name
+    assert server.cli("status", VAULT_TLS_SERVER_NAME="other.example").returncode == 1
+    assert server.cli("status", VAULT_CACERT="").returncode == 1
+    folder = server.authority.parent
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+        "vault-ca.pem": 0o600, "vault-cert.pem": 0o600, "vault-key.pem": 0o600}
+    assert server.stop() == 0
+    assert not folder.exists()
+
+
+def test_the_certificates_of_dev_mode_go_where_they_are_asked_for(start_dev_tls, tmp_path):
+    server = start_dev_tls(f"-dev-tls-cert-dir={tmp_path}")
+    assert server.authority == tmp_path / "vault-ca.pem"
+    assert server.stop() == 0
+    assert list(tmp_path.iterdir()) == []
+    for flags, said in (["-dev-tls", f"-dev-tls-cert-dir={tmp_path}/no"], "cannot write"), (["-dev-tls", "-dev-tls-san=a b"], "neither a host name"), \
+            (["-dev", "-dev-tls-san=a"], "need -dev-tls"), (["-config=x", "-dev-tls"], "cannot be given together"):
+        refused = subprocess.run([str(BIN / "belfry"), "server", *flags], capture_output=True, text=True, timeout=PATIENCE)
+        assert refused.returncode == 1 and said in refused.stderr, refused.stderr

@@ -7,13 +7,13 @@ import subprocess
 import threading
 
 import pytest
-from all_commands import all_commands
+from all_commands import WITHOUT_REQUESTS, all_commands
 from conftest import BIN, PATIENCE
 
 # Some way to send each command on its way.
 ARGUMENTS = {"kv put": ["secret/a", "x=1"], "kv patch": ["secret/a", "x=1"], "secrets list": [], "secrets move": ["a", "b"], "status": []}
 ARGUMENTS |= {" ".join(name): [] for name in all_commands() if name[0] == "operator"}
-WITHOUT_REQUESTS = (("operator", "config", "check"), ("server",), ("version",))
+ARGUMENTS["operator snapshot save"] = ["file"]
 COMMANDS = [(*name, *ARGUMENTS.get(" ".join(name), ["secret/a"])) for name in all_commands() if name not in WITHOUT_REQUESTS]
 # A newline, what smuggles a header, a carriage return, NUL's neighbours, DEL, a tab.
 BAD = ["root\n", "root\r\nX-Vault-Namespace: ns1", "ro\rot", "\x01root", "root\x7f", "ro\tot"]
@@ -49,7 +49,7 @@ def listener():
 def run(listener, command, home, flags=(), **environment):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("VAULT_", "BELFRY_"))}
     count = 2 if command[0] != "status" else 1
-    if command[:2] == ("kv", "metadata"):
+    if command[:2] in (("kv", "metadata"), ("operator", "snapshot")):
         count = 3
     return subprocess.run([str(BIN / "belfry"), *command[:count], *flags, *command[count:]], capture_output=True, text=True,
                           timeout=PATIENCE, env=dict(clean, HOME=str(home), VAULT_ADDR=listener.address) | environment)

@@ -1,0 +1,123 @@
+#include "server/http/listener.h"
+
+#include <boost/asio/post.hpp>
+#include <string>
+#include <utility>
+
+#include "base/text.h"
+#include "server/http/http_session.h"
+
+namespace belfry::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+constexpr std::chrono::milliseconds kAcceptRetry{50};
+constexpr std::chrono::minutes kBetweenWarnings{1};
+
+// What a vanished peer does not take ends the connection.
+std::chrono::milliseconds UserTimeout(const Limits& limits) {
+  return absl::ToChronoMilliseconds(2 * limits.ping_interval);
+}
+
+}  // namespace
+
+void RareWarning::Warn(const Logger& logger, std::string_view what) {
+  ++times_;
+  const auto now = std::chrono::steady_clock::now();
+  if (last_ && now - *last_ < kBetweenWarnings) return;
+  logger.Warn(what, {{"times", std::to_string(times_)}});
+  last_ = now;
+  times_ = 0;
+}
+
+Listener::Listener(asio::io_context& io, SessionContext* context, ListenOptions options,
+                   TlsListener* tls)
+    : io_(io),
+      context_(context),
+      options_(std::move(options)),
+      tls_(tls),
+      strand_(asio::make_strand(io)),
+      acceptor_(strand_),
+      retry_timer_(strand_) {}
+
+absl::Status Listener::Open() {
+  error_code error;
+  const asio::ip::address address = asio::ip::make_address(options_.address, error);
+  const tcp::endpoint endpoint(address, options_.port);
+  if (!error) acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) port_ = acceptor_.local_endpoint(error).port();
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(Concat({"cannot listen on ", options_.address, ":",
+                                        std::to_string(options_.port), ": ", error.message()}));
+}
+
+void Listener::StartAccepting() {
+  asio::post(strand_, [this] { Accept(); });
+}
+
+void Listener::StopAccepting() {
+  asio::post(strand_, [this] {
+    closing_ = true;
+    error_code ignored;
+    acceptor_.close(ignored);
+    retry_timer_.cancel();
+  });
+}
+
+void Listener::Accept() {
+  if (closing_) return;
+  Strand strand = asio::make_strand(io_);
+  acceptor_.async_accept(strand, [this](error_code error, Socket socket) {
+    if (closing_) return;
+    if (error) {
+      OnAcceptError(error);
+      return;
+    }
+    Begin(std::move(socket));
+    Accept();
+  });
+}
+
+void Listener::Begin(Socket socket) {
+  const Connections::Admission admission = context_->connections.Admit();
+  if (admission == Connections::Admission::kDropped) return;
+  const bool served = admission == Connections::Admission::kServed;
+  if (!served) {
+    refusals_.Warn(context_->logger, "too many connections; those above the limit get 503");
+  }
+  const Strand strand = socket.get_executor();
+  auto session = std::make_shared<HttpSession>(
+      context_, NewTransport(std::move(socket)), options_,
+      served ? Connections::Stay::kUsual : Connections::Stay::kLeaving);
+  asio::post(strand, [session = std::move(session), served] {
+    if (served) {
+      session->Start();
+    } else {
+      session->StartRefused();
+    }
+  });
+}
+
+std::unique_ptr<Transport> Listener::NewTransport(Socket socket) {
+  auto tcp = std::make_unique<TcpTransport>(std::move(socket), UserTimeout(context_->limits));
+  if (tls_ == nullptr) return tcp;
+  return std::make_unique<TlsTransport>(std::move(tcp), tls_);
+}
+
+// Most often there are no descriptors left, and trying again at once would only burn the processor.
+void Listener::OnAcceptError(error_code error) {
+  accept_errors_.Warn(context_->logger, Concat({"cannot accept a connection: ", error.message()}));
+  context_->connections.EvictOne();
+  retry_timer_.expires_after(kAcceptRetry);
+  retry_timer_.async_wait([this](error_code cancelled) {
+    if (!cancelled) Accept();
+  });
+}
+
+}  // namespace belfry::http

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "base/logging.h"
+#include "server/http/listen_options.h"
+#include "server/http/session_context.h"
+#include "server/http/strand.h"
+#include "server/http/tcp_transport.h"
+#include "server/http/tls_transport.h"
+#include "server/http/transport.h"
+
+namespace belfry::http {
+
+// Something that may happen often: a line once a minute at most, with how often it has been since.
+// Not thread-safe.
+class RareWarning {
+ public:
+  void Warn(const Logger& logger, std::string_view what);
+
+ private:
+  std::optional<std::chrono::steady_clock::time_point> last_;
+  std::uint64_t times_ = 0;
+};
+
+// One address at which clients connect, in plain text or with TLS: begins a session for each
+// connection. What sessions share, and the bounds of connections, are the context's, which all
+// listeners have together.
+class Listener final {
+ public:
+  // All must outlive it, and no thread may run `io` any more when it goes. `tls` is null without
+  // TLS.
+  Listener(boost::asio::io_context& io, SessionContext* context, ListenOptions options,
+           TlsListener* tls);
+
+  // Takes the address; accepts nothing yet. Unavailable, with the address and the reason.
+  absl::Status Open();
+  // Thread-safe, as the next one.
+  void StartAccepting();
+  void StopAccepting();
+
+  std::uint16_t port() const { return port_; }
+
+ private:
+  void Accept();
+  void Begin(Socket socket);
+  std::unique_ptr<Transport> NewTransport(Socket socket);
+  void OnAcceptError(boost::system::error_code error);
+
+  boost::asio::io_context& io_;
+  SessionContext* const context_;
+  const ListenOptions options_;
+  TlsListener* const tls_;
+  const Strand strand_;
+  // On the strand, as all that follows but the port.
+  boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, Strand> acceptor_;
+  boost::asio::steady_timer retry_timer_;
+  bool closing_ = false;
+  RareWarning refusals_;
+  RareWarning accept_errors_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace belfry::http

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/storage/storage.h"
+
+namespace belfry::storage {
+
+// All that a storage held at one moment, to be read once from its first key to its last, while
+// others go on writing. Not thread-safe. What it is of must outlive it.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+  // The next entries: one, and further ones as long as they have fewer than `bytes` bytes together.
+  // None: there are no more. After an error it is of no use.
+  virtual absl::StatusOr<std::vector<Entry>> Next(std::size_t bytes) = 0;
+};
+
+}  // namespace belfry::storage
