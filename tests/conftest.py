@@ -180,6 +180,16 @@ class ConfiguredServer(Server):
         return super().request(method, path, body, token=self.token if token == "root" else token, **options)
 
 
+def unread_bytes(server, connection):
+    """How much of what was sent on this connection the server has not read yet; None before it is connected."""
+    client, port = connection.sock.getsockname()[1], int(server.address.rpartition(":")[2])
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if int(local.split(":")[1], 16) == port and int(remote.split(":")[1], 16) == client:
+            return int(queues.split(":")[1], 16)
+    return None
+
+
 class RawSubscriber:
     """Subscribes to everything and reads a frame when it is told to; until then the network may fill. `window` in bytes makes it fill soon."""
 
