@@ -18,21 +18,6 @@ namespace belfry::bench {
 
 namespace {
 
-// The text of a member of a JSON answer.
-std::string MemberOf(const std::string& json, const std::string& name) {
-  const std::string start = absl::StrCat("\"", name, "\":");
-  std::size_t at = json.find(start);
-  if (at == std::string::npos) Die(absl::StrCat("no ", name, " in: ", json));
-  at = json.find('"', at + start.size()) + 1;
-  return json.substr(at, json.find('"', at) - at);
-}
-
-std::string NewFolder() {
-  std::string name = "/tmp/belfry-bench.XXXXXX";
-  if (mkdtemp(name.data()) == nullptr) Die("no folder in /tmp");
-  return name;
-}
-
 std::string ConfigurationText(const Configuration& configuration, const std::string& bin,
                               const std::string& folder) {
   const bool tls = configuration.transport == Configuration::Transport::kTls;

@@ -1,5 +1,7 @@
 #include "tests/bench/measure.h"
 
+#include <stdlib.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -45,6 +47,12 @@ std::uint16_t PortIn(const std::string& text) {
     Die(absl::StrCat("no port in: ", text));
   }
   return static_cast<std::uint16_t>(port);
+}
+
+std::string NewFolder() {
+  std::string name = "/tmp/belfry-bench.XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) Die("no folder in /tmp");
+  return name;
 }
 
 }  // namespace belfry::bench

@@ -20,6 +20,8 @@ std::chrono::milliseconds LoadTime();
 
 double Seconds(const std::function<void()>& work);
 double Median(std::vector<double> values);
+// An empty one in /tmp.
+std::string NewFolder();
 // The port of the last "host:port" in a line.
 std::uint16_t PortIn(const std::string& text);
 

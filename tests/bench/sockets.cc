@@ -92,4 +92,25 @@ std::string Exchange(const Stream& stream, std::string_view request) {
   return text.substr(text.find("\r\n\r\n") + 4);
 }
 
+std::string MemberOf(const std::string& json, const std::string& name) {
+  const std::string start = absl::StrCat("\"", name, "\":");
+  std::size_t at = json.find(start);
+  if (at == std::string::npos) Die(absl::StrCat("no ", name, " in: ", json));
+  at = json.find('"', at + start.size()) + 1;
+  return json.substr(at, json.find('"', at) - at);
+}
+
+std::uint16_t FreePort() {
+  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (bind(probe, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    Die("no free port");
+  close(probe);
+  return ntohs(address.sin_port);
+}
+
 }  // namespace belfry::bench

@@ -32,6 +32,10 @@ std::string RequestText(const std::string& method, const std::string& path, cons
 std::size_t ResponseSize(std::string_view text);
 // Sends a request on an open connection; the answer's body.
 std::string Exchange(const Stream& stream, std::string_view request);
+// The text of a member of a JSON answer.
+std::string MemberOf(const std::string& json, const std::string& name);
+// One that nobody listens on at this moment.
+std::uint16_t FreePort();
 [[noreturn]] void Die(std::string_view sentence);
 
 }  // namespace belfry::bench
