@@ -20,6 +20,8 @@ using Parser = http::response_parser<http::string_body>;
 
 constexpr std::size_t kMaxAnswerBytes = 64 * 1024 * 1024;
 constexpr std::size_t kPieceBytes = 64 * 1024;
+// Of a head, a trailer or the extension of a chunk.
+constexpr std::size_t kMaxUnparsedBytes = 1024 * 1024;
 
 // One request over one connection. Lives for one call of Run.
 class Exchange final {
@@ -69,8 +71,8 @@ class Exchange final {
       const std::string_view read(piece.data(), piece.size() - body.get().body().size);
       if (success) {
         if (absl::Status refused = take(read); !refused.ok()) return refused;
-      } else if (answer.body().size() < kMaxAnswerBytes) {
-        answer.body() += read;
+      } else if (answer.body().append(read).size() > kMaxAnswerBytes) {
+        return Failed(http::error::body_limit);
       }
     }
     return answer;
@@ -108,7 +110,7 @@ class Exchange final {
   const absl::Duration timeout_;
   boost::asio::io_context context_;
   ClientStream stream_{context_, connection_};
-  beast::flat_buffer buffer_;
+  beast::flat_buffer buffer_{kMaxUnparsedBytes};
   Parser parser_;
 };
 

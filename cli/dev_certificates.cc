@@ -151,6 +151,10 @@ DevCertificates::~DevCertificates() {
 absl::Status DevCertificates::Write(std::string_view name, std::string_view content) {
   const std::string file = Concat(folder_, name);
   const Descriptor opened(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!opened.ok() && errno == EEXIST) {
+    return absl::InvalidArgumentError(
+        Concat(file, " is there: remove it if an earlier run has left it, or name another folder"));
+  }
   if (!opened.ok()) return CannotWrite(file);
   written_.push_back(file);
   if (::write(opened.get(), content.data(), content.size()) !=
@@ -169,7 +173,8 @@ absl::StatusOr<std::unique_ptr<DevCertificates>> DevCertificates::Make(
   if (!MakeAuthority(authority) || !MakeCertificate(certificate, authority, *alternative_names)) {
     return absl::InternalError("OpenSSL cannot make the certificates of -dev-tls");
   }
-  std::string where = folder;
+  std::error_code ignored;
+  std::string where = folder.empty() ? "" : std::filesystem::absolute(folder, ignored).native();
   if (folder.empty()) {
     std::error_code error;
     std::filesystem::path temporary = std::filesystem::temp_directory_path(error);

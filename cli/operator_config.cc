@@ -14,7 +14,7 @@ int CheckConfig(Terminal& terminal, const std::vector<std::string>& arguments) {
       {.usage = "operator config check PATH...",
        .about =
            R"(Reads configuration as "belfry server -config=PATH" does, starts nothing, and prints every
-error with its file, line and column. Each PATH is a file in HCL or JSON, or a directory of
+error in them with its file, line and column; files that they name are not looked at. Each PATH is a file in HCL or JSON, or a directory of
 *.hcl and *.json.)",
        .examples = {"belfry operator config check /etc/belfry.d"}});
   int exit_code = kSuccess;

@@ -40,9 +40,9 @@ struct RekeyFlags {
                "Forget the keys that have been given, and the operation, which -nonce names.",
                &cancel);
     flags->Add("verify", "With -init: want the new keys to be verified. Else: do it.", &verify);
-    flags->Add("key-shares", "How many unseal keys to make. Default: 5.", &shares.count);
+    flags->Add("key-shares", "How many keys to make. Default: 5.", &shares.count);
     flags->Add("n", "Short for -key-shares.", &shares.count);
-    flags->Add("key-threshold", "How many of them unseal the server. Default: 3.",
+    flags->Add("key-threshold", "How many of them are needed together. Default: 3.",
                &shares.threshold);
     flags->Add("t", "Short for -key-threshold.", &shares.threshold);
     flags->Add("nonce", "Names the operation that a key is given for.", &nonce);
@@ -108,7 +108,11 @@ class RekeyCommand {
             : boost::json::serialize(boost::json::object{{"nonce", wanted_.nonce}});
     const auto answer = Demand(client_, "Error canceling rekey", "DELETE", StatusPath(), "", body);
     if (!answer.ok()) return Fail(terminal_, answer.status(), kRequestError);
-    *terminal_.out << "Success! Canceled rekeying (if it was started)" << std::endl;
+    *terminal_.out << (wanted_.verify
+                           ? "Success! The verification begins again, with a new nonce; the rekey "
+                             "goes on until it is canceled without -verify"
+                           : "Success! Canceled rekeying (if it was started)")
+                   << std::endl;
     return kSuccess;
   }
 
@@ -117,8 +121,11 @@ class RekeyCommand {
     if (!status.ok()) return Fail(terminal_, status.status(), kRequestError);
     const boost::json::object& before = status->json.get_object();
     if (MemberText(before, "started") != "true") {
-      return Fail(terminal_, "No rekey is in progress: \"belfry operator rekey -init\" starts one",
-                  kUsageError);
+      return Fail(
+          terminal_,
+          Concat("No rekey is in progress: \"belfry operator rekey ",
+                 wanted_.target == "barrier" ? "" : "-target=recovery ", "-init\" starts one"),
+          kUsageError);
     }
     const auto share = ReadShare(terminal_, before, argument, wanted_.nonce);
     if (!share.ok()) return Fail(terminal_, share.status(), kUsageError);

@@ -123,7 +123,12 @@ absl::StatusOr<SnapshotSummary> Save(Client& client, const std::string& name) {
     return absl::FailedPreconditionError(Concat("Error saving a snapshot: ", answer->ErrorText()));
   }
   absl::StatusOr<SnapshotSummary> saved = InspectSnapshot(file.part());
-  if (!saved.ok()) return saved;
+  if (!saved.ok()) {
+    return absl::Status(
+        saved.status().code(),
+        Concat("what the server at ", client.connection().Origin(),
+               " has sent cannot be kept: ", std::string(saved.status().message())));
+  }
   if (absl::Status failed = file.Finish(); !failed.ok()) return failed;
   return saved;
 }
@@ -193,8 +198,9 @@ the server and unseal it with the unseal keys of the one that the snapshot is of
   if (!config.ok()) return Fail(terminal, config.status(), kUsageError);
   const auto restored = RestoreSnapshot(flags.arguments().front(), *config);
   if (!restored.ok()) return Fail(terminal, restored.status(), kRequestError);
+  std::error_code error;
   *terminal.out << "Success! Restored " << restored->stored.entries << " entries into "
-                << config->storage.path
+                << std::filesystem::absolute(config->storage.path, error).native()
                 << ". Start the server; what unseals it: " << UnsealText(restored->stored) << "."
                 << std::endl;
   return kSuccess;

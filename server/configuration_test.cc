@@ -171,7 +171,9 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
       {"plugin \"secret\" \"x\" { command = \"c\" sha256 = \"ab\" }",
        "f:1:17: a plugin's sha256 is 64 hexadecimal digits, as sha256sum prints them: \"ab\""},
       {"plugin \"secret\" \"../x\" { command = \"c\" sha256 = \"ab\" }",
-       "f:1:17: a plugin's name is not empty and has no \"..\" and no \"/\": \"../x\""},
+       "f:1:17: a plugin's name is not empty, and has no \"..\", no \"/\", no control characters "
+       "and "
+       "no spaces at its ends: \"../x\""},
       // Blocks.
       {"limits = 3",
        "f:1:1: limits is not written like this: write limits { max_connections = "

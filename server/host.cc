@@ -89,16 +89,17 @@ class HostImpl final : public Host {
   void Reload(const absl::StatusOr<HostConfig>& config) override {
     if (const absl::Status reopened = process_log_->Reopen(); !reopened.ok())
       log_.Error("failed to reopen the log", {{"error", std::string(reopened.message())}});
+    // Also beside a configuration that cannot be read: a certificate must not run out over that.
+    if (const absl::Status reloaded = http_->ReloadCertificates(); !reloaded.ok()) {
+      log_.Error("failed to reload a certificate; the old one goes on",
+                 {{"error", std::string(reloaded.message())}});
+    }
     if (!config.ok()) {
       log_.Error("failed to reload the configuration",
                  {{"error", std::string(config.status().message())}});
       return;
     }
     process_log_->SetMinimum(LevelOf(*config));
-    if (const absl::Status reloaded = http_->ReloadCertificates(); !reloaded.ok()) {
-      log_.Error("failed to reload the certificate; the old one goes on",
-                 {{"error", std::string(reloaded.message())}});
-    }
     lifecycle_->DeclarePlugins(config->plugins);
     for (const std::string_view key : ChangesThatNeedRestart(config_, *config))
       log_.Warn("a changed setting takes effect at a restart", {{"setting", std::string(key)}});

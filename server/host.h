@@ -25,9 +25,9 @@ class Host {
   virtual std::string DevUnsealKey() const = 0;
   // Notes in the log what the process does at a signal, by its name. From any thread.
   virtual void LogSignal(std::string_view what, std::string_view signal) = 0;
-  // Reopens the log file, takes over the log level and declared plugins, and logs the keys whose
-  // change needs a restart; or logs why there is no configuration, and all stays as it is. One call
-  // at a time.
+  // Reopens the log file, reads certificates again, takes over the log level and declared plugins,
+  // and logs the keys whose change needs a restart; or logs why there is no configuration, and all
+  // stays as it is. One call at a time.
   virtual void Reload(const absl::StatusOr<HostConfig>& config) = 0;
 };
 

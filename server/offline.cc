@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "server/seal/places.h"
 #include "server/seal/root_key_store.h"
+#include "server/seal/seal_texts.h"
 #include "server/storage/physical_storage.h"
 #include "server/storage/rocksdb.h"
 #include "server/storage/snapshot.h"
@@ -29,6 +30,9 @@ using storage::PhysicalStorage;
 using storage::WriteBatch;
 
 constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+// There are four of them, of some hundred bytes each.
+constexpr std::size_t kMostSealEntries = 64;
+constexpr std::size_t kMostSealBytes = std::size_t{1} << 20;
 
 bool IsOfSeal(std::string_view key) {
   return key.starts_with(seal::kSealPlaces);
@@ -50,20 +54,38 @@ absl::Status ForEachPart(storage::Snapshot& snapshot,
   }
 }
 
+// What the seal has stored, which is kept back until the rest is known.
+class SealEntries {
+ public:
+  absl::Status Add(Entry entry) {
+    bytes_ += entry.key.size() + entry.value.size();
+    if (batch_.operations.size() == kMostSealEntries || bytes_ > kMostSealBytes)
+      return absl::DataLossError("there is more below seal/ than any server stores there");
+    batch_.Put(std::move(entry.key), std::move(entry.value));
+    return absl::OkStatus();
+  }
+  WriteBatch Take() { return std::move(batch_); }
+
+ private:
+  WriteBatch batch_;
+  std::size_t bytes_ = 0;
+};
+
 absl::StatusOr<StoredSummary> Summarize(storage::Snapshot& snapshot) {
   StoredSummary summary;
-  WriteBatch of_seal;
+  SealEntries of_seal;
   const absl::Status read = ForEachPart(snapshot, [&](std::vector<Entry> entries) {
+    absl::Status added;
     for (Entry& entry : entries) {
       ++summary.entries;
       summary.bytes += entry.key.size() + entry.value.size();
-      if (IsOfSeal(entry.key)) of_seal.Put(std::move(entry.key), std::move(entry.value));
+      if (IsOfSeal(entry.key)) added.Update(of_seal.Add(std::move(entry)));
     }
-    return absl::OkStatus();
+    return added;
   });
   if (!read.ok()) return read;
   const std::unique_ptr<PhysicalStorage> memory = storage::NewInMemoryPhysicalStorage();
-  if (absl::Status failed = WriteOne(*memory, std::move(of_seal)); !failed.ok()) return failed;
+  if (absl::Status failed = WriteOne(*memory, of_seal.Take()); !failed.ok()) return failed;
   const auto root_keys = seal::RootKeyStore::Open(memory.get());
   if (!root_keys.ok()) return root_keys.status();
   if (const auto seal = (*root_keys)->configuration()) {
@@ -79,29 +101,26 @@ std::string NameOfUser(uid_t user) {
   return entry == nullptr ? std::to_string(user) : entry->pw_name;
 }
 
-// The directory that is there, or else the one in which it would be made.
-std::string PresentDirectory(std::string_view path) {
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) return std::string(path);
-  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
-  return parent.empty() ? "." : parent.native();
-}
-
-// What root writes into the directory of another user that one could not open.
+// What root writes where another user's directory or link leads, that user could not open, or has
+// chosen where it lies.
 absl::Status CheckOwner(const std::string& path) {
-  struct stat directory = {};
-  // Without one the storage says what is missing.
-  if (geteuid() != 0 || stat(PresentDirectory(path).c_str(), &directory) != 0 ||
-      directory.st_uid == 0) {
-    return absl::OkStatus();
+  if (geteuid() != 0) return absl::OkStatus();
+  std::error_code error;
+  std::filesystem::path part;
+  for (const std::filesystem::path& name : std::filesystem::absolute(path, error)) {
+    part /= name;
+    struct stat found = {};
+    // Where one is missing the storage says so.
+    if (lstat(part.c_str(), &found) != 0) break;
+    if (found.st_uid == 0) continue;
+    const std::string owner = NameOfUser(found.st_uid);
+    return absl::FailedPreconditionError(
+        Concat({part.native(), " belongs to the user ", owner,
+                ", who could not open what root writes there: run the command as that user, with "
+                "`runuser -u ",
+                owner, " -- belfry …`"}));
   }
-  const std::string owner = NameOfUser(directory.st_uid);
-  return absl::FailedPreconditionError(
-      Concat({path, " belongs to the user ", owner,
-              ", who could not open what root writes there: run the command as that user, with "
-              "`runuser -u ",
-              owner, " -- belfry …`"}));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<PhysicalStorage>> OpenDirectory(const HostConfig& config) {
@@ -130,16 +149,25 @@ absl::Status DeleteAll(PhysicalStorage& storage) {
 }
 
 // The seal's come last and together: without them a storage is not initialized.
-absl::Status CopyAll(storage::Snapshot& from, PhysicalStorage& to) {
-  WriteBatch of_seal;
+absl::Status CopyAll(storage::Snapshot& from, PhysicalStorage& to, std::uint64_t expected) {
+  SealEntries of_seal;
+  std::uint64_t entries_read = 0;
   const absl::Status copied = ForEachPart(from, [&](std::vector<Entry> entries) {
+    entries_read += entries.size();
     WriteBatch batch;
+    absl::Status added;
     for (Entry& entry : entries) {
-      (IsOfSeal(entry.key) ? of_seal : batch).Put(std::move(entry.key), std::move(entry.value));
+      if (IsOfSeal(entry.key)) {
+        added.Update(of_seal.Add(std::move(entry)));
+      } else {
+        batch.Put(std::move(entry.key), std::move(entry.value));
+      }
     }
-    return WriteOne(to, std::move(batch));
+    return added.ok() ? WriteOne(to, std::move(batch)) : added;
   });
-  return copied.ok() ? WriteOne(to, std::move(of_seal)) : copied;
+  if (!copied.ok()) return copied;
+  if (entries_read != expected) return absl::AbortedError("the snapshot has changed meanwhile");
+  return WriteOne(to, of_seal.Take());
 }
 
 }  // namespace
@@ -148,10 +176,12 @@ absl::StatusOr<SnapshotSummary> InspectSnapshot(const std::string& file) {
   const auto snapshot = storage::SnapshotFile::Open(file);
   if (!snapshot.ok()) return snapshot.status();
   const auto stored = Summarize(**snapshot);
-  if (absl::IsDataLoss(stored.status())) {
+  if (absl::IsDataLoss(stored.status()) && !ToStd(stored.status().message()).starts_with(file)) {
     return absl::DataLossError(Concat({file, ": ", ToStd(stored.status().message())}));
   }
   if (!stored.ok()) return stored.status();
+  if (stored->keys == 0)
+    return absl::DataLossError(Concat({file, " is not of a server that was initialized"}));
   return SnapshotSummary{.taken = (*snapshot)->info().taken,
                          .version = (*snapshot)->info().version,
                          .stored = *stored};
@@ -160,6 +190,12 @@ absl::StatusOr<SnapshotSummary> InspectSnapshot(const std::string& file) {
 absl::StatusOr<SnapshotSummary> RestoreSnapshot(const std::string& file, const HostConfig& config) {
   absl::StatusOr<SnapshotSummary> summary = InspectSnapshot(file);
   if (!summary.ok()) return summary;
+  if (summary->stored.seal != config.seal.kind) {
+    return absl::FailedPreconditionError(
+        Concat({file, " is of a server with ", seal::StanzaOf(summary->stored.seal),
+                ", and the configuration has ", seal::StanzaOf(config.seal.kind),
+                ": write the one with which it was initialized"}));
+  }
   const auto directory = OpenDirectory(config);
   if (!directory.ok()) return directory.status();
   if (IsInUse(**directory)) {
@@ -170,12 +206,13 @@ absl::StatusOr<SnapshotSummary> RestoreSnapshot(const std::string& file, const H
   absl::Status done = DeleteAll(**directory);
   if (done.ok()) {
     const auto snapshot = storage::SnapshotFile::Open(file);
-    done = snapshot.ok() ? CopyAll(**snapshot, **directory) : snapshot.status();
+    done = snapshot.ok() ? CopyAll(**snapshot, **directory, summary->stored.entries)
+                         : snapshot.status();
   }
   if (done.ok()) return summary;
   return absl::Status(done.code(),
-                      Concat({"the restoration did not end, and ", config.storage.path,
-                              " can be restored into again: ", ToStd(done.message())}));
+                      Concat({"the restoration did not end: ", ToStd(done.message()), ". Remove ",
+                              config.storage.path, ", then run it again"}));
 }
 
 absl::StatusOr<StoredSummary> CheckStorage(const HostConfig& config) {
@@ -192,7 +229,14 @@ absl::StatusOr<StoredSummary> CheckStorage(const HostConfig& config) {
   const auto directory = OpenDirectory(config);
   if (!directory.ok()) return directory.status();
   const std::unique_ptr<storage::Snapshot> all = (*directory)->TakeSnapshot();
-  return Summarize(*all);
+  absl::StatusOr<StoredSummary> stored = Summarize(*all);
+  if (stored.ok() && stored->keys == 0 && stored->entries > 0) {
+    return absl::FailedPreconditionError(
+        Concat({config.storage.path, " has ", std::to_string(stored->entries),
+                " entries and no keys: an initialization or a restoration did not end there. "
+                "Restore again"}));
+  }
+  return stored;
 }
 
 }  // namespace belfry

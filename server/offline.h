@@ -40,13 +40,15 @@ absl::StatusOr<SnapshotSummary> InspectSnapshot(const std::string& file);
 // anything is written. Until all of it is on the disk the directory is one that has not been
 // initialized, and may be restored into again. Errors as InspectSnapshot's, OpenRocksDbStorage's
 // and those of its Write; InvalidArgument: the configuration has no data directory;
-// FailedPrecondition: there is something in it, or the server's user could not open it afterwards.
+// FailedPrecondition: there is something in it, the server's user could not open it afterwards, or
+// the configuration has another seal.
 absl::StatusOr<SnapshotSummary> RestoreSnapshot(const std::string& file, const HostConfig& config);
 
 // Opens the data directory of a configuration, as a start does, which applies what a kill has left
 // in its logs, and reads all keys and values, whose checksums are compared. Errors as
 // OpenRocksDbStorage's, and those of RestoreSnapshot about the directory; NotFound: it does not
-// exist, cannot be read or is empty.
+// exist, cannot be read or is empty; FailedPrecondition: what a restoration has left that did not
+// end.
 absl::StatusOr<StoredSummary> CheckStorage(const HostConfig& config);
 
 }  // namespace belfry

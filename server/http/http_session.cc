@@ -553,8 +553,9 @@ void HttpSession::SendMore(Step then) {
     (this->*then)();
     return;
   }
-  // One that does not read its answers waits for its client, too.
-  SetIdle();
+  // One that does not read its answers waits for its client, too; but what was streamed to a client
+  // that takes it would be lost.
+  if (stream_ == nullptr) SetIdle();
   transport_->AwaitWritable([self = shared_from_this(), then](error_code error) {
     if (error || self->ended_) {
       self->End();

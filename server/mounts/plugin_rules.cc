@@ -46,8 +46,10 @@ std::optional<PluginVersion> ParsePluginVersion(std::string_view text) {
 }
 
 bool IsPluginName(std::string_view name) {
+  const auto is_control = [](char c) { return (c >= '\0' && c < ' ') || c == '\x7f'; };
   return !name.empty() && name.find("..") == std::string_view::npos &&
-         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+         name.find('/') == std::string_view::npos && !name.starts_with(' ') &&
+         !name.ends_with(' ') && std::none_of(name.begin(), name.end(), is_control);
 }
 
 absl::Status CheckPluginEntry(const PluginEntry& entry) {
@@ -59,11 +61,14 @@ absl::Status CheckPluginEntry(const PluginEntry& entry) {
   }
   if (!IsPluginName(entry.name)) {
     return absl::InvalidArgumentError(Concat(
-        {"a plugin's name is not empty and has no \"..\" and no \"/\": \"", entry.name, "\""}));
+        {"a plugin's name is not empty, and has no \"..\", no \"/\", no control characters and no "
+         "spaces at its ends: \"",
+         entry.name, "\""}));
   }
   if (entry.command.empty())
     return absl::InvalidArgumentError("must provide at least one of command or oci_image");
-  if (entry.command.find('/') != std::string::npos || entry.command == "..") {
+  if (entry.command.find('/') != std::string::npos || entry.command == "." ||
+      entry.command == "..") {
     return absl::InvalidArgumentError(
         Concat({"a plugin's command is the name of a file in the plugin directory, not a path: \"",
                 entry.command, "\""}));

@@ -84,6 +84,18 @@ absl::StatusOr<std::string> Catalog::Check(const PluginEntry& entry) const {
       Concat({"there is no executable file \"", entry.command, "\" in the plugin directory"}));
 }
 
+absl::Status Catalog::CheckProgram(const PluginEntry& entry) const {
+  const absl::StatusOr<std::string> path = Check(entry);
+  if (!path.ok()) return path.status();
+  const absl::StatusOr<ProgramFile> program = OpenProgram(*path);
+  if (!program.ok()) return program.status();
+  const absl::StatusOr<std::string> sha256 = Sha256Of(program->descriptor);
+  if (!sha256.ok()) return sha256.status();
+  if (*sha256 == entry.sha256) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      Concat({*path, " has the sha256 ", *sha256, ", not ", entry.sha256}));
+}
+
 std::optional<Catalog::Rebuilt> Catalog::TakeRebuilt(const PluginEntry& entry,
                                                      const std::string& path) {
   const Key key(entry.type, entry.name, entry.version);
@@ -121,10 +133,12 @@ std::vector<std::string> Catalog::Declare(std::vector<PluginEntry> entries) {
   return changed;
 }
 
-absl::Status Catalog::CheckNotDeclared(PluginType type, std::string_view name,
-                                       std::string_view version) const {
+absl::Status Catalog::CheckNotDeclared(PluginType type, std::string_view name) const {
   MutexLock lock(&mutex_);
-  if (!declared_.contains(Key(type, name, version))) return absl::OkStatus();
+  const bool declared = std::any_of(declared_.begin(), declared_.end(), [&](const auto& one) {
+    return one.second.type == type && one.second.name == name;
+  });
+  if (!declared) return absl::OkStatus();
   return absl::InvalidArgumentError(
       Concat({"the plugin ", name,
               " is declared in the server's configuration: change it there, then send the server "

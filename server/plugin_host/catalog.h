@@ -31,6 +31,8 @@ class Catalog {
   // The path of the program. InvalidArgument: a field of `entry` is wrong, or no folder has the
   // command. FailedPrecondition "could not set plugin, plugin directory is not configured".
   absl::StatusOr<std::string> Check(const mounts::PluginEntry& entry) const;
+  // The same, and FailedPrecondition when the program has another sha256 than the entry. Reads it.
+  absl::Status CheckProgram(const mounts::PluginEntry& entry) const;
   // An entry that Scan has registered, and nobody since, is the file as it lies there.
   struct Rebuilt {
     mounts::PluginEntry entry;  // With the new sha256.
@@ -43,9 +45,9 @@ class Catalog {
   // been registered or found with its type, name and version. Returns the names of those that were
   // declared before and have changed or are not any more.
   std::vector<std::string> Declare(std::vector<mounts::PluginEntry> entries);
-  // InvalidArgument, with what to do, for one that is declared; OK for any other.
-  absl::Status CheckNotDeclared(mounts::PluginType type, std::string_view name,
-                                std::string_view version) const;
+  // InvalidArgument, with what to do, when one of this type and name is declared, whatever its
+  // version: another version could be what mounts get. OK for any other.
+  absl::Status CheckNotDeclared(mounts::PluginType type, std::string_view name) const;
   // Puts `entry` in place of the one with its type, name and version that is not declared.
   void Put(mounts::PluginEntry entry);
   void Remove(mounts::PluginType type, std::string_view name, std::string_view version);

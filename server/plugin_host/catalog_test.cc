@@ -141,9 +141,9 @@ TEST_F(CatalogTest, DeclaredPluginsHideOthersOfTheirNameUntilTheyAreDeclaredNoMo
   EXPECT_EQ(catalog.Resolve("kv", "")->sha256, declared.sha256);
   EXPECT_EQ(catalog.Resolve("kv", "v1.0.0")->args, versioned.args);
   EXPECT_EQ(catalog.List().size(), 2);
-  EXPECT_THAT(MessageOf(catalog.CheckNotDeclared(PluginType::kSecret, "kv", "")),
+  EXPECT_THAT(MessageOf(catalog.CheckNotDeclared(PluginType::kSecret, "kv")),
               HasSubstr("declared in the server's configuration"));
-  EXPECT_EQ(catalog.CheckNotDeclared(PluginType::kSecret, "kv", "v2.0.0"), absl::OkStatus());
+  EXPECT_EQ(catalog.CheckNotDeclared(PluginType::kSecret, "notes"), absl::OkStatus());
   // What is registered meanwhile waits.
   catalog.Put(Entry("v1.0.0"));
   EXPECT_EQ(catalog.Resolve("kv", "v1.0.0")->args, versioned.args);

@@ -81,7 +81,7 @@ class PluginHostImpl final : public PluginHost {
 
   void Declare(std::vector<mounts::PluginEntry> plugins) override {
     for (const mounts::PluginEntry& plugin : plugins) {
-      const absl::Status usable = catalog_.Check(plugin).status();
+      const absl::Status usable = catalog_.CheckProgram(plugin);
       if (usable.ok()) continue;
       logger_.Error("a declared plugin cannot be used",
                     {{"plugin", plugin.name}, {"reason", std::string(ToStd(usable.message()))}});
@@ -132,14 +132,14 @@ class PluginHostImpl final : public PluginHost {
   absl::Status Register(mounts::PluginEntry wanted) override {
     Registration registration{.entry = std::move(wanted)};
     mounts::PluginEntry& entry = registration.entry;
-    if (absl::Status declared = NotDeclared(entry); !declared.ok()) return declared;
+    const absl::Status declared = catalog_.CheckNotDeclared(entry.type, entry.name);
+    if (!declared.ok()) return declared;
     const absl::StatusOr<std::string> path = catalog_.Check(entry);
     if (!path.ok()) return path.status();
     const absl::StatusOr<std::string> version = Probe(ProgramOf(entry, *path));
     if (!version.ok()) return ForOperators(version.status());
     if (entry.version.empty()) {
       entry.version = *version;
-      if (absl::Status declared = NotDeclared(entry); !declared.ok()) return declared;
       if (const absl::Status bad = catalog_.Check(entry).status(); !bad.ok()) return bad;
       // What has been there without a version is what this replaces.
       registration.replaces_unversioned = true;
@@ -159,7 +159,7 @@ class PluginHostImpl final : public PluginHost {
   }
   absl::Status Remove(mounts::PluginType type, std::string_view name,
                       std::string_view version) override {
-    const absl::Status declared = catalog_.CheckNotDeclared(type, name, version);
+    const absl::Status declared = catalog_.CheckNotDeclared(type, name);
     if (!declared.ok()) return declared;
     if (absl::Status stored = store_.Delete(type, name, version); !stored.ok()) return stored;
     catalog_.Remove(type, name, version);
@@ -173,10 +173,6 @@ class PluginHostImpl final : public PluginHost {
   std::vector<mounts::PluginProcesses> Processes() const override { return pool_.Processes(); }
 
  private:
-  absl::Status NotDeclared(const mounts::PluginEntry& entry) const {
-    return catalog_.CheckNotDeclared(entry.type, entry.name, entry.version);
-  }
-
   void Take(const Registration& registration) {
     const mounts::PluginEntry& entry = registration.entry;
     if (registration.replaces_unversioned) catalog_.Remove(entry.type, entry.name, "");

@@ -8,7 +8,6 @@
 #include "server/api/canonical_path.h"
 #include "server/api/render.h"
 #include "server/api/request_parsing.h"
-#include "server/process/snapshot_stream.h"
 
 namespace belfry::process {
 namespace {
@@ -211,13 +210,14 @@ void ProcessApi::Seal(api::Respond respond) {
 // Taken where it is read: in memory it is a copy of all.
 void ProcessApi::SaveSnapshot(api::Respond respond) {
   snapshots_->PostAlways([this, respond = std::move(respond)]() mutable {
-    if (sent_snapshot_.lock() != nullptr) {
+    if (const auto sent = sent_snapshot_.lock(); sent != nullptr && !sent->GiveWay()) {
       return respond(api::Render(
           builtin::BusyAnswer("another snapshot is being saved; try again when it has ended")));
     }
-    std::shared_ptr<api::BodyStream> stream = NewSnapshotStream(
-        facts_.stored->TakeSnapshot(), {.taken = facts_.clock->Now(), .version = facts_.version},
-        snapshots_.get(), logger_);
+    auto stream = std::make_shared<SnapshotStream>(
+        facts_.stored->TakeSnapshot(),
+        storage::SnapshotInfo{.taken = facts_.clock->Now(), .version = facts_.version},
+        facts_.clock, snapshots_.get(), logger_);
     sent_snapshot_ = stream;
     api::HttpResponse answer = api::TextResponse(200, "application/octet-stream", "");
     answer.stream = std::move(stream);

@@ -15,10 +15,10 @@
 #include "base/scheduler.h"
 #include "base/wait_group.h"
 #include "server/api/api.h"
-#include "server/api/body_stream.h"
 #include "server/process/auto_unsealer.h"
 #include "server/process/endpoint.h"
 #include "server/process/lifecycle.h"
+#include "server/process/snapshot_stream.h"
 
 namespace belfry::process {
 
@@ -54,7 +54,7 @@ class ProcessApi final : public api::Api {
   // Then 204.
   void Seal(api::Respond respond);
   void AnswerMetrics(const api::HttpRequest& request, api::Respond respond);
-  // Answers with one, unless another is still being sent.
+  // Answers with one, unless another is still being sent to a client that takes it.
   void SaveSnapshot(api::Respond respond);
   // What a change runs as: nothing is changed any more once Stop has been called.
   builtin::Answer Change(absl::AnyInvocable<builtin::Answer()>& answer);
@@ -70,7 +70,7 @@ class ProcessApi final : public api::Api {
   WaitGroup changing_;
   AutoUnsealer unsealer_;
   // The snapshot that is being sent. Of the thread of snapshots_.
-  std::weak_ptr<api::BodyStream> sent_snapshot_;
+  std::weak_ptr<SnapshotStream> sent_snapshot_;
   // One thread: the states change one after the other.
   const std::unique_ptr<Executor> changes_;
   // One thread each, for what is read while changes go on.

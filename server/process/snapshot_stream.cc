@@ -12,67 +12,78 @@ namespace {
 
 // What a client that stops reading holds up is one piece.
 constexpr std::size_t kPieceBytes = std::size_t{256} << 10;
-
-class SnapshotStream final : public api::BodyStream,
-                             public std::enable_shared_from_this<SnapshotStream> {
- public:
-  SnapshotStream(std::unique_ptr<storage::Snapshot> snapshot, storage::SnapshotInfo info,
-                 Executor* executor, Logger logger)
-      : snapshot_(std::move(snapshot)),
-        info_(std::move(info)),
-        executor_(executor),
-        logger_(std::move(logger)) {}
-
-  void Next(Done done) override {
-    // One that has begun is not refused for those that wait.
-    executor_->PostAlways([self = shared_from_this(), done = std::move(done)]() mutable {
-      absl::StatusOr<std::string> piece = self->Read();
-      // Whoever has had the last piece may ask for another snapshot at once.
-      self.reset();
-      done(std::move(piece));
-    });
-  }
-
- private:
-  enum class Part { kBegin, kEntries, kNothing };
-
-  absl::StatusOr<std::string> Read() {
-    switch (part_) {
-      case Part::kBegin:
-        part_ = Part::kEntries;
-        return encoder_.Begin(info_);
-      case Part::kEntries: {
-        const absl::StatusOr<std::vector<storage::Entry>> entries = snapshot_->Next(kPieceBytes);
-        if (!entries.ok()) {
-          logger_.Error("a snapshot was broken off: the storage cannot be read",
-                        {{"reason", std::string(ToStd(entries.status().message()))}});
-          return entries.status();
-        }
-        if (!entries->empty()) return encoder_.Add(*entries);
-        part_ = Part::kNothing;
-        return encoder_.End();
-      }
-      case Part::kNothing:
-        break;
-    }
-    return "";
-  }
-
-  const std::unique_ptr<storage::Snapshot> snapshot_;
-  const storage::SnapshotInfo info_;
-  Executor* const executor_;
-  const Logger logger_;
-  storage::SnapshotEncoder encoder_;
-  Part part_ = Part::kBegin;
-};
+constexpr absl::Duration kSlow = absl::Seconds(5);
 
 }  // namespace
 
-std::shared_ptr<api::BodyStream> NewSnapshotStream(std::unique_ptr<storage::Snapshot> snapshot,
-                                                   storage::SnapshotInfo info, Executor* executor,
-                                                   Logger logger) {
-  return std::make_shared<SnapshotStream>(std::move(snapshot), std::move(info), executor,
-                                          std::move(logger));
+SnapshotStream::SnapshotStream(std::unique_ptr<storage::Snapshot> snapshot,
+                               storage::SnapshotInfo info, const Clock* clock, Executor* executor,
+                               Logger logger)
+    : snapshot_(std::move(snapshot)),
+      info_(std::move(info)),
+      clock_(clock),
+      executor_(executor),
+      logger_(std::move(logger)),
+      asked_(clock->Steady()) {}
+
+SnapshotStream::~SnapshotStream() {
+  const bool whole = part_ == Part::kNothing;
+  logger_.Info(whole ? "sent a snapshot" : "a snapshot was broken off",
+               {{"bytes", std::to_string(bytes_)}});
+}
+
+void SnapshotStream::Next(Done done) {
+  {
+    MutexLock lock(&mutex_);
+    asked_ = clock_->Steady();
+  }
+  // One that has begun is not refused for those that wait.
+  executor_->PostAlways([self = shared_from_this(), done = std::move(done)]() mutable {
+    absl::StatusOr<std::string> piece = self->Read();
+    // Whoever has had the last piece may ask for another snapshot at once.
+    self.reset();
+    done(std::move(piece));
+  });
+}
+
+bool SnapshotStream::GiveWay() {
+  MutexLock lock(&mutex_);
+  if (clock_->Steady() - asked_ < kSlow) return false;
+  gave_way_ = true;
+  return true;
+}
+
+absl::StatusOr<std::string> SnapshotStream::Read() {
+  {
+    MutexLock lock(&mutex_);
+    if (gave_way_) return absl::AbortedError("another snapshot has taken its place");
+  }
+  absl::StatusOr<std::string> piece = ReadPart();
+  if (piece.ok()) {
+    bytes_ += piece->size();
+  } else {
+    logger_.Error("a snapshot cannot be read",
+                  {{"reason", std::string(ToStd(piece.status().message()))}});
+  }
+  return piece;
+}
+
+absl::StatusOr<std::string> SnapshotStream::ReadPart() {
+  switch (part_) {
+    case Part::kBegin:
+      part_ = Part::kEntries;
+      return encoder_.Begin(info_);
+    case Part::kEntries: {
+      const absl::StatusOr<std::vector<storage::Entry>> entries = snapshot_->Next(kPieceBytes);
+      if (!entries.ok()) return entries.status();
+      if (!entries->empty()) return encoder_.Add(*entries);
+      part_ = Part::kNothing;
+      return encoder_.End();
+    }
+    case Part::kNothing:
+      break;
+  }
+  return "";
 }
 
 }  // namespace belfry::process

@@ -70,5 +70,21 @@ TEST_F(SnapshotsTest, OneAtATimeUntilItsStreamHasGone) {
   EXPECT_EQ(Send("GET", "sys/storage/snapshot").status, 200);
 }
 
+TEST_F(SnapshotsTest, OneThatIsTakenSlowlyGivesWayAndIsNotTakenForWhole) {
+  Store("data/sealed", "bytes");
+  const api::HttpResponse slow = Send("GET", "sys/storage/snapshot");
+  EXPECT_TRUE(Next(*slow.stream).ok());
+  scheduler_.Advance(absl::Seconds(4));
+  EXPECT_EQ(Send("GET", "sys/storage/snapshot").status, 503);
+  EXPECT_TRUE(Next(*slow.stream).ok());
+  scheduler_.Advance(absl::Seconds(4));
+  EXPECT_EQ(Send("GET", "sys/storage/snapshot").status, 503);
+  scheduler_.Advance(absl::Seconds(1));
+  const api::HttpResponse next = Send("GET", "sys/storage/snapshot");
+  EXPECT_EQ(next.status, 200);
+  EXPECT_EQ(Next(*slow.stream).status().code(), absl::StatusCode::kAborted);
+  EXPECT_NE(ReadAll(*next.stream), "");
+}
+
 }  // namespace
 }  // namespace belfry::process

@@ -21,11 +21,6 @@ absl::Status WrongKey() {
       "authentication failed");
 }
 
-// As an operator would write it.
-std::string StanzaOf(SealKind kind) {
-  return kind == SealKind::kShamir ? "no seal" : Concat({"seal \"", NameOf(kind), "\""});
-}
-
 absl::Status CheckKind(SealKind stored, SealKind configured) {
   if (stored == configured) return absl::OkStatus();
   return absl::FailedPreconditionError(

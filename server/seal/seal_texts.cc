@@ -5,6 +5,10 @@
 
 namespace belfry::seal {
 
+std::string StanzaOf(SealKind kind) {
+  return kind == SealKind::kShamir ? "no seal" : Concat({"seal \"", NameOf(kind), "\""});
+}
+
 absl::Status Sealed() {
   return absl::UnavailableError("Vault is sealed");
 }

@@ -12,6 +12,8 @@ namespace belfry::seal {
 // What is answered in several places, in Vault's words where golden/http-vault-1.21-seal.jsonl has
 // them.
 
+// What a configuration has, as an operator writes it: "no seal", "seal \"file\"".
+std::string StanzaOf(SealKind kind);
 absl::Status Sealed();
 // For shares that make no key which opens anything.
 absl::Status WrongShares();

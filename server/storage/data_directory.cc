@@ -281,7 +281,7 @@ absl::Status DamageError(std::string_view path, std::string_view damage) {
   return absl::DataLossError(
       ToAbsl(Concat({"the data in ", path, " is damaged: ", damage,
                      ". Nothing damaged is served. Check "
-                     "the disk, then restore a copy of the whole directory"})));
+                     "the disk, then restore a copy of the whole directory, or a snapshot"})));
 }
 
 }  // namespace belfry::storage

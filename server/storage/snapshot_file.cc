@@ -19,6 +19,8 @@ constexpr char kFormat = 1;
 // What an entry, and what the end begins with.
 constexpr char kEntry = 1;
 constexpr char kEnd = 0;
+// Of an entry in memory, beside its bytes.
+constexpr std::size_t kEntryCost = sizeof(Entry);
 
 template <typename Number>
 std::string BigEndian(Number number) {
@@ -111,7 +113,9 @@ class SnapshotFileImpl final : public SnapshotFile {
     absl::StatusOr<std::string> version = reader_.Read(*length);
     if (!version.ok()) return version.status();
     info_.version = *std::move(version);
-    return absl::OkStatus();
+    const bool visible =
+        std::ranges::all_of(info_.version, [](char c) { return c > ' ' && c <= '~'; });
+    return visible ? absl::OkStatus() : reader_.Damaged();
   }
 
   const SnapshotInfo& info() const override { return info_; }
@@ -122,7 +126,7 @@ class SnapshotFileImpl final : public SnapshotFile {
       absl::StatusOr<std::optional<Entry>> entry = ReadEntry();
       if (!entry.ok()) return entry.status();
       if (!*entry) break;
-      size += (*entry)->key.size() + (*entry)->value.size();
+      size += kEntryCost + (*entry)->key.size() + (*entry)->value.size();
       entries.push_back(**std::move(entry));
     }
     return entries;
@@ -200,8 +204,10 @@ std::string SnapshotEncoder::End() {
 
 absl::StatusOr<std::unique_ptr<SnapshotFile>> SnapshotFile::Open(const std::string& path) {
   std::error_code error;
+  // Opening a pipe would wait for its other end.
   const std::uint64_t size = std::filesystem::file_size(path, error);
-  std::ifstream file(path, std::ios::binary);
+  std::ifstream file;
+  if (!error) file.open(path, std::ios::binary);
   if (!error && !file) error.assign(errno, std::generic_category());
   if (error) {
     return absl::InvalidArgumentError(Concat({"cannot read ", path, ": ", error.message()}));
