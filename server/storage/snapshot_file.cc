@@ -25,19 +25,18 @@ constexpr std::size_t kEntryCost = sizeof(Entry);
 template <typename Number>
 std::string BigEndian(Number number) {
   std::string bytes(sizeof number, '\0');
-  for (std::size_t i = bytes.size(); i-- > 0; number >>= 8) {
-    bytes[i] = static_cast<char>(number & 0xff);
+  std::uint64_t rest = number;
+  for (std::size_t i = bytes.size(); i-- > 0; rest >>= 8) {
+    bytes[i] = static_cast<char>(rest & 0xff);
   }
   return bytes;
 }
 
 template <typename Number>
 Number FromBigEndian(std::string_view bytes) {
-  Number number = 0;
-  for (const char byte : bytes) {
-    number = static_cast<Number>(number << 8 | static_cast<unsigned char>(byte));
-  }
-  return number;
+  std::uint64_t number = 0;
+  for (const char byte : bytes) number = number << 8 | static_cast<unsigned char>(byte);
+  return static_cast<Number>(number);
 }
 
 std::string LengthOf(std::string_view text) {
