@@ -152,6 +152,7 @@ def test_one_goes_on_when_the_server_is_sealed(start_configured):
         assert slow.recv(12) == b"HTTP/1.1 200"
         # What it sends is sealed in any case.
         assert server.request("PUT", "sys/seal").status == 204
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         received = b""
         while b"\r\n0\r\n\r\n" not in received[-16:]:
             piece = slow.recv(1 << 20)
