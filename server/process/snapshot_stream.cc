@@ -40,7 +40,7 @@ void SnapshotStream::Next(Done done) {
   // One that has begun is not refused for those that wait.
   executor_->PostAlways([self = shared_from_this(), done = std::move(done)]() mutable {
     absl::StatusOr<std::string> piece = self->Read();
-    // Whoever has had the last piece may ask for another snapshot at once.
+    // The client may ask for another snapshot as soon as it has the last piece.
     self.reset();
     done(std::move(piece));
   });
