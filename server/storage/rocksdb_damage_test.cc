@@ -88,7 +88,7 @@ class DamageTest : public ::testing::Test {
     Fill(**storage, no);
     Fill(**storage, [&] { return second_log; });
     Fill(**storage, no);
-    fs::copy(scratch_.path() + "/live", killed_);
+    files_.CopyAsKilled(scratch_.path() + "/live", killed_);
     release.set_value();
     storage->reset();
     files_.SetHook(nullptr);
@@ -231,7 +231,7 @@ TEST_F(DamageTest, OneOfTheTwoStatesInFormatIsEnough) {
   storage->reset();
   storage = Open(live);
   ASSERT_EQ(storage.status(), absl::OkStatus());
-  fs::copy(live, killed_);
+  files_.CopyAsKilled(live, killed_);
   for (const std::size_t state : {512, 1024}) {
     const fs::path damaged = Damaged();
     std::string format = ReadFile(damaged / "FORMAT");
@@ -264,7 +264,7 @@ TEST_F(DamageTest, AKillBeforeAnyCallOfAnOpeningLeavesWhatOpensAgain) {
   std::vector<fs::path> images;
   files_.SetHook([&](Call, std::string_view) {
     images.push_back(scratch_.path() + "/image-" + std::to_string(images.size()));
-    fs::copy(opened, images.back());
+    files_.CopyAsKilled(opened, images.back());
     return IOStatus::OK();
   });
   ASSERT_EQ(Open(opened).status(), absl::OkStatus());
@@ -317,7 +317,7 @@ TEST_F(DamageTest, AWriteThatAPowerCutInterruptsIsThereOrNotAndTheOthersAre) {
     return call == Call::kSync ? IOStatus::IOError("injected") : IOStatus::OK();
   });
   ASSERT_FALSE(WriteAll(**storage, {WriterBatch(0, 4)}).ok());
-  fs::copy(live, killed_);
+  files_.CopyAsKilled(live, killed_);
   storage->reset();
   files_.SetHook(nullptr);
 
@@ -349,7 +349,7 @@ TEST_F(DamageTest, ARecordOfWhatIsSyncedThatAPowerCutHasMadeOlderIsNoDamage) {
     content_["folder/" + std::to_string(i)] = "v";
     ASSERT_EQ(WriteAll(**storage, {Change("folder/" + std::to_string(i))}), absl::OkStatus());
   }
-  fs::copy(live, killed_);
+  files_.CopyAsKilled(live, killed_);
   for (const std::string& record : records) {
     const fs::path cut = Damaged();
     WriteFile(cut / "FORMAT", record);

@@ -70,6 +70,12 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     hook_ = std::make_shared<const Hook>(std::move(hook));
   }
 
+  // The directory as a kill at this moment leaves it: RocksDB's threads change nothing meanwhile.
+  void CopyAsKilled(const std::filesystem::path& from, const std::filesystem::path& to) {
+    MutexLock lock(&changing_);
+    std::filesystem::copy(from, to);
+  }
+
   const char* Name() const override { return "FaultyFileSystem"; }
 
   rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
@@ -77,7 +83,9 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
                                     rocksdb::IODebugContext* debug) override {
     const std::string name = std::filesystem::path(path).filename();
     rocksdb::IOStatus status = Ask(Call::kCreate, name);
-    if (status.ok()) status = target()->NewWritableFile(path, options, file, debug);
+    if (!status.ok()) return status;
+    MutexLock lock(&changing_);
+    status = target()->NewWritableFile(path, options, file, debug);
     if (status.ok()) *file = std::make_unique<File>(this, name, std::move(*file));
     return status;
   }
@@ -85,12 +93,16 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
                                const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override {
     rocksdb::IOStatus status = Ask(Call::kRename, std::filesystem::path(to).filename().string());
-    return status.ok() ? target()->RenameFile(from, to, options, debug) : status;
+    if (!status.ok()) return status;
+    MutexLock lock(&changing_);
+    return target()->RenameFile(from, to, options, debug);
   }
   rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override {
     rocksdb::IOStatus status = Ask(Call::kDelete, std::filesystem::path(path).filename().string());
-    return status.ok() ? target()->DeleteFile(path, options, debug) : status;
+    if (!status.ok()) return status;
+    MutexLock lock(&changing_);
+    return target()->DeleteFile(path, options, debug);
   }
 
  private:
@@ -102,6 +114,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* debug) override {
       rocksdb::IOStatus status = system_->Ask(Call::kAppend, name_);
+      MutexLock lock(&system_->changing_);
       if (status.ok()) return target()->Append(data, options, debug);
       target()->Append({data.data(), data.size() / 2}, options, debug).PermitUncheckedError();
       return status;
@@ -126,6 +139,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     return hook == nullptr || !*hook ? rocksdb::IOStatus::OK() : (*hook)(call, file);
   }
 
+  Mutex changing_;  // Held over each change, but not while the test is asked.
   Mutex mutex_;
   std::shared_ptr<const Hook> hook_ ABSL_GUARDED_BY(mutex_);
 };

@@ -158,7 +158,8 @@ def test_keys_are_replaced_once_the_new_ones_are_verified(server):
     assert table(made)["Verification Progress"] == "0/2" and table(made)["Verification Nonce"] != "n/a"
     assert table(server.cli("operator", "rekey", "-verify", input=new[0]).stdout)["Verification Progress"] == "1/2"
     assert table(server.cli("operator", "rekey", "-verify", "-status").stdout)["Verification Progress"] == "1/2"
-    assert server.cli("operator", "rekey", "-verify", "-cancel").stdout.startswith("Success! Canceled rekeying")
+    assert server.cli("operator", "rekey", "-verify", "-cancel").stdout.startswith("Success! The verification begins again")
+    assert table(server.cli("operator", "rekey", "-verify", "-status").stdout)["Verification Progress"] == "0/2"
     for key in new:
         done = server.cli("operator", "rekey", "-verify", input=key).stdout
     assert done.startswith("Success! ")
