@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read_until.hpp>
@@ -473,6 +474,24 @@ TEST(EventsTest, ARedirectToAnotherServerIsNotFollowed) {
   EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", server.Address(), "kv*"}), 1);
   EXPECT_THAT(world.err.str(),
               HasSubstr("redirects to http://127.0.0.2:1, where your token is not sent"));
+}
+
+TEST(KvTest, ATokenIsNotSentWhereARedirectLeads) {
+  boost::asio::io_context context;
+  tcp::acceptor elsewhere(context, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+  elsewhere.non_blocking(true);
+  const std::string there = Concat("http://127.0.0.1:", elsewhere.local_endpoint().port());
+  ScriptedServer server(
+      {Http("200 OK", kVersionedMount),
+       Http("307 Temporary Redirect", "", Concat("Location: ", there, "/v1/secret/data/foo\r\n"))});
+  World world;
+  Terminal terminal = world.Make();
+  EXPECT_EQ(RunKv(terminal, {"get", "-address", server.Address(), "secret/foo"}), 2);
+  EXPECT_THAT(world.err.str(),
+              HasSubstr(Concat("redirects to ", there, ", where your token is not sent")));
+  boost::system::error_code nobody;
+  elsewhere.accept(nobody);
+  EXPECT_EQ(nobody, boost::asio::error::would_block);
 }
 
 TEST(RedirectTarget, IsAPathOrAnAddressOfTheSameAuthority) {

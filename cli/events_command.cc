@@ -78,11 +78,12 @@ absl::Status Refused(const WebSocket::Refusal& refusal, const Connection& connec
 }
 
 // Opens the stream, wherever on it the server sends us.
-absl::StatusOr<Socket> Open(const Connection& connection, const Subscription& wanted) {
+absl::StatusOr<Socket> Open(const Connection& connection, const Subscription& wanted,
+                            absl::Duration ping_after) {
   std::string target =
       connection.Target(Concat("sys/events/subscribe/", wanted.type), Query(wanted));
   for (int attempt = 0; attempt < kMaxRedirects; ++attempt) {
-    auto opened = WebSocket::Open(connection, target);
+    auto opened = WebSocket::Open(connection, target, {.ping_after = ping_after});
     if (!opened.ok()) return opened.status();
     if (auto* socket = std::get_if<Socket>(&*opened)) return std::move(*socket);
     const auto& refusal = std::get<WebSocket::Refusal>(*opened);
@@ -155,7 +156,7 @@ ended the stream; 2 when it cannot be reached or is lost.)",
 
   const absl::StatusOr<Client> client = client_flags.Connect(terminal);
   if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
-  absl::StatusOr<Socket> socket = Open(client->connection(), wanted);
+  absl::StatusOr<Socket> socket = Open(client->connection(), wanted, terminal.ping_after);
   if (!socket.ok()) return Ended(terminal, socket.status());
   return Print(**socket, terminal);
 }

@@ -39,11 +39,12 @@ std::string Url(const HostConfig& config, const Host& host) {
 }
 
 std::string StorageText(const StorageConfig& storage) {
-  if (storage.kind == StorageConfig::Kind::kInMemory) return "inmem";
+  const std::string_view name = NameOf(storage.kind);
+  if (storage.path.empty()) return std::string(name);
   // Started elsewhere, a relative path is another directory.
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(storage.path, error);
-  return Concat("rocksdb (path: \"", error ? storage.path : absolute.native(), "\")");
+  return Concat(name, " (path: \"", error ? storage.path : absolute.native(), "\")");
 }
 
 // The block that names every setting, its names aligned on the colon.
@@ -207,7 +208,7 @@ version 2. Flags win over environment variables, and both over the configuration
   if (!ParseOrExplain(flags, arguments, 0, 0, terminal, &exit_code)) return exit_code;
   absl::StatusOr<HostConfig> config = wanted.Config();
   if (!config.ok()) return Fail(terminal, config.status(), kServerError);
-  const auto experiments = wanted.Experiments();
+  const auto experiments = wanted.Experiments(*config);
   if (!experiments.ok()) return Fail(terminal, experiments.status(), kServerError);
   const auto certificates = wanted.MakeCertificates(*config);
   if (!certificates.ok()) return Fail(terminal, certificates.status(), kServerError);

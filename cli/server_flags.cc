@@ -211,8 +211,9 @@ absl::StatusOr<std::unique_ptr<DevCertificates>> ServerFlags::MakeCertificates(
   return nullptr;
 }
 
-absl::StatusOr<std::vector<std::string>> ServerFlags::Experiments() const {
-  std::vector<std::string> names = experiments_;
+absl::StatusOr<std::vector<std::string>> ServerFlags::Experiments(const HostConfig& config) const {
+  std::vector<std::string> names = config.experiments;
+  names.insert(names.end(), experiments_.begin(), experiments_.end());
   const std::string listed = Setting(*terminal_, "EXPERIMENTS");
   for (std::size_t begin = 0; begin < listed.size();) {
     const std::size_t comma = std::min(listed.find(',', begin), listed.size());

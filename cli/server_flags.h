@@ -22,7 +22,7 @@ class ServerFlags {
   // call. InvalidArgument with all that is wrong.
   absl::StatusOr<HostConfig> Config() const;
   // The experiments that were asked for; InvalidArgument for one that there is not.
-  absl::StatusOr<std::vector<std::string>> Experiments() const;
+  absl::StatusOr<std::vector<std::string>> Experiments(const HostConfig& config) const;
   // For where the configuration listens; null without -dev-tls. Errors as DevCertificates::Make's.
   absl::StatusOr<std::unique_ptr<DevCertificates>> MakeCertificates(const HostConfig& config) const;
 

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/time.h"
+
 namespace belfry::cli {
 
 // What a command sees of the world around it. A test gives it another. All pointers must outlive
@@ -17,6 +19,8 @@ struct Terminal {
   int output_descriptor = -1;
   // The descriptor behind `in`, to read a secret without echo where it is a terminal; -1: none.
   int input_descriptor = -1;
+  // How long the server of a stream may be silent before it is asked for a sign of life.
+  absl::Duration ping_after = absl::Seconds(30);
   // An environment variable; nullopt when it is not set.
   std::function<std::optional<std::string>(const char* name)> environment;
 };

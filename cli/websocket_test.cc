@@ -9,9 +9,14 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
 #include <functional>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <thread>
+
+#include "cli/commands.h"
+#include "cli/text.h"
 
 namespace belfry::cli {
 namespace {
@@ -33,6 +38,9 @@ class Peer {
         }) {}
   ~Peer() { thread_.join(); }
 
+  std::string Address() const {
+    return Concat("http://127.0.0.1:", acceptor_.local_endpoint().port());
+  }
   std::unique_ptr<WebSocket> Connect(absl::Duration ping_after) const {
     Connection connection;
     connection.port = acceptor_.local_endpoint().port();
@@ -151,6 +159,41 @@ TEST(WebSocketTest, AServerThatClosesIsOutOfRangeWithItsReason) {
   const absl::Status end = socket->Next(-1).status();
   EXPECT_EQ(end.code(), absl::StatusCode::kOutOfRange);
   EXPECT_THAT(std::string(end.message()), HasSubstr("1013: too slow"));
+}
+
+TEST(EventsTest, ExitCodeAndTextSayHowTheStreamEnded) {
+  const struct {
+    std::function<void(Stream&)> act;
+    int exit_code;
+    std::string_view text;
+  } ends[] = {
+      {[](Stream& stream) {
+         beast::error_code ignored;
+         stream.close({websocket::close_code::normal, "token revoked"}, ignored);
+       },
+       1, "1000: token revoked"},
+      {[](Stream& stream) { stream.next_layer().close(); }, 2, "broke"},
+      {[](Stream& stream) {
+         RawFrames client(stream.next_layer());
+         while (client.WaitForPing()) {
+         }
+       },
+       2, "is lost: it has sent nothing for 100ms and answers no ping"},
+  };
+  for (const auto& end : ends) {
+    Peer peer(end.act);
+    std::istringstream in;
+    std::ostringstream out;
+    std::ostringstream err;
+    Terminal terminal{.in = &in,
+                      .out = &out,
+                      .err = &err,
+                      .ping_after = absl::Milliseconds(50),
+                      .environment = [](const char*) { return std::nullopt; }};
+    EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", peer.Address(), "kv*"}), end.exit_code)
+        << err.str();
+    EXPECT_THAT(err.str(), HasSubstr(std::string(end.text)));
+  }
 }
 
 }  // namespace

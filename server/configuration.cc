@@ -175,8 +175,9 @@ class Reader {
       }
     }
     if (block->name == "storage") {
-      draft_.config.storage.kind =
-          block->type == "rocksdb" ? StorageConfig::Kind::kRocksDb : StorageConfig::Kind::kInMemory;
+      for (const StorageConfig::Kind kind : StorageConfig::kKinds) {
+        if (NameOf(kind) == block->type) draft_.config.storage.kind = kind;
+      }
     }
     if (block->name == "seal") {
       draft_.config.seal.kind =

@@ -242,13 +242,15 @@ Problem TakePluginDirectory(const Key& key, const Item& item, Draft* draft) {
   return std::nullopt;
 }
 
-Problem TakeExperiments(const Key& key, const Item& item, Draft*) {
+Problem TakeExperiments(const Key& key, const Item& item, Draft* draft) {
   const bool known =
       Is(item, Value::Kind::kList) &&
       std::all_of(item.value.list.begin(), item.value.list.end(), [](const Value& name) {
         return name.kind == Value::Kind::kString && name.text == "events.alpha1";
       });
-  return known ? std::nullopt : MustBe(key, "a list of known experiments");
+  if (!known) return MustBe(key, "a list of known experiments");
+  for (const Value& name : item.value.list) draft->config.experiments.push_back(name.text);
+  return std::nullopt;
 }
 
 Problem TakeUi(const Key& key, const Item& item, Draft*) {

@@ -84,6 +84,7 @@ TEST(Configuration, EveryKeyIsTaken) {
   const HostConfig& config = *parsed;
   EXPECT_EQ(config.api_address, "https://belfry.example:8200");
   EXPECT_EQ(config.cluster_name, "c");
+  EXPECT_THAT(config.experiments, ElementsAre("events.alpha1"));
   EXPECT_EQ(config.log_file, "/l");
   EXPECT_EQ(config.log_format, LogFormat::kJson);
   EXPECT_EQ(config.log_level, "warn");

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/escaping.h"
 #include "base/clock.h"
 #include "base/core_dumps.h"
@@ -10,9 +11,11 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
+#include "base/mutex.h"
 #include "base/openssl_exit.h"
 #include "base/scheduler.h"
 #include "base/text.h"
+#include "base/wiping.h"
 #include "server/configuration.h"
 #include "server/core.h"
 #include "server/http/server.h"
@@ -48,10 +51,6 @@ absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> OpenStorage(
   return absl::InternalError("no such storage");
 }
 
-std::string NameOf(StorageConfig::Kind kind) {
-  return kind == StorageConfig::Kind::kRocksDb ? "rocksdb" : "inmem";
-}
-
 class HostImpl final : public Host {
  public:
   HostImpl(HostConfig config, std::shared_ptr<ProcessLog> log)
@@ -59,6 +58,10 @@ class HostImpl final : public Host {
 
   ~HostImpl() override {
     if (lifecycle_) lifecycle_->BeginStop();
+    {
+      MutexLock lock(&wiping_);
+      wiped_ = nullptr;
+    }
     http_.reset();
     if (process_api_) process_api_->Stop();
     // Its core's last answers still go through the Api of the process.
@@ -68,6 +71,7 @@ class HostImpl final : public Host {
 
   absl::Status Start() {
     RaiseDescriptorLimit();
+    WipeFreedMemory();
     if (!config_.dev) ForbidCoreDumps();
     if (absl::Status status = OpenSeal(); !status.ok()) return status;
     MakeApi();
@@ -138,11 +142,15 @@ class HostImpl final : public Host {
                         .metrics = metrics_.get(),
                         .limits = limits_,
                         .logger = log_});
+    lifecycle_->OnSealed([this] {
+      MutexLock lock(&wiping_);
+      if (wiped_ != nullptr) wiped_->WipeStacks();
+    });
     process_api_ = std::make_unique<process::ProcessApi>(
         &sealable_api_, lifecycle_.get(),
         process::Facts{.clock = &clock_,
                        .version = version,
-                       .storage_type = NameOf(config_.storage.kind),
+                       .storage_type = std::string(NameOf(config_.storage.kind)),
                        .storage = &storage_health_,
                        .stored = storage_.get(),
                        .metrics = metrics_.get()},
@@ -162,6 +170,10 @@ class HostImpl final : public Host {
         http::Server::Start(options, process_api_.get(), metrics_.get(), log_.Named("http"));
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
+    {
+      MutexLock lock(&wiping_);
+      wiped_ = http_.get();
+    }
     if (!config_.dev) WarnOfPlainText();
     return absl::OkStatus();
   }
@@ -189,6 +201,9 @@ class HostImpl final : public Host {
   std::unique_ptr<ServerLifecycle> lifecycle_;
   std::unique_ptr<process::ProcessApi> process_api_;
   std::unique_ptr<http::Server> http_;
+  Mutex wiping_;
+  // While it listens: what is sealed beside the end of the server wipes no more.
+  http::Server* wiped_ ABSL_GUARDED_BY(wiping_) = nullptr;
   std::string dev_unseal_key_;
 };
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -27,11 +28,23 @@ struct ListenerConfig {
 // Where everything lies that the server stores, encrypted.
 struct StorageConfig {
   enum class Kind { kInMemory, kRocksDb };
+  static constexpr Kind kKinds[] = {Kind::kInMemory, Kind::kRocksDb};
   Kind kind = Kind::kInMemory;
   std::string path;  // Of RocksDB: the data directory.
 
   bool operator==(const StorageConfig&) const = default;
 };
+
+// As a configuration and `sys/health` name it.
+constexpr std::string_view NameOf(StorageConfig::Kind kind) {
+  switch (kind) {
+    case StorageConfig::Kind::kInMemory:
+      return "inmem";
+    case StorageConfig::Kind::kRocksDb:
+      return "rocksdb";
+  }
+  return "";
+}
 
 // Dev mode: in memory, initialized and unsealed from the beginning, with secret/ mounted.
 struct DevConfig {
@@ -59,6 +72,8 @@ struct HostConfig {
   std::string log_file;      // Empty: standard error.
   std::string pid_file;      // Where `belfry server` writes its process id; empty: nowhere.
   std::string cluster_name;  // Empty: a random one.
+  // Vault's experiments that were asked for; they change nothing here.
+  std::vector<std::string> experiments;
   Limits limits;
   // This program's own version, X.Y.Z; clients are told the Vault whose behaviour they may count
   // on, "+belfry." and this. Empty: that Vault alone.

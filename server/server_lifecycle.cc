@@ -3,12 +3,18 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/wiping.h"
 
 namespace belfry {
 
 ServerLifecycle::ServerLifecycle(seal::SealManager* seal, process::SealableApi* api,
                                  CoreConfig config, CoreEnvironment environment)
-    : seal_(seal), api_(api), environment_(std::move(environment)), config_(std::move(config)) {}
+    : seal_(seal),
+      api_(api),
+      environment_(std::move(environment)),
+      unsealed_(environment_.metrics->GetGauge(
+          "belfry_unsealed", "1 while the server is unsealed and serves secrets, else 0.")),
+      config_(std::move(config)) {}
 
 ServerLifecycle::~ServerLifecycle() {
   Seal();
@@ -83,6 +89,7 @@ absl::Status ServerLifecycle::StartCore() {
   api_->Unseal(core->Api());
   MutexLock lock(&mutex_);
   serving_ = true;
+  unsealed_.Add(1);
   names_ = core->Names();
   return absl::OkStatus();
 }
@@ -125,7 +132,7 @@ void ServerLifecycle::Seal() {
   std::shared_ptr<Core> ending;
   {
     MutexLock lock(&mutex_);
-    serving_ = false;
+    if (std::exchange(serving_, false)) unsealed_.Add(-1);
     ending = core_;
   }
   if (ending == nullptr) return seal_->Seal();
@@ -139,6 +146,10 @@ void ServerLifecycle::Seal() {
     MutexLock lock(&mutex_);
     core_ = nullptr;
   }
+  ending = nullptr;
+  on_sealed_();
+  WipeUnusedStack();
+  WipeStacksOfEndedThreads();
   environment_.logger.Info("sealed");
 }
 

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/metrics.h"
 #include "base/mutex.h"
 #include "server/core.h"
 #include "server/process/lifecycle.h"
@@ -42,6 +45,10 @@ class ServerLifecycle final : public process::Lifecycle {
   // the next one.
   void DeclarePlugins(std::vector<mounts::PluginEntry> plugins);
 
+  // Called when the storage has been sealed and no request is under way any more, by the thread
+  // that has sealed it. To be set before there are requests.
+  void OnSealed(std::function<void()> sealed) { on_sealed_ = std::move(sealed); }
+
   // The end is near, see Core::BeginStop.
   void BeginStop();
 
@@ -56,6 +63,8 @@ class ServerLifecycle final : public process::Lifecycle {
   seal::SealManager* const seal_;
   process::SealableApi* const api_;
   const CoreEnvironment environment_;
+  Gauge& unsealed_;
+  std::function<void()> on_sealed_ = [] {};
   Mutex declaring_;  // What is declared reaches the core in order. Taken before mutex_.
   mutable Mutex mutex_;
   CoreConfig config_ ABSL_GUARDED_BY(mutex_);

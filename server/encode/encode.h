@@ -10,10 +10,11 @@
 
 namespace belfry::encode {
 
-// Turns one event into the bytes of one WebSocket message. Pure functions, thread-safe.
+// Turns one event into the bytes of one frame, whatever carries it. Pure functions, thread-safe.
 
 enum class Format { kCloudEventsJson, kProtobuf };
-inline constexpr std::size_t kFormats = 2;
+// By the last of them.
+inline constexpr std::size_t kFormats = static_cast<std::size_t>(Format::kProtobuf) + 1;
 
 // The event in that format.
 std::string Encode(Format format, const storage::AcceptedEvent& event);

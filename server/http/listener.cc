@@ -1,6 +1,8 @@
 #include "server/http/listener.h"
 
 #include <boost/asio/post.hpp>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,7 +17,6 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kAcceptRetry{50};
-constexpr std::chrono::minutes kBetweenWarnings{1};
 
 // What a vanished peer does not take ends the connection.
 std::chrono::milliseconds UserTimeout(const Limits& limits) {
@@ -23,15 +24,6 @@ std::chrono::milliseconds UserTimeout(const Limits& limits) {
 }
 
 }  // namespace
-
-void RareWarning::Warn(const Logger& logger, std::string_view what) {
-  ++times_;
-  const auto now = std::chrono::steady_clock::now();
-  if (last_ && now - *last_ < kBetweenWarnings) return;
-  logger.Warn(what, {{"times", std::to_string(times_)}});
-  last_ = now;
-  times_ = 0;
-}
 
 Listener::Listener(asio::io_context& io, SessionContext* context, ListenOptions options,
                    TlsListener* tls)
@@ -89,7 +81,7 @@ void Listener::Begin(Socket socket) {
   if (admission == Connections::Admission::kDropped) return;
   const bool served = admission == Connections::Admission::kServed;
   if (!served) {
-    refusals_.Warn(context_->logger, "too many connections; those above the limit get 503");
+    Warn(refusal_lines_, "too many connections; those above the limit get 503");
   }
   const Strand strand = socket.get_executor();
   auto session = std::make_shared<HttpSession>(
@@ -110,9 +102,15 @@ std::unique_ptr<Transport> Listener::NewTransport(Socket socket) {
   return std::make_unique<TlsTransport>(std::move(tcp), tls_);
 }
 
+void Listener::Warn(LogThrottle& lines, std::string_view what) {
+  if (const std::optional<std::uint64_t> left_out = lines.Take()) {
+    context_->logger.Warn(what, {{"suppressed", std::to_string(*left_out)}});
+  }
+}
+
 // Most often there are no descriptors left, and trying again at once would only burn the processor.
 void Listener::OnAcceptError(error_code error) {
-  accept_errors_.Warn(context_->logger, Concat({"cannot accept a connection: ", error.message()}));
+  Warn(accept_error_lines_, Concat({"cannot accept a connection: ", error.message()}));
   context_->connections.EvictOne();
   retry_timer_.expires_after(kAcceptRetry);
   retry_timer_.async_wait([this](error_code cancelled) {

@@ -6,10 +6,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "base/log_throttle.h"
 #include "base/logging.h"
 #include "server/http/listen_options.h"
 #include "server/http/session_context.h"
@@ -19,17 +19,6 @@
 #include "server/http/transport.h"
 
 namespace belfry::http {
-
-// Something that may happen often: a line once a minute at most, with how often it has been since.
-// Not thread-safe.
-class RareWarning {
- public:
-  void Warn(const Logger& logger, std::string_view what);
-
- private:
-  std::optional<std::chrono::steady_clock::time_point> last_;
-  std::uint64_t times_ = 0;
-};
 
 // One address at which clients connect, in plain text or with TLS: begins a session for each
 // connection. What sessions share, and the bounds of connections, are the context's, which all
@@ -54,6 +43,7 @@ class Listener final {
   void Begin(Socket socket);
   std::unique_ptr<Transport> NewTransport(Socket socket);
   void OnAcceptError(boost::system::error_code error);
+  void Warn(LogThrottle& lines, std::string_view what);
 
   boost::asio::io_context& io_;
   SessionContext* const context_;
@@ -64,8 +54,9 @@ class Listener final {
   boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, Strand> acceptor_;
   boost::asio::steady_timer retry_timer_;
   bool closing_ = false;
-  RareWarning refusals_;
-  RareWarning accept_errors_;
+  // What happens in floods is said once a minute.
+  LogThrottle refusal_lines_{1, std::chrono::minutes(1)};
+  LogThrottle accept_error_lines_{1, std::chrono::minutes(1)};
   std::uint16_t port_ = 0;
 };
 

@@ -5,14 +5,19 @@
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "base/mutex.h"
 #include "base/text.h"
+#include "base/wiping.h"
 #include "server/http/connections.h"
 #include "server/http/handshake_turns.h"
 #include "server/http/listener.h"
@@ -65,10 +70,32 @@ absl::StatusOr<std::unique_ptr<TlsListener>> NewTlsListener(const ListenOptions&
   return std::make_unique<TlsListener>(*std::move(tls), turns, metrics, context.logger);
 }
 
+// Where each thread waits for the others, so that none does what another is to do.
+class Meeting final {
+ public:
+  explicit Meeting(std::size_t threads) : missing_(threads) {}
+
+  // Until all have come, or a second later: threads that end come no more.
+  void Arrive() {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    MutexLock lock(&mutex_);
+    --missing_;
+    changed_.NotifyAll();
+    while (missing_ > 0 && changed_.WaitUntil(&mutex_, deadline)) {
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::size_t missing_ ABSL_GUARDED_BY(mutex_);
+};
+
 class ServerImpl final : public Server {
  public:
   ServerImpl(api::Api* api, const Options& options, Metrics& metrics, Logger logger)
       : shutdown_grace_(options.shutdown_grace),
+        thread_count_(static_cast<std::size_t>(options.threads)),
         own_scheduler_(options.scheduler == nullptr ? NewScheduler(ClockOf(options)) : nullptr),
         context_(api, ClockOf(options),
                  options.scheduler == nullptr ? own_scheduler_.get() : options.scheduler,
@@ -103,9 +130,9 @@ class ServerImpl final : public Server {
     return absl::OkStatus();
   }
 
-  void Run(int threads) {
+  void Run() {
     for (const auto& listener : listeners_) listener->StartAccepting();
-    for (int i = 0; i < threads; ++i) {
+    for (std::size_t i = 0; i < thread_count_; ++i) {
       threads_.emplace_back([this] { RunThread(); });
     }
   }
@@ -123,6 +150,16 @@ class ServerImpl final : public Server {
     return failures.empty() ? absl::OkStatus() : absl::InvalidArgumentError(failures);
   }
 
+  void WipeStacks() override {
+    const auto meeting = std::make_shared<Meeting>(thread_count_);
+    for (std::size_t i = 0; i < thread_count_; ++i) {
+      asio::post(io_, [meeting] {
+        meeting->Arrive();
+        WipeUnusedStack();
+      });
+    }
+  }
+
  private:
   void RunThread() {
     for (;;) {
@@ -137,6 +174,7 @@ class ServerImpl final : public Server {
   }
 
   const absl::Duration shutdown_grace_;
+  const std::size_t thread_count_;
   const std::unique_ptr<Scheduler> own_scheduler_;  // May be null.
   SessionContext context_;
   HandshakeTurns handshakes_;
@@ -187,7 +225,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options, ap
   auto server = std::make_unique<ServerImpl>(api, options, *metrics, std::move(logger));
   const absl::Status listening = server->Listen(options, *metrics);
   if (!listening.ok()) return listening;
-  server->Run(options.threads);
+  server->Run();
   return server;
 }
 

@@ -48,6 +48,8 @@ class Server {
   // connected keep what they have. A listener for which it fails, as at Start, keeps what it has;
   // InvalidArgument with all that failed. OK without TLS. Reads files.
   virtual absl::Status ReloadCertificates() = 0;
+  // Has each thread overwrite its stack below what it uses (base/wiping.h), soon after it returns.
+  virtual void WipeStacks() = 0;
 };
 
 }  // namespace belfry::http

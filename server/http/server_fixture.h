@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/testing.h"
 #include "gtest/gtest.h"
 #include "server/http/fake_api.h"
 #include "server/http/raw_client.h"
@@ -18,13 +19,14 @@ class ServerTest : public ::testing::Test {
  protected:
   FakeApi api_;
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  const std::shared_ptr<RecordingLogSink> log_ = std::make_shared<RecordingLogSink>();
   Options options_;
   std::unique_ptr<Server> server_;
 
   void Start() {
     for (ListenOptions& listener : options_.listeners) listener.port = 0;
     absl::StatusOr<std::unique_ptr<Server>> server =
-        Server::Start(options_, &api_, metrics_.get(), Logger());
+        Server::Start(options_, &api_, metrics_.get(), Logger(log_, "http"));
     ASSERT_EQ(server.status(), absl::OkStatus());
     server_ = *std::move(server);
   }

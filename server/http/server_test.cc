@@ -319,6 +319,20 @@ TEST_F(ServerTest, SeveralListenersHaveOneBoundOfConnectionsTogether) {
   for (RawClient& client : owing) EXPECT_TRUE(client.Ended());
 }
 
+TEST_F(ServerTest, ConnectionsAboveTheLimitGet503AndOneLineInTheLog) {
+  options_.limits.max_connections = 1;
+  Start();
+  RawClient stays(server_->Port());
+  ASSERT_EQ(Upgrade(stays).status, 101);
+  for (int i = 0; i < 3; ++i) {
+    RawClient refused(server_->Port());
+    EXPECT_EQ(refused.ReadResponse().status, 503);
+    EXPECT_TRUE(refused.Ended());
+  }
+  EXPECT_THAT(log_->Lines(),
+              ElementsAre(HasSubstr("too many connections; those above the limit get 503")));
+}
+
 TEST_F(ServerTest, ItListensOnAllAddressesOrNone) {
   Start();
   Options second = options_;

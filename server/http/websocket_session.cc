@@ -28,7 +28,13 @@ constexpr int kSilentPingsOfTheDead = 2;
 constexpr std::string_view kTooSlow = "subscriber is too slow; events were missed";
 
 Opcode OpcodeFor(bus::Format format) {
-  return format == bus::Format::kCloudEventsJson ? Opcode::kText : Opcode::kBinary;
+  switch (format) {
+    case bus::Format::kCloudEventsJson:
+      return Opcode::kText;
+    case bus::Format::kProtobuf:
+      return Opcode::kBinary;
+  }
+  return Opcode::kBinary;
 }
 
 }  // namespace

@@ -119,8 +119,8 @@ struct Reply {
 // What an existence check found: the host then asks for `create` or `update`.
 enum class Existence { kUnknown, kExists, kMissing };
 
-// A secrets engine behind a mount, wherever it runs. Thread-safe. The callbacks run exactly once,
-// on any thread, and must not block.
+// What answers behind a mount, a secrets engine or an auth method, wherever it runs. Thread-safe.
+// The callbacks run exactly once, on any thread, and must not block.
 class Engine {
  public:
   virtual ~Engine() = default;

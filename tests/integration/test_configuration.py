@@ -73,6 +73,11 @@ def test_the_server_listens_where_its_configuration_says_and_shows_no_secret(con
         assert not any(word in shown for word in ("Root Token", "Unseal Key", "WARNING", "VAULT_TOKEN"))
 
 
+def test_the_experiment_for_events_is_taken_with_a_note(config):
+    with running("-config", config('experiments = ["events.alpha1"]')) as server:
+        assert any("The experiment events.alpha1 changes nothing: events are always on." in line for line in server.out.seen)
+
+
 def test_several_files_and_directories_are_one_configuration(config, tmp_path):
     more = tmp_path / "more.d"
     more.mkdir()
@@ -202,7 +207,7 @@ def test_metrics_are_for_everyone_on_the_listener_that_says_so_also_while_it_is_
                 answers.append(urllib.request.urlopen(f"http://{address}/v1/sys/metrics?format=prometheus", timeout=PATIENCE).read().decode())
             except urllib.error.HTTPError as answer:
                 answers.append(answer.code)
-        assert answers[0] == 503 and "\nbelfry_http_connections " in answers[1]
+        assert answers[0] == 503 and "\nbelfry_http_connections " in answers[1] and "\nbelfry_unsealed 0\n" in answers[1]
 
 
 def test_declared_plugins_are_what_the_configuration_says(start_configured, tmp_path):
