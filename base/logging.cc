@@ -1,13 +1,19 @@
 #include "base/logging.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -121,7 +127,11 @@ std::string JsonMembers(LogLevel level, std::string_view logger, std::string_vie
 constexpr std::string_view kStandardPattern = "%Y-%m-%dT%H:%M:%S.%eZ %v";
 constexpr std::string_view kJsonPattern = "{\"@timestamp\":\"%Y-%m-%dT%H:%M:%S.%fZ\",%v}";
 
-// Writes each line with one call of the system, so that lines of several processes do not mix.
+// How long a line waits for the reader of a pipe that is full; the next ones do not wait then.
+constexpr int kPatienceMs = 100;
+
+// Writes each line with one call of the system, so that lines of several processes do not mix. A
+// pipe that nobody empties costs lines, which are counted, and holds up nobody.
 class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   ~DescriptorSink() override {
@@ -140,8 +150,15 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     fcntl(opened, F_SETFL, O_APPEND);
     const std::lock_guard lock(mutex_);
     const int before = std::exchange(descriptor_, opened);
+    most_at_once_ = MostAtOnce(opened);
     if (before != STDERR_FILENO) close(before);
     return absl::OkStatus();
+  }
+
+  // How many lines have been lost, once there is room for one that says so; else 0.
+  std::uint64_t TakeLost() {
+    const std::lock_guard lock(mutex_);
+    return lost_ > 0 && IsWritable(0) ? std::exchange(lost_, 0) : 0;
   }
 
  private:
@@ -150,7 +167,12 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     formatter_->format(message, line);
     std::string_view rest(line.data(), line.size());
     while (!rest.empty()) {
-      const ssize_t written = write(descriptor_, rest.data(), rest.size());
+      if (!IsWritable(lost_ > 0 ? 0 : kPatienceMs)) {
+        ++lost_;
+        return;
+      }
+      // More than a pipe is sure to have room for could wait after all.
+      const ssize_t written = write(descriptor_, rest.data(), std::min(rest.size(), most_at_once_));
       if (written < 0 && errno == EINTR) continue;
       if (written <= 0) return;  // There is nowhere to say it.
       rest.remove_prefix(static_cast<std::size_t>(written));
@@ -158,7 +180,20 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
   }
   void flush_() override {}
 
-  int descriptor_ = STDERR_FILENO;  // Guarded by the mutex of base_sink.
+  bool IsWritable(int patience_ms) const {
+    pollfd output{.fd = descriptor_, .events = POLLOUT, .revents = 0};
+    return poll(&output, 1, patience_ms) != 0;
+  }
+  static std::size_t MostAtOnce(int descriptor) {
+    struct stat file {};
+    const bool pipe = fstat(descriptor, &file) == 0 && S_ISFIFO(file.st_mode);
+    return pipe ? PIPE_BUF : std::numeric_limits<std::size_t>::max();
+  }
+
+  // Guarded by the mutex of base_sink.
+  int descriptor_ = STDERR_FILENO;
+  std::size_t most_at_once_ = MostAtOnce(STDERR_FILENO);
+  std::uint64_t lost_ = 0;
 };
 
 class ProcessLogImpl final : public ProcessLog {
@@ -174,15 +209,24 @@ class ProcessLogImpl final : public ProcessLog {
   void Write(LogLevel level, std::string_view logger, std::string_view message,
              std::span<const LogField> fields) override {
     if (!logger_.should_log(SpdlogLevel(level))) return;
-    const std::string line = format_ == LogFormat::kJson
-                                 ? JsonMembers(level, logger, message, fields)
-                                 : StandardLine(level, logger, message, fields);
-    logger_.log(SpdlogLevel(level), spdlog::string_view_t(line.data(), line.size()));
+    if (const std::uint64_t lost = sink_->TakeLost(); lost > 0) {
+      WriteLine(LogLevel::kError, "", "log lines were lost: their reader was too slow",
+                std::array{LogField{"lines", std::to_string(lost)}});
+    }
+    WriteLine(level, logger, message, fields);
   }
   void SetMinimum(LogLevel minimum) override { logger_.set_level(SpdlogLevel(minimum)); }
   absl::Status Reopen() override { return file_.empty() ? absl::OkStatus() : sink_->Open(file_); }
 
  private:
+  void WriteLine(LogLevel level, std::string_view logger, std::string_view message,
+                 std::span<const LogField> fields) {
+    const std::string line = format_ == LogFormat::kJson
+                                 ? JsonMembers(level, logger, message, fields)
+                                 : StandardLine(level, logger, message, fields);
+    logger_.log(SpdlogLevel(level), spdlog::string_view_t(line.data(), line.size()));
+  }
+
   const LogFormat format_;
   const std::string file_;
   const std::shared_ptr<DescriptorSink> sink_ = std::make_shared<DescriptorSink>();

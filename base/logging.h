@@ -41,7 +41,8 @@ enum class LogFormat {
 };
 
 // The log of a process: lines, none below a level, each written at once. One call is one line with
-// the fields of that call, whatever is in them.
+// the fields of that call, whatever is in them. The reader of a pipe that does not read is waited
+// for 100 ms once; then lines are lost until it does, and the next one says how many.
 class ProcessLog : public LogSink {
  public:
   virtual void SetMinimum(LogLevel minimum) = 0;

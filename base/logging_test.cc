@@ -1,10 +1,13 @@
 #include "base/logging.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -137,6 +140,29 @@ TEST_F(ProcessLogTest, AFifoThatNobodyReadsIsAnErrorAndNotWaitedFor) {
   std::filesystem::remove(file_);
   ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
   EXPECT_EQ(log->Reopen().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ProcessLogTest, APipeThatNobodyEmptiesHoldsUpNobodyAndTheLogSaysWhatItCost) {
+  ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
+  const int reader = open(file_.c_str(), O_RDONLY | O_NONBLOCK);
+  const Logger logger(Open(LogFormat::kStandard), "core");
+  const std::string kilobyte(1000, 'x');
+  for (int i = 0; i < 100; ++i) logger.Info(kilobyte);
+  std::string read(1 << 20, '\0');
+  const ssize_t size = ::read(reader, read.data(), read.size());
+  ASSERT_GT(size, 0);
+  read.resize(static_cast<std::size_t>(size));
+  const auto whole = std::count(read.begin(), read.end(), '\n');
+  EXPECT_LT(whole, 100);
+  EXPECT_TRUE(read.ends_with('\n'));
+  logger.Info("read again");
+  read.resize(1 << 20);
+  read.resize(static_cast<std::size_t>(::read(reader, read.data(), read.size())));
+  EXPECT_THAT(read,
+              HasSubstr(Concat({"Z [ERROR] log lines were lost: their reader was too slow: lines=",
+                                std::to_string(100 - whole), "\n"})));
+  EXPECT_THAT(read, ::testing::EndsWith("Z [INFO]  core: read again\n"));
+  close(reader);
 }
 
 TEST_F(ProcessLogTest, AFileIsAppendedTo) {

@@ -90,6 +90,10 @@ class RekeyCommand {
     if (!Json()) {
       *terminal_.err << "WARNING! The new " << wanted_.keys()
                      << " are shown once, with the answer to the last old key, and kept nowhere.\n";
+      if (!wanted_.verify) {
+        *terminal_.err << "Without -verify the old ones are lost at that moment, also where the "
+                          "answer does not arrive.\n";
+      }
       *terminal_.out << "\n";
     }
     return Show(*answer, RekeyText(answer->json.get_object()));
@@ -107,7 +111,11 @@ class RekeyCommand {
             ? ""
             : boost::json::serialize(boost::json::object{{"nonce", wanted_.nonce}});
     const auto answer = Demand(client_, "Error canceling rekey", "DELETE", StatusPath(), "", body);
-    if (!answer.ok()) return Fail(terminal_, answer.status(), kRequestError);
+    if (!answer.ok()) {
+      const std::string_view advice =
+          wanted_.nonce.empty() ? "\n-nonce must name the operation; -status shows its nonce" : "";
+      return Fail(terminal_, Concat(std::string(answer.status().message()), advice), kRequestError);
+    }
     *terminal_.out << (wanted_.verify
                            ? "Success! The verification begins again, with a new nonce; the rekey "
                              "goes on until it is canceled without -verify"
@@ -164,10 +172,11 @@ class RekeyCommand {
     const std::string needed = MemberText(status, "t");
     if (MemberText(made, "verification_required") != "true") {
       const bool unseal = wanted_.target == "barrier";
-      return Show(answer, Concat(NewSharesText(made), "Success! The ", wanted_.keys(),
-                                 " are replaced: ", needed, " of these ", MemberText(status, "n"),
-                                 unseal ? " unseal the server now" : " count now",
-                                 ", and the old ones do not.\n"));
+      Show(answer, Concat(NewSharesText(made), "Success! The ", wanted_.keys(),
+                          " are replaced: ", needed, " of these ", MemberText(status, "n"),
+                          unseal ? " unseal the server now" : " count now",
+                          ", and the old ones do not.\n"));
+      return terminal_.out->good() ? kSuccess : FailUnshown(unseal);
     }
     const int shown =
         Show(answer, Concat(NewSharesText(made), "These keys are not in use yet: ", needed,
@@ -179,6 +188,17 @@ class RekeyCommand {
     const auto verification = DemandObject(client_, kReadingStatus, "GET", wanted_.Path("verify"));
     if (!verification.ok()) return Fail(terminal_, verification.status(), kRequestError);
     return Show(*verification, RekeyVerificationText(verification->json.get_object()));
+  }
+
+  int FailUnshown(bool unseal) {
+    return Fail(terminal_,
+                Concat("the ", wanted_.keys(),
+                       " are replaced, but the new ones could not be shown, and nobody has them. ",
+                       unseal ? "The server can never be unsealed again: before it is sealed or "
+                                "ends, read what it keeps and write it to another server. "
+                              : "",
+                       "With -verify the old ones had stayed"),
+                kUsageError);
   }
 
   Terminal& terminal_;

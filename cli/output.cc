@@ -38,6 +38,8 @@ int DescriptorBuffer::sync() {
 }
 
 bool DescriptorBuffer::Drain() {
+  // Nothing is lost, also after an error that the command has accepted.
+  if (waiting_.empty()) return true;
   std::size_t written = 0;
   while (error_ == 0 && written < waiting_.size()) {
     const ssize_t count =

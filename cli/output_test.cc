@@ -102,6 +102,20 @@ TEST_F(PipeTest, AReaderThatHasGoneIsToldOfByTheExitCodeAlone) {
   EXPECT_EQ(err.str(), "");
 }
 
+TEST_F(PipeTest, AnErrorThatTheCommandHasAcceptedDoesNotFailIt) {
+  std::signal(SIGPIPE, SIG_IGN);
+  ::close(ends_[0]);
+  ends_[0] = -1;
+  DescriptorStream out(ends_[1]);
+  out << "unread" << std::flush;
+  EXPECT_FALSE(out.good());
+  out.clear();
+  std::ostringstream err;
+  EXPECT_EQ(ExitCodeAfterOutput(out, err, 0), 0);
+  out << "more";
+  EXPECT_EQ(ExitCodeAfterOutput(out, err, 0), 1);
+}
+
 TEST(CleanPathTest, FindsTheOneSpelling) {
   const std::pair<const char*, const char*> paths[] = {
       {"a/b", "a/b"},           {"/a//b/", "a/b"}, {"a/./b/.", "a/b"},

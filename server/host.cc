@@ -91,8 +91,11 @@ class HostImpl final : public Host {
     log_.Info(what, {{"signal", std::string(signal)}});
   }
   void Reload(const absl::StatusOr<HostConfig>& config) override {
-    if (const absl::Status reopened = process_log_->Reopen(); !reopened.ok())
-      log_.Error("failed to reopen the log", {{"error", std::string(reopened.message())}});
+    if (const absl::Status reopened = process_log_->Reopen(); !reopened.ok()) {
+      // Where the log still goes, that may have been deleted, and where somebody may look.
+      for (const Logger& log : {log_, Logger(NewStderrLogSink(LogLevel::kError), "core")})
+        log.Error("failed to reopen the log", {{"error", std::string(reopened.message())}});
+    }
     // Also beside a configuration that cannot be read: a certificate must not run out over that.
     if (const absl::Status reloaded = http_->ReloadCertificates(); !reloaded.ok()) {
       log_.Error("failed to reload a certificate; the old one goes on",
@@ -174,7 +177,7 @@ class HostImpl final : public Host {
       MutexLock lock(&wiping_);
       wiped_ = http_.get();
     }
-    if (!config_.dev) WarnOfPlainText();
+    WarnOfPlainText();
     return absl::OkStatus();
   }
 

@@ -100,15 +100,6 @@ class StoreAuthorizer final : public Authorizer {
     return !identity.root && RulesOf(identity)->BoundsParameters(capability, path);
   }
 
-  std::vector<std::string> CapabilitiesOn(const Identity& identity,
-                                          std::string_view path) const override {
-    return RulesOf(identity)->CapabilitiesOn(path);
-  }
-
-  bool ReachesInto(const Identity& identity, std::string_view mount) const override {
-    return identity.root || RulesOf(identity)->ReachesInto(mount);
-  }
-
   bool AllowsEvent(const Identity& identity, std::string_view path,
                    std::string_view type) const override {
     if (identity.life != nullptr && !identity.life->Lasts(clock_->Now())) return false;

@@ -77,12 +77,6 @@ class Authorizer {
   virtual bool BoundsParameters(const Identity& identity, Capability capability,
                                 std::string_view path) const = 0;
 
-  // The names of what it may do there, as Acl::CapabilitiesOn.
-  virtual std::vector<std::string> CapabilitiesOn(const Identity& identity,
-                                                  std::string_view path) const = 0;
-  // Whether it may do anything at all at or below the path of a mount, as Acl::ReachesInto.
-  virtual bool ReachesInto(const Identity& identity, std::string_view mount) const = 0;
-
   // Whether `identity` may be told of an event of `type` on `path` (with its mount). Never when its
   // token has ended.
   virtual bool AllowsEvent(const Identity& identity, std::string_view path,
@@ -90,7 +84,7 @@ class Authorizer {
   // The same question for many events.
   virtual std::unique_ptr<EventAuthorizer> EventAuthorizerOf(Identity identity) const;
 
-  // What all these answers come from, for whoever has to explain them.
+  // What all these answers come from, for whoever has to explain them or has several questions.
   virtual std::shared_ptr<const Acl> RulesOf(const Identity& identity) const = 0;
 
   // Has `ended` called once with a reason when the token ends, as TokenStore::Watch. nullptr when

@@ -145,14 +145,14 @@ TEST_F(AuthorizerTest, OnlyRequestsSpendUses) {
 }
 
 TEST_F(AuthorizerTest, SaysWhatAnIdentityMayDoSomewhere) {
-  const Identity app = Create();
-  EXPECT_THAT(authorizer_->CapabilitiesOn(app, "secret/data/a"), ElementsAre("read", "subscribe"));
-  EXPECT_THAT(authorizer_->CapabilitiesOn(app, "secret/metadata/a"), ElementsAre("deny"));
-  EXPECT_TRUE(authorizer_->ReachesInto(app, "secret/"));
-  EXPECT_FALSE(authorizer_->ReachesInto(app, "other/"));
-  const Identity root = *authorizer_->Authenticate("root");
-  EXPECT_THAT(authorizer_->CapabilitiesOn(root, "secret/data/a"), ElementsAre("root"));
-  EXPECT_TRUE(authorizer_->ReachesInto(root, "other/"));
+  const auto app = authorizer_->RulesOf(Create());
+  EXPECT_THAT(app->CapabilitiesOn("secret/data/a"), ElementsAre("read", "subscribe"));
+  EXPECT_THAT(app->CapabilitiesOn("secret/metadata/a"), ElementsAre("deny"));
+  EXPECT_TRUE(app->ReachesInto("secret/"));
+  EXPECT_FALSE(app->ReachesInto("other/"));
+  const auto root = authorizer_->RulesOf(*authorizer_->Authenticate("root"));
+  EXPECT_THAT(root->CapabilitiesOn("secret/data/a"), ElementsAre("root"));
+  EXPECT_TRUE(root->root());
 }
 
 }  // namespace

@@ -252,10 +252,7 @@ std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& na
   {
     MutexLock lock(&mutex_);
     key = KeyOf(names);
-    if (CachedAcl* const cached = acls_.Find(key)) {
-      if (cached->token_id != token_id) cached->token_id = token_id;
-      return cached->acl;
-    }
+    if (auto known = KnownAcl(key, token_id)) return known;
     policies = Found(policies_, names);
   }
   // Nobody who finds what he asks for waits for this.
@@ -264,6 +261,16 @@ std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& na
   // The same policies are there, since they are held here: no other has taken the place of one.
   if (key == KeyOf(names)) Keep({.names = names, .acl = acl, .token_id = std::string(token_id)});
   return acl;
+}
+
+std::shared_ptr<const Acl> PolicyStore::KnownAcl(const std::string& key,
+                                                 std::string_view token_id) const {
+  if (CachedAcl* const cached = acls_.Find(key)) {
+    if (cached->token_id != token_id) cached->token_id = token_id;
+    return cached->acl;
+  }
+  const auto held = held_.find(key);
+  return held == held_.end() ? nullptr : held->second.lock();
 }
 
 std::vector<std::shared_ptr<const Policy>> PolicyStore::Found(
@@ -280,12 +287,19 @@ void PolicyStore::Keep(CachedAcl cached) const {
   std::size_t bytes = cached.acl->bytes() + cached.token_id.size();
   for (const std::string& name : cached.names) bytes += sizeof name + name.size();
   const std::string key = KeyOf(cached.names);
+  if (held_.size() >= tidy_held_at_) {
+    std::erase_if(held_, [](const auto& other) { return other.second.expired(); });
+    tidy_held_at_ = std::max(tidy_held_at_, 2 * held_.size());
+  }
+  held_[key] = cached.acl;
   acls_.Put(key, std::move(cached), bytes);
 }
 
 bool PolicyStore::HasAclOf(const std::vector<std::string>& names) const {
   MutexLock lock(&mutex_);
-  return acls_.Find(KeyOf(names)) != nullptr;
+  const std::string key = KeyOf(names);
+  const auto held = held_.find(key);
+  return acls_.Find(key) != nullptr || (held != held_.end() && !held->second.expired());
 }
 
 void PolicyStore::OnTokenEnd(const std::vector<std::string>& names, std::string_view token_id) {

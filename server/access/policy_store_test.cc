@@ -183,6 +183,23 @@ TEST_F(PolicyStoreTest, NamesWithoutAPolicyCostNothing) {
   EXPECT_EQ(store_->acl_bytes(), bytes);
 }
 
+TEST_F(PolicyStoreTest, RulesThatAreTooManyToBeKeptAreThoseThatSomebodyHolds) {
+  Limits limits;
+  limits.max_rule_cache_bytes = 1;
+  const auto storage = storage::NewInMemoryStorage();
+  const auto store = *PolicyStore::Open(storage.get(), limits);
+  ASSERT_EQ(store->Put("a", Rules(1)), absl::OkStatus());
+  auto held = store->AclOf({"a"});
+  EXPECT_TRUE(store->HasAclOf({"a"}));
+  ASSERT_EQ(store->Put("b", Rules(1)), absl::OkStatus());
+  EXPECT_EQ(store->AclOf({"a"}), held);
+  ASSERT_EQ(store->Put("a", Rules(2)), absl::OkStatus());
+  EXPECT_NE(store->AclOf({"a"}), held);
+  held = nullptr;
+  EXPECT_FALSE(store->HasAclOf({"a"}));
+  EXPECT_EQ(store->acl_bytes(), 0u);
+}
+
 TEST_F(PolicyStoreTest, WhatIsKeptOfPoliciesIsBounded) {
   Limits limits;
   limits.max_rule_cache_bytes = 1024 * 1024;

@@ -70,6 +70,14 @@ TEST_F(BoundsTest, AQuestionAboutCapabilitiesIsBounded) {
   EXPECT_THAT(AskAbout({"b/" + deepest}).body, HasSubstr("segments"));
 }
 
+// Rules that are too many to be kept are put together each time they are taken.
+TEST_F(BoundsTest, RulesAreTakenOnceForAllThatARequestAsks) {
+  EXPECT_EQ(AskAbout({"a", "b", "c"}).status, 200);
+  EXPECT_EQ(fixture_.authorizer.rules_taken, 1);
+  EXPECT_EQ(fixture_.Send(AsRoot("GET", "/v1/sys/internal/ui/mounts")).status, 200);
+  EXPECT_EQ(fixture_.authorizer.rules_taken, 2);
+}
+
 TEST_F(BoundsTest, WhatTakesLongIsDoneOnTheExecutor) {
   fixture_.executor.full = true;
   const std::string large = R"({"data":{"a":")" + std::string(20'000, 'x') + R"("}})";

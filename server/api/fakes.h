@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,7 +13,9 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/metrics.h"
+#include "server/access/acl.h"
 #include "server/access/authorizer.h"
+#include "server/access/policy.h"
 #include "server/access/testing.h"
 #include "server/api/api.h"
 #include "server/mounts/engine.h"
@@ -33,6 +36,11 @@ class FakeAuthorizer final : public access::Authorizer {
  public:
   std::function<bool(access::Capability, std::string_view)> allowed =
       [](access::Capability, std::string_view) { return false; };
+  // The policy of "reader", for what is asked of the rules as a whole.
+  std::string rules;
+  // How often rules were taken as a whole: where they are not kept, each time costs as they are
+  // many.
+  mutable std::atomic<int> rules_taken = 0;
   // A request that has it is refused.
   std::string denied_parameter;
   std::function<bool(std::string_view, std::string_view)> allowed_event =
@@ -57,27 +65,15 @@ class FakeAuthorizer final : public access::Authorizer {
                         std::string_view) const override {
     return !denied_parameter.empty();
   }
-  std::vector<std::string> CapabilitiesOn(const access::Identity& identity,
-                                          std::string_view path) const override {
-    if (identity.root) return {"root"};
-    access::CapabilitySet granted;
-    for (const access::Capability capability :
-         {access::Capability::kRead, access::Capability::kUpdate, access::Capability::kSubscribe}) {
-      if (allowed(capability, path)) granted.Add(capability);
-    }
-    return granted.empty() ? std::vector<std::string>{"deny"} : granted.Names();
-  }
-  bool ReachesInto(const access::Identity& identity, std::string_view mount) const override {
-    return identity.root || allowed(access::Capability::kRead, mount);
-  }
   bool AllowsEvent(const access::Identity& identity, std::string_view path,
                    std::string_view type) const override {
     return identity.root || allowed_event(path, type);
   }
-  // There are none; what explains them is tested on real ones.
-  std::shared_ptr<const access::Acl> RulesOf(const access::Identity&) const override {
-    return std::make_shared<const access::Acl>(
-        std::vector<std::shared_ptr<const access::Policy>>());
+  std::shared_ptr<const access::Acl> RulesOf(const access::Identity& identity) const override {
+    ++rules_taken;
+    const auto policy = std::make_shared<const access::Policy>(
+        identity.root ? access::Policy{.name = "root"} : *access::ParsePolicy("reader", rules));
+    return std::make_shared<const access::Acl>(std::vector{policy});
   }
 
  private:

@@ -10,6 +10,7 @@
 #include "base/paths.h"
 #include "base/strings.h"
 #include "base/text.h"
+#include "server/access/acl.h"
 #include "server/access/authorizer.h"
 #include "server/access/token_store.h"
 #include "server/builtin/canonical_names.h"
@@ -61,11 +62,10 @@ std::optional<Answer> RefuseQuestion(const std::vector<std::string>& paths, cons
 }
 
 // On the name that a request for `path` is about. No request is about a path that is not clean.
-std::vector<std::string> CapabilitiesOn(const Dependencies& dependencies,
-                                        const access::Identity& subject, std::string_view path) {
+std::vector<std::string> CapabilitiesOn(const access::Acl& rules, std::string_view path) {
   const std::string name = WithCanonicalNames(WithoutPrefix(path, "/"));
-  if (!subject.root && !IsCleanPath(name)) return {"deny"};
-  return dependencies.authorizer->CapabilitiesOn(subject, name);
+  if (!rules.root() && !IsCleanPath(name)) return {"deny"};
+  return rules.CapabilitiesOn(name);
 }
 
 Answer Capabilities(const Dependencies& dependencies, const Call& call) {
@@ -76,11 +76,11 @@ Answer Capabilities(const Dependencies& dependencies, const Call& call) {
   if (std::optional<Answer> refusal = RefuseQuestion(paths, dependencies.limits)) {
     return *std::move(refusal);
   }
+  // Once for all paths: rules that are too many to be kept are put together for each question.
+  const std::shared_ptr<const access::Acl> rules =
+      dependencies.authorizer->RulesOf(std::get<access::Identity>(subject));
   std::map<std::string, std::string> lists;
-  for (const std::string& path : paths) {
-    lists[path] =
-        ArrayText(CapabilitiesOn(dependencies, std::get<access::Identity>(subject), path));
-  }
+  for (const std::string& path : paths) lists[path] = ArrayText(CapabilitiesOn(*rules, path));
   // What old clients read.
   if (paths.size() == 1) lists.emplace("capabilities", lists.begin()->second);
   ObjectText object;

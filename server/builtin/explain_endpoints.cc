@@ -201,11 +201,6 @@ std::string_view EventPathsOf(const mounts::Mount& mount) {
   return mount.engine == nullptr ? kHostEventPaths : std::string_view(mount.entry.path);
 }
 
-// Whoever may do something in a mount may know that it is there.
-bool MayKnow(const access::Acl& acl, std::string_view mount) {
-  return acl.root() || acl.ReachesInto(mount);
-}
-
 std::string MountText(const access::Acl& acl, const mounts::Mount& mount, std::string_view type) {
   std::vector<std::string> findings;
   for (const Finding& finding : access::ExplainMount(acl, EventPathsOf(mount), type)) {
@@ -226,7 +221,7 @@ Mounts MountsToExplain(const Dependencies& dependencies, const access::Acl& acl,
   Mounts mounts = dependencies.router->List();
   std::erase_if(mounts, [&](const std::shared_ptr<const mounts::Mount>& mount) {
     return !EmitsEvents(*mount, asked.type) ||
-           (asked.sight != Sight::kAllMounts && !MayKnow(acl, mount->entry.path));
+           (asked.sight != Sight::kAllMounts && !acl.ReachesInto(mount->entry.path));
   });
   return mounts;
 }
@@ -275,7 +270,7 @@ Source SourceOf(const Dependencies& dependencies, const access::Acl& acl, const 
     return {.note = "nothing is mounted there: a path begins with its mount", .none = true};
   }
   // Whether there is one is not to be told.
-  if (!route || !(sees_all || MayKnow(acl, route->mount->entry.path))) {
+  if (!route || !(sees_all || acl.ReachesInto(route->mount->entry.path))) {
     return {.note =
                 "the token knows of no mount there: a path begins with its mount, and what is "
                 "proposed helps only where there is one"};

@@ -47,7 +47,14 @@ std::string TunedPath(const Call& call) {
   return std::string(WithoutSuffix(MountPath(call), "tune/"));
 }
 
+// Where its tuning, whose path is the longest one about a mount, could not be asked for: 400.
+std::optional<Answer> RefuseLongMountPath(std::string_view path, const Limits& limits) {
+  return RefuseLongPath(Concat({"v1/", kMounts, WithoutSuffix(path, "/"), "/tune"}), limits);
+}
+
 Answer EnableMount(const Dependencies& dependencies, const Call& call) {
+  if (auto refusal = RefuseLongMountPath(MountPath(call), dependencies.limits))
+    return *std::move(refusal);
   absl::StatusOr<mounts::MountEntry> entry =
       ParseMountRequest(dependencies.limits, ClassOf(call), MountPath(call), call.fields);
   if (!entry.ok()) return MountFailure(entry.status());
@@ -129,8 +136,8 @@ Answer Move(const Dependencies& dependencies, const Call& call) {
   if (from.empty() || to.empty())
     return ErrorAnswer(400, "both 'from' and 'to' path must be specified as a string");
   for (const std::string& path : {from, to}) {
-    if (std::optional<Answer> refusal = RefusePath(path, dependencies.limits))
-      return *std::move(refusal);
+    if (std::optional<Answer> refusal = RefuseText(path)) return *std::move(refusal);
+    if (auto refusal = RefuseLongMountPath(path, dependencies.limits)) return *std::move(refusal);
   }
   const absl::StatusOr<std::string> moved = dependencies.mounts->Move(from, to);
   if (!moved.ok()) return MountFailure(moved.status());

@@ -4,6 +4,8 @@
 
 #include "base/strings.h"
 #include "base/text.h"
+#include "server/access/acl.h"
+#include "server/access/authorizer.h"
 #include "server/builtin/endpoint.h"
 #include "server/builtin/json_text.h"
 #include "server/builtin/mount_entries.h"
@@ -46,8 +48,10 @@ Answer ListMounts(const Dependencies& dependencies, const Call& call) {
 }
 
 Answer ListMountsForUi(const Dependencies& dependencies, const Call& call) {
+  const std::shared_ptr<const access::Acl> rules =
+      call.authenticated ? dependencies.authorizer->RulesOf(call.identity) : nullptr;
   const auto may_know = [&](const mounts::MountEntry& entry) {
-    return call.authenticated && dependencies.authorizer->ReachesInto(call.identity, entry.path);
+    return rules != nullptr && rules->ReachesInto(entry.path);
   };
   const auto known = [&](mounts::MountClass mount_class) {
     return MountsObject(dependencies.limits, *dependencies.router, mount_class,
@@ -63,7 +67,8 @@ Answer ListMountsForUi(const Dependencies& dependencies, const Call& call) {
 Answer MountForUi(const Dependencies& dependencies, const Call& call) {
   const std::string path = WithSlash(std::string_view(call.path).substr(kUiMounts.size() + 1));
   const std::optional<mounts::Route> route = dependencies.router->Find(path);
-  if (!route || !dependencies.authorizer->ReachesInto(call.identity, route->mount->entry.path)) {
+  if (!route ||
+      !dependencies.authorizer->RulesOf(call.identity)->ReachesInto(route->mount->entry.path)) {
     return ErrorAnswer(403, Concat({"preflight capability check returned 403, please ensure "
                                     "client's policies grant access to path \"",
                                     path, "\""}));

@@ -163,6 +163,8 @@ void HttpSession::ReadNext() {
     ReadHeader();
     return;
   }
+  // What it has asked last is not kept while it waits; what is freed is overwritten.
+  buffer_.shrink_to_fit();
   deadline_.SetAfter(context_->timeouts.idle);
   Read(kReadSize);
 }
@@ -549,6 +551,8 @@ void HttpSession::SendMore(Step then) {
   }
   outgoing_.sent += *sent;
   if (outgoing_.sent == outgoing_.head.size() + outgoing_.body.size()) {
+    // Moved first: an assignment alone keeps the memory, and the answer in it.
+    static_cast<void>(Outgoing(std::move(outgoing_)));
     outgoing_ = {};
     (this->*then)();
     return;

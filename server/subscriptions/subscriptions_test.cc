@@ -32,13 +32,6 @@ class MeddlingAuthorizer final : public access::Authorizer {
                         std::string_view path) const override {
     return real_->BoundsParameters(identity, capability, path);
   }
-  std::vector<std::string> CapabilitiesOn(const access::Identity& identity,
-                                          std::string_view path) const override {
-    return real_->CapabilitiesOn(identity, path);
-  }
-  bool ReachesInto(const access::Identity& identity, std::string_view mount) const override {
-    return real_->ReachesInto(identity, mount);
-  }
   bool AllowsEvent(const access::Identity& identity, std::string_view path,
                    std::string_view type) const override {
     return real_->AllowsEvent(identity, path, type);

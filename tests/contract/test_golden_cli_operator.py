@@ -17,7 +17,7 @@ OTHERWISE = {
     14: (2, r"Error unsealing: PUT \S+ was answered with 400\n\* invalid key: key is shorter than minimum 32 bytes$",
          "the unseal key has 32 bytes always"),
     18: (1, r'unknown format "yaml" \(-format\): it must be table or json$', "no yaml"),
-    25: (2, r'Error canceling rekey: DELETE \S+ was answered with 400\n\* incorrect nonce supplied$',
+    25: (2, r'Error canceling rekey: DELETE \S+ was answered with 400\n\* incorrect nonce supplied\n-nonce must name the operation; -status shows its nonce$',
          "the nonce that is missing is said to be wrong, where Vault says EOF of the body"),
     28: (0, r"$", "no cluster address: there are no other nodes"),
     29: (1, NO_COMMAND.format("operator raft"), "no Raft storage"),
@@ -26,7 +26,8 @@ OTHERWISE = {
 }
 # Where standard output is as recorded, and what is said besides is in our own words.
 OUR_WORDS = {
-    23: r"WARNING! The new unseal keys are shown once, with the answer to the last old key, and kept nowhere\.$",
+    23: r"WARNING! The new unseal keys are shown once, with the answer to the last old key, and kept nowhere\.\n"
+        r"Without -verify the old ones are lost at that moment, also where the answer does not arrive\.$",
     37: r"Keep the OTP: the root token will be encoded with it, and it is not shown again\.$",
 }
 KEPT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|hvs\.\w+|\b\w{28}\b")

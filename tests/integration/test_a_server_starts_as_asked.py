@@ -151,6 +151,17 @@ def test_the_experiment_for_events_is_taken_with_a_note():
         assert not any("experiment" in line for line in server.out.seen)
 
 
+def test_the_log_warns_where_tokens_travel_in_the_clear():
+    for address, warns in (("127.0.0.1:0", False), ("0.0.0.0:0", True)):
+        with Started(f"-dev-listen-address={address}") as server:
+            server.started()
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(timeout=PATIENCE) == 0
+            while server.log.next() is not None:
+                pass
+            assert any("tokens travel in the clear" in line for line in server.log.seen) == warns
+
+
 def test_an_unknown_experiment_is_an_error_that_names_those_there_are():
     for flags, environment in (["-experiment=nosuch"], {}), ([], {"VAULT_EXPERIMENTS": "events.alpha1,nosuch"}):
         error = refused("-dev-listen-address=127.0.0.1:0", *flags, **environment)

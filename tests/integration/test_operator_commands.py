@@ -169,6 +169,29 @@ def test_keys_are_replaced_once_the_new_ones_are_verified(server):
     assert server.cli("status").returncode == 0
 
 
+def shown_nowhere(server, *arguments, **options):
+    """What a command says whose output cannot be written."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([str(BIN / "belfry"), *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE,
+                              env=dict(os.environ, VAULT_ADDR=f"http://{server.address}"), **options)
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_keys_that_could_not_be_shown_are_said_to_be_lost(server):
+    said = shown_nowhere(server, "operator", "init", "-n", "1", "-t", "1")
+    assert "its keys and the root token could not be shown, and nobody has them: end the server, remove its data directory" in said
+
+
+def test_a_rekey_whose_keys_could_not_be_shown_says_what_is_lost(server):
+    keys = unsealed(server)
+    begun = server.cli("operator", "rekey", "-init", "-n", "1", "-t", "1")
+    assert "Without -verify the old ones are lost at that moment" in begun.stderr
+    server.cli("operator", "rekey", input=keys[0])
+    said = shown_nowhere(server, "operator", "rekey", input=keys[1])
+    assert "could not be shown, and nobody has them. The server can never be unsealed again: before it is sealed" in said
+
+
 def test_a_rekey_is_canceled_by_its_nonce(server):
     unsealed(server)
     nonce = json.loads(server.cli("operator", "rekey", "-init", "-format=json").stdout)["nonce"]

@@ -62,7 +62,12 @@ def test_no_request_finds_a_mount_half_moved(server):
 
 def test_a_mount_goes_nowhere_where_no_request_could_name_it(server):
     assert server.request("POST", "sys/mounts/named", {"type": "kv"}).status == 204
-    for target in ["a\nb", "a\u0000b", "x\u202e", "a/../b", "//a", "n" * 9000, "/".join("s" * 300), "x/tune"]:
+    for target in ["a\nb", "a\u0000b", "x\u202e", "a/../b", "//a", "n" * 9000, "/".join("s" * 300), "x/tune",
+                   # A path of them could be named, and the one of their tuning could not.
+                   "n" * 8180, "/".join("s" * 253)]:
         answer = server.request("POST", "sys/remount", {"from": "named", "to": target})
         assert answer.status == 400, (target[:20], answer.text)
+    assert server.request("POST", "sys/mounts/" + "/".join("s" * 253), {"type": "kv"}).status == 400
+    assert server.request("POST", "sys/mounts/" + "/".join("s" * 252), {"type": "kv"}).status == 204
+    assert server.request("GET", "sys/mounts/" + "/".join("s" * 252) + "/tune").status == 200
     assert "named/" in server.request("GET", "sys/mounts").data

@@ -4,6 +4,8 @@ Only of a build without sanitizers, whose allocator keeps what is freed: `./dev 
 """
 
 import contextlib
+import http.client
+import json
 import pathlib
 import re
 import threading
@@ -73,6 +75,15 @@ def test_a_core_image_of_the_sealed_server_shows_nothing(server):
     assert len(tokens) == 16
     planted = [text.encode() for text in [*PLANTED, *tokens, server.token, *server.keys]] + [bytes.fromhex(key) for key in server.keys]
 
+    # Clients that keep their connections: what they have asked and been answered last stays nowhere either.
+    kept = [http.client.HTTPConnection(server.address, timeout=PATIENCE) for _ in range(3)]
+    for connection, (method, path, body) in zip(kept, [
+            ("PUT", "sys/unseal", {"key": server.keys[0]}), ("GET", "planted-mount/data/planted-key-name/0/0", None),
+            ("PUT", "planted-mount/data/planted-key-name/large", {"data": {"planted-field": "planted-secret-value" * 4000}})]):
+        connection.request(method, f"/v1/{path}", body and json.dumps(body), {"X-Vault-Token": server.token})
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read()
+
     # The search finds what is there.
     assert {text.encode() for text in PLANTED[:3]} <= found_in_memory(server, planted)
     assert server.request("PUT", "sys/seal").status == 204
@@ -81,5 +92,9 @@ def test_a_core_image_of_the_sealed_server_shows_nothing(server):
     while (found := found_in_memory(server, planted)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not found
+    for connection in kept:
+        connection.request("GET", "/v1/sys/seal-status")
+        assert json.loads(connection.getresponse().read())["sealed"]
+        connection.close()
     server.unseal()
     assert server.request("GET", "planted-mount/data/planted-key-name/0/0").data["data"] == {"planted-field": "planted-secret-value"}
