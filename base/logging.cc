@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <mutex>
@@ -127,11 +128,15 @@ std::string JsonMembers(LogLevel level, std::string_view logger, std::string_vie
 constexpr std::string_view kStandardPattern = "%Y-%m-%dT%H:%M:%S.%eZ %v";
 constexpr std::string_view kJsonPattern = "{\"@timestamp\":\"%Y-%m-%dT%H:%M:%S.%fZ\",%v}";
 
-// How long a line waits for the reader of a pipe that is full; the next ones do not wait then.
-constexpr int kPatienceMs = 100;
+// How long a line waits for the reader of a pipe, a socket or a terminal that takes nothing; for
+// some seconds after that none waits.
+constexpr std::chrono::milliseconds kMaxWait{100};
+constexpr std::chrono::seconds kNoWaitAfterLoss{5};
 
-// Writes each line with one call of the system, so that lines of several processes do not mix. A
-// pipe that nobody empties costs lines, which are counted, and holds up nobody.
+// Writes each line with one call of the system, so that lines of several processes do not mix, but
+// to a pipe no more at once than it is sure to have room for. A reader that takes nothing costs
+// lines, which are counted, and does not hold up the process, unless another process fills the pipe
+// in the moment between the question whether there is room and the write.
 class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   ~DescriptorSink() override {
@@ -150,41 +155,76 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     fcntl(opened, F_SETFL, O_APPEND);
     const std::lock_guard lock(mutex_);
     const int before = std::exchange(descriptor_, opened);
-    most_at_once_ = MostAtOnce(opened);
+    max_write_bytes_ = MaxWriteBytes(opened);
     if (before != STDERR_FILENO) close(before);
     return absl::OkStatus();
   }
 
   // How many lines have been lost, once there is room for one that says so; else 0.
-  std::uint64_t TakeLost() {
+  std::uint64_t LostBeforeNow() {
     const std::lock_guard lock(mutex_);
-    return lost_ > 0 && IsWritable(0) ? std::exchange(lost_, 0) : 0;
+    return lost_ > 0 && HasRoom(std::chrono::milliseconds(0)) ? lost_ : 0;
+  }
+  // That `lost` lines are lost has been written, unless more are lost since.
+  void NoteReported(std::uint64_t lost) {
+    const std::lock_guard lock(mutex_);
+    if (lost_ == lost) lost_ = 0;
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void sink_it_(const spdlog::details::log_msg& message) override {
-    spdlog::memory_buf_t line;
-    formatter_->format(message, line);
-    std::string_view rest(line.data(), line.size());
-    while (!rest.empty()) {
-      if (!IsWritable(lost_ > 0 ? 0 : kPatienceMs)) {
-        ++lost_;
-        return;
-      }
-      // More than a pipe is sure to have room for could wait after all.
-      const ssize_t written = write(descriptor_, rest.data(), std::min(rest.size(), most_at_once_));
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return;  // There is nowhere to say it.
-      rest.remove_prefix(static_cast<std::size_t>(written));
+    spdlog::memory_buf_t formatted;
+    formatter_->format(message, formatted);
+    std::string_view line(formatted.data(), formatted.size());
+    const Clock::time_point now = Clock::now();
+    const Clock::time_point deadline = now < no_wait_until_ ? now : now + kMaxWait;
+    // The end of one that was cut off.
+    std::string_view end = cut_off_ ? "\n" : "";
+    if (!WriteAll(end, deadline)) {
+      Lose();
+      return;
     }
+    cut_off_ = false;
+    const std::size_t size = line.size();
+    if (WriteAll(line, deadline)) return;
+    cut_off_ = line.size() < size;
+    Lose();
   }
   void flush_() override {}
 
-  bool IsWritable(int patience_ms) const {
-    pollfd output{.fd = descriptor_, .events = POLLOUT, .revents = 0};
-    return poll(&output, 1, patience_ms) != 0;
+  // Takes from `text` what has been written. False: there was no room until the deadline.
+  bool WriteAll(std::string_view& text, Clock::time_point deadline) {
+    while (!text.empty()) {
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+      if (!HasRoom(std::chrono::milliseconds(std::max<std::int64_t>(left, 0)))) return false;
+      const ssize_t written =
+          write(descriptor_, text.data(), std::min(text.size(), max_write_bytes_));
+      if (written < 0 && errno == EINTR) continue;
+      // Somebody has made it non-blocking, and it has less room than that.
+      if (written < 0 && errno == EAGAIN) return false;
+      if (written <= 0) return true;  // There is nowhere to say it.
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return true;
   }
-  static std::size_t MostAtOnce(int descriptor) {
+
+  void Lose() {
+    ++lost_;
+    no_wait_until_ = Clock::now() + kNoWaitAfterLoss;
+  }
+
+  bool HasRoom(std::chrono::milliseconds wait) const {
+    pollfd output{.fd = descriptor_, .events = POLLOUT, .revents = 0};
+    int ready = 0;
+    do {
+      ready = poll(&output, 1, static_cast<int>(wait.count()));
+    } while (ready < 0 && errno == EINTR);
+    return ready != 0;
+  }
+  static std::size_t MaxWriteBytes(int descriptor) {
     struct stat file {};
     const bool pipe = fstat(descriptor, &file) == 0 && S_ISFIFO(file.st_mode);
     return pipe ? PIPE_BUF : std::numeric_limits<std::size_t>::max();
@@ -192,8 +232,10 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
 
   // Guarded by the mutex of base_sink.
   int descriptor_ = STDERR_FILENO;
-  std::size_t most_at_once_ = MostAtOnce(STDERR_FILENO);
+  std::size_t max_write_bytes_ = MaxWriteBytes(STDERR_FILENO);
   std::uint64_t lost_ = 0;
+  bool cut_off_ = false;  // The last line that was begun has no end yet.
+  Clock::time_point no_wait_until_ = Clock::time_point::min();
 };
 
 class ProcessLogImpl final : public ProcessLog {
@@ -209,9 +251,10 @@ class ProcessLogImpl final : public ProcessLog {
   void Write(LogLevel level, std::string_view logger, std::string_view message,
              std::span<const LogField> fields) override {
     if (!logger_.should_log(SpdlogLevel(level))) return;
-    if (const std::uint64_t lost = sink_->TakeLost(); lost > 0) {
+    if (const std::uint64_t lost = sink_->LostBeforeNow(); lost > 0) {
       WriteLine(LogLevel::kError, "", "log lines were lost: their reader was too slow",
                 std::array{LogField{"lines", std::to_string(lost)}});
+      sink_->NoteReported(lost);
     }
     WriteLine(level, logger, message, fields);
   }

@@ -41,8 +41,8 @@ enum class LogFormat {
 };
 
 // The log of a process: lines, none below a level, each written at once. One call is one line with
-// the fields of that call, whatever is in them. The reader of a pipe that does not read is waited
-// for 100 ms once; then lines are lost until it does, and the next one says how many.
+// the fields of that call, whatever is in them. A reader that takes nothing is waited for at most
+// 100 ms, and for some seconds after that not at all: lines are lost, and one says how many.
 class ProcessLog : public LogSink {
  public:
   virtual void SetMinimum(LogLevel minimum) = 0;

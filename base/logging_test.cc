@@ -142,26 +142,34 @@ TEST_F(ProcessLogTest, AFifoThatNobodyReadsIsAnErrorAndNotWaitedFor) {
   EXPECT_EQ(log->Reopen().code(), absl::StatusCode::kInvalidArgument);
 }
 
+// Also of lines that a pipe has no room for at once, which are cut off.
 TEST_F(ProcessLogTest, APipeThatNobodyEmptiesHoldsUpNobodyAndTheLogSaysWhatItCost) {
   ASSERT_EQ(mkfifo(file_.c_str(), 0600), 0);
   const int reader = open(file_.c_str(), O_RDONLY | O_NONBLOCK);
-  const Logger logger(Open(LogFormat::kStandard), "core");
-  const std::string kilobyte(1000, 'x');
-  for (int i = 0; i < 100; ++i) logger.Info(kilobyte);
-  std::string read(1 << 20, '\0');
-  const ssize_t size = ::read(reader, read.data(), read.size());
-  ASSERT_GT(size, 0);
-  read.resize(static_cast<std::size_t>(size));
-  const auto whole = std::count(read.begin(), read.end(), '\n');
-  EXPECT_LT(whole, 100);
-  EXPECT_TRUE(read.ends_with('\n'));
-  logger.Info("read again");
-  read.resize(1 << 20);
-  read.resize(static_cast<std::size_t>(::read(reader, read.data(), read.size())));
-  EXPECT_THAT(read,
-              HasSubstr(Concat({"Z [ERROR] log lines were lost: their reader was too slow: lines=",
-                                std::to_string(100 - whole), "\n"})));
-  EXPECT_THAT(read, ::testing::EndsWith("Z [INFO]  core: read again\n"));
+  ASSERT_GE(reader, 0);
+  const auto read_all = [reader] {
+    std::string read(1 << 20, '\0');
+    const ssize_t size = ::read(reader, read.data(), read.size());
+    read.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    return read;
+  };
+  for (const std::size_t size : {1'000, 10'000}) {
+    const Logger logger(Open(LogFormat::kStandard), "core");
+    for (int i = 0; i < 100; ++i) logger.Info(std::string(size, 'x'));
+    const std::string before = read_all();
+    const auto whole = std::count(before.begin(), before.end(), '\n');
+    EXPECT_GT(whole, 0);
+    EXPECT_LT(whole, 100);
+    logger.Info("read again");
+    const std::string after = read_all();
+    const std::string lost =
+        Concat({"Z [ERROR] log lines were lost: their reader was too slow: lines=",
+                std::to_string(100 - whole), "\n"});
+    EXPECT_THAT(after, HasSubstr(lost));
+    // On a line of its own.
+    EXPECT_EQ(before.ends_with('\n'), !after.starts_with('\n'));
+    EXPECT_THAT(after, ::testing::EndsWith("Z [INFO]  core: read again\n"));
+  }
   close(reader);
 }
 

@@ -1,11 +1,14 @@
 #include "base/wiping.h"
 
+#include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <latch>
@@ -28,10 +31,49 @@ namespace belfry {
 namespace {
 
 constexpr std::size_t kWipedStackBytes = 256 << 10;
+// For what is called at the deepest point, and the page that guards the end.
+constexpr std::size_t kStackMargin = 16 << 10;
+constexpr std::size_t kFrameBytes = 4096;
 constexpr std::size_t kKeptStackBytes = 40 << 20;
 constexpr std::size_t kMaxKeptStacks = 64;
 
 std::atomic<bool> wipes_freed{false};
+
+using Free = void(void*);
+using Realloc = void*(void*, std::size_t);
+std::atomic<Free*> next_free{nullptr};
+std::atomic<Realloc*> next_realloc{nullptr};
+
+// The function behind the one of that name here: the C library's, or a preloaded allocator's.
+template <typename Function>
+Function* Next(std::atomic<Function*>& known, const char* name) {
+  Function* function = known.load(std::memory_order_relaxed);
+  if (function == nullptr) {
+    function = reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+    known.store(function, std::memory_order_relaxed);
+  }
+  return function;
+}
+
+// How much of the calling thread's stack lies below this frame.
+std::size_t UnusedStackBytes() {
+  pthread_attr_t attributes;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return 0;
+  void* end = nullptr;
+  std::size_t size = 0;
+  pthread_attr_getstack(&attributes, &end, &size);
+  pthread_attr_destroy(&attributes);
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  return here - reinterpret_cast<std::uintptr_t>(end);
+}
+
+[[gnu::noinline]] void WipeFrames(std::size_t frames) {
+  char unused[kFrameBytes];
+  explicit_bzero(unused, sizeof unused);
+  if (frames > 1) WipeFrames(frames - 1);
+  // No call of the frame below is the last thing done here, so that it takes no place of this one.
+  asm volatile("" : : "r"(unused) : "memory");
+}
 
 void* WipeStackOfAnEndedThread(void* all_have_one) {
   WipeUnusedStack();
@@ -45,9 +87,10 @@ void WipeFreedMemory() {
   wipes_freed.store(true, std::memory_order_relaxed);
 }
 
-[[gnu::noinline]] void WipeUnusedStack() {
-  char unused[kWipedStackBytes];
-  explicit_bzero(unused, sizeof unused);
+void WipeUnusedStack() {
+  const std::size_t unused = UnusedStackBytes();
+  if (unused <= kStackMargin) return;
+  WipeFrames(std::min(unused - kStackMargin, kWipedStackBytes) / kFrameBytes);
 }
 
 // The C library keeps 40 MiB of stacks: so many threads are started, all at once.
@@ -72,28 +115,27 @@ void WipeStacksOfEndedThreads() {
 
 }  // namespace belfry
 
-// These two take the place of the C library's for the whole process, as its manual provides for
-// ("Replacing malloc"), and go on to them by their other names. M_PERTURB of mallopt, which also
-// overwrites what is freed, passes over what a thread keeps for its next allocations.
+// These two stand before the allocator's for the whole process, and go on to them. M_PERTURB of
+// mallopt, which also overwrites what is freed, passes over what a thread keeps for its next
+// allocations.
 extern "C" {
-
-// NOLINTBEGIN(bugprone-reserved-identifier)
-void __libc_free(void* memory) noexcept;
-void* __libc_realloc(void* memory, std::size_t size) noexcept;
-// NOLINTEND(bugprone-reserved-identifier)
 
 void free(void* memory) noexcept {
   if (memory != nullptr && belfry::wipes_freed.load(std::memory_order_relaxed))
     explicit_bzero(memory, malloc_usable_size(memory));
-  __libc_free(memory);
+  belfry::Next(belfry::next_free, "free")(memory);
 }
 
 void* realloc(void* memory, std::size_t size) noexcept {
-  if (memory == nullptr || size == 0 || !belfry::wipes_freed.load(std::memory_order_relaxed))
-    return __libc_realloc(memory, size);
+  if (memory == nullptr || !belfry::wipes_freed.load(std::memory_order_relaxed))
+    return belfry::Next(belfry::next_realloc, "realloc")(memory, size);
+  if (size == 0) {
+    std::free(memory);
+    return nullptr;
+  }
   const std::size_t had = malloc_usable_size(memory);
   if (size <= had && size >= had / 2) return memory;
-  // The C library would leave the content where it was.
+  // The allocator would leave the content where it was.
   void* const moved = std::malloc(size);
   if (moved == nullptr) return nullptr;
   std::memcpy(moved, memory, std::min(size, had));

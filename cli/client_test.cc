@@ -489,9 +489,9 @@ TEST(KvTest, ATokenIsNotSentWhereARedirectLeads) {
   EXPECT_EQ(RunKv(terminal, {"get", "-address", server.Address(), "secret/foo"}), 2);
   EXPECT_THAT(world.err.str(),
               HasSubstr(Concat("redirects to ", there, ", where your token is not sent")));
-  boost::system::error_code nobody;
-  elsewhere.accept(nobody);
-  EXPECT_EQ(nobody, boost::asio::error::would_block);
+  boost::system::error_code accepted;
+  elsewhere.accept(accepted);
+  EXPECT_EQ(accepted, boost::asio::error::would_block);
 }
 
 TEST(RedirectTarget, IsAPathOrAnAddressOfTheSameAuthority) {

@@ -63,7 +63,7 @@ int Initialize(Terminal& terminal, Client& client, const ClientFlags& client_fla
   if (terminal.out->good()) return kSuccess;
   return Fail(terminal,
               "the server is initialized, but its keys and the root token could not be shown, and "
-              "nobody has them: end the server, remove its data directory and begin again",
+              "are lost: end the server, remove its data directory and begin again",
               kUsageError);
 }
 

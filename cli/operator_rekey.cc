@@ -112,8 +112,11 @@ class RekeyCommand {
             : boost::json::serialize(boost::json::object{{"nonce", wanted_.nonce}});
     const auto answer = Demand(client_, "Error canceling rekey", "DELETE", StatusPath(), "", body);
     if (!answer.ok()) {
+      const bool refused = absl::IsFailedPrecondition(answer.status());
       const std::string_view advice =
-          wanted_.nonce.empty() ? "\n-nonce must name the operation; -status shows its nonce" : "";
+          refused && !wanted_.verify && wanted_.nonce.empty()
+              ? "\n-nonce must name the operation; -status shows its nonce"
+              : "";
       return Fail(terminal_, Concat(std::string(answer.status().message()), advice), kRequestError);
     }
     *terminal_.out << (wanted_.verify
@@ -176,7 +179,7 @@ class RekeyCommand {
                           " are replaced: ", needed, " of these ", MemberText(status, "n"),
                           unseal ? " unseal the server now" : " count now",
                           ", and the old ones do not.\n"));
-      return terminal_.out->good() ? kSuccess : FailUnshown(unseal);
+      return terminal_.out->good() ? kSuccess : FailUnshown();
     }
     const int shown =
         Show(answer, Concat(NewSharesText(made), "These keys are not in use yet: ", needed,
@@ -190,14 +193,15 @@ class RekeyCommand {
     return Show(*verification, RekeyVerificationText(verification->json.get_object()));
   }
 
-  int FailUnshown(bool unseal) {
+  int FailUnshown() {
     return Fail(terminal_,
                 Concat("the ", wanted_.keys(),
-                       " are replaced, but the new ones could not be shown, and nobody has them. ",
-                       unseal ? "The server can never be unsealed again: before it is sealed or "
-                                "ends, read what it keeps and write it to another server. "
-                              : "",
-                       "With -verify the old ones had stayed"),
+                       " are replaced, but the new ones could not be shown, and are lost. ",
+                       wanted_.target == "barrier"
+                           ? "The server can never be unsealed again: before it is sealed or "
+                             "ends, read what it keeps and write it to another server. "
+                           : "",
+                       "With -verify the old ones would have stayed valid"),
                 kUsageError);
   }
 

@@ -21,7 +21,8 @@ class ServerFlags {
   // What was asked for, after the flags have been parsed; reads the configuration files at each
   // call. InvalidArgument with all that is wrong.
   absl::StatusOr<HostConfig> Config() const;
-  // The experiments that were asked for; InvalidArgument for one that there is not.
+  // The experiments that flags, the environment and `config` ask for; InvalidArgument for one that
+  // there is not.
   absl::StatusOr<std::vector<std::string>> Experiments(const HostConfig& config) const;
   // For where the configuration listens; null without -dev-tls. Errors as DevCertificates::Make's.
   absl::StatusOr<std::unique_ptr<DevCertificates>> MakeCertificates(const HostConfig& config) const;

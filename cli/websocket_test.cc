@@ -164,6 +164,7 @@ TEST(WebSocketTest, AServerThatClosesIsOutOfRangeWithItsReason) {
 TEST(EventsTest, ExitCodeAndTextSayHowTheStreamEnded) {
   const struct {
     std::function<void(Stream&)> act;
+    absl::Duration ping_after;
     int exit_code;
     std::string_view text;
   } ends[] = {
@@ -171,14 +172,14 @@ TEST(EventsTest, ExitCodeAndTextSayHowTheStreamEnded) {
          beast::error_code ignored;
          stream.close({websocket::close_code::normal, "token revoked"}, ignored);
        },
-       1, "1000: token revoked"},
-      {[](Stream& stream) { stream.next_layer().close(); }, 2, "broke"},
+       absl::Seconds(30), 1, "1000: token revoked"},
+      {[](Stream& stream) { stream.next_layer().close(); }, absl::Seconds(30), 2, "broke"},
       {[](Stream& stream) {
          RawFrames client(stream.next_layer());
          while (client.WaitForPing()) {
          }
        },
-       2, "is lost: it has sent nothing for 100ms and answers no ping"},
+       absl::Milliseconds(50), 2, "is lost: it has sent nothing for 100ms and answers no ping"},
   };
   for (const auto& end : ends) {
     Peer peer(end.act);
@@ -188,7 +189,7 @@ TEST(EventsTest, ExitCodeAndTextSayHowTheStreamEnded) {
     Terminal terminal{.in = &in,
                       .out = &out,
                       .err = &err,
-                      .ping_after = absl::Milliseconds(50),
+                      .ping_after = end.ping_after,
                       .environment = [](const char*) { return std::nullopt; }};
     EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", peer.Address(), "kv*"}), end.exit_code)
         << err.str();

@@ -59,8 +59,8 @@ class HostImpl final : public Host {
   ~HostImpl() override {
     if (lifecycle_) lifecycle_->BeginStop();
     {
-      MutexLock lock(&wiping_);
-      wiped_ = nullptr;
+      MutexLock lock(&listening_mutex_);
+      listening_ = nullptr;
     }
     http_.reset();
     if (process_api_) process_api_->Stop();
@@ -92,7 +92,7 @@ class HostImpl final : public Host {
   }
   void Reload(const absl::StatusOr<HostConfig>& config) override {
     if (const absl::Status reopened = process_log_->Reopen(); !reopened.ok()) {
-      // Where the log still goes, that may have been deleted, and where somebody may look.
+      // Where the log still goes, that may have been deleted, and where an operator may look.
       for (const Logger& log : {log_, Logger(NewStderrLogSink(LogLevel::kError), "core")})
         log.Error("failed to reopen the log", {{"error", std::string(reopened.message())}});
     }
@@ -146,8 +146,8 @@ class HostImpl final : public Host {
                         .limits = limits_,
                         .logger = log_});
     lifecycle_->OnSealed([this] {
-      MutexLock lock(&wiping_);
-      if (wiped_ != nullptr) wiped_->WipeStacks();
+      MutexLock lock(&listening_mutex_);
+      if (listening_ != nullptr) listening_->WipeStacks();
     });
     process_api_ = std::make_unique<process::ProcessApi>(
         &sealable_api_, lifecycle_.get(),
@@ -174,8 +174,8 @@ class HostImpl final : public Host {
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
     {
-      MutexLock lock(&wiping_);
-      wiped_ = http_.get();
+      MutexLock lock(&listening_mutex_);
+      listening_ = http_.get();
     }
     WarnOfPlainText();
     return absl::OkStatus();
@@ -204,9 +204,9 @@ class HostImpl final : public Host {
   std::unique_ptr<ServerLifecycle> lifecycle_;
   std::unique_ptr<process::ProcessApi> process_api_;
   std::unique_ptr<http::Server> http_;
-  Mutex wiping_;
-  // While it listens: what is sealed beside the end of the server wipes no more.
-  http::Server* wiped_ ABSL_GUARDED_BY(wiping_) = nullptr;
+  Mutex listening_mutex_;
+  // Null once the server ends: what is sealed then wipes no stacks of its threads.
+  http::Server* listening_ ABSL_GUARDED_BY(listening_mutex_) = nullptr;
   std::string dev_unseal_key_;
 };
 

@@ -35,7 +35,7 @@ struct StorageConfig {
   bool operator==(const StorageConfig&) const = default;
 };
 
-// As a configuration and `sys/health` name it.
+// As a configuration and `sys/seal-status` name it.
 constexpr std::string_view NameOf(StorageConfig::Kind kind) {
   switch (kind) {
     case StorageConfig::Kind::kInMemory:

@@ -65,6 +65,7 @@ absl::StatusOr<process::Lifecycle::Status> ServerLifecycle::Serve(
   if (core() != nullptr || unsealed->sealed()) return status();
   if (absl::Status started = StartCore(); !started.ok()) {
     seal_->Seal();
+    WipeStacks();
     environment_.logger.Error("the server stays sealed: it could not start what was stored",
                               {{"reason", std::string(ToStd(started.message()))}});
     return started;
@@ -147,10 +148,14 @@ void ServerLifecycle::Seal() {
     core_ = nullptr;
   }
   ending = nullptr;
+  WipeStacks();
+  environment_.logger.Info("sealed");
+}
+
+void ServerLifecycle::WipeStacks() {
   on_sealed_();
   WipeUnusedStack();
   WipeStacksOfEndedThreads();
-  environment_.logger.Info("sealed");
 }
 
 absl::StatusOr<std::string> ServerLifecycle::NewRootToken(const seal::RootGeneration::Permit&) {

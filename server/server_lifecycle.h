@@ -56,6 +56,8 @@ class ServerLifecycle final : public process::Lifecycle {
   // What has been unsealed serves, or is sealed again.
   absl::StatusOr<Status> Serve(const absl::StatusOr<seal::SealManager::Status>& unsealed);
   absl::Status StartCore();
+  // Of what was decrypted nothing is needed any more.
+  void WipeStacks();
   void SetCore(std::shared_ptr<Core> core);
   std::shared_ptr<Core> core() const;
   CoreConfig Config() const;

@@ -84,7 +84,7 @@ class Authorizer {
   // The same question for many events.
   virtual std::unique_ptr<EventAuthorizer> EventAuthorizerOf(Identity identity) const;
 
-  // What all these answers come from, for whoever has to explain them or has several questions.
+  // What all these answers come from, for callers that explain them or have several questions.
   virtual std::shared_ptr<const Acl> RulesOf(const Identity& identity) const = 0;
 
   // Has `ended` called once with a reason when the token ends, as TokenStore::Watch. nullptr when

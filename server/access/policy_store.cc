@@ -252,7 +252,14 @@ std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& na
   {
     MutexLock lock(&mutex_);
     key = KeyOf(names);
-    if (auto known = KnownAcl(key, token_id)) return known;
+    if (CachedAcl* const cached = acls_.Find(key)) {
+      if (cached->token_id != token_id) cached->token_id = token_id;
+      return cached->acl;
+    }
+    if (auto held = HeldAcl(key)) {
+      Keep({.names = names, .acl = held, .token_id = std::string(token_id)});
+      return held;
+    }
     policies = Found(policies_, names);
   }
   // Nobody who finds what he asks for waits for this.
@@ -263,12 +270,7 @@ std::shared_ptr<const Acl> PolicyStore::AclOf(const std::vector<std::string>& na
   return acl;
 }
 
-std::shared_ptr<const Acl> PolicyStore::KnownAcl(const std::string& key,
-                                                 std::string_view token_id) const {
-  if (CachedAcl* const cached = acls_.Find(key)) {
-    if (cached->token_id != token_id) cached->token_id = token_id;
-    return cached->acl;
-  }
+std::shared_ptr<const Acl> PolicyStore::HeldAcl(const std::string& key) const {
   const auto held = held_.find(key);
   return held == held_.end() ? nullptr : held->second.lock();
 }
@@ -298,8 +300,7 @@ void PolicyStore::Keep(CachedAcl cached) const {
 bool PolicyStore::HasAclOf(const std::vector<std::string>& names) const {
   MutexLock lock(&mutex_);
   const std::string key = KeyOf(names);
-  const auto held = held_.find(key);
-  return acls_.Find(key) != nullptr || (held != held_.end() && !held->second.expired());
+  return acls_.Find(key) != nullptr || HeldAcl(key) != nullptr;
 }
 
 void PolicyStore::OnTokenEnd(const std::vector<std::string>& names, std::string_view token_id) {

@@ -57,7 +57,7 @@ class PolicyStore {
 
   // What these policies say together; names without a policy say nothing. To put that together
   // takes as long as they have rules; it is kept until the token ends that used it last, within
-  // max_rule_cache_bytes, and as long as somebody holds it; and where one of the policies changes,
+  // max_rule_cache_bytes, and as long as a caller holds it; and where one of the policies changes,
   // what comes instead is put together before the change is seen, so that no publisher of events
   // does it. `token_id` as in TokenStore.
   std::shared_ptr<const Acl> AclOf(const std::vector<std::string>& names,
@@ -97,8 +97,8 @@ class PolicyStore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static std::vector<std::shared_ptr<const Policy>> Found(const Policies& policies,
                                                           const std::vector<std::string>& names);
-  // Of what is kept, or is held by somebody; nullptr when it is to be put together.
-  std::shared_ptr<const Acl> KnownAcl(const std::string& key, std::string_view token_id) const
+  // What a caller still holds; else nullptr.
+  std::shared_ptr<const Acl> HeldAcl(const std::string& key) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Keep(CachedAcl cached) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Load();
@@ -132,7 +132,7 @@ class PolicyStore {
   // By the policies that there are of each.
   mutable LruCache<CachedAcl> acls_ ABSL_GUARDED_BY(mutex_);
   // Also those that are too large to be kept: a hundred subscriptions with the same policies have
-  // one, and not each its own, made anew whenever any policy changes. A key is valid as long as its
+  // one, and not each its own, rebuilt whenever any policy changes. A key is valid as long as its
   // Acl, which holds the policies. Tidied as watchers_.
   mutable std::unordered_map<std::string, std::weak_ptr<const Acl>> held_ ABSL_GUARDED_BY(mutex_);
   mutable std::size_t tidy_held_at_ ABSL_GUARDED_BY(mutex_) = 16;

@@ -183,7 +183,7 @@ TEST_F(PolicyStoreTest, NamesWithoutAPolicyCostNothing) {
   EXPECT_EQ(store_->acl_bytes(), bytes);
 }
 
-TEST_F(PolicyStoreTest, RulesThatAreTooManyToBeKeptAreThoseThatSomebodyHolds) {
+TEST_F(PolicyStoreTest, RulesTooLargeForTheCacheAreSharedWhileTheyAreHeld) {
   Limits limits;
   limits.max_rule_cache_bytes = 1;
   const auto storage = storage::NewInMemoryStorage();
@@ -198,6 +198,18 @@ TEST_F(PolicyStoreTest, RulesThatAreTooManyToBeKeptAreThoseThatSomebodyHolds) {
   held = nullptr;
   EXPECT_FALSE(store->HasAclOf({"a"}));
   EXPECT_EQ(store->acl_bytes(), 0u);
+}
+
+// So that the next change of one of the policies finds them, and rebuilds them before it is seen.
+TEST_F(PolicyStoreTest, RulesThatWereForgottenWhileTheyAreHeldAreKeptAgain) {
+  ASSERT_EQ(store_->Put("a", Rules(1)), absl::OkStatus());
+  auto held = store_->AclOf({"a"}, "first");
+  store_->OnTokenEnd({"a"}, "first");
+  EXPECT_EQ(store_->AclOf({"a"}, "second"), held);
+  held = nullptr;
+  EXPECT_TRUE(store_->HasAclOf({"a"}));
+  ASSERT_EQ(store_->Put("a", Rules(2)), absl::OkStatus());
+  EXPECT_TRUE(store_->HasAclOf({"a"}));
 }
 
 TEST_F(PolicyStoreTest, WhatIsKeptOfPoliciesIsBounded) {

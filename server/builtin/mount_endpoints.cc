@@ -53,10 +53,11 @@ std::optional<Answer> RefuseLongMountPath(std::string_view path, const Limits& l
 }
 
 Answer EnableMount(const Dependencies& dependencies, const Call& call) {
-  if (auto refusal = RefuseLongMountPath(MountPath(call), dependencies.limits))
+  const std::string path = MountPath(call);
+  if (std::optional<Answer> refusal = RefuseLongMountPath(path, dependencies.limits))
     return *std::move(refusal);
   absl::StatusOr<mounts::MountEntry> entry =
-      ParseMountRequest(dependencies.limits, ClassOf(call), MountPath(call), call.fields);
+      ParseMountRequest(dependencies.limits, ClassOf(call), path, call.fields);
   if (!entry.ok()) return MountFailure(entry.status());
   const absl::Status enabled = dependencies.mounts->Enable(*std::move(entry));
   return enabled.ok() ? Done(call, call.fields) : MountFailure(enabled);
@@ -135,10 +136,11 @@ Answer Move(const Dependencies& dependencies, const Call& call) {
   const std::string to = call.fields.Text("to");
   if (from.empty() || to.empty())
     return ErrorAnswer(400, "both 'from' and 'to' path must be specified as a string");
-  for (const std::string& path : {from, to}) {
-    if (std::optional<Answer> refusal = RefuseText(path)) return *std::move(refusal);
-    if (auto refusal = RefuseLongMountPath(path, dependencies.limits)) return *std::move(refusal);
-  }
+  if (std::optional<Answer> refusal = RefusePath(from, dependencies.limits))
+    return *std::move(refusal);
+  if (std::optional<Answer> refusal = RefuseText(to)) return *std::move(refusal);
+  if (std::optional<Answer> refusal = RefuseLongMountPath(to, dependencies.limits))
+    return *std::move(refusal);
   const absl::StatusOr<std::string> moved = dependencies.mounts->Move(from, to);
   if (!moved.ok()) return MountFailure(moved.status());
   return Shown(call, ObjectText().Text("migration_id", *moved).Finish());

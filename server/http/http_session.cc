@@ -551,9 +551,8 @@ void HttpSession::SendMore(Step then) {
   }
   outgoing_.sent += *sent;
   if (outgoing_.sent == outgoing_.head.size() + outgoing_.body.size()) {
-    // Moved first: an assignment alone keeps the memory, and the answer in it.
-    static_cast<void>(Outgoing(std::move(outgoing_)));
-    outgoing_ = {};
+    // Moved away: an assignment alone keeps the memory, and the answer in it.
+    static_cast<void>(std::exchange(outgoing_, {}));
     (this->*then)();
     return;
   }
@@ -574,6 +573,7 @@ void HttpSession::Leave() {
   SetIdle();
   leave_by_ = context_->clock->Steady() + context_->timeouts.body;
   buffer_.clear();
+  buffer_.shrink_to_fit();
   AwaitClientsEnd();
 }
 

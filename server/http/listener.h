@@ -10,7 +10,6 @@
 
 #include "absl/status/status.h"
 #include "base/log_throttle.h"
-#include "base/logging.h"
 #include "server/http/listen_options.h"
 #include "server/http/session_context.h"
 #include "server/http/strand.h"

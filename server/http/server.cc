@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -70,22 +71,29 @@ absl::StatusOr<std::unique_ptr<TlsListener>> NewTlsListener(const ListenOptions&
   return std::make_unique<TlsListener>(*std::move(tls), turns, metrics, context.logger);
 }
 
-// Where each thread waits for the others, so that none does what another is to do.
+// Where each thread of `io` waits for the others, so that none does what another is to do.
 class Meeting final {
  public:
-  explicit Meeting(std::size_t threads) : missing_(threads) {}
+  Meeting(const asio::io_context& io, std::size_t threads) : io_(io), missing_(threads) {}
 
-  // Until all have come, or a second later: threads that end come no more.
+  // Until all have come; a few seconds at most, and not once `io` has been stopped: threads that
+  // end come no more.
   void Arrive() {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    const auto deadline = std::chrono::steady_clock::now() + kMeetingTime;
     MutexLock lock(&mutex_);
     --missing_;
     changed_.NotifyAll();
-    while (missing_ > 0 && changed_.WaitUntil(&mutex_, deadline)) {
+    while (missing_ > 0 && !io_.stopped() && std::chrono::steady_clock::now() < deadline) {
+      // Nobody notifies of a stop.
+      changed_.WaitUntil(&mutex_, std::chrono::steady_clock::now() + kStopLookedForEach);
     }
   }
 
  private:
+  static constexpr std::chrono::seconds kMeetingTime{3};
+  static constexpr std::chrono::milliseconds kStopLookedForEach{10};
+
+  const asio::io_context& io_;
   Mutex mutex_;
   CondVar changed_;
   std::size_t missing_ ABSL_GUARDED_BY(mutex_);
@@ -151,7 +159,7 @@ class ServerImpl final : public Server {
   }
 
   void WipeStacks() override {
-    const auto meeting = std::make_shared<Meeting>(thread_count_);
+    const auto meeting = std::make_shared<Meeting>(io_, thread_count_);
     for (std::size_t i = 0; i < thread_count_; ++i) {
       asio::post(io_, [meeting] {
         meeting->Arrive();

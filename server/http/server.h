@@ -48,7 +48,9 @@ class Server {
   // connected keep what they have. A listener for which it fails, as at Start, keeps what it has;
   // InvalidArgument with all that failed. OK without TLS. Reads files.
   virtual absl::Status ReloadCertificates() = 0;
-  // Has each thread overwrite its stack below what it uses (base/wiping.h), soon after it returns.
+  // Makes each thread overwrite its stack below what it uses (base/wiping.h), soon after it
+  // returns; until they have all come to it, for 3 s at most, they serve nobody. Thread-safe; waits
+  // for nothing.
   virtual void WipeStacks() = 0;
 };
 

@@ -333,6 +333,15 @@ TEST_F(ServerTest, ConnectionsAboveTheLimitGet503AndOneLineInTheLog) {
               ElementsAre(HasSubstr("too many connections; those above the limit get 503")));
 }
 
+TEST_F(ServerTest, MayEndWhileItsThreadsWipeTheirStacks) {
+  Start();
+  server_->WipeStacks();
+  EXPECT_EQ(Ask(Request("GET /a")).status, 200);
+  server_->WipeStacks();
+  server_->WipeStacks();
+  server_.reset();
+}
+
 TEST_F(ServerTest, ItListensOnAllAddressesOrNone) {
   Start();
   Options second = options_;

@@ -70,7 +70,8 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     hook_ = std::make_shared<const Hook>(std::move(hook));
   }
 
-  // The directory as a kill at this moment leaves it: RocksDB's threads change nothing meanwhile.
+  // The directory as a kill at this moment leaves it: RocksDB's threads create, append to, rename
+  // and delete nothing meanwhile.
   void CopyAsKilled(const std::filesystem::path& from, const std::filesystem::path& to) {
     MutexLock lock(&changing_);
     std::filesystem::copy(from, to);
@@ -139,7 +140,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
     return hook == nullptr || !*hook ? rocksdb::IOStatus::OK() : (*hook)(call, file);
   }
 
-  Mutex changing_;  // Held over each change, but not while the test is asked.
+  Mutex changing_;  // Held over each of these, but not while the test is asked.
   Mutex mutex_;
   std::shared_ptr<const Hook> hook_ ABSL_GUARDED_BY(mutex_);
 };

@@ -138,7 +138,7 @@ def test_sealing_ends_plugins_and_unsealing_brings_the_mounts_back(start_configu
         assert (answer.status, answer.json) == (503, {"errors": ["Vault is sealed"]}), path
     server.unseal()
     assert server.request("GET", "kv/a").data == {"a": "b"}
-    # It was 0 meanwhile, else it were 2.
+    # It was 0 meanwhile, otherwise it would be 2.
     assert "\nbelfry_unsealed 1\n" in server.request("GET", "sys/metrics?format=prometheus").text
 
 

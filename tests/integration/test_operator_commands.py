@@ -180,7 +180,7 @@ def shown_nowhere(server, *arguments, **options):
 
 def test_keys_that_could_not_be_shown_are_said_to_be_lost(server):
     said = shown_nowhere(server, "operator", "init", "-n", "1", "-t", "1")
-    assert "its keys and the root token could not be shown, and nobody has them: end the server, remove its data directory" in said
+    assert "its keys and the root token could not be shown, and are lost: end the server, remove its data directory" in said
 
 
 def test_a_rekey_whose_keys_could_not_be_shown_says_what_is_lost(server):
@@ -189,7 +189,7 @@ def test_a_rekey_whose_keys_could_not_be_shown_says_what_is_lost(server):
     assert "Without -verify the old ones are lost at that moment" in begun.stderr
     server.cli("operator", "rekey", input=keys[0])
     said = shown_nowhere(server, "operator", "rekey", input=keys[1])
-    assert "could not be shown, and nobody has them. The server can never be unsealed again: before it is sealed" in said
+    assert "could not be shown, and are lost. The server can never be unsealed again: before it is sealed" in said
 
 
 def test_a_rekey_is_canceled_by_its_nonce(server):

@@ -1,14 +1,14 @@
 """What is in the memory of a server that has been sealed, as a core image of it would show it.
 
-Only of a build without sanitizers, whose allocator keeps what is freed: `./dev release`.
+Only of a build without sanitizers, whose allocator keeps what is freed: `./dev test-release`.
 """
 
+import concurrent.futures
 import contextlib
 import http.client
 import json
 import pathlib
 import re
-import threading
 import time
 
 import pytest
@@ -40,10 +40,10 @@ def found_in_memory(server, planted):
     return {match.group() for region in memory_of(server.process) for match in whatever.finditer(region)}
 
 
-def use(server, name, tokens):
+def use(server, name):
+    """Does what clients do; the token and the accessor that it did it with."""
     body = {"data": {"planted-field": "planted-secret-value"}}
     auth = server.request("POST", "auth/token/create", {"policies": ["planted-policy"], "meta": {"a": "planted-meta"}}).json["auth"]
-    tokens += [auth["client_token"], auth["accessor"]]
     for number in range(20):
         path = f"planted-key-name/{name}/{number}"
         assert server.request("PUT", f"planted-mount/data/{path}", body).status == 200
@@ -51,6 +51,7 @@ def use(server, name, tokens):
         assert server.request("LIST", f"planted-mount/metadata/planted-key-name/{name}", token=auth["client_token"]).status == 200
         assert server.request("PUT", "sys/policies/acl/planted-policy", {"policy": POLICY}).status == 204
         assert server.request("PUT", f"cubbyhole/planted-cubbyhole/{name}", {"a": "planted-secret-value"}).status == 204
+    return auth["client_token"], auth["accessor"]
 
 
 @pytest.fixture(params=["rocksdb", "inmem"])
@@ -64,15 +65,10 @@ def server(start_configured, request):
 def test_a_core_image_of_the_sealed_server_shows_nothing(server):
     assert server.request("POST", "sys/mounts/planted-mount", {"type": "kv", "options": {"version": "2"}}).status == 204
     assert server.request("PUT", "sys/policies/acl/planted-policy", {"policy": POLICY}).status == 204
-    tokens = []
     with RawSubscriber(server, server.token) as subscriber:
-        users = [threading.Thread(target=use, args=(server, name, tokens)) for name in range(8)]
-        for user in users:
-            user.start()
-        for user in users:
-            user.join()
+        with concurrent.futures.ThreadPoolExecutor(8) as users:
+            tokens = [token for made in users.map(lambda name: use(server, name), range(8)) for token in made]
         subscriber.frame()
-    assert len(tokens) == 16
     planted = [text.encode() for text in [*PLANTED, *tokens, server.token, *server.keys]] + [bytes.fromhex(key) for key in server.keys]
 
     # Clients that keep their connections: what they have asked and been answered last stays nowhere either.

@@ -31,9 +31,9 @@ namespace belfry {
 // What is declared is enforced: a required field that is missing, or a value that does not convert
 // or is not allowed, is answered with 400 before the handler runs; the answer repeats nothing of
 // what was given, which may be a secret. A field of the body with the name of a path parameter
-// gives way to it, with a warning; unknown fields are ignored, with a warning in an
-// answer that has content. Handlers may block.
-// They must not keep the Request. An operation without a handler is answered with 405.
+// gives way to it, with a warning; unknown fields are ignored, with a warning in an answer that has
+// content. Handlers may block. They must not keep the Request. An operation without a handler is
+// answered with 405.
 //
 // Every handler can read every field. A field *belongs* to the operations that For names; without
 // For, to create, update and patch if the route has a handler for any of them, else to read, list
