@@ -203,7 +203,7 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
       const ssize_t written =
           write(descriptor_, text.data(), std::min(text.size(), max_write_bytes_));
       if (written < 0 && errno == EINTR) continue;
-      // Somebody has made it non-blocking, and it has less room than that.
+      // Another process has made it non-blocking, and it has less room than that.
       if (written < 0 && errno == EAGAIN) return false;
       if (written <= 0) return true;  // There is nowhere to say it.
       text.remove_prefix(static_cast<std::size_t>(written));

@@ -56,7 +56,7 @@ class ServerLifecycle final : public process::Lifecycle {
   // What has been unsealed serves, or is sealed again.
   absl::StatusOr<Status> Serve(const absl::StatusOr<seal::SealManager::Status>& unsealed);
   absl::Status StartCore();
-  // Of what was decrypted nothing is needed any more.
+  // To be called when nothing that was decrypted is needed any more.
   void WipeStacks();
   void SetCore(std::shared_ptr<Core> core);
   std::shared_ptr<Core> core() const;
