@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <optional>
 #include <span>
 #include <thread>
 #include <utility>
@@ -35,10 +37,71 @@ struct Pending {
   bool complete() const { return told == batch.events.size(); }
 };
 
+// Runs what is to be done after commits, in their order, on a thread of its own: to answer those
+// who wait takes as long as a write to the disk, and the next one need not wait for it.
+class Finisher {
+ public:
+  ~Finisher() {
+    {
+      MutexLock lock(&mutex_);
+      ending_ = true;
+    }
+    changed_.NotifyOne();
+    thread_.join();
+  }
+
+  // Whether something that was given to it has not been done yet.
+  bool busy() const {
+    MutexLock lock(&mutex_);
+    return busy_;
+  }
+
+  void Finish(std::deque<Pending> committed, const absl::Status& status) {
+    {
+      MutexLock lock(&mutex_);
+      waiting_.push_back({std::move(committed), status});
+      busy_ = true;
+    }
+    changed_.NotifyOne();
+  }
+
+ private:
+  struct Write {
+    std::deque<Pending> committed;
+    absl::Status status;
+  };
+
+  void Run() {
+    for (;;) {
+      std::deque<Write> writes;
+      {
+        MutexLock lock(&mutex_);
+        busy_ = !waiting_.empty();
+        while (waiting_.empty() && !ending_) changed_.Wait(&mutex_);
+        if (waiting_.empty()) return;
+        writes.swap(waiting_);
+      }
+      for (Write& write : writes) {
+        for (Pending& pending : write.committed) pending.done(write.status);
+      }
+    }
+  }
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::deque<Write> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool busy_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_{[this] { Run(); }};  // Last: it uses the rest.
+};
+
 class Committer : public Storage {
  public:
   Committer(PhysicalStorage* physical, EventObserver* observer)
-      : physical_(physical), observer_(observer), writes_wait_(physical->WritesWait()) {}
+      : physical_(physical),
+        observer_(observer),
+        writes_wait_(physical->WritesWait()),
+        finisher_(writes_wait_ ? std::make_unique<Finisher>() : nullptr) {}
 
   ~Committer() override {
     {
@@ -70,8 +133,9 @@ class Committer : public Storage {
     if (pending.batch.operations.empty()) {
       CommitPart(std::move(pending));
     } else {
+      // Where no write waits: nobody is to be told by another thread.
       Pending* const one = &pending;
-      CommitTogether({&one, 1});
+      pending.done(Store({&one, 1}));
     }
     if (!writes_wait_) CommitWaitingChanges();
     End();
@@ -110,7 +174,7 @@ class Committer : public Storage {
       MutexLock lock(&mutex_);
       changes.swap(changes_);
     }
-    if (!changes.empty()) CommitAll(changes);
+    if (!changes.empty()) CommitAll(std::move(changes));
   }
 
   // What has come since is the thread's: its callers must not make this one work for ever.
@@ -139,36 +203,53 @@ class Committer : public Storage {
           events_.pop_front();
         }
       }
-      if (!changes.empty()) CommitAll(changes);
+      if (!changes.empty()) CommitAll(std::move(changes));
       if (events) CommitPart(*std::move(events));
     }
   }
 
-  void CommitAll(std::deque<Pending>& changes) {
+  void CommitAll(std::deque<Pending> changes) {
     std::vector<Pending*> together;
     together.reserve(changes.size());
     for (Pending& pending : changes) together.push_back(&pending);
-    CommitTogether(together);
+    const absl::Status status = Store(together);
+    if (finisher_ != nullptr && (finisher_->busy() || ChangesWait())) {
+      finisher_->Finish(std::move(changes), status);
+      return;
+    }
+    for (Pending& pending : changes) pending.done(status);
   }
 
-  void CommitTogether(std::span<Pending* const> together) {
+  // As one write, and tells of it.
+  absl::Status Store(std::span<Pending* const> together) {
     std::vector<WriteBatch*> batches;
     batches.reserve(together.size());
     for (Pending* const pending : together) batches.push_back(&pending->batch);
-    const absl::Status status = physical_->Write(batches);
-    for (Pending* const pending : together) {
-      if (status.ok()) Tell(*pending, pending->batch.events.size());
-      pending->done(status);
-    }
+    absl::Status status = physical_->Write(batches);
+    if (!status.ok()) return status;
+    for (Pending* const pending : together) Tell(*pending, pending->batch.events.size());
+    return status;
+  }
+
+  bool ChangesWait() {
+    MutexLock lock(&mutex_);
+    return !changes_.empty();
   }
 
   // Of a batch without operations. The rest of it has its turn after those that wait.
   void CommitPart(Pending pending) {
     Tell(pending, observer_ == nullptr ? pending.batch.events.size()
                                        : std::max<std::size_t>(observer_->MostEventsAtOnce(), 1));
-    if (pending.complete()) return pending.done(absl::OkStatus());
+    if (pending.complete()) return FinishAlone(std::move(pending));
     MutexLock lock(&mutex_);
     events_.push_back(std::move(pending));
+  }
+
+  void FinishAlone(Pending pending) {
+    if (finisher_ == nullptr || !finisher_->busy()) return pending.done(absl::OkStatus());
+    std::deque<Pending> alone;
+    alone.push_back(std::move(pending));
+    finisher_->Finish(std::move(alone), absl::OkStatus());
   }
 
   // The next events of the batch get their places and go to the observer.
@@ -184,7 +265,8 @@ class Committer : public Storage {
   PhysicalStorage* const physical_;
   EventObserver* const observer_;
   const bool writes_wait_;
-  std::uint64_t last_cursor_ = 0;  // Of whoever commits.
+  const std::unique_ptr<Finisher> finisher_;  // Null where writes do not wait.
+  std::uint64_t last_cursor_ = 0;             // Of whoever commits.
   Mutex mutex_;
   CondVar changed_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;

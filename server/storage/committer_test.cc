@@ -185,6 +185,42 @@ TEST_F(CommitterTest, WhereWritesWaitNoCallerDoesAndAllThatCameMeanwhileIsOneWri
   EXPECT_THAT(observer_.types(), ElementsAre("kv/c"));
 }
 
+TEST_F(CommitterTest, WhereWritesWaitTheNextDoesNotWaitUntilAllAreToldOfTheLast) {
+  HookedPhysicalStorage disk(/*writes_wait=*/true);
+  std::promise<void> first_write;
+  std::promise<void> both_wait;
+  std::promise<void> second_write;
+  const std::shared_future<void> second_begun = second_write.get_future().share();
+  int writes = 0;
+  disk.before_write = [&] {
+    ++writes;
+    if (writes == 1) {
+      first_write.set_value();
+      both_wait.get_future().wait();
+    }
+    if (writes == 2) second_write.set_value();
+    return absl::OkStatus();
+  };
+  const std::unique_ptr<Storage> storage = NewCommitter(&disk, nullptr);
+  std::vector<std::string> told;  // Of one thread at a time.
+  std::promise<void> all_told;
+  storage->Commit(Change("a"), [&](const absl::Status&) {
+    EXPECT_EQ(second_begun.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+    told.emplace_back("a");
+  });
+  first_write.get_future().wait();
+  storage->Commit(Change("b"), [&](const absl::Status&) { told.emplace_back("b"); });
+  both_wait.set_value();
+  // Still in the order of the commits, events that come alone among them.
+  second_begun.wait();
+  storage->Commit(Events({"kv/c"}), [&](const absl::Status&) {
+    told.emplace_back("c");
+    all_told.set_value();
+  });
+  all_told.get_future().wait();
+  EXPECT_THAT(told, ElementsAre("a", "b", "c"));
+}
+
 TEST_F(CommitterTest, WhatCannotBeStoredIsNotTold) {
   physical_.before_write = [] { return absl::ResourceExhaustedError("the disk is full"); };
   EXPECT_EQ(CommitAndWait(*storage_, Change("a", {"changed"})),
