@@ -280,6 +280,30 @@ TEST(ThreadPool, RefusesWhatExceedsItsQueueAndLeavesItUntouched) {
   EXPECT_EQ(ran, 102);
 }
 
+TEST(ThreadPool, OwnersTakeTurnsAndNoneMayFillTheQueue) {
+  std::promise<void> started;
+  std::promise<void> release;
+  std::vector<std::string> ran;
+  {
+    const std::unique_ptr<Executor> pool = NewThreadPool(1, 12);
+    ASSERT_TRUE(pool->Post([&] {
+      started.set_value();
+      release.get_future().wait();
+    }));
+    started.get_future().wait();
+    const auto post = [&](std::string_view owner, std::string name) {
+      return pool->PostFor(owner, [&ran, name = std::move(name)] { ran.push_back(name); });
+    };
+    for (const char* name : {"a1", "a2", "a3"}) EXPECT_TRUE(post("a", name));
+    EXPECT_FALSE(post("a", "a4"));
+    EXPECT_TRUE(post("b", "b1"));
+    EXPECT_TRUE(pool->Post([&ran] { ran.emplace_back("nobody's"); }));
+    EXPECT_TRUE(post("b", "b2"));
+    release.set_value();
+  }
+  EXPECT_EQ(ran, (std::vector<std::string>{"a1", "b1", "nobody's", "a2", "b2", "a3"}));
+}
+
 TEST(ThreadPool, WhatHasToBeDoneIsNeitherRefusedNorDoneHere) {
   std::promise<void> started;
   std::promise<void> release;

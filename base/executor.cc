@@ -1,13 +1,16 @@
 #include "base/executor.h"
 
+#include <algorithm>
 #include <deque>
 #include <list>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "base/mutex.h"
+#include "base/owner_turns.h"
 
 namespace belfry {
 namespace {
@@ -31,42 +34,48 @@ class ThreadPool final : public Executor {
   }
 
   bool Post(absl::AnyInvocable<void()>&& work) override {
-    {
-      MutexLock lock(&mutex_);
-      if (waiting_.size() >= max_waiting_tasks_) return false;
-      waiting_.push_back(std::move(work));
-    }
-    changed_.NotifyOne();
-    return true;
+    return Add("", max_waiting_tasks_, std::move(work));
   }
-
+  bool PostFor(std::string_view owner, absl::AnyInvocable<void()>&& work) override {
+    return Add(owner, std::max<std::size_t>(max_waiting_tasks_ / 4, 1), std::move(work));
+  }
   void PostAlways(absl::AnyInvocable<void()> work) override {
     {
       MutexLock lock(&mutex_);
-      waiting_.push_back(std::move(work));
+      waiting_.Add("", std::move(work));
     }
     changed_.NotifyOne();
   }
 
  private:
+  // `most`: of this owner.
+  bool Add(std::string_view owner, std::size_t most, absl::AnyInvocable<void()>&& work) {
+    {
+      MutexLock lock(&mutex_);
+      if (waiting_.size() >= max_waiting_tasks_ || waiting_.SizeOf(owner) >= most) return false;
+      waiting_.Add(owner, std::move(work));
+    }
+    changed_.NotifyOne();
+    return true;
+  }
+
   void Run() {
     for (;;) {
-      absl::AnyInvocable<void()> work;
+      std::optional<absl::AnyInvocable<void()>> work;
       {
         MutexLock lock(&mutex_);
-        while (waiting_.empty() && !stopping_) changed_.Wait(&mutex_);
-        if (waiting_.empty()) return;
-        work = std::move(waiting_.front());
-        waiting_.pop_front();
+        while (waiting_.size() == 0 && !stopping_) changed_.Wait(&mutex_);
+        work = waiting_.Take();
       }
-      work();
+      if (!work) return;
+      (*work)();
     }
   }
 
   const std::size_t max_waiting_tasks_;
   Mutex mutex_;
   CondVar changed_;
-  std::deque<absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  OwnerTurns<absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 
 #include "absl/functional/any_invocable.h"
 
@@ -15,14 +16,22 @@ class Executor {
   // already: `work` is then untouched and never runs, and the caller says so to whoever asked for
   // it.
   [[nodiscard]] virtual bool Post(absl::AnyInvocable<void()>&& work) = 0;
+  // The same for somebody: a pool with a fixed number of threads gives those whose work waits
+  // turns, so that however much one of them brings, each of the others waits for one piece of it,
+  // and refuses what would make a quarter of all that may wait one owner's.
+  [[nodiscard]] virtual bool PostFor(std::string_view owner, absl::AnyInvocable<void()>&& work) {
+    (void)owner;
+    return Post(std::move(work));
+  }
   // The same for work that has to be done, however much is waiting: it is never refused, and never
   // done on the thread of the caller, which may be gRPC's and serve other plugins. Only for what
   // something else bounds, as the requests under way bound how many of them end at once.
   virtual void PostAlways(absl::AnyInvocable<void()> work) = 0;
 };
 
-// A fixed number of threads. Post refuses while `max_waiting_tasks` tasks wait for one. Destroying
-// it runs what was posted and waits for it.
+// A fixed number of threads. Post refuses while `max_waiting_tasks` tasks wait for one. What has no
+// owner has its turns as if it were somebody's. Destroying it runs what was posted and waits for
+// it.
 std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks = 1024);
 
 // Threads that start when there is work and end when there is no more, at most `max_threads`: for

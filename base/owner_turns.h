@@ -79,6 +79,11 @@ class OwnerTurns {
   }
 
   std::size_t size() const { return size_; }
+  // How many wait for this owner.
+  std::size_t SizeOf(std::string_view owner) const {
+    const auto found = waiting_.find(owner);
+    return found == waiting_.end() ? 0 : found->second.size();
+  }
 
  private:
   using ByOwner = std::map<std::string, std::deque<Item>, std::less<>>;

@@ -136,6 +136,10 @@ class StoreAuthorizer final : public Authorizer {
 
 }  // namespace
 
+bool Identity::Lasts(absl::Time now) const {
+  return life == nullptr || last_use || life->Lasts(now);
+}
+
 Identity IdentityOf(std::shared_ptr<const LiveToken> token) {
   const TokenEntry& entry = token->entry;
   Identity identity{.accessor = entry.accessor,

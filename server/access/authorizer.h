@@ -31,6 +31,9 @@ struct Identity {
   // Shared: whoever holds the identity may ask whether the token still is one. nullptr: it is for
   // ever.
   std::shared_ptr<const TokenValidity> life;
+
+  // Whether the token still is one. One that is used up stands for its last request to its end.
+  bool Lasts(absl::Time now) const;
 };
 
 Identity IdentityOf(std::shared_ptr<const LiveToken> token);

@@ -134,11 +134,14 @@ class ApiImpl final : public Api {
 
   // Where storage may be waited for.
   void SpendAUse(HttpRequest request, Call call, AnswerCallback respond) const {
-    OnExecutor(std::move(respond), [this, request = std::move(request),
-                                    call = std::move(call)](AnswerCallback answer) mutable {
-      Caller caller = AuthenticateRequest(*host_.authorizer, TokenOf(request));
-      Identified(std::move(request), std::move(call), std::move(caller), std::move(answer));
-    });
+    const std::string from = request.remote_address;
+    OnExecutor(from, std::move(respond),
+               [this, request = std::move(request),
+                call = std::move(call)](AnswerCallback answer) mutable {
+                 Caller caller = AuthenticateRequest(*host_.authorizer, TokenOf(request));
+                 Identified(std::move(request), std::move(call), std::move(caller),
+                            std::move(answer));
+               });
   }
 
   void Identified(HttpRequest request, Call call, Caller caller, AnswerCallback respond) const {
@@ -154,18 +157,23 @@ class ApiImpl final : public Api {
     call.identity = std::move(std::get<Authenticated>(caller).identity);
     call.remote_address = std::move(request.remote_address);
     if (!TakesLong(request, call)) return GoOn(request, std::move(call), std::move(respond));
-    OnExecutor(std::move(respond), [this, request = std::move(request),
-                                    call = std::move(call)](AnswerCallback answer) mutable {
-      GoOn(request, std::move(call), std::move(answer));
-    });
+    const std::string owner(builtin::OwnerOf(call));
+    OnExecutor(owner, std::move(respond),
+               [this, request = std::move(request),
+                call = std::move(call)](AnswerCallback answer) mutable {
+                 // It may have ended while the request waited.
+                 if (!call.identity.Lasts(host_.clock->Now())) return answer(Denied());
+                 GoOn(request, std::move(call), std::move(answer));
+               });
   }
 
   // Has `work` respond; or responds with 503 when too much waits there already.
   template <typename Work>
-  void OnExecutor(AnswerCallback respond, Work work) const {
+  void OnExecutor(std::string_view owner, AnswerCallback respond, Work work) const {
     // Shared: when the executor refuses the work, it is answered here.
     auto shared_respond = std::make_shared<AnswerCallback>(std::move(respond));
-    const bool posted = host_.executor->Post(
+    const bool posted = host_.executor->PostFor(
+        owner,
         [shared_respond, work = std::move(work)]() mutable { work(std::move(*shared_respond)); });
     if (!posted) (*shared_respond)(TooBusy());
   }

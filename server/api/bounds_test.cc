@@ -98,6 +98,31 @@ TEST_F(BoundsTest, WhatTakesLongIsDoneOnTheExecutor) {
   }
 }
 
+// As a large body, to a mount; as an endpoint that needs storage.
+TEST(Bounds, WhatWaitsForAnExecutorIsNotDoneForATokenOrARightThatHasGone) {
+  const std::string large = R"({"data":{"a":")" + std::string(20'000, 'x') + R"("}})";
+  const std::string policy = R"({"policy":"path \"b\" {}"})";
+  for (const auto& [path, body] : {std::pair<std::string, std::string>("/v1/secret/data/a", large),
+                                   {"/v1/sys/policies/acl/b", policy}}) {
+    for (const auto& [taken, with] :
+         {std::pair<std::string, std::string>("/v1/auth/token/revoke", R"({"token":"its"})"),
+          {"/v1/sys/policies/acl/p", R"({"policy":"path \"b\" {}"})"}}) {
+      ApiFixture fixture(Access::kReal);
+      ASSERT_TRUE(
+          fixture.policies.store->Put("p", R"(path "*" { capabilities = ["create", "update"] })")
+              .ok());
+      fixture.Send(AsRoot("POST", "/v1/auth/token/create", R"({"id":"its","policies":["p"]})"));
+      HttpRequest request = AsRoot("PUT", path, body);
+      request.headers.back().second = "its";
+      EXPECT_LT(fixture.Send(request).status, 300) << path;
+      fixture.executor.meanwhile = [&, taken = taken, with = with] {
+        EXPECT_LT(fixture.Send(AsRoot("PUT", taken, with)).status, 300) << taken;
+      };
+      EXPECT_EQ(fixture.Send(request).status, 403) << path << " after " << taken;
+    }
+  }
+}
+
 // One explanation may take seconds.
 TEST_F(BoundsTest, ExplanationsWaitOnlyForEachOther) {
   fixture_.explain_executor.full = true;

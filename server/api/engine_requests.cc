@@ -246,10 +246,11 @@ void AnswerWithToken(const std::shared_ptr<MountCall>& call, mounts::Response re
     return call->respond(Refusal(said, RefusedPart::kGrant,
                                  "the plugin grants a token, which only an auth method may do"));
   }
-  const bool posted = call->executor->Post([call, response = std::move(response)]() mutable {
-    call->respond(AnswerLogin(call->tokens, call->request, call->mount->entry, *call->limits,
-                              std::move(response)));
-  });
+  const bool posted = call->executor->PostFor(
+      call->request.remote_address, [call, response = std::move(response)]() mutable {
+        call->respond(AnswerLogin(call->tokens, call->request, call->mount->entry, *call->limits,
+                                  std::move(response)));
+      });
   if (!posted) call->respond(builtin::TooBusy());
 }
 
@@ -270,8 +271,7 @@ bool MayAskEngine(const MountCall& call, Operation operation, std::string_view d
 
 // After its last use a token has ended already.
 bool TokenLasts(const MountCall& call) {
-  const access::Identity& identity = call.identity;
-  return identity.life == nullptr || identity.last_use || identity.life->Lasts(call.clock->Now());
+  return call.identity.Lasts(call.clock->Now());
 }
 
 // The request for the engine, by somebody who may do these operations.

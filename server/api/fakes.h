@@ -275,8 +275,10 @@ class FakeLeases final : public mounts::LeaseManager {
 class InlineExecutor final : public Executor {
  public:
   bool full = false;
+  std::function<void()> meanwhile;  // What happens, once, while the next work waits.
   bool Post(absl::AnyInvocable<void()>&& work) override {
     if (full) return false;
+    if (const auto happens = std::exchange(meanwhile, nullptr)) happens();
     work();
     return true;
   }

@@ -86,9 +86,14 @@ void Begin(const Dependencies& dependencies, const Endpoint& endpoint, Call call
   if (room.executor == nullptr) return respond(endpoint.answer(dependencies, call));
   // Shared: when the executor refuses the work, it is answered here.
   auto shared_respond = std::make_shared<Respond>(std::move(respond));
-  const bool posted =
-      room.executor->Post([&dependencies, answer = endpoint.answer, call = std::move(call),
-                           shared_respond] { (*shared_respond)(answer(dependencies, call)); });
+  const std::string owner(OwnerOf(call));
+  const bool posted = room.executor->PostFor(
+      owner, [&dependencies, &endpoint, call = std::move(call), shared_respond] {
+        // Both may have gone while the request waited.
+        const bool allowed = call.identity.Lasts(dependencies.clock->Now()) &&
+                             Holds(dependencies, call, endpoint.right);
+        (*shared_respond)(allowed ? endpoint.answer(dependencies, call) : Denied());
+      });
   if (!posted) (*shared_respond)(BusyAnswer(room.refusal));
 }
 

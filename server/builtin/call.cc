@@ -14,6 +14,10 @@ namespace belfry::builtin {
 using access::Capability;
 using mounts::Operation;
 
+std::string_view OwnerOf(const Call& call) {
+  return call.identity.accessor.empty() ? call.remote_address : call.identity.accessor;
+}
+
 access::Capability CapabilityFor(Operation operation) {
   switch (operation) {
     case Operation::kCreate:

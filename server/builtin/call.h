@@ -29,6 +29,9 @@ struct Call {
   std::string remote_address;
 };
 
+// Who has turns with others where requests wait: a token with all of its requests, or an address.
+std::string_view OwnerOf(const Call& call);
+
 // The capability that an operation needs.
 access::Capability CapabilityFor(mounts::Operation operation);
 

@@ -189,6 +189,20 @@ void OneExpensiveFilter(Attack& attack) {
   attack.Repeat(2, [=, &attack] { attack.Shoot(request); });
 }
 
+// Each takes 70 ms to read, before it is seen that no WebSocket is asked for.
+void FiltersThatAreLongToRead(Attack& attack) {
+  const std::string token = attack.belfry.CreateToken("reader", Rules(1));
+  std::string choices;
+  for (int i = 0; i < 100; ++i)
+    absl::StrAppend(&choices, i == 0 ? "" : "|", "a", i, "[^b]*c{1,30}");
+  std::string filter;
+  for (int i = 0; i < 8; ++i)
+    absl::StrAppend(&filter, i == 0 ? "" : " or ", "data_path matches `", choices, "`");
+  const std::string request =
+      Request("GET", "sys/events/subscribe/kv*?" + Filter(filter), token, "");
+  attack.Repeat(60, [=, &attack] { attack.Shoot(request); });
+}
+
 void PoliciesOfManyRules(Attack& attack) {
   Belfry& belfry = attack.belfry;
   belfry.Ask("PUT", "sys/policies/acl/large",
@@ -328,6 +342,7 @@ constexpr Input kInputs[] = {
     {"18", "60 subscriptions to types of 300 KB", &SubscribeToLongTypes},
     {"19", "80 filters of a token without rights", &FiltersOfTheRightless},
     {"19", "an expensive filter on long paths", &OneExpensiveFilter},
+    {"--", "60 x a filter that is long to read", &FiltersThatAreLongToRead, "cubbyhole/witness"},
     {"20", "400 tokens with 2,000 rules each", &PoliciesOfManyRules},
     {"21", "6 x 31 MB to a forbidden path", &LargeBodiesForAForbiddenPath},
     {"--", "batches of 4,096 new paths, 100 blind", &BatchesOfNewPaths},
