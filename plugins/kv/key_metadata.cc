@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "plugins/kv/formats.h"
 
@@ -37,7 +38,9 @@ absl::Duration DurationOf(const Json& json, std::string_view name) {
 
 Json ToJson(const std::optional<Attribution>& by) {
   if (!by) return Json();
-  Json::Object object{{"actor", by->actor}, {"operation", by->operation}};
+  Json::Object object;
+  object.emplace("actor", by->actor);
+  object.emplace("operation", by->operation);
   if (!by->entity_id.empty()) object.emplace("entity_id", by->entity_id);
   return Json(std::move(object));
 }
@@ -49,13 +52,16 @@ std::optional<Attribution> AttributionOf(const Json& json, std::string_view name
                      TextOf(*member, "entity_id")};
 }
 
-// The same in storage and in answers.
+// The same in storage and in answers. Every write of a key makes this text of all its versions: an
+// initializer list would copy what it is given, here and below.
 Json ToJson(const Version& version) {
-  return Json(Json::Object{{"created_time", FormatTimestamp(version.created)},
-                           {"deletion_time", FormatTimestamp(version.deleted)},
-                           {"destroyed", version.destroyed},
-                           {"created_by", ToJson(version.created_by)},
-                           {"deleted_by", ToJson(version.deleted_by)}});
+  Json::Object object;
+  object.emplace("created_time", FormatTimestamp(version.created));
+  object.emplace("deletion_time", FormatTimestamp(version.deleted));
+  object.emplace("destroyed", version.destroyed);
+  object.emplace("created_by", ToJson(version.created_by));
+  object.emplace("deleted_by", ToJson(version.deleted_by));
+  return Json(std::move(object));
 }
 
 Version VersionOf(const Json& json) {
@@ -125,16 +131,18 @@ std::map<std::int64_t, Version> KeyMetadata::TrimTo(const MountConfig& config) {
 }
 
 Json KeyMetadata::ToJson() const {
-  return Json(Json::Object{{"created_time", FormatTimestamp(created)},
-                           {"updated_time", FormatTimestamp(updated)},
-                           {"current_version", current_version},
-                           {"oldest_version", oldest_version},
-                           {"max_versions", max_versions},
-                           {"cas_required", cas_required},
-                           {"delete_version_after", absl::ToInt64Nanoseconds(delete_version_after)},
-                           {"custom_metadata", kv::ToJson(custom_metadata)},
-                           {"last_updated_by", kv::ToJson(last_updated_by)},
-                           {"versions", VersionsToJson(versions)}});
+  Json::Object object;
+  object.emplace("created_time", FormatTimestamp(created));
+  object.emplace("updated_time", FormatTimestamp(updated));
+  object.emplace("current_version", current_version);
+  object.emplace("oldest_version", oldest_version);
+  object.emplace("max_versions", max_versions);
+  object.emplace("cas_required", cas_required);
+  object.emplace("delete_version_after", absl::ToInt64Nanoseconds(delete_version_after));
+  object.emplace("custom_metadata", kv::ToJson(custom_metadata));
+  object.emplace("last_updated_by", kv::ToJson(last_updated_by));
+  object.emplace("versions", VersionsToJson(versions));
+  return Json(std::move(object));
 }
 
 KeyMetadata KeyMetadata::FromJson(const Json& json) {

@@ -1,5 +1,6 @@
 #include "belfry/json.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/json/basic_parser_impl.hpp>
 #include <charconv>
@@ -98,10 +99,20 @@ class Builder {
   Json root_;
 };
 
+// ASCII that stands in a JSON string as it is.
+bool IsPlain(char c) {
+  return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+}
+
 void DumpString(std::string_view text, std::string* out) {
   constexpr char kHex[] = "0123456789abcdef";
   *out += '"';
   while (!text.empty()) {
+    const auto plain = static_cast<std::size_t>(
+        std::find_if_not(text.begin(), text.end(), IsPlain) - text.begin());
+    out->append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const Utf8Character first = FirstCharacter(text);
     const char c = text[0];
     if (!first.valid) {
