@@ -1,5 +1,6 @@
 #include "server/http/outgoing_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace belfry::http {
@@ -94,6 +95,7 @@ std::vector<OutgoingQueue::Item> OutgoingQueue::Take(std::size_t max_frames,
                                                      std::size_t max_bytes) {
   std::vector<Item> taken;
   MutexLock lock(&mutex_);
+  taken.reserve(std::min(frames_.size(), max_frames));
   std::size_t bytes = 0;
   while (!frames_.empty() && taken.size() < max_frames && bytes < max_bytes) {
     bytes += frames_.front().frame->bytes.size();

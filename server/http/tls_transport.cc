@@ -23,7 +23,7 @@ constexpr std::size_t kRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
 // What a record has beside its content: a header of 5 bytes, and at most 24 for cipher and type.
 constexpr std::size_t kRecordOverhead = 32;
 // So much is encrypted before the network is asked whether it takes it.
-constexpr std::size_t kMaxRecords = 4;
+constexpr std::size_t kMaxRecords = 8;
 constexpr std::size_t kMaxBatchBytes = kMaxRecords * kRecordBytes;
 // A peer that makes this end answer, by new keys, and does not read that, is not read from either.
 constexpr std::size_t kMaxUnsentBytes = 2 * (kMaxBatchBytes + kMaxRecords * kRecordOverhead);

@@ -41,8 +41,8 @@ struct TlsListener {
 // nothing. One that fails ends the connection, after an alert that says why, is counted, and
 // written to the log at level debug. A client that speaks plain HTTP is told so in the clear.
 //
-// What one WriteSome is given leaves in records of 16 KiB, whatever its pieces are. At most 64 KiB
-// that it has taken wait here while the transport below has no room, beside what that may hold
+// What one WriteSome is given leaves in records of 16 KiB, whatever its pieces are. At most 128
+// KiB that it has taken wait here while the transport below has no room, beside what that may hold
 // itself; a connection that is idle has no buffer but that for what comes next, of 1 KiB for a
 // WebSocket.
 //

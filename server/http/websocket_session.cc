@@ -196,7 +196,9 @@ bool WebSocketSession::FillBatch() {
   batch_sent_ = 0;
   batch_.clear();
   if (state_ == State::kOpen) {
-    for (auto& [frame, policy_version] : queue_->Take(kMaxBatchFrames, kMaxBatchBytes)) {
+    std::vector<OutgoingQueue::Item> taken = queue_->Take(kMaxBatchFrames, kMaxBatchBytes);
+    batch_.reserve(taken.size());
+    for (auto& [frame, policy_version] : taken) {
       const FrameHeader header = ServerFrameHeader(opcode_, frame->bytes.size());
       batch_.push_back({header, std::move(frame), policy_version});
       batch_size_ += batch_.back().size();

@@ -121,7 +121,7 @@ void Drain::Add(int socket, std::unique_ptr<MessageCounter> counter, std::string
 }
 
 void Drain::Run() {
-  std::vector<char> buffer(256 * 1024);
+  std::vector<char> buffer(1024 * 1024);
   epoll_event events[256];
   while (!stop_) {
     const int ready = epoll_wait(epoll_, events, 256, 50);

@@ -18,12 +18,13 @@ SSL_CTX* Context() {
 class TlsConnection::Decrypting final : public MessageCounter {
  public:
   Decrypting(std::unique_ptr<SSL, Free> tls, std::unique_ptr<MessageCounter> counter)
-      : tls_(std::move(tls)), received_(BIO_new(BIO_s_mem())), counter_(std::move(counter)) {
-    SSL_set0_rbio(tls_.get(), received_);
-  }
+      : tls_(std::move(tls)), counter_(std::move(counter)) {}
 
   std::uint64_t Count(std::string_view bytes) override {
-    BIO_write(received_, bytes.data(), static_cast<int>(bytes.size()));
+    // Read where they are: OpenSSL keeps what it has of a record that is not yet whole.
+    BIO* const received = BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()));
+    BIO_set_mem_eof_return(received, -1);
+    SSL_set0_rbio(tls_.get(), received);
     std::uint64_t messages = 0;
     char plain[16 * 1024];
     for (int size; (size = SSL_read(tls_.get(), plain, sizeof plain)) > 0;)
@@ -33,7 +34,6 @@ class TlsConnection::Decrypting final : public MessageCounter {
 
  private:
   const std::unique_ptr<SSL, Free> tls_;
-  BIO* const received_;  // The TLS connection's.
   const std::unique_ptr<MessageCounter> counter_;
 };
 
