@@ -160,10 +160,17 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     return absl::OkStatus();
   }
 
-  // How many lines have been lost, once there is room for one that says so; else 0.
-  std::uint64_t LostBeforeNow() {
+  struct Loss {
+    std::uint64_t lines = 0;
+    std::string reason;
+  };
+
+  // What has been lost, once there is room for a line that says so; else no lines. After a write
+  // that has failed another one has to succeed first.
+  Loss LostBeforeNow() {
     const std::lock_guard lock(mutex_);
-    return lost_ > 0 && HasRoom(std::chrono::milliseconds(0)) ? lost_ : 0;
+    if (lost_ == 0 || failing_ || !HasRoom(descriptor_, std::chrono::milliseconds(0))) return {};
+    return {lost_, loss_reason_};
   }
   // That `lost` lines are lost has been written, unless more are lost since.
   void NoteReported(std::uint64_t lost) {
@@ -188,27 +195,48 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     }
     cut_off_ = false;
     const std::size_t size = line.size();
-    if (WriteAll(line, deadline)) return;
+    if (WriteAll(line, deadline)) {
+      failing_ = false;
+      return;
+    }
     cut_off_ = line.size() < size;
     Lose();
   }
   void flush_() override {}
 
-  // Takes from `text` what has been written. False: there was no room until the deadline.
+  // Takes from `text` what has been written. False: there was no room until the deadline, or it
+  // cannot be written.
   bool WriteAll(std::string_view& text, Clock::time_point deadline) {
     while (!text.empty()) {
       const auto left =
           std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-      if (!HasRoom(std::chrono::milliseconds(std::max<std::int64_t>(left, 0)))) return false;
+      if (!HasRoom(descriptor_, std::chrono::milliseconds(std::max<std::int64_t>(left, 0))))
+        return TooSlow();
       const ssize_t written =
           write(descriptor_, text.data(), std::min(text.size(), max_write_bytes_));
       if (written < 0 && errno == EINTR) continue;
       // Another process has made it non-blocking, and it has less room than that.
-      if (written < 0 && errno == EAGAIN) return false;
-      if (written <= 0) return true;  // There is nowhere to say it.
+      if (written < 0 && errno == EAGAIN) return TooSlow();
+      if (written <= 0) return Failed(errno);
       text.remove_prefix(static_cast<std::size_t>(written));
     }
     return true;
+  }
+
+  bool TooSlow() {
+    loss_reason_ = "their reader was too slow";
+    return false;
+  }
+
+  // Of a log file, once: the lines that say so later need a disk that has room again.
+  bool Failed(int error) {
+    loss_reason_ = std::error_code(error, std::generic_category()).message();
+    if (std::exchange(failing_, true) || descriptor_ == STDERR_FILENO) return false;
+    const std::string note =
+        Concat({"the log file cannot be written, its lines are lost: ", loss_reason_, "\n"});
+    if (HasRoom(STDERR_FILENO, std::chrono::milliseconds(0)))
+      (void)!write(STDERR_FILENO, note.data(), note.size());
+    return false;
   }
 
   void Lose() {
@@ -216,8 +244,8 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     no_wait_until_ = Clock::now() + kNoWaitAfterLoss;
   }
 
-  bool HasRoom(std::chrono::milliseconds wait) const {
-    pollfd output{.fd = descriptor_, .events = POLLOUT, .revents = 0};
+  static bool HasRoom(int descriptor, std::chrono::milliseconds wait) {
+    pollfd output{.fd = descriptor, .events = POLLOUT, .revents = 0};
     int ready = 0;
     do {
       ready = poll(&output, 1, static_cast<int>(wait.count()));
@@ -234,6 +262,8 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
   int descriptor_ = STDERR_FILENO;
   std::size_t max_write_bytes_ = MaxWriteBytes(STDERR_FILENO);
   std::uint64_t lost_ = 0;
+  std::string loss_reason_;
+  bool failing_ = false;  // The last write was an error.
   bool cut_off_ = false;  // The last line that was begun has no end yet.
   Clock::time_point no_wait_until_ = Clock::time_point::min();
 };
@@ -251,10 +281,11 @@ class ProcessLogImpl final : public ProcessLog {
   void Write(LogLevel level, std::string_view logger, std::string_view message,
              std::span<const LogField> fields) override {
     if (!logger_.should_log(SpdlogLevel(level))) return;
-    if (const std::uint64_t lost = sink_->LostBeforeNow(); lost > 0) {
-      WriteLine(LogLevel::kError, "", "log lines were lost: their reader was too slow",
-                std::array{LogField{"lines", std::to_string(lost)}});
-      sink_->NoteReported(lost);
+    if (const DescriptorSink::Loss lost = sink_->LostBeforeNow(); lost.lines > 0) {
+      WriteLine(LogLevel::kError, "", "log lines were lost",
+                std::array{LogField{"lines", std::to_string(lost.lines)},
+                           LogField{"reason", lost.reason}});
+      sink_->NoteReported(lost.lines);
     }
     WriteLine(level, logger, message, fields);
   }

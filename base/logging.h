@@ -42,7 +42,8 @@ enum class LogFormat {
 
 // The log of a process: lines, none below a level, each written at once. One call is one line with
 // the fields of that call, whatever is in them. A reader that takes nothing is waited for at most
-// 100 ms, and for some seconds after that not at all: lines are lost, and one says how many.
+// 100 ms, and for some seconds after that not at all: lines are lost, and one says how many. So are
+// those that cannot be written to the file, which standard error says once.
 class ProcessLog : public LogSink {
  public:
   virtual void SetMinimum(LogLevel minimum) = 0;

@@ -163,14 +163,32 @@ TEST_F(ProcessLogTest, APipeThatNobodyEmptiesHoldsUpNobodyAndTheLogSaysWhatItCos
     logger.Info("read again");
     const std::string after = read_all();
     const std::string lost =
-        Concat({"Z [ERROR] log lines were lost: their reader was too slow: lines=",
-                std::to_string(100 - whole), "\n"});
+        Concat({"Z [ERROR] log lines were lost: lines=", std::to_string(100 - whole),
+                " reason=\"their reader was too slow\"\n"});
     EXPECT_THAT(after, HasSubstr(lost));
     // On a line of its own.
     EXPECT_EQ(before.ends_with('\n'), !after.starts_with('\n'));
     EXPECT_THAT(after, ::testing::EndsWith("Z [INFO]  core: read again\n"));
   }
   close(reader);
+}
+
+TEST_F(ProcessLogTest, LinesThatAFullDiskTakesAreCountedAndStandardErrorSaysSoOnce) {
+  std::filesystem::create_symlink("/dev/full", file_);
+  const std::shared_ptr<ProcessLog> log = Open(LogFormat::kStandard);
+  const Logger logger(log, "core");
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) logger.Info("lost");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "the log file cannot be written, its lines are lost: No space left on device\n");
+  std::filesystem::remove(file_);
+  ASSERT_EQ(log->Reopen(), absl::OkStatus());
+  logger.Info("there is room again");
+  logger.Info("and the next line");
+  EXPECT_THAT(ContentOf(file_),
+              ::testing::MatchesRegex(".*core: there is room again\n"
+                                      ".*log lines were lost: lines=3 reason=\"No space left on "
+                                      "device\"\n.*core: and the next line\n"));
 }
 
 TEST_F(ProcessLogTest, AFileIsAppendedTo) {

@@ -161,7 +161,6 @@ void ServerLifecycle::WipeStacks() {
 absl::StatusOr<std::string> ServerLifecycle::NewRootToken(const seal::RootGeneration::Permit&) {
   const auto unsealed = core();
   if (unsealed == nullptr) return absl::UnavailableError("Vault is sealed");
-  environment_.logger.Warn("making a root token from shares of a key");
   return unsealed->NewRootToken();
 }
 

@@ -9,6 +9,26 @@
 #include "server/plugin_host/event_validation.h"
 
 namespace belfry::plugin_host {
+namespace {
+
+// Of AcceptEvent.
+constexpr absl::StatusCode kRefusals[] = {absl::StatusCode::kInvalidArgument,
+                                          absl::StatusCode::kPermissionDenied,
+                                          absl::StatusCode::kResourceExhausted};
+
+}  // namespace
+
+EventIntake::EventIntake(const MountServices* services)
+    : services_(services), origin_(services->plugin_info, services->program) {
+  if (services_->storage == nullptr) return;
+  for (const absl::StatusCode code : kRefusals) Rejections(code);
+}
+
+Counter& EventIntake::Rejections(absl::StatusCode code) const {
+  return services_->metrics->GetCounter(
+      "belfry_events_rejected_total", "Events of plugins that the host refused.",
+      {{"mount", services_->plugin_info.mount_path()}, {"code", absl::StatusCodeToString(code)}});
+}
 
 std::vector<storage::AcceptedEvent> EventIntake::Accept(
     const std::vector<std::string_view>& events,
@@ -53,11 +73,7 @@ void EventIntake::Reject(std::size_t index, const absl::Status& status,
   refusal.set_index(static_cast<std::uint32_t>(index));
   refusal.set_code(static_cast<int>(status.code()));
   refusal.set_reason(std::string(ToStd(status.message())));
-  services_->metrics
-      ->GetCounter("belfry_events_rejected_total", "Events of plugins that the host refused.",
-                   {{"mount", services_->plugin_info.mount_path()},
-                    {"code", absl::StatusCodeToString(status.code())}})
-      .Increment();
+  Rejections(status.code()).Increment();
 }
 
 }  // namespace belfry::plugin_host

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "base/log_throttle.h"
+#include "base/metrics.h"
 #include "google/protobuf/repeated_field.h"
 #include "proto/belfry/v1/event_producer.pb.h"
 #include "server/plugin_host/event_validation.h"
@@ -19,9 +20,9 @@ namespace belfry::plugin_host {
 // storage. Thread-safe.
 class EventIntake final {
  public:
-  // `services` must outlive it.
-  explicit EventIntake(const MountServices* services)
-      : services_(services), origin_(services->plugin_info, services->program) {}
+  // `services` must outlive it. The counters of what is refused are there from now on, unless the
+  // plugin is only registered.
+  explicit EventIntake(const MountServices* services);
 
   // Those that are accepted, in order; what is not gets its reason in `rejected`. Each is a
   // serialized logical.EventReceived.
@@ -34,6 +35,7 @@ class EventIntake final {
 
  private:
   void LogRefusals(const google::protobuf::RepeatedPtrField<v1::RejectedEvent>& rejected) const;
+  Counter& Rejections(absl::StatusCode code) const;
   void Reject(std::size_t index, const absl::Status& status,
               google::protobuf::RepeatedPtrField<v1::RejectedEvent>* rejected) const;
 

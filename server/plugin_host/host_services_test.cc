@@ -1,11 +1,13 @@
 #include "server/plugin_host/host_services.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <future>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,8 @@
 
 namespace belfry::plugin_host {
 namespace {
+
+using ::testing::HasSubstr;
 
 // Commits wait here, if a test wants it; whoever brings them does not.
 class BlockingStorage final : public storage::MemoryStorage {
@@ -197,9 +201,20 @@ TEST_F(HostServicesTest, AForgedEventIsRefusedAndItsNeighboursGoThrough) {
   EXPECT_EQ(events[1].message.plugin_info().mount_path(), "honest/");
   EXPECT_EQ(TextOf(events[1].message, "path"), "honest/a");
   EXPECT_EQ(events[1].event.accepted, clock_.Now());
-  EXPECT_NE(metrics_->PrometheusText().find("belfry_events_rejected_total{"), std::string::npos);
+  EXPECT_THAT(
+      metrics_->PrometheusText(),
+      HasSubstr("belfry_events_rejected_total{code=\"PERMISSION_DENIED\",mount=\"honest/\"} "
+                "1\n"));
   ASSERT_EQ(log_->Lines().size(), 1u);
   EXPECT_NE(log_->Lines()[0].find("mount=honest/"), std::string::npos);
+}
+
+TEST_F(HostServicesTest, RefusedEventsAreCountedFromZero) {
+  for (const char* code : {"INVALID_ARGUMENT", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED"}) {
+    EXPECT_THAT(metrics_->PrometheusText(),
+                HasSubstr(std::string("belfry_events_rejected_total{code=\"") + code +
+                          "\",mount=\"honest/\"} 0\n"));
+  }
 }
 
 TEST_F(HostServicesTest, WhatARequestReadsMakesItsPathALargeOne) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/logging.h"
 #include "base/metrics.h"
 #include "server/builtin/answer.h"
 #include "server/builtin/fields.h"
@@ -32,6 +33,8 @@ struct Context {
   const Facts& facts;
   Lifecycle& lifecycle;
   AutoUnsealer& unsealer;  // For what waits.
+  const Logger& logger;
+  const std::string& remote_address;
 };
 
 enum class Method { kRead, kWrite, kDelete };

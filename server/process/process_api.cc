@@ -23,6 +23,10 @@ constexpr std::string_view kSeal = "sys/seal";
 constexpr std::string_view kSnapshot = "sys/storage/snapshot";
 
 using Family = std::span<const Endpoint> (*)();
+// A share has 33 bytes. What is larger takes a thread of the network, which parses it, from others,
+// and needs no token.
+constexpr std::size_t kMaxBodyBytes = 4 * 1024;
+
 constexpr Family kFamilies[] = {&StatusEndpoints, &UnsealEndpoints, &RekeyEndpoints,
                                 &RootGenerationEndpoints};
 
@@ -94,6 +98,10 @@ std::string NamespaceOf(const api::HttpRequest& request) {
   return std::string(request.Header("X-Vault-Namespace"));
 }
 
+Answer BodyTooLarge() {
+  return ErrorAnswer(413, "request body too large");
+}
+
 }  // namespace
 
 ProcessApi::ProcessApi(api::Api* next, Lifecycle* lifecycle, Facts facts, Scheduler* scheduler,
@@ -158,6 +166,7 @@ void ProcessApi::Handle(api::HttpRequest request, api::Respond respond) {
 
 void ProcessApi::Answer(const Endpoint& endpoint, api::HttpRequest request, api::Respond respond) {
   std::string space = NamespaceOf(request);
+  if (request.body.size() > kMaxBodyBytes) return respond(api::Render(BodyTooLarge(), space));
   const std::string from = request.remote_address;
   std::variant<std::string, builtin::Answer> data = DataOf(endpoint, request);
   if (auto* refusal = std::get_if<builtin::Answer>(&data)) {
@@ -168,8 +177,13 @@ void ProcessApi::Answer(const Endpoint& endpoint, api::HttpRequest request, api:
   if (!fields.ok()) {
     return respond(api::Render(ErrorAnswer(400, ToStd(fields.status().message())), space));
   }
-  absl::AnyInvocable<builtin::Answer()> answer = [this, &endpoint, fields = *std::move(fields)] {
-    return endpoint.answer({.facts = facts_, .lifecycle = *lifecycle_, .unsealer = unsealer_},
+  absl::AnyInvocable<builtin::Answer()> answer = [this, &endpoint, from,
+                                                  fields = *std::move(fields)] {
+    return endpoint.answer({.facts = facts_,
+                            .lifecycle = *lifecycle_,
+                            .unsealer = unsealer_,
+                            .logger = logger_,
+                            .remote_address = from},
                            fields);
   };
   if (!endpoint.waits) return respond(api::Render(answer(), space));
@@ -256,8 +270,8 @@ std::optional<api::HttpResponse> ProcessApi::RefuseEarly(const api::HttpRequest&
   if (std::optional<builtin::Answer> refusal = RefuseHead(head, limits_)) {
     return api::Render(*std::move(refusal), NamespaceOf(head));
   }
-  if (body_bytes <= api::kMaxUnaskedBodyBytes) return std::nullopt;
-  return api::Render(ErrorAnswer(413, "request body too large"), NamespaceOf(head));
+  if (body_bytes <= kMaxBodyBytes) return std::nullopt;
+  return api::Render(BodyTooLarge(), NamespaceOf(head));
 }
 
 }  // namespace belfry::process

@@ -15,6 +15,7 @@
 namespace belfry::process {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -76,6 +77,39 @@ TEST_F(ProcessApiTest, WhoChangesTheSealIsInTheLogWithoutAnyKey) {
 TEST_F(ProcessApiTest, LinesAboutTheSealAreBounded) {
   for (int i = 0; i < 200; ++i) Send("PUT", "sys/unseal", R"({"key":"00"})");
   EXPECT_LE(log_->Lines().size(), 40u);
+}
+
+TEST_F(ProcessApiTest, WhatKeyHoldersHaveDoneIsInTheLogHoweverManyOthersAsk) {
+  const std::vector<std::string> keys = Serve();
+  for (int i = 0; i < 200; ++i) Send("PUT", "sys/unseal", R"({"key":"00"})");
+  // As a rekey, another one that is verified, and a new root token.
+  const auto give = [this](const std::string& path, const std::string& key,
+                           const std::string& nonce) {
+    const std::string body = R"({"key":")" + key + R"(","nonce":")" + nonce + R"("})";
+    return Json(SendRequest(
+        {.method = "PUT", .path = "/v1/" + path, .body = body, .remote_address = "10.0.0.7"}));
+  };
+  const std::string wanted = R"({"secret_shares":1,"secret_threshold":1)";
+  std::string nonce = Text(Json(Send("PUT", "sys/rekey/init", wanted + "}")), "nonce");
+  give("sys/rekey/update", keys[0], nonce);
+  const std::string second = KeysIn(give("sys/rekey/update", keys[1], nonce)).at(0);
+  nonce = Text(Json(Send("PUT", "sys/rekey/init", wanted + R"(,"require_verification":true})")),
+               "nonce");
+  const json::object made = give("sys/rekey/update", second, nonce);
+  const std::string third = KeysIn(made).at(0);
+  give("sys/rekey/verify", third, Text(made, "verification_nonce"));
+  nonce = Text(Json(Send("PUT", "sys/generate-root/attempt")), "nonce");
+  give("sys/generate-root/update", third, nonce);
+
+  std::vector<std::string> lines = log_->Lines();
+  std::erase_if(lines, [](const std::string& line) {
+    return line.find("answered a request") != std::string::npos;
+  });
+  const auto rekeyed =
+      AllOf(HasSubstr("a rekey is complete"), HasSubstr("remote_address=10.0.0.7"));
+  EXPECT_THAT(lines, ElementsAre(rekeyed, rekeyed,
+                                 AllOf(HasSubstr("making a root token from shares of a key"),
+                                       HasSubstr("remote_address=10.0.0.7"))));
 }
 
 TEST_F(ProcessApiTest, MetricsCountTheSyncsAndWhatTheyWrote) {
@@ -252,8 +286,10 @@ TEST_F(ProcessApiTest, AnotherMethodIs405AndAnotherPathIsHandedOn) {
 
 TEST_F(ProcessApiTest, WithoutATokenABodyIsSmall) {
   const api::HttpRequest unseal{.method = "PUT", .path = "/v1/sys/unseal"};
-  EXPECT_FALSE(process_.RefuseEarly(unseal, api::kMaxUnaskedBodyBytes).has_value());
-  EXPECT_EQ(process_.RefuseEarly(unseal, api::kMaxUnaskedBodyBytes + 1).value().status, 413);
+  EXPECT_FALSE(process_.RefuseEarly(unseal, 4096).has_value());
+  EXPECT_EQ(process_.RefuseEarly(unseal, 4097).value().status, 413);
+  EXPECT_EQ(Send("PUT", "sys/unseal", std::string(4096, ' ')).status, 400);
+  EXPECT_EQ(Send("PUT", "sys/unseal", std::string(4097, ' ')).status, 413);
   const api::HttpRequest other{.method = "PUT", .path = "/v1/secret/a"};
   EXPECT_EQ(process_.RefuseEarly(other, 1).value().status, 418);
 }

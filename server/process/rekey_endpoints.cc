@@ -47,6 +47,12 @@ Answer VerificationAnswer(const absl::StatusOr<Rekey::Status>& status) {
                              .Finish());
 }
 
+// Lines about requests are left out where somebody sends many; this one is not.
+void NoteComplete(const Context& context) {
+  context.logger.Warn("a rekey is complete: only the new keys count from now on",
+                      {{"remote_address", context.remote_address}});
+}
+
 Answer Read(const Context& context, const Fields&) {
   return StatusAnswer(context.lifecycle.rekey().status());
 }
@@ -71,6 +77,7 @@ Answer Give(const Context& context, const Fields& fields) {
   if (!share.ok()) return SealRefusal(share.status());
   const auto given = context.lifecycle.rekey().Give(*std::move(share), fields.Text("nonce"));
   if (!given.ok()) return SealRefusal(given.status());
+  if (given->complete) NoteComplete(context);
   if (given->shares.empty()) return StatusAnswer(given->status);
   ObjectText text;
   text.Text("nonce", given->status.nonce)
@@ -95,6 +102,7 @@ Answer Verify(const Context& context, const Fields& fields) {
   const auto given = context.lifecycle.rekey().Verify(*std::move(share), fields.Text("nonce"));
   if (!given.ok()) return SealRefusal(given.status());
   if (!given->complete) return VerificationAnswer(given->status);
+  NoteComplete(context);
   return JsonAnswer(
       200,
       ObjectText().Text("nonce", given->status.verification_nonce).Bool("complete", true).Finish());

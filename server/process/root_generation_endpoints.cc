@@ -85,6 +85,8 @@ Answer Give(const Context& context, const Fields& fields) {
   auto given = context.lifecycle.root_generation().Give(*std::move(share), fields.Text("nonce"));
   if (!given.ok()) return SealRefusal(given.status());
   if (!given->permit) return StatusAnswer(given->status, {});
+  context.logger.Warn("making a root token from shares of a key",
+                      {{"remote_address", context.remote_address}});
   const absl::StatusOr<std::string> token = context.lifecycle.NewRootToken(*given->permit);
   if (!token.ok()) return SealRefusal(token.status());
   return StatusAnswer(given->status, {.encoded_token = Encoded(*token, given->otp)});
