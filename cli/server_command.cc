@@ -1,14 +1,10 @@
 #include "cli/server_command.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <cerrno>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <ostream>
 #include <system_error>
@@ -16,6 +12,7 @@
 
 #include "cli/command.h"
 #include "cli/dev_certificates.h"
+#include "cli/pid_file.h"
 #include "cli/server_flags.h"
 #include "cli/service_manager.h"
 #include "cli/text.h"
@@ -118,54 +115,6 @@ void PrintDevNotes(const HostConfig& config, const Host& host, const DevCertific
 std::string_view NameOf(int signal) {
   return signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP";
 }
-
-// As much as the file of a process id has, and a little more. Empty when it is no file.
-std::string ContentOf(const std::string& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return "";
-  std::string content(64, '\0');
-  std::ifstream file(path);
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
-  content.resize(static_cast<std::size_t>(file.gcount()));
-  return content;
-}
-
-// The file that tells others which process the server is.
-class PidFile {
- public:
-  PidFile() = default;
-  ~PidFile() {
-    std::error_code ignored;
-    if (!path_.empty() && ContentOf(path_) == OwnText()) std::filesystem::remove(path_, ignored);
-  }
-  PidFile(const PidFile&) = delete;
-  PidFile& operator=(const PidFile&) = delete;
-
-  // An empty path asks for none. Only what such a file holds is written over.
-  absl::Status Write(const std::string& path) {
-    if (path.empty()) return absl::OkStatus();
-    if (ContentOf(path).find_first_not_of("0123456789 \n") != std::string::npos) {
-      return absl::InvalidArgumentError(
-          Concat("the pid file ", path,
-                 " holds something else than a process id: remove it, or name another file"));
-    }
-    std::ofstream file(path);
-    file << OwnText();
-    file.close();
-    if (!file) {
-      const std::error_code error(errno, std::generic_category());
-      return absl::UnavailableError(
-          Concat("cannot write the pid file ", path, ": ", error.message()));
-    }
-    path_ = path;
-    return absl::OkStatus();
-  }
-
- private:
-  static std::string OwnText() { return Concat(getpid(), "\n"); }
-
-  std::string path_;
-};
 
 // Waits for a signal that ends the server. At SIGHUP it reloads what it is configured by; in dev
 // mode that is nothing.

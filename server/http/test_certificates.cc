@@ -90,6 +90,9 @@ std::string TestFolder::path(std::string_view name) const {
 std::string TestFolder::Write(std::string_view name, std::string_view content) const {
   std::string file = path(name);
   std::ofstream(file, std::ios::binary) << content;
+  // As a key should be.
+  std::filesystem::permissions(
+      file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   return file;
 }
 

@@ -9,8 +9,10 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -171,6 +173,15 @@ void WarnOfTimes(X509* certificate, const std::string& path, absl::Time now, con
   }
 }
 
+void WarnOfReaders(const std::string& path, const Logger& logger) {
+  using std::filesystem::perms;
+  std::error_code ignored;
+  const perms given = std::filesystem::status(path, ignored).permissions();
+  if (ignored || (given & (perms::others_read | perms::others_write)) == perms::none) return;
+  logger.Warn("every user of this machine may read or write the TLS key: chmod o-rw",
+              {{"file", path}});
+}
+
 absl::Status UseCertificate(SSL_CTX* context, const TlsOptions& options, absl::Time now,
                             const Logger& logger) {
   const std::string& path = options.certificate_file;
@@ -200,6 +211,7 @@ absl::Status UseCertificate(SSL_CTX* context, const TlsOptions& options, absl::T
                    {"the key in ", options.key_file, " cannot be used: ", OpenSslReason()});
   }
   WarnOfTimes(own, path, now, logger);
+  WarnOfReaders(options.key_file, logger);
   return absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +19,7 @@
 namespace belfry::http {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -121,6 +123,18 @@ TEST_F(TlsContextTest, ACertificateThatIsOutOfItsTimeIsAWarning) {
   clock_.SetWallClock(absl::Now() - absl::Hours(2));
   EXPECT_EQ(Load().status(), absl::OkStatus());
   EXPECT_THAT(log_->Lines(), ElementsAre(HasSubstr("has expired"), HasSubstr("not valid yet")));
+}
+
+TEST_F(TlsContextTest, AKeyThatEveryUserMayReadOrWriteIsAWarning) {
+  for (const auto others :
+       {std::filesystem::perms::others_read, std::filesystem::perms::others_write}) {
+    std::filesystem::permissions(options_.key_file, others, std::filesystem::perm_options::add);
+    EXPECT_EQ(Load().status(), absl::OkStatus());
+    std::filesystem::permissions(options_.key_file, others, std::filesystem::perm_options::remove);
+  }
+  EXPECT_EQ(Load().status(), absl::OkStatus());
+  const auto warning = AllOf(HasSubstr("chmod o-rw"), HasSubstr(options_.key_file));
+  EXPECT_THAT(log_->Lines(), ElementsAre(warning, warning));
 }
 
 TEST_F(TlsContextTest, ClientsAuthoritiesAreNeededWhereCertificatesAre) {

@@ -72,12 +72,16 @@ std::string_view HostOf(std::string_view origin) {
   return origin.substr(0, origin.find_first_of("/?#"));
 }
 
+// Each of them, of several.
 std::optional<api::HttpResponse> RefuseOrigin(const api::HttpRequest& request) {
-  const std::string_view origin = request.Header("Origin");
   const std::string_view host = request.Header("Host");
-  if (origin.empty() || EqualIgnoringCase(HostOf(origin), host)) return std::nullopt;
-  return TextAnswer(403, Concat({"request Origin ", Quoted(origin), " is not authorized for Host ",
-                                 Quoted(host)}));
+  for (const auto& [name, origin] : request.headers) {
+    if (!EqualIgnoringCase(name, "Origin") || origin.empty()) continue;
+    if (EqualIgnoringCase(HostOf(origin), host)) continue;
+    return TextAnswer(403, Concat({"request Origin ", Quoted(origin),
+                                   " is not authorized for Host ", Quoted(host)}));
+  }
+  return std::nullopt;
 }
 
 }  // namespace

@@ -110,6 +110,8 @@ TEST(WebSocketHandshake, ForeignOriginIs403) {
   SetHeader(own, "Host", "Belfry.example:8200");
   own.headers.emplace_back("Origin", "https://belfry.EXAMPLE:8200");
   EXPECT_EQ(Answer(own).status, 101);
+  own.headers.emplace_back("origin", "http://evil.example");
+  EXPECT_EQ(Answer(own).status, 403);
 }
 
 }  // namespace

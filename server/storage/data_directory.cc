@@ -1,6 +1,7 @@
 #include "server/storage/data_directory.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -97,6 +98,21 @@ absl::Status CheckEmpty(const std::string& path) {
   return SystemError({"failed to read the directory ", path});
 }
 
+// What root makes there its owner cannot open: once started by root, the service would start no
+// more.
+absl::Status CheckOwner(const std::string& path) {
+  struct stat found = {};
+  if (::geteuid() != 0 || ::stat(path.c_str(), &found) != 0 || found.st_uid == 0)
+    return absl::OkStatus();
+  const passwd* const owner = ::getpwuid(found.st_uid);
+  const std::string name = owner == nullptr ? std::to_string(found.st_uid) : owner->pw_name;
+  return absl::FailedPreconditionError(ToAbsl(
+      Concat({path, " belongs to the user ", name,
+              ", who could not open what root writes there: run the server as that user, with "
+              "`runuser -u ",
+              name, " -- belfry …`, or make it root's"})));
+}
+
 absl::Status CreateFormat(const std::string& path, const std::string& content) {
   if (absl::Status status = CheckEmpty(path); !status.ok()) return status;
   const std::string file = path + "/FORMAT";
@@ -132,6 +148,7 @@ std::optional<int> VersionOf(std::string_view title) {
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& path) {
   if (absl::Status status = CreateDirectory(path); !status.ok()) return status;
+  if (absl::Status status = CheckOwner(path); !status.ok()) return status;
   const std::string file = path + "/FORMAT";
   if (::access(file.c_str(), F_OK) != 0 && errno == ENOENT) {
     std::string content = Concat({kTitle, std::to_string(kVersion), "\n"});

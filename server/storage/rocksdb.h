@@ -47,8 +47,9 @@ struct RocksDbOptions {
 //
 // Other errors, of opening and reading alike, name the path and what to do. DataLoss: what is on
 // the disk is not what was written; it is never returned as if it were. ResourceExhausted: the disk
-// is full. Unavailable: the disk fails. FailedPrecondition: another process has it open, or a newer
-// Belfry has written it. InvalidArgument, NotFound, PermissionDenied: the path.
+// is full. Unavailable: the disk fails. FailedPrecondition: another process has it open, a newer
+// Belfry has written it, or this is root and the directory is another user's. InvalidArgument,
+// NotFound, PermissionDenied: the path.
 absl::StatusOr<std::unique_ptr<PhysicalStorage>> OpenRocksDbStorage(const RocksDbOptions& options);
 
 }  // namespace belfry::storage

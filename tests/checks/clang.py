@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import sys
 WARNINGS = ["-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Wthread-safety", "-Werror", "-Wno-unused-command-line-argument"]
 
 
-def command(entry, compiler):
+def command(entry, compiler, more):
     """The entry's compilation by `compiler`, up to the point where something would be written."""
     words = shlex.split(entry["command"])
     words = words[[os.path.basename(word) for word in words].index("c++") + 1:]
@@ -28,7 +29,7 @@ def command(entry, compiler):
             skip = True
         elif word not in ("-c", "-MD") and not word.startswith("-fsanitize") and not word.startswith("-fno-sanitize"):
             kept.append(word)
-    return [compiler, "-fsyntax-only", *kept[:-1], *WARNINGS, kept[-1]]
+    return [compiler, "-fsyntax-only", *kept[:-1], *WARNINGS, *more, kept[-1]]
 
 
 def is_ours(entry):
@@ -36,8 +37,14 @@ def is_ours(entry):
     return file.suffix == ".cc" and not file.name.endswith(("_test.cc", ".pb.cc")) and "checkheaders" not in entry["file"]
 
 
-def read(entry, compiler):
-    done = subprocess.run(command(entry, compiler), cwd=entry["directory"], capture_output=True, text=True)
+def readings(entry):
+    """The flags to read it with: what has assertions reads differently in a release."""
+    has_assertions = re.search(r"\bassert\(", pathlib.Path(entry["directory"], entry["file"]).read_text())
+    return [[], ["-DNDEBUG"]] if has_assertions else [[]]
+
+
+def read(entry, compiler, more):
+    done = subprocess.run(command(entry, compiler, more), cwd=entry["directory"], capture_output=True, text=True)
     return done.returncode, done.stderr
 
 
@@ -46,7 +53,8 @@ def main():
     entries = {entry["file"]: entry for entry in json.loads(pathlib.Path(sys.argv[1]).read_text()) if is_ours(entry)}
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for code, text in pool.map(lambda entry: read(entry, compiler), entries.values()):
+        read_each = [(entry, more) for entry in entries.values() for more in readings(entry)]
+        for code, text in pool.map(lambda one: read(one[0], compiler, one[1]), read_each):
             if code != 0:
                 failed += 1
                 print(text)

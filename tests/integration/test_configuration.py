@@ -157,6 +157,21 @@ def test_the_pid_file_of_another_server_stays(config, tmp_path):
     assert file.read_text() == "12345\n"
 
 
+def test_the_pid_file_of_a_server_that_runs_is_not_taken_over(config, tmp_path):
+    file = tmp_path / "pid"
+    with running("-config", config(f'pid_file = "{file}"')) as server:
+        second = belfry("server", "-config", config(f'pid_file = "{file}"'))
+        assert second.returncode == 1, second.stdout
+        assert f"the pid file {file} is that of a server that runs, process {server.process.pid}: stop it, or name" in second.stderr
+        assert file.read_text() == f"{server.process.pid}\n"
+        server.process.kill()
+        server.process.wait()
+    # Nothing of one that was killed is in the way.
+    with running("-config", config(f'pid_file = "{file}"')) as server:
+        assert file.read_text() == f"{server.process.pid}\n"
+        assert server.end() == 0
+
+
 def test_a_hangup_reopens_the_log_file_and_takes_over_the_level(config, tmp_path):
     log = tmp_path / "log"
     base = f'log_file = "{log}"\nlog_format = "json"\n'

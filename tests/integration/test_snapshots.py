@@ -300,3 +300,14 @@ def test_root_writes_nothing_that_the_servers_user_could_not_open(start_configur
         result = belfry("operator", "snapshot", "restore", f"-config={config}", tmp_path / "a.snapshot")
         assert result.returncode == 2 and "belongs to the user nobody" in result.stderr, result.stderr
     assert not (tmp_path / "var/data").exists() and list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write into another user's directory")
+def test_root_starts_no_server_in_another_users_data_directory(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    config = config_of(tmp_path / "c.hcl", folder)
+    result = belfry("server", f"-config={config}")
+    assert result.returncode == 1 and f"{folder} belongs to the user nobody" in result.stderr, result.stderr
+    assert "runuser -u nobody -- belfry" in result.stderr and list(folder.iterdir()) == []
