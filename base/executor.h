@@ -17,8 +17,8 @@ class Executor {
   // it.
   [[nodiscard]] virtual bool Post(absl::AnyInvocable<void()>&& work) = 0;
   // The same for somebody: a pool with a fixed number of threads gives those whose work waits
-  // turns, so that however much one of them brings, each of the others waits for one piece of it,
-  // and refuses what would make a quarter of all that may wait one owner's.
+  // turns, so that however much one of them brings, each of the others waits for one piece of it.
+  // It refuses what would make more than a quarter of all that may wait one owner's.
   [[nodiscard]] virtual bool PostFor(std::string_view owner, absl::AnyInvocable<void()>&& work) {
     (void)owner;
     return Post(std::move(work));

@@ -110,6 +110,8 @@ class Committer : public Storage {
     }
     changed_.NotifyOne();
     thread_.join();
+    // What it still has to say may ask this.
+    finisher_.reset();
   }
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
@@ -265,8 +267,8 @@ class Committer : public Storage {
   PhysicalStorage* const physical_;
   EventObserver* const observer_;
   const bool writes_wait_;
-  const std::unique_ptr<Finisher> finisher_;  // Null where writes do not wait.
-  std::uint64_t last_cursor_ = 0;             // Of whoever commits.
+  std::unique_ptr<Finisher> finisher_;  // Null where writes do not wait.
+  std::uint64_t last_cursor_ = 0;       // Of whoever commits.
   Mutex mutex_;
   CondVar changed_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
