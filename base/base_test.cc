@@ -6,6 +6,8 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -280,7 +282,7 @@ TEST(ThreadPool, RefusesWhatExceedsItsQueueAndLeavesItUntouched) {
   EXPECT_EQ(ran, 102);
 }
 
-TEST(ThreadPool, OwnersTakeTurnsAndNoneMayFillTheQueue) {
+TEST(ThreadPool, OwnersTakeTurnsAndNoOwnerMayFillTheQueue) {
   std::promise<void> started;
   std::promise<void> release;
   std::vector<std::string> ran;
@@ -297,11 +299,11 @@ TEST(ThreadPool, OwnersTakeTurnsAndNoneMayFillTheQueue) {
     for (const char* name : {"a1", "a2", "a3"}) EXPECT_TRUE(post("a", name));
     EXPECT_FALSE(post("a", "a4"));
     EXPECT_TRUE(post("b", "b1"));
-    EXPECT_TRUE(pool->Post([&ran] { ran.emplace_back("nobody's"); }));
+    EXPECT_TRUE(pool->Post([&ran] { ran.emplace_back("unowned"); }));
     EXPECT_TRUE(post("b", "b2"));
     release.set_value();
   }
-  EXPECT_EQ(ran, (std::vector<std::string>{"a1", "b1", "nobody's", "a2", "b2", "a3"}));
+  EXPECT_EQ(ran, (std::vector<std::string>{"a1", "b1", "unowned", "a2", "b2", "a3"}));
 }
 
 TEST(ThreadPool, WhatHasToBeDoneIsNeitherRefusedNorDoneHere) {

@@ -16,7 +16,7 @@ class Executor {
   // already: `work` is then untouched and never runs, and the caller says so to whoever asked for
   // it.
   [[nodiscard]] virtual bool Post(absl::AnyInvocable<void()>&& work) = 0;
-  // The same for somebody: a pool with a fixed number of threads gives those whose work waits
+  // The same for an owner: a pool with a fixed number of threads gives the owners whose work waits
   // turns, so that however much one of them brings, each of the others waits for one piece of it.
   // It refuses what would make more than a quarter of all that may wait one owner's.
   [[nodiscard]] virtual bool PostFor(std::string_view owner, absl::AnyInvocable<void()>&& work) {
@@ -29,8 +29,8 @@ class Executor {
   virtual void PostAlways(absl::AnyInvocable<void()> work) = 0;
 };
 
-// A fixed number of threads. Post refuses while `max_waiting_tasks` tasks wait for one. What has no
-// owner has its turns as if it were somebody's. Destroying it runs what was posted and waits for
+// A fixed number of threads. Post refuses while `max_waiting_tasks` tasks wait for one. Work
+// without an owner counts as one owner's. Destroying it runs what was posted and waits for
 // it.
 std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks = 1024);
 

@@ -155,6 +155,7 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     fcntl(opened, F_SETFL, O_APPEND);
     const std::lock_guard lock(mutex_);
     const int before = std::exchange(descriptor_, opened);
+    failing_ = false;
     max_write_bytes_ = MaxWriteBytes(opened);
     if (before != STDERR_FILENO) close(before);
     return absl::OkStatus();

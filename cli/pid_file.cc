@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -57,13 +58,15 @@ absl::Status PidFile::Write(const std::string& path) {
         Concat("the pid file ", path,
                " holds something else than a process id: remove it, or name another file"));
   }
-  // Not blocking: a FIFO that nobody reads is not waited for.
+  // Not blocking: a FIFO without a reader is not waited for.
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644));
   if (!file.ok()) return NotWritten(path);
+  struct stat found = {};
+  const bool is_file = ::fstat(file.get(), &found) == 0 && S_ISREG(found.st_mode);
   // A file system without locks is no reason not to start.
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  if (is_file && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     return absl::FailedPreconditionError(
-        Concat("the pid file ", path, " is that of a server that runs, process ",
+        Concat("the pid file ", path, " is in use by a running server, process ",
                before.substr(0, before.find('\n')), ": stop it, or name another file"));
   }
   if (!Overwrite(file.get(), OwnText())) return NotWritten(path);

@@ -8,8 +8,7 @@
 namespace belfry::cli {
 
 // The file that tells others which process the server is. It is locked (flock) as long as that
-// runs, and removed at its end, unless somebody has written something else into it. Not
-// thread-safe.
+// runs, and removed at its end, unless it holds something else by then. Not thread-safe.
 class PidFile {
  public:
   PidFile() = default;

@@ -137,7 +137,7 @@ class StoreAuthorizer final : public Authorizer {
 }  // namespace
 
 bool Identity::Lasts(absl::Time now) const {
-  return life == nullptr || last_use || life->Lasts(now);
+  return life == nullptr || life->Lasts(now);
 }
 
 Identity IdentityOf(std::shared_ptr<const LiveToken> token) {

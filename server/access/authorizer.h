@@ -32,7 +32,7 @@ struct Identity {
   // ever.
   std::shared_ptr<const TokenValidity> life;
 
-  // Whether the token still is one. One that is used up stands for its last request to its end.
+  // Whether the token is still valid; one that is used up is until EndLastUse.
   bool Lasts(absl::Time now) const;
 };
 

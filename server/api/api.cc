@@ -76,7 +76,8 @@ class ApiImpl final : public Api {
     Call& call = std::get<Call>(understood);
     Caller caller = CallerOf(request, call);
     if (SpendsAUse(call, caller)) {
-      SpendAUse(std::move(request), std::move(call), std::move(respond));
+      SpendAUse(std::get<Authenticated>(caller).identity.accessor, std::move(request),
+                std::move(call), std::move(respond));
     } else {
       Identified(std::move(request), std::move(call), std::move(caller), std::move(respond));
     }
@@ -133,9 +134,9 @@ class ApiImpl final : public Api {
   }
 
   // Where storage may be waited for.
-  void SpendAUse(HttpRequest request, Call call, AnswerCallback respond) const {
-    const std::string from = request.remote_address;
-    OnExecutor(from, std::move(respond),
+  void SpendAUse(std::string_view accessor, HttpRequest request, Call call,
+                 AnswerCallback respond) const {
+    OnExecutor(accessor, std::move(respond),
                [this, request = std::move(request),
                 call = std::move(call)](AnswerCallback answer) mutable {
                  Caller caller = AuthenticateRequest(*host_.authorizer, TokenOf(request));

@@ -1,10 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -121,6 +124,26 @@ TEST(Bounds, WhatWaitsForAnExecutorIsNotDoneForATokenOrARightThatHasGone) {
       EXPECT_EQ(fixture.Send(request).status, 403) << path << " after " << taken;
     }
   }
+}
+
+TEST(Bounds, WhatWaitsForAnExecutorHasItsTurnsByTokenOrByAddress) {
+  ApiFixture fixture(Access::kReal);
+  const std::string large = R"({"data":{"a":")" + std::string(20'000, 'x') + R"("}})";
+  const auto created =
+      fixture.Send(AsRoot("POST", "/v1/auth/token/create", R"({"id":"twice","num_uses":2})"));
+  const std::string accessor =
+      boost::json::parse(created.body).at("auth").at("accessor").as_string().c_str();
+  const auto owners_of = [&fixture](const HttpRequest& request) {
+    fixture.executor.owners.clear();
+    EXPECT_LT(fixture.Send(request).status, 300) << request.path;
+    return std::set<std::string>(fixture.executor.owners.begin(), fixture.executor.owners.end());
+  };
+  const std::string root = fixture.tokens.root->entry.accessor;
+  EXPECT_EQ(owners_of(AsRoot("PUT", "/v1/secret/data/a", large)), std::set{root});
+  EXPECT_EQ(owners_of(AsRoot("GET", "/v1/sys/mounts")), std::set{root});
+  HttpRequest limited = AsRoot("GET", "/v1/sys/mounts");
+  limited.headers.back().second = "twice";
+  EXPECT_EQ(owners_of(limited), std::set{accessor});
 }
 
 // One explanation may take seconds.

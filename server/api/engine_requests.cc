@@ -269,17 +269,13 @@ bool MayAskEngine(const MountCall& call, Operation operation, std::string_view d
           Allows(call, access::Capability::kSudo, data));
 }
 
-// After its last use a token has ended already.
-bool TokenLasts(const MountCall& call) {
-  return call.identity.Lasts(call.clock->Now());
-}
-
 // The request for the engine, by somebody who may do these operations.
 mounts::Request RequestFor(const std::shared_ptr<MountCall>& call,
                            std::vector<Operation> operations) {
   mounts::Request request = call->request;
   request.still_allowed = [call, operations = std::move(operations)](std::string_view data) {
-    return TokenLasts(*call) && std::ranges::all_of(operations, [&](Operation operation) {
+    return call->identity.Lasts(call->clock->Now()) &&
+           std::ranges::all_of(operations, [&](Operation operation) {
              return MayAskEngine(*call, operation, data);
            });
   };

@@ -52,11 +52,21 @@ TEST(EngineRequestsTest, WhatHasWaitedIsNotAllowedToATokenThatHasEnded) {
   EXPECT_FALSE(waited.still_allowed("null"));
 }
 
+// But no longer than the token.
 TEST(EngineRequestsTest, TheLastUseOfATokenMayWait) {
   ApiFixture fixture(Access::kReal);
-  fixture.Send(AsRoot("POST", "/v1/auth/token/create", R"({"id":"once","num_uses":1})"));
+  fixture.Send(
+      AsRoot("POST", "/v1/auth/token/create", R"({"id":"once","num_uses":1,"ttl":"10s"})"));
+  bool before = false;
+  bool after = true;
+  fixture.engine->on_handle = [&](const mounts::Request& request) {
+    before = request.still_allowed("null");
+    fixture.clock.Advance(absl::Seconds(11));
+    after = request.still_allowed("null");
+  };
   EXPECT_EQ(fixture.Send(As("once", "DELETE", "/v1/secret/data/a")).status, 204);
-  EXPECT_TRUE(fixture.engine->handled.at(0).still_allowed("null"));
+  EXPECT_TRUE(before);
+  EXPECT_FALSE(after);
 }
 
 TEST(EngineRequestsTest, WhoseRightsHaveGoneWhileItWaitedIs403) {

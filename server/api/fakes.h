@@ -97,9 +97,11 @@ class FakeEngine final : public mounts::Engine {
   std::vector<mounts::Request> written;  // What it was to find out about itself; handled, too.
   std::vector<mounts::Request> handled;
   std::vector<mounts::Request> checked;
+  std::function<void(const mounts::Request&)> on_handle = [](const mounts::Request&) {};
 
   void Handle(mounts::Request request,
               absl::AnyInvocable<void(absl::StatusOr<mounts::Reply>)> done) override {
+    on_handle(request);
     handled.push_back(std::move(request));
     done(reply);
   }
@@ -276,11 +278,16 @@ class InlineExecutor final : public Executor {
  public:
   bool full = false;
   std::function<void()> meanwhile;  // What happens, once, while the next work waits.
+  std::vector<std::string> owners;  // Of what was posted for one.
   bool Post(absl::AnyInvocable<void()>&& work) override {
     if (full) return false;
     if (const auto happens = std::exchange(meanwhile, nullptr)) happens();
     work();
     return true;
+  }
+  bool PostFor(std::string_view owner, absl::AnyInvocable<void()>&& work) override {
+    owners.emplace_back(owner);
+    return Post(std::move(work));
   }
   void PostAlways(absl::AnyInvocable<void()> work) override { work(); }
 };

@@ -22,11 +22,11 @@ constexpr std::string_view kMetrics = "sys/metrics";
 constexpr std::string_view kSeal = "sys/seal";
 constexpr std::string_view kSnapshot = "sys/storage/snapshot";
 
-using Family = std::span<const Endpoint> (*)();
 // A share has 33 bytes. What is larger takes a thread of the network, which parses it, from others,
 // and needs no token.
 constexpr std::size_t kMaxBodyBytes = 4 * 1024;
 
+using Family = std::span<const Endpoint> (*)();
 constexpr Family kFamilies[] = {&StatusEndpoints, &UnsealEndpoints, &RekeyEndpoints,
                                 &RootGenerationEndpoints};
 
@@ -99,7 +99,8 @@ std::string NamespaceOf(const api::HttpRequest& request) {
 }
 
 Answer BodyTooLarge() {
-  return ErrorAnswer(413, "request body too large");
+  return ErrorAnswer(413, Concat({"request body too large: here it may have ",
+                                  std::to_string(kMaxBodyBytes), " bytes"}));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ Answer VerificationAnswer(const absl::StatusOr<Rekey::Status>& status) {
                              .Finish());
 }
 
-// Lines about requests are left out where somebody sends many; this one is not.
+// Lines about requests are left out when a client sends many; this one is not.
 void NoteComplete(const Context& context) {
   context.logger.Warn("a rekey is complete: only the new keys count from now on",
                       {{"remote_address", context.remote_address}});

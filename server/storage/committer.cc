@@ -110,7 +110,7 @@ class Committer : public Storage {
     }
     changed_.NotifyOne();
     thread_.join();
-    // What it still has to say may ask this.
+    // A Done may still read from this.
     finisher_.reset();
   }
 
@@ -135,7 +135,7 @@ class Committer : public Storage {
     if (pending.batch.operations.empty()) {
       CommitPart(std::move(pending));
     } else {
-      // Where no write waits: nobody is to be told by another thread.
+      // Where no write waits, nothing is left to the finisher.
       Pending* const one = &pending;
       pending.done(Store({&one, 1}));
     }
@@ -222,7 +222,7 @@ class Committer : public Storage {
     for (Pending& pending : changes) pending.done(status);
   }
 
-  // As one write, and tells of it.
+  // Writes them as one, and publishes their events.
   absl::Status Store(std::span<Pending* const> together) {
     std::vector<WriteBatch*> batches;
     batches.reserve(together.size());

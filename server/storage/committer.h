@@ -11,8 +11,9 @@ namespace belfry::storage {
 // The storage that gives all batches their one order. When nobody else commits, a batch is
 // committed by the thread that brings it, which spares a change of thread, and with it, as one
 // write, what has come meanwhile; all else by a thread of its own, and so is each change where
-// writes wait for a disk: all that have come while it wrote are its next write. Both must outlive
-// it; `observer` may be null. Destroy it when nobody commits any more.
+// writes wait for a disk: all that have come while it wrote are its next write, and a second thread
+// runs the Dones of the last one meanwhile. Both must outlive it; `observer` may be null. Destroy
+// it when nobody commits any more, in a Done either.
 std::unique_ptr<Storage> NewCommitter(PhysicalStorage* physical, EventObserver* observer);
 
 // A committer over memory of its own.

@@ -25,7 +25,7 @@ struct Entry {
 class Storage {
  public:
   // Runs once, with what came of a commit. It may commit more, but must neither block nor wait for
-  // another commit: those that come later wait for it.
+  // another commit: what is to be done after later ones waits for it.
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
   virtual ~Storage() = default;

@@ -162,7 +162,7 @@ def test_the_pid_file_of_a_server_that_runs_is_not_taken_over(config, tmp_path):
     with running("-config", config(f'pid_file = "{file}"')) as server:
         second = belfry("server", "-config", config(f'pid_file = "{file}"'))
         assert second.returncode == 1, second.stdout
-        assert f"the pid file {file} is that of a server that runs, process {server.process.pid}: stop it, or name" in second.stderr
+        assert f"the pid file {file} is in use by a running server, process {server.process.pid}: stop it, or name" in second.stderr
         assert file.read_text() == f"{server.process.pid}\n"
         server.process.kill()
         server.process.wait()
