@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/event_rules.h"
-#include "base/executor.h"
 #include "base/glob.h"
 #include "base/ids.h"
 #include "base/log_throttle.h"
@@ -247,126 +246,6 @@ TEST(Metrics, WhatIsDroppedIsNotShownAndBeginsAgain) {
   EXPECT_NE(text.find("mount=\"b/\""), std::string::npos) << text;
   EXPECT_NE(text.find("other=\"a/\""), std::string::npos) << text;
   EXPECT_EQ(metrics->GetCounter("c", "", {{"mount", "a/"}, {"code", "1"}}).Value(), 0u);
-}
-
-TEST(ThreadPool, RunsEverythingThatWasPostedBeforeItsEnd) {
-  std::atomic<int> ran = 0;
-  {
-    const std::unique_ptr<Executor> pool = NewThreadPool(3);
-    for (int i = 0; i < 100; ++i) {
-      ASSERT_TRUE(pool->Post([&ran] { ++ran; }));
-    }
-  }
-  EXPECT_EQ(ran, 100);
-}
-
-TEST(ThreadPool, RefusesWhatExceedsItsQueueAndLeavesItUntouched) {
-  std::promise<void> started;
-  std::promise<void> release;
-  std::atomic<int> ran = 0;
-  absl::AnyInvocable<void()> refused = [&ran] { ran += 100; };
-  {
-    const std::unique_ptr<Executor> pool = NewThreadPool(1, 2);
-    ASSERT_TRUE(pool->Post([&] {
-      started.set_value();
-      release.get_future().wait();
-    }));
-    started.get_future().wait();
-    ASSERT_TRUE(pool->Post([&ran] { ++ran; }));
-    ASSERT_TRUE(pool->Post([&ran] { ++ran; }));
-    EXPECT_FALSE(pool->Post(std::move(refused)));
-    release.set_value();
-  }
-  EXPECT_EQ(ran, 2);
-  refused();
-  EXPECT_EQ(ran, 102);
-}
-
-TEST(ThreadPool, OwnersTakeTurnsAndNoOwnerMayFillTheQueue) {
-  std::promise<void> started;
-  std::promise<void> release;
-  std::vector<std::string> ran;
-  {
-    const std::unique_ptr<Executor> pool = NewThreadPool(1, 12);
-    ASSERT_TRUE(pool->Post([&] {
-      started.set_value();
-      release.get_future().wait();
-    }));
-    started.get_future().wait();
-    const auto post = [&](std::string_view owner, std::string name) {
-      return pool->PostFor(owner, [&ran, name = std::move(name)] { ran.push_back(name); });
-    };
-    for (const char* name : {"a1", "a2", "a3"}) EXPECT_TRUE(post("a", name));
-    EXPECT_FALSE(post("a", "a4"));
-    EXPECT_TRUE(post("b", "b1"));
-    EXPECT_TRUE(pool->Post([&ran] { ran.emplace_back("unowned"); }));
-    EXPECT_TRUE(post("b", "b2"));
-    release.set_value();
-  }
-  EXPECT_EQ(ran, (std::vector<std::string>{"a1", "b1", "unowned", "a2", "b2", "a3"}));
-}
-
-TEST(ThreadPool, WhatHasToBeDoneIsNeitherRefusedNorDoneHere) {
-  std::promise<void> started;
-  std::promise<void> release;
-  std::thread::id done_by;
-  {
-    const std::unique_ptr<Executor> pool = NewThreadPool(1, 0);
-    pool->PostAlways([&] {
-      started.set_value();
-      release.get_future().wait();
-    });
-    started.get_future().wait();
-    ASSERT_FALSE(pool->Post([] {}));
-    // The only thread of the pool is busy, and this one must not wait for it.
-    pool->PostAlways([&done_by] { done_by = std::this_thread::get_id(); });
-    EXPECT_EQ(done_by, std::thread::id());
-    release.set_value();
-  }
-  EXPECT_NE(done_by, std::thread::id());
-  EXPECT_NE(done_by, std::this_thread::get_id());
-}
-
-TEST(ElasticPool, RunsEverythingThatWasPostedBeforeItsEnd) {
-  std::atomic<int> ran = 0;
-  {
-    const std::unique_ptr<Executor> pool = NewElasticPool(3, 100);
-    for (int i = 0; i < 100; ++i) {
-      ASSERT_TRUE(pool->Post([&ran] { ++ran; }));
-    }
-  }
-  EXPECT_EQ(ran, 100);
-}
-
-TEST(ElasticPool, ATaskThatIsHeldUpHoldsUpNoOther) {
-  std::promise<void> release;
-  const std::shared_future<void> released = release.get_future().share();
-  const std::unique_ptr<Executor> pool = NewElasticPool(8, 0);
-  for (int i = 0; i < 7; ++i) ASSERT_TRUE(pool->Post([released] { released.wait(); }));
-  std::promise<void> ran;
-  ASSERT_TRUE(pool->Post([&ran] { ran.set_value(); }));
-  ran.get_future().wait();
-  release.set_value();
-}
-
-TEST(ElasticPool, RefusesWhatExceedsItsThreadsAndLeavesItUntouched) {
-  std::promise<void> release;
-  const std::shared_future<void> released = release.get_future().share();
-  std::atomic<int> ran = 0;
-  absl::AnyInvocable<void()> refused = [&ran] { ran += 100; };
-  std::thread::id done_by;
-  {
-    const std::unique_ptr<Executor> pool = NewElasticPool(2, 0);
-    for (int i = 0; i < 2; ++i) ASSERT_TRUE(pool->Post([released] { released.wait(); }));
-    EXPECT_FALSE(pool->Post(std::move(refused)));
-    pool->PostAlways([&done_by] { done_by = std::this_thread::get_id(); });
-    EXPECT_EQ(done_by, std::thread::id());
-    release.set_value();
-  }
-  EXPECT_NE(done_by, std::thread::id());
-  EXPECT_NE(done_by, std::this_thread::get_id());
-  refused();
-  EXPECT_EQ(ran, 100);
 }
 
 TEST(WaitGroup, WhoWaitsGoesOnWhenTheLastHasLeft) {

@@ -17,7 +17,7 @@ class PidFile {
   PidFile& operator=(const PidFile&) = delete;
 
   // An empty path asks for none. Only what such a file holds is written over. InvalidArgument when
-  // it holds something else, FailedPrecondition when it is that of a server that runs, Unavailable
+  // it holds something else, FailedPrecondition when a running server uses it, Unavailable
   // when it cannot be written; each names the file and says what to do.
   absl::Status Write(const std::string& path);
 

@@ -268,7 +268,7 @@ class Committer : public Storage {
   EventObserver* const observer_;
   const bool writes_wait_;
   std::unique_ptr<Finisher> finisher_;  // Null where writes do not wait.
-  std::uint64_t last_cursor_ = 0;       // Of whoever commits.
+  std::uint64_t last_cursor_ = 0;       // Of the thread that commits.
   Mutex mutex_;
   CondVar changed_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
