@@ -87,8 +87,12 @@ class StoreAuthorizer final : public Authorizer {
     return IdentityOf(*std::move(used));
   }
 
-  absl::Status EndLastUse(const Identity& identity) const override {
-    return tokens_->EndLastUse(identity.token_id);
+  bool FinishUse(const Identity& identity) const override {
+    return tokens_->FinishUse(*identity.token);
+  }
+
+  absl::Status EndUsedUp(const Identity& identity) const override {
+    return tokens_->EndUsedUp(identity.token_id);
   }
 
   bool Allows(const Identity& identity, const Question& question) const override {
@@ -146,7 +150,7 @@ Identity IdentityOf(std::shared_ptr<const LiveToken> token) {
                     .display_name = entry.display_name,
                     .policies = entry.policies,
                     .root = entry.root(),
-                    .limited = entry.num_uses > 0,
+                    .limited = entry.num_uses != 0,
                     .last_use = entry.used_up(),
                     .token_id = entry.id,
                     .life = token->life};
@@ -154,7 +158,11 @@ Identity IdentityOf(std::shared_ptr<const LiveToken> token) {
   return identity;
 }
 
-absl::Status Authorizer::EndLastUse(const Identity&) const {
+bool Authorizer::FinishUse(const Identity&) const {
+  return false;
+}
+
+absl::Status Authorizer::EndUsedUp(const Identity&) const {
   return absl::OkStatus();
 }
 

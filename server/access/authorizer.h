@@ -32,7 +32,7 @@ struct Identity {
   // ever.
   std::shared_ptr<const TokenValidity> life;
 
-  // Whether the token is still valid; one that is used up is until EndLastUse.
+  // Whether the token is still valid; one that is used up is until EndUsedUp.
   bool Lasts(absl::Time now) const;
 };
 
@@ -59,11 +59,13 @@ class Authorizer {
   // "invalid token" when it is unknown, expired or revoked.
   virtual absl::StatusOr<Identity> Authenticate(std::string_view token) const = 0;
   // The same for a request, which spends one of the token's uses, where those are limited, and then
-  // waits for storage. Where that was the last one, EndLastUse is to be called when the request is
-  // done; the identity still stands for it.
+  // waits for storage. It may be the last one: the identity lasts until the request is done. Then
+  // FinishUse is to be called, and EndUsedUp if it says so.
   virtual absl::StatusOr<Identity> AuthenticateRequest(std::string_view token) const;
+  // As TokenStore::FinishUse.
+  virtual bool FinishUse(const Identity& identity) const;
   // Ends the token. What storage said, and then the token can be used no more all the same.
-  virtual absl::Status EndLastUse(const Identity& identity) const;
+  virtual absl::Status EndUsedUp(const Identity& identity) const;
 
   // Whether answers about it cost little. The first one after a change of a policy may take as long
   // as its policies have rules, and is not for a thread that others wait for.

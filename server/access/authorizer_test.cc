@@ -140,7 +140,9 @@ TEST_F(AuthorizerTest, OnlyRequestsSpendUses) {
   EXPECT_TRUE(authorizer_->Allows(*last, Capability::kRead, "secret/data/a"));
   EXPECT_FALSE(authorizer_->Authenticate(secret_).ok());
   EXPECT_TRUE(last->life->Lasts(clock_.Now()));
-  EXPECT_EQ(authorizer_->EndLastUse(*last), absl::OkStatus());
+  EXPECT_TRUE(last->limited);
+  EXPECT_TRUE(authorizer_->FinishUse(*last));
+  EXPECT_EQ(authorizer_->EndUsedUp(*last), absl::OkStatus());
   EXPECT_FALSE(last->life->Lasts(clock_.Now()));
 }
 

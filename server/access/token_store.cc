@@ -151,12 +151,17 @@ absl::StatusOr<TokenStore::TokenPtr> TokenStore::Use(std::string_view secret) {
   used.num_uses = used.num_uses == 1 ? kLastUse : used.num_uses - 1;
   if (absl::Status status = Write(used); !status.ok()) return status;
   MutexLock lock(&mutex_);
-  token = tree_.Change(std::move(used));
+  token = tree_.BeginUse(std::move(used));
   Index(token);
   return token;
 }
 
-absl::Status TokenStore::EndLastUse(const std::string& id) {
+bool TokenStore::FinishUse(const LiveToken& token) {
+  MutexLock lock(&mutex_);
+  return tree_.FinishUse(token);
+}
+
+absl::Status TokenStore::EndUsedUp(const std::string& id) {
   return EndSome({id}, TokenEnd::kUsedUp);
 }
 

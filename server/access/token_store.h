@@ -55,10 +55,13 @@ class TokenStore {
   // nullptr when the secret is unknown, revoked, expired or used up.
   TokenPtr Find(std::string_view secret) const;
   TokenPtr FindByAccessor(std::string_view accessor) const;
-  // Find, and one of its uses is spent. A caller that spends the last one calls EndLastUse when all
-  // is done that it was spent for; meanwhile the token can be neither used nor found.
+  // Find, and one of its uses is spent, where those are limited: then the caller calls FinishUse
+  // when all is done that it was spent for. After the last use the token can be neither used nor
+  // found, but it lasts for what its uses were spent for.
   absl::StatusOr<TokenPtr> Use(std::string_view secret);
-  absl::Status EndLastUse(const std::string& id);
+  // Whether nothing is left that the token lasts for: EndUsedUp is to be called. Does not wait.
+  bool FinishUse(const LiveToken& token);
+  absl::Status EndUsedUp(const std::string& id);
   // In order.
   std::vector<std::string> Accessors() const;
   // Whether there is such a token, whatever it is good for.

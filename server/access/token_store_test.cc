@@ -222,11 +222,37 @@ TEST_F(TokenStoreTest, TheLastUseEndsItWhenItIsDone) {
   EXPECT_FALSE(Lasts(secret));
   EXPECT_EQ(store_->Renew(last->entry.id, absl::ZeroDuration()).status(),
             absl::InvalidArgumentError("token not found"));
-  ASSERT_EQ(store_->EndLastUse(last->entry.id), absl::OkStatus());
+  ASSERT_EQ(store_->EndUsedUp(last->entry.id), absl::OkStatus());
   EXPECT_FALSE(last->life->Lasts(clock_.Now()));
   EXPECT_THAT(ended_, ElementsAre(std::pair(secret, TokenEnd::kUsedUp)));
   EXPECT_NE(*store_->Use("root"), nullptr);
   EXPECT_NE(*store_->Use("root"), nullptr);
+}
+
+TEST_F(TokenStoreTest, ATokenThatIsUsedUpLastsForAllThatItsUsesWereSpentFor) {
+  for (const bool last_is_done_first : {true, false}) {
+    const std::string secret = Create(root_, {.num_uses = 2});
+    TokenStore::TokenPtr one = *store_->Use(secret);
+    TokenStore::TokenPtr other = *store_->Use(secret);
+    if (last_is_done_first) std::swap(one, other);
+    EXPECT_FALSE(store_->FinishUse(*one));
+    EXPECT_TRUE(other->life->Lasts(clock_.Now()));
+    EXPECT_TRUE(store_->FinishUse(*other));
+    ASSERT_EQ(store_->EndUsedUp(other->entry.id), absl::OkStatus());
+    EXPECT_FALSE(one->life->Lasts(clock_.Now()));
+  }
+}
+
+TEST_F(TokenStoreTest, AUseOfATokenThatHasEndedEndsNoOtherWithItsSecret) {
+  const std::string secret = Create(root_, {.id = "its", .num_uses = 1});
+  const TokenStore::TokenPtr ended = *store_->Use(secret);
+  ASSERT_EQ(store_->Revoke(ended->entry.id), absl::OkStatus());
+  EXPECT_FALSE(store_->FinishUse(*ended));
+  Create(root_, {.id = "its", .num_uses = 1});
+  const TokenStore::TokenPtr next = *store_->Use(secret);
+  ASSERT_NE(next, nullptr);
+  EXPECT_FALSE(store_->FinishUse(*ended));
+  EXPECT_TRUE(store_->FinishUse(*next));
 }
 
 TEST_F(TokenStoreTest, ALastUseThatWasUnderWayIsOverAtTheNextStart) {
@@ -242,7 +268,7 @@ TEST_F(TokenStoreTest, EachTokenThatEndsIsToldToWhoeverListens) {
   const std::string parent_id = EntryOf(parent).id;
   const std::string child_id = EntryOf(Create(EntryOf(parent))).id;
   const std::string used_id = EntryOf(Create(root_, {.num_uses = 1})).id;
-  ASSERT_EQ(store_->EndLastUse(used_id), absl::OkStatus());
+  ASSERT_EQ(store_->EndUsedUp(used_id), absl::OkStatus());
   EXPECT_THAT(Told(), ElementsAre(used_id));
   clock_.Advance(absl::Hours(1));
   store_->ExpireDue();
@@ -380,7 +406,7 @@ TEST_F(TokenStoreTest, LookUpsDoNotWaitForStorage) {
       [&] { store_->ExpireDue(); },
       [&] { Create(root_); },
       [&] { EXPECT_TRUE(store_->Use(limited).ok()); },
-      [&] { EXPECT_EQ(store_->EndLastUse(limited_id), absl::OkStatus()); },
+      [&] { EXPECT_EQ(store_->EndUsedUp(limited_id), absl::OkStatus()); },
       [&] { EXPECT_TRUE(store_->Renew(entry.id, absl::ZeroDuration()).ok()); },
       [&] { EXPECT_EQ(store_->RevokeOrphan(parent_id), absl::OkStatus()); },
       [&] { EXPECT_EQ(store_->Revoke(revoked_id), absl::OkStatus()); },
@@ -586,7 +612,7 @@ TEST_F(TokenStoreTest, ThreadsTogetherHaveAsManyUsesAsThereAre) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(uses, 100);
   EXPECT_EQ(last_uses, 1);
-  ASSERT_EQ(store_->EndLastUse(id), absl::OkStatus());
+  ASSERT_EQ(store_->EndUsedUp(id), absl::OkStatus());
   EXPECT_FALSE(store_->Knows(id));
 }
 

@@ -74,6 +74,19 @@ TokenTree::TokenPtr TokenTree::Change(TokenEntry entry) {
   return record.token;
 }
 
+TokenTree::TokenPtr TokenTree::BeginUse(TokenEntry entry) {
+  ++records_.at(entry.id).uses_under_way;
+  return Change(std::move(entry));
+}
+
+bool TokenTree::FinishUse(const LiveToken& token) {
+  const auto it = records_.find(token.entry.id);
+  // Another token may have got its secret since.
+  if (it == records_.end() || it->second.life != token.life) return false;
+  --it->second.uses_under_way;
+  return it->second.uses_under_way == 0 && it->second.token->entry.used_up();
+}
+
 void TokenTree::Set(TokenEntry entry, Record& record) {
   if (entry.expires != absl::InfiniteFuture()) expiries_.emplace(entry.expires, entry.id);
   record.token = std::make_shared<const LiveToken>(LiveToken{std::move(entry), record.life});

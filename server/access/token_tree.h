@@ -44,6 +44,11 @@ class TokenTree {
   TokenPtr Insert(TokenEntry entry);
   // Replaces the entry with this id. The parent stays, or there is none from now on.
   TokenPtr Change(TokenEntry entry);
+  // Change, for a request that spends one of the token's uses and calls FinishUse when it is done.
+  TokenPtr BeginUse(TokenEntry entry);
+  // Whether that use was the last: the token is used up, and no other request that spent one of its
+  // uses is under way. False when it has ended meanwhile.
+  bool FinishUse(const LiveToken& token);
   // The children of a token, as Change makes orphans of them.
   std::vector<TokenEntry> ChildrenAsOrphans(const std::string& id) const;
 
@@ -67,6 +72,7 @@ class TokenTree {
     std::shared_ptr<TokenValidity> life;
     std::set<std::string> children;
     std::vector<std::weak_ptr<const Ended>> watchers;
+    int uses_under_way = 0;
   };
 
   absl::Time LastsUntil(const TokenEntry& entry) const;

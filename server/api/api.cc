@@ -152,7 +152,7 @@ class ApiImpl final : public Api {
       caller = Authenticated();
     }
     const access::Identity& identity = std::get<Authenticated>(caller).identity;
-    if (identity.last_use && !call.subscribes) EndTokenFirst(identity, &respond);
+    if (identity.limited && !call.subscribes) FinishUseFirst(identity, &respond);
     call.id = NewUuid();
     call.token = std::move(std::get<Authenticated>(caller).token);
     call.identity = std::move(std::get<Authenticated>(caller).identity);
@@ -253,10 +253,11 @@ class ApiImpl final : public Api {
            (call.operation == mounts::Operation::kUpdate && allows(access::Capability::kCreate));
   }
 
-  // Before the client learns that the request is done, its token has ended.
-  void EndTokenFirst(access::Identity identity, AnswerCallback* respond) const {
+  // Before the client learns that the request is done, the token that it used up has ended.
+  void FinishUseFirst(access::Identity identity, AnswerCallback* respond) const {
     *respond = [this, identity = std::move(identity),
                 respond = std::move(*respond)](Answered answered) mutable {
+      if (!host_.authorizer->FinishUse(identity)) return respond(std::move(answered));
       host_.executor->PostAlways([this, identity = std::move(identity),
                                   respond = std::move(respond),
                                   answered = std::move(answered)]() mutable {
@@ -267,7 +268,7 @@ class ApiImpl final : public Api {
   }
 
   void EndToken(const access::Identity& identity) const {
-    const absl::Status status = host_.authorizer->EndLastUse(identity);
+    const absl::Status status = host_.authorizer->EndUsedUp(identity);
     if (status.ok()) return;
     host_.logger.Error("a token that is used up could not be deleted",
                        {{"accessor", identity.accessor}, {"error", std::string(status.message())}});

@@ -146,6 +146,35 @@ TEST(Bounds, WhatWaitsForAnExecutorHasItsTurnsByTokenOrByAddress) {
   EXPECT_EQ(owners_of(limited), std::set{accessor});
 }
 
+// Each request has spent a use of its own.
+TEST(Bounds, WhatWaitsForAnExecutorIsDoneThoughItsTokenIsUsedUpMeanwhile) {
+  const std::string large = R"({"a":")" + std::string(20'000, 'x') + R"("})";
+  for (const auto& [path, body] : {std::pair<std::string, std::string>("/v1/cubbyhole/a", large),
+                                   {"/v1/sys/policies/acl/b", R"({"policy":"path \"b\" {}"})"}}) {
+    ApiFixture fixture(Access::kReal);
+    ASSERT_TRUE(
+        fixture.policies.store->Put("p", R"(path "*" { capabilities = ["create", "update"] })")
+            .ok());
+    fixture.Send(
+        AsRoot("POST", "/v1/auth/token/create", R"({"id":"its","policies":["p"],"num_uses":2})"));
+    HttpRequest request = AsRoot("PUT", path, body);
+    request.headers.back().second = "its";
+    HttpRequest last = AsRoot("PUT", "/v1/cubbyhole/b", R"({"a":1})");
+    last.headers.back().second = "its";
+    // The use is spent where the request waits first; it is used up where it waits next.
+    bool used_up = false;
+    fixture.executor.meanwhile = [&] {
+      fixture.executor.meanwhile = [&] {
+        EXPECT_LT(fixture.Send(last).status, 300);
+        used_up = true;
+      };
+    };
+    EXPECT_LT(fixture.Send(request).status, 300) << path;
+    EXPECT_TRUE(used_up);
+    EXPECT_EQ(fixture.Send(request).status, 403) << path;
+  }
+}
+
 // One explanation may take seconds.
 TEST_F(BoundsTest, ExplanationsWaitOnlyForEachOther) {
   fixture_.explain_executor.full = true;
