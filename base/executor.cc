@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <deque>
 #include <list>
+#include <map>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,9 +18,11 @@ namespace belfry {
 namespace {
 
 class ThreadPool final : public Executor {
+  using Owned = OwnerTurns<absl::AnyInvocable<void()>>::Owned;
+
  public:
   ThreadPool(std::size_t threads, std::size_t max_waiting_tasks)
-      : max_waiting_tasks_(max_waiting_tasks) {
+      : max_waiting_tasks_(max_waiting_tasks), max_running_(std::max<std::size_t>(threads / 2, 1)) {
     threads_.reserve(threads);
     // The destructor joins every thread, so that `this` outlives them.
     for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
@@ -61,21 +65,40 @@ class ThreadPool final : public Executor {
 
   void Run() {
     for (;;) {
-      std::optional<absl::AnyInvocable<void()>> work;
+      std::optional<Owned> work;
       {
         MutexLock lock(&mutex_);
-        while (waiting_.size() == 0 && !stopping_) changed_.Wait(&mutex_);
-        work = waiting_.Take();
+        while (!(work = Begin()) && !stopping_) changed_.Wait(&mutex_);
       }
+      // What is left waits for owners whose work runs: the threads that run it take that, too.
       if (!work) return;
-      (*work)();
+      work->item();
+      MutexLock lock(&mutex_);
+      Finish(work->owner);
     }
   }
 
+  // The next work of an owner that may have one more thread; nothing when there is none.
+  std::optional<Owned> Begin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::optional<Owned> work = waiting_.TakeOf([this](const std::string& owner) {
+      const auto found = running_.find(owner);
+      return owner.empty() || found == running_.end() || found->second < max_running_;
+    });
+    if (work) ++running_[work->owner];
+    return work;
+  }
+
+  void Finish(const std::string& owner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto found = running_.find(owner);
+    if (--found->second == 0) running_.erase(found);
+  }
+
   const std::size_t max_waiting_tasks_;
+  const std::size_t max_running_;  // Of one owner.
   Mutex mutex_;
   CondVar changed_;
   OwnerTurns<absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::size_t> running_ ABSL_GUARDED_BY(mutex_);  // By owner.
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };

@@ -17,8 +17,8 @@ class Executor {
   // it.
   [[nodiscard]] virtual bool Post(absl::AnyInvocable<void()>&& work) = 0;
   // The same for an owner: a pool with a fixed number of threads gives the owners whose work waits
-  // turns, so that however much one of them brings, each of the others waits for one piece of it.
-  // It refuses what would make more than a quarter of all that may wait one owner's.
+  // turns, and one owner half of the threads at most, so that the others need not wait for what it
+  // brings. It refuses what would make more than a quarter of all that may wait one owner's.
   [[nodiscard]] virtual bool PostFor(std::string_view owner, absl::AnyInvocable<void()>&& work) {
     (void)owner;
     return Post(std::move(work));
@@ -30,8 +30,8 @@ class Executor {
 };
 
 // A fixed number of threads. Post refuses while `max_waiting_tasks` tasks wait for one. Work
-// without an owner counts as one owner's. Destroying it runs what was posted and waits for
-// it.
+// without an owner counts as one owner's, which may have all threads. Destroying it runs what was
+// posted and waits for it.
 std::unique_ptr<Executor> NewThreadPool(std::size_t threads, std::size_t max_waiting_tasks = 1024);
 
 // Threads that start when there is work and end when there is no more, at most `max_threads`: for

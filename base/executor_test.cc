@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
+#include <latch>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -69,6 +71,44 @@ TEST(ThreadPool, OwnersTakeTurnsAndNoOwnerMayFillTheQueue) {
     release.set_value();
   }
   EXPECT_EQ(ran, (std::vector<std::string>{"a1", "b1", "unowned", "a2", "b2", "a3"}));
+}
+
+TEST(ThreadPool, AnOwnerHasHalfOfTheThreadsAtMost) {
+  constexpr int kTasks = 6;
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::atomic<int> running = 0;
+  std::atomic<int> most_running = 0;
+  std::atomic<int> ran = 0;
+  std::promise<void> of_another;
+  std::promise<void> unowned;
+  {
+    const std::unique_ptr<Executor> pool = NewThreadPool(4);
+    for (int i = 0; i < kTasks; ++i) {
+      ASSERT_TRUE(pool->PostFor("a", [&, released] {
+        most_running = std::max<int>(most_running, ++running);
+        released.wait();
+        --running;
+        ++ran;
+      }));
+    }
+    ASSERT_TRUE(pool->PostFor("b", [&] { of_another.set_value(); }));
+    of_another.get_future().wait();
+    ASSERT_TRUE(pool->Post([&] { unowned.set_value(); }));
+    unowned.get_future().wait();
+    release.set_value();
+  }
+  EXPECT_EQ(ran, kTasks);
+  EXPECT_LE(most_running, 2);
+}
+
+TEST(ThreadPool, WhatHasNoOwnerMayHaveAllThreads) {
+  std::latch all_run(4);
+  const std::unique_ptr<Executor> pool = NewThreadPool(4);
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(pool->Post([&all_run] { all_run.arrive_and_wait(); }));
+  }
+  all_run.wait();
 }
 
 TEST(ThreadPool, WhatHasToBeDoneIsNeitherRefusedNorDoneHere) {

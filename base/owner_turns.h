@@ -30,10 +30,24 @@ class OwnerTurns {
 
   // Takes out the item whose turn it is; nullopt when none waits.
   std::optional<Item> Take() {
-    if (turns_.empty()) return std::nullopt;
-    const typename ByOwner::iterator owner = turns_.front();
-    turns_.pop_front();
-    Item item = std::move(owner->second.front());
+    std::optional<Owned> taken = TakeOf([](const std::string&) { return true; });
+    if (!taken) return std::nullopt;
+    return std::move(taken->item);
+  }
+
+  struct Owned {
+    std::string owner;
+    Item item;
+  };
+  // The same of the owners that `may` is true of; each of the others keeps its turn.
+  template <typename Predicate>
+  std::optional<Owned> TakeOf(const Predicate& may) {
+    const auto turn = std::ranges::find_if(
+        turns_, [&](typename ByOwner::iterator owner) { return may(owner->first); });
+    if (turn == turns_.end()) return std::nullopt;
+    const typename ByOwner::iterator owner = *turn;
+    turns_.erase(turn);
+    Owned taken{owner->first, std::move(owner->second.front())};
     owner->second.pop_front();
     if (owner->second.empty()) {
       waiting_.erase(owner);
@@ -41,7 +55,7 @@ class OwnerTurns {
       turns_.push_back(owner);
     }
     --size_;
-    return item;
+    return taken;
   }
 
   // Takes out the item that was added last for the owner of whom most wait; nullopt when none does.

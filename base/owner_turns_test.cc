@@ -53,6 +53,22 @@ TEST(OwnerTurnsTest, WhoComesBackAfterATurnComesBehindTheOthers) {
   EXPECT_THAT(Drain(turns), ElementsAre("b1", "a2"));
 }
 
+TEST(OwnerTurnsTest, WhoMayHaveNoneNowKeepsItsTurn) {
+  OwnerTurns<std::string> turns;
+  for (const char* item : {"a1", "a2"}) turns.Add("a", item);
+  for (const char* item : {"b1", "b2"}) turns.Add("b", item);
+  const auto not_a = [](const std::string& owner) { return owner != "a"; };
+  const auto first = turns.TakeOf(not_a);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->owner, "b");
+  EXPECT_EQ(first->item, "b1");
+  ASSERT_EQ(turns.Take(), "a1");
+  EXPECT_EQ(turns.TakeOf(not_a)->item, "b2");
+  EXPECT_FALSE(turns.TakeOf(not_a));
+  EXPECT_EQ(turns.size(), 1u);
+  EXPECT_THAT(Drain(turns), ElementsAre("a2"));
+}
+
 TEST(OwnerTurnsTest, TheNextIsWhatIsTaken) {
   OwnerTurns<std::string> turns;
   EXPECT_EQ(turns.Next(), nullptr);
