@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 #include <openssl/params.h>
 
+#include <algorithm>
 #include <array>
 
 #include "absl/strings/escaping.h"
@@ -17,6 +18,28 @@ constexpr std::size_t kHalf = NameCipher::kKeyBytes / 2;
 constexpr std::size_t kIvBytes = 16;
 using Iv = std::array<char, kIvBytes>;
 
+struct SealedName {
+  std::string path;
+  std::string sealed;
+};
+
+// How much of a path, and of what it is sealed to, are folders that it has in common with another.
+struct SharedFolders {
+  std::size_t path = 0;
+  std::size_t sealed = 0;
+};
+
+SharedFolders FoldersInCommon(const SealedName& other, std::string_view path) {
+  SharedFolders shared;
+  const std::size_t most = std::min(path.size(), other.path.size());
+  for (std::size_t i = 0; i < most && path[i] == other.path[i]; ++i) {
+    if (path[i] != '/') continue;
+    shared.path = i + 1;
+    shared.sealed = other.sealed.find('/', shared.sealed) + 1;
+  }
+  return shared;
+}
+
 }  // namespace
 
 struct NameCipher::State {
@@ -25,6 +48,8 @@ struct NameCipher::State {
   OpenSslPtr<EVP_CIPHER> ctr;
   ContextPool<EVP_MAC_CTX> macs;
   ContextPool<EVP_CIPHER_CTX> ciphers;
+  // What was sealed last: the next name often lies in the same folder, or near.
+  ContextPool<SealedName, std::unique_ptr<SealedName>> last;
 
   OpenSslPtr<EVP_MAC_CTX> NewMac() const {
     OpenSslPtr<EVP_MAC_CTX> context(EVP_MAC_CTX_new(hmac.get()));
@@ -84,14 +109,19 @@ NameCipher::NameCipher(const SecretBytes& key) : state_(std::make_unique<State>(
 NameCipher::~NameCipher() = default;
 
 std::string NameCipher::Seal(std::string_view path) const {
-  std::string sealed;
-  for (;;) {
-    const std::size_t slash = path.find('/');
-    AppendPart(path.substr(0, slash), &sealed);
-    if (slash == std::string_view::npos) return sealed;
+  const auto last = state_->last.Get([] { return std::make_unique<SealedName>(); });
+  const SharedFolders shared = FoldersInCommon(*last.get(), path);
+  std::string sealed = last.get()->sealed.substr(0, shared.sealed);
+  std::string_view rest = path.substr(shared.path);
+  for (std::size_t slash; (slash = rest.find('/')) != std::string_view::npos;) {
+    AppendPart(rest.substr(0, slash), &sealed);
     sealed += '/';
-    path.remove_prefix(slash + 1);
+    rest.remove_prefix(slash + 1);
   }
+  AppendPart(rest, &sealed);
+  last.get()->path = path;
+  last.get()->sealed = sealed;
+  return sealed;
 }
 
 void NameCipher::AppendPart(std::string_view part, std::string* sealed_folder) const {

@@ -35,6 +35,18 @@ TEST_F(NameCipherTest, ANameIsSealedAlikeAndItsFolderIsFoundInIt) {
   EXPECT_NE(names_.Seal("a/b"), NameCipher(SecretBytes::Random(64)).Seal("a/b"));
 }
 
+TEST_F(NameCipherTest, WhatWasSealedBeforeChangesNothing) {
+  const std::vector<std::string> paths = {"a/b/c", "a/b/d",  "a/b",   "a/b/",   "a//b", "a//b/c",
+                                          "/a/b",  "a/b/c/", "a",     "",       "/",    "//",
+                                          "b/b/c", "a/bc/d", "a/b/c", "a/b/cc", "ab/c", "a/b/c/d"};
+  for (const std::string& before : paths) {
+    for (const std::string& path : paths) {
+      names_.Seal(before);
+      EXPECT_EQ(names_.Seal(path), NameCipher(key_).Seal(path)) << path << " after " << before;
+    }
+  }
+}
+
 TEST_F(NameCipherTest, OneNameLooksDifferentInEachFolder) {
   const std::string sealed = names_.Seal("x/x");
   const std::size_t slash = sealed.find('/');

@@ -38,16 +38,16 @@ inline void DemandOpenSsl(bool works) {
   std::abort();
 }
 
-// Contexts that hold a key made ready, as many as are in use at once: to set a context up costs
-// more than to encrypt a small value. OpenSSL wipes what it frees. Thread-safe.
-template <typename Context>
+// Contexts that hold a key made ready, or other work already done, as many as are in use at once:
+// to set a context up costs more than to encrypt a small value. OpenSSL wipes what it frees.
+// Thread-safe.
+template <typename Context, typename Pointer = OpenSslPtr<Context>>
 class ContextPool {
  public:
   // A context for a scope.
   class Use {
    public:
-    Use(ContextPool* pool, OpenSslPtr<Context> context)
-        : pool_(pool), context_(std::move(context)) {}
+    Use(ContextPool* pool, Pointer context) : pool_(pool), context_(std::move(context)) {}
     ~Use() {
       MutexLock lock(&pool_->mutex_);
       pool_->ready_.push_back(std::move(context_));
@@ -58,7 +58,7 @@ class ContextPool {
 
    private:
     ContextPool* const pool_;
-    OpenSslPtr<Context> context_;
+    Pointer context_;
   };
 
   // `make` gives a context with its key.
@@ -67,7 +67,7 @@ class ContextPool {
     {
       MutexLock lock(&mutex_);
       if (!ready_.empty()) {
-        OpenSslPtr<Context> context = std::move(ready_.back());
+        Pointer context = std::move(ready_.back());
         ready_.pop_back();
         return Use(this, std::move(context));
       }
@@ -77,7 +77,7 @@ class ContextPool {
 
  private:
   Mutex mutex_;
-  std::vector<OpenSslPtr<Context>> ready_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Pointer> ready_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::seal
