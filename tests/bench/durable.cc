@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <iostream>
 #include <memory>
-#include <random>
 #include <sstream>
 #include <string>
 
@@ -16,14 +15,13 @@
 #include "tests/bench/measure.h"
 #include "tests/bench/sockets.h"
 #include "tests/bench/vault_server.h"
+#include "tests/bench/workload.h"
 
 namespace belfry::bench {
 namespace {
 
 using Storage = Configuration::Storage;
 using Transport = Configuration::Transport;
-
-constexpr std::int64_t kKeys = 1000;
 
 struct WritersCase {
   int clients;
@@ -51,19 +49,13 @@ class Writers {
   Writers(std::uint16_t port, int clients) : load_(port, clients) {}
 
   double Rate() {
-    return load_.Run(LoadTime(), [this] { return Put(keys_(random_)); });
+    return load_.Run(LoadTime(), [this] { return requests_.Put(); });
   }
   std::int64_t written() const { return load_.answered(); }
 
  private:
-  static std::string Put(std::int64_t key) {
-    return RequestText("PUT", absl::StrCat("kv/data/bench/key-", key),
-                       R"({"data":{"password":"correct-horse"}})");
-  }
-
   HttpLoad load_;
-  std::mt19937_64 random_{1};
-  std::uniform_int_distribution<std::int64_t> keys_{0, kKeys - 1};
+  KvRequests requests_{"kv/data/bench/key-", R"({"data":{"password":"correct-horse"}})"};
 };
 
 int MeasureWrites(const std::string& bin) {

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <iostream>
-#include <random>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -18,22 +17,16 @@
 #include "tests/bench/measure.h"
 #include "tests/bench/processes.h"
 #include "tests/bench/sockets.h"
+#include "tests/bench/workload.h"
 
 namespace belfry::bench {
 namespace {
 
 constexpr int kRounds = 3;
-constexpr std::int64_t kKeys = 1000;
 // As many as kv 2 keeps of each key: from then on each write costs the same.
 constexpr std::int64_t kVersions = 10;
 // What Vault 1.15 did with its kv in the same process, by 8 writers on 2 cores.
 constexpr double kWritesOfVault[] = {7000, 6500};
-
-struct Kv {
-  const char* name;
-  std::string path;   // Of a secret, without its number.
-  std::string value;  // The body of a write.
-};
 
 // What has been spent so far.
 struct Spent {
@@ -79,29 +72,26 @@ Cost Measure(Belfry& belfry, int connections, const std::function<std::string()>
 
 class KvBench {
  public:
-  KvBench(Belfry& belfry, Kv kv) : belfry_(belfry), kv_(std::move(kv)) {
+  KvBench(Belfry& belfry, const char* name, KvRequests requests)
+      : belfry_(belfry), name_(name), requests_(std::move(requests)) {
     std::int64_t number = 0;
-    HttpLoad(belfry.port(), 8).Send(kKeys * kVersions, [&] { return Put(number++ % kKeys); });
+    HttpLoad(belfry.port(), 8).Send(KvRequests::kKeys * kVersions, [&] {
+      return requests_.PutTo(number++ % KvRequests::kKeys);
+    });
   }
 
   Cost Write(int connections) {
-    return Show("PUT", connections, [this] { return Put(AnyKey()); });
+    return Show("PUT", connections, [this] { return requests_.Put(); });
   }
   Cost Read(int connections) {
-    return Show("GET", connections, [this] { return RequestText("GET", PathOf(AnyKey()), ""); });
+    return Show("GET", connections, [this] { return requests_.Get(); });
   }
 
  private:
-  std::string PathOf(std::int64_t key) const { return absl::StrCat(kv_.path, key); }
-  std::string Put(std::int64_t key) const { return RequestText("PUT", PathOf(key), kv_.value); }
-  std::int64_t AnyKey() {
-    return std::uniform_int_distribution<std::int64_t>(0, kKeys - 1)(random_);
-  }
-
   Cost Show(const char* method, int connections, const std::function<std::string()>& next) {
     const Cost cost = Measure(belfry_, connections, next);
-    std::cout << absl::StrFormat("  %s %s %3d connections %8.0f/s  %10.2f storage calls  ",
-                                 kv_.name, method, connections, cost.rate, cost.storage_calls)
+    std::cout << absl::StrFormat("  %s %s %3d connections %8.0f/s  %10.2f storage calls  ", name_,
+                                 method, connections, cost.rate, cost.storage_calls)
               << absl::StrFormat("%6.0f us server  %6.0f us plugin\n", cost.server_us,
                                  cost.plugins_us)
               << std::flush;
@@ -109,8 +99,8 @@ class KvBench {
   }
 
   Belfry& belfry_;
-  const Kv kv_;
-  std::mt19937_64 random_{1};
+  const char* const name_;
+  KvRequests requests_;
 };
 
 // False when it is missed.
@@ -129,14 +119,19 @@ int MeasureKv(Belfry& belfry) {
   std::cout << absl::StrFormat(
       "\nkv through HTTP, host, plugin and storage: %d keys, one small field, no subscriber;\n"
       "a median of %d rounds, and what a request costs in all of them; load average before: %.1f\n",
-      kKeys, Rounds(kRounds), load[0]);
+      KvRequests::kKeys, Rounds(kRounds), load[0]);
   belfry.Ask("POST", "sys/mounts/kv1", R"({"type":"kv","options":{"version":"1"}})");
   belfry.Ask("POST", "sys/mounts/kv2", R"({"type":"kv","options":{"version":"2"}})");
-  const Kv versions[] = {{"v1", "kv1/bench/key-", R"({"password":"correct-horse"})"},
-                         {"v2", "kv2/data/bench/key-", R"({"data":{"password":"correct-horse"}})"}};
+  struct Version {
+    const char* name;
+    KvRequests requests;
+  };
+  const Version versions[] = {
+      {"v1", KvRequests("kv1/bench/key-", R"({"password":"correct-horse"})")},
+      {"v2", KvRequests("kv2/data/bench/key-", R"({"data":{"password":"correct-horse"}})")}};
   int missed = 0;
   for (std::size_t i = 0; i < std::size(versions); ++i) {
-    KvBench bench(belfry, versions[i]);
+    KvBench bench(belfry, versions[i].name, versions[i].requests);
     double writes = 0;
     for (const int connections : {1, 8, 64}) {
       const Cost cost = bench.Write(connections);

@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tests/bench/before.h"
 #include "tests/bench/belfry_server.h"
 #include "tests/bench/child.h"
 #include "tests/bench/compare.h"
@@ -28,16 +29,10 @@
 #include "tests/bench/kv.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/sockets.h"
+#include "tests/bench/workload.h"
 
 namespace belfry::bench {
 namespace {
-
-// One burst must fit a subscriber's queue (8192 frames, 8 MiB): a subscriber that overflows is
-// closed, and nothing would be measured.
-constexpr std::int64_t kBurst = 4096;
-constexpr std::int64_t kSenders = 64;
-// Events of one SendAll.
-constexpr std::int64_t kAtOnce = 1 << 15;
 
 // NATS core, fed by its own C client.
 class Nats {
@@ -90,23 +85,6 @@ double FanOut(Server& server, int subscribers, const std::function<void(std::int
         Die(absl::StrCat("subscribers were closed or starved at ", drain.received()));
     }
   });
-}
-
-// A policy of a hundred lines, a path each: some exact, some with a wildcard or two, as those of a
-// team's service are. It allows every event of the emitter.
-std::string HundredLines(int subscriber) {
-  std::string policy;
-  for (int i = 0; i < 98; ++i) {
-    constexpr const char* kEnds[] = {"/config", "/*", "/+/password", "/+/keys/*"};
-    absl::StrAppend(&policy, "path \"bench/data/team-", subscriber, "/service-", i, kEnds[i % 4],
-                    "\" { capabilities = [\"read\", \"subscribe\"] subscribe_event_types = "
-                    "[\"emitter/data-*\"] }\n");
-  }
-  absl::StrAppend(&policy,
-                  "path \"sys/events/subscribe/*\" { capabilities = [\"read\"] }\n"
-                  "path \"bench/data/team/*\" { capabilities = [\"subscribe\"] "
-                  "subscribe_event_types = [\"emitter/*\"] }\n");
-  return policy;
 }
 
 // How much slower deliveries are to subscribers whose events have to be authorised, each with a
@@ -186,9 +164,13 @@ void MeasureDeliveries(Belfry& belfry) {
 constexpr std::string_view kParts[] = {"events", "deliveries", "authorising",
                                        "kv",     "hostile",    "durable"};
 
-// `only` is one of kParts, or empty for all. The number of bars that were missed.
-int Main(const std::string& bin, std::string_view only) {
+constexpr std::string_view kBefore = "-before=";
+
+// `only` is one of kParts, or empty for all; with `before` there is only the comparison. The number
+// of bars that were missed.
+int Main(const std::string& bin, std::string_view only, const std::string& before) {
   signal(SIGPIPE, SIG_IGN);
+  if (!before.empty()) return MeasureBefore(bin, before);
   std::cout << absl::StrFormat("Medians of %d rounds on %d cores.\n\n", Rounds(),
                                static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
   const auto wanted = [only](std::string_view part) { return only.empty() || only == part; };
@@ -209,21 +191,30 @@ int Main(const std::string& bin, std::string_view only) {
 }  // namespace belfry::bench
 
 int main(int argc, char** argv) {
+  using belfry::bench::kBefore;
   std::vector<std::string_view> arguments(argv + 1, argv + argc);
   if (std::erase(arguments, "-quick") > 0) belfry::bench::BeQuick();
+  std::string before;
+  std::erase_if(arguments, [&before](std::string_view argument) {
+    const bool is_it = argument.starts_with(kBefore);
+    if (is_it) before = argument.substr(kBefore.size());
+    return is_it;
+  });
   const std::string_view only = arguments.size() > 1 ? arguments[1] : "";
   const auto& parts = belfry::bench::kParts;
   const bool known =
       only.empty() || std::find(std::begin(parts), std::end(parts), only) != std::end(parts);
-  if (arguments.empty() || arguments.size() > 2 || !known) {
+  const std::size_t most = before.empty() ? 2 : 1;
+  if (arguments.empty() || arguments.size() > most || !known) {
     std::cerr
         << "usage: belfry-bench [-quick] BIN [events|deliveries|authorising|kv|hostile|durable]\n"
-           "  (BIN: the folder with belfry, plugins and test-plugins; -quick: only to see that "
-           "it runs)\n";
+           "       belfry-bench [-quick] -before=OTHER BIN\n"
+           "  (BIN: the folder with belfry, plugins and test-plugins; OTHER: that of an earlier "
+           "build, to compare; -quick: only to see that it runs)\n";
     return 1;
   }
   try {
-    const int missed = belfry::bench::Main(std::string(arguments[0]), only);
+    const int missed = belfry::bench::Main(std::string(arguments[0]), only, before);
     if (belfry::bench::IsQuick()) return 0;
     if (missed > 0) std::cerr << "bench: " << missed << " bars were missed" << std::endl;
     return missed > 0 ? 2 : 0;
