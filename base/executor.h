@@ -17,8 +17,9 @@ class Executor {
   // it.
   [[nodiscard]] virtual bool Post(absl::AnyInvocable<void()>&& work) = 0;
   // The same for an owner: a pool with a fixed number of threads gives the owners whose work waits
-  // turns, and one owner half of the threads at most, so that the others need not wait for what it
-  // brings. It refuses what would make more than a quarter of all that may wait one owner's.
+  // turns, and one owner half of its threads, but at least one, so that the others need not wait
+  // for what it brings. It refuses what would make more than a quarter of all that may wait one
+  // owner's.
   [[nodiscard]] virtual bool PostFor(std::string_view owner, absl::AnyInvocable<void()>&& work) {
     (void)owner;
     return Post(std::move(work));

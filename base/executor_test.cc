@@ -77,29 +77,32 @@ TEST(ThreadPool, AnOwnerHasHalfOfTheThreadsAtMost) {
   constexpr int kTasks = 6;
   std::promise<void> release;
   const std::shared_future<void> released = release.get_future().share();
-  std::atomic<int> running = 0;
-  std::atomic<int> most_running = 0;
-  std::atomic<int> ran = 0;
+  std::latch two_run(2);
+  std::atomic<int> begun = 0;
   std::promise<void> of_another;
   std::promise<void> unowned;
+  bool all_posted = true;
+  int begun_before_release = 0;
   {
     const std::unique_ptr<Executor> pool = NewThreadPool(4);
     for (int i = 0; i < kTasks; ++i) {
-      ASSERT_TRUE(pool->PostFor("a", [&, released] {
-        most_running = std::max<int>(most_running, ++running);
+      all_posted &= pool->PostFor("a", [&, released] {
+        if (++begun <= 2) two_run.count_down();
         released.wait();
-        --running;
-        ++ran;
-      }));
+      });
     }
-    ASSERT_TRUE(pool->PostFor("b", [&] { of_another.set_value(); }));
+    two_run.wait();
+    // Others have the threads that are left, one after the other.
+    all_posted &= pool->PostFor("b", [&] { of_another.set_value(); });
     of_another.get_future().wait();
-    ASSERT_TRUE(pool->Post([&] { unowned.set_value(); }));
+    all_posted &= pool->Post([&] { unowned.set_value(); });
     unowned.get_future().wait();
+    begun_before_release = begun;
     release.set_value();
   }
-  EXPECT_EQ(ran, kTasks);
-  EXPECT_LE(most_running, 2);
+  EXPECT_TRUE(all_posted);
+  EXPECT_EQ(begun_before_release, 2);
+  EXPECT_EQ(begun, kTasks);
 }
 
 TEST(ThreadPool, WhatHasNoOwnerMayHaveAllThreads) {

@@ -53,7 +53,7 @@ TEST(OwnerTurnsTest, WhoComesBackAfterATurnComesBehindTheOthers) {
   EXPECT_THAT(Drain(turns), ElementsAre("b1", "a2"));
 }
 
-TEST(OwnerTurnsTest, WhoMayHaveNoneNowKeepsItsTurn) {
+TEST(OwnerTurnsTest, AnOwnerThatMayHaveNoneNowKeepsItsTurn) {
   OwnerTurns<std::string> turns;
   for (const char* item : {"a1", "a2"}) turns.Add("a", item);
   for (const char* item : {"b1", "b2"}) turns.Add("b", item);

@@ -7,6 +7,7 @@
 #include "cli/explain_command.h"
 #include "cli/json_text.h"
 #include "cli/path.h"
+#include "cli/table.h"
 #include "cli/text.h"
 #include "cli/websocket.h"
 
@@ -113,7 +114,7 @@ int Print(WebSocket& socket, Terminal& terminal) {
   for (;;) {
     absl::StatusOr<std::string> message = socket.Next(terminal.output_descriptor);
     if (!message.ok()) return Ended(terminal, message.status());
-    *terminal.out << *message;
+    *terminal.out << Shown(*message);
     if (!message->ends_with('\n')) *terminal.out << '\n';
     *terminal.out << std::flush;
     if (terminal.out->good()) continue;

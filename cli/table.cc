@@ -20,6 +20,10 @@ bool Controls(utf8proc_int32_t code) {
          (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
+bool IsPlainAscii(char c) {
+  return (' ' <= c && c <= '~') || c == '\n' || c == '\t';
+}
+
 void AppendRow(const std::vector<std::string>& row, const std::vector<std::size_t>& widths,
                std::string* out) {
   std::string line;
@@ -42,6 +46,8 @@ std::vector<std::vector<std::string>> KeyValueRows(const boost::json::object& ob
 }  // namespace
 
 std::string Shown(std::string_view text) {
+  // Most texts are plain ones, and there may be a hundred thousand a second.
+  if (std::ranges::all_of(text, IsPlainAscii)) return std::string(text);
   std::string shown;
   while (!text.empty()) {
     utf8proc_int32_t code = 0;

@@ -197,5 +197,22 @@ TEST(EventsTest, ExitCodeAndTextSayHowTheStreamEnded) {
   }
 }
 
+// JSON has none of them: a server that sends them means the reader's terminal.
+TEST(EventsTest, WhatAServerSendsDoesNothingToTheTerminal) {
+  Peer peer([](Stream& stream) {
+    stream.text(true);
+    for (const std::string_view message : {"{\"a\":\"\xc3\xa4\"}\n", "\x1b[2J\x1b]0;x\x07"})
+      stream.write(boost::asio::buffer(message.data(), message.size()));
+    stream.close(websocket::close_code::normal);
+  });
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  Terminal terminal{
+      .in = &in, .out = &out, .err = &err, .environment = [](const char*) { return std::nullopt; }};
+  EXPECT_EQ(RunEvents(terminal, {"subscribe", "-address", peer.Address(), "kv*"}), 1);
+  EXPECT_EQ(out.str(), "{\"a\":\"\xc3\xa4\"}\n\\x1b[2J\\x1b]0;x\\x07\n");
+}
+
 }  // namespace
 }  // namespace belfry::cli

@@ -40,7 +40,7 @@ using RootKind = access::TokenStore::RootKind;
 // The Vault whose behaviour clients and plugins may count on.
 constexpr char kVaultVersion[] = "1.21.0";
 // For what waits for storage.
-constexpr std::size_t kBlockingThreads = 4;
+constexpr std::size_t kBlockingThreads = 8;
 // For what waits for plugins: mounts and plugins that are changed at the same time.
 constexpr std::size_t kPluginThreads = 64;
 constexpr std::size_t kLeaseThreads = 2;

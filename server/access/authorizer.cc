@@ -92,7 +92,7 @@ class StoreAuthorizer final : public Authorizer {
   }
 
   absl::Status EndUsedUp(const Identity& identity) const override {
-    return tokens_->EndUsedUp(identity.token_id);
+    return tokens_->EndUsedUp(*identity.token);
   }
 
   bool Allows(const Identity& identity, const Question& question) const override {
@@ -151,7 +151,6 @@ Identity IdentityOf(std::shared_ptr<const LiveToken> token) {
                     .policies = entry.policies,
                     .root = entry.root(),
                     .limited = entry.num_uses != 0,
-                    .last_use = entry.used_up(),
                     .token_id = entry.id,
                     .life = token->life};
   identity.token = std::move(token);

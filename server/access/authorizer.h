@@ -25,9 +25,8 @@ struct Identity {
   std::string entity_id;
   std::vector<std::string> policies;
   bool root = false;
-  bool limited = false;   // Its uses are counted.
-  bool last_use = false;  // It has no further use left.
-  std::string token_id;   // As in TokenStore.
+  bool limited = false;  // Its uses are counted.
+  std::string token_id;  // As in TokenStore.
   // Shared: whoever holds the identity may ask whether the token still is one. nullptr: it is for
   // ever.
   std::shared_ptr<const TokenValidity> life;
@@ -59,8 +58,8 @@ class Authorizer {
   // "invalid token" when it is unknown, expired or revoked.
   virtual absl::StatusOr<Identity> Authenticate(std::string_view token) const = 0;
   // The same for a request, which spends one of the token's uses, where those are limited, and then
-  // waits for storage. It may be the last one: the identity lasts until the request is done. Then
-  // FinishUse is to be called, and EndUsedUp if it says so.
+  // waits for storage. It may be the last one: the identity lasts until the request is done. Then,
+  // where the identity is limited, FinishUse is to be called, once, and EndUsedUp if it says so.
   virtual absl::StatusOr<Identity> AuthenticateRequest(std::string_view token) const;
   // As TokenStore::FinishUse.
   virtual bool FinishUse(const Identity& identity) const;

@@ -136,7 +136,7 @@ TEST_F(AuthorizerTest, OnlyRequestsSpendUses) {
   EXPECT_TRUE(authorizer_->Authenticate(secret_).ok());
   const absl::StatusOr<Identity> last = authorizer_->AuthenticateRequest(secret_);
   ASSERT_TRUE(last.ok());
-  EXPECT_TRUE(last->last_use);
+  EXPECT_TRUE(last->life->used_up());
   EXPECT_TRUE(authorizer_->Allows(*last, Capability::kRead, "secret/data/a"));
   EXPECT_FALSE(authorizer_->Authenticate(secret_).ok());
   EXPECT_TRUE(last->life->Lasts(clock_.Now()));

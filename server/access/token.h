@@ -56,9 +56,13 @@ class TokenValidity {
   absl::Time expires() const { return absl::FromUnixNanos(expires_.load()); }
   void SetExpiry(absl::Time expires) { expires_.store(absl::ToUnixNanos(expires)); }
   void End() { ended_.store(true, std::memory_order_release); }
+  // It has no use left, and lasts only until the requests are done that have spent one.
+  bool used_up() const { return used_up_.load(std::memory_order_acquire); }
+  void UseUp() { used_up_.store(true, std::memory_order_release); }
 
  private:
   std::atomic<bool> ended_ = false;
+  std::atomic<bool> used_up_ = false;
   std::atomic<std::int64_t> expires_;
 };
 

@@ -161,8 +161,18 @@ bool TokenStore::FinishUse(const LiveToken& token) {
   return tree_.FinishUse(token);
 }
 
-absl::Status TokenStore::EndUsedUp(const std::string& id) {
-  return EndSome({id}, TokenEnd::kUsedUp);
+absl::Status TokenStore::EndUsedUp(const LiveToken& token) {
+  EndedTokens ended;
+  absl::Status status;
+  {
+    MutexLock writing(&writing_);
+    const TokenPtr known = by_id_.Find(token.entry.id);
+    // Another token may have got its secret since.
+    if (known == nullptr || known->life != token.life) return absl::OkStatus();
+    status = End({token.entry.id}, TokenEnd::kUsedUp, &ended);
+  }
+  NotifyListener(ended);
+  return status;
 }
 
 std::vector<std::string> TokenStore::Accessors() const {

@@ -59,9 +59,10 @@ class TokenStore {
   // when all is done that it was spent for. After the last use the token can be neither used nor
   // found, but it lasts for what its uses were spent for.
   absl::StatusOr<TokenPtr> Use(std::string_view secret);
-  // Whether nothing is left that the token lasts for: EndUsedUp is to be called. Does not wait.
+  // True if the token is used up and this was the last request under way that spent one of its
+  // uses: then EndUsedUp is to be called. Does not wait for storage.
   bool FinishUse(const LiveToken& token);
-  absl::Status EndUsedUp(const std::string& id);
+  absl::Status EndUsedUp(const LiveToken& token);
   // In order.
   std::vector<std::string> Accessors() const;
   // Whether there is such a token, whatever it is good for.

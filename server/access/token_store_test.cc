@@ -222,7 +222,7 @@ TEST_F(TokenStoreTest, TheLastUseEndsItWhenItIsDone) {
   EXPECT_FALSE(Lasts(secret));
   EXPECT_EQ(store_->Renew(last->entry.id, absl::ZeroDuration()).status(),
             absl::InvalidArgumentError("token not found"));
-  ASSERT_EQ(store_->EndUsedUp(last->entry.id), absl::OkStatus());
+  ASSERT_EQ(store_->EndUsedUp(*last), absl::OkStatus());
   EXPECT_FALSE(last->life->Lasts(clock_.Now()));
   EXPECT_THAT(ended_, ElementsAre(std::pair(secret, TokenEnd::kUsedUp)));
   EXPECT_NE(*store_->Use("root"), nullptr);
@@ -238,7 +238,7 @@ TEST_F(TokenStoreTest, ATokenThatIsUsedUpLastsForAllThatItsUsesWereSpentFor) {
     EXPECT_FALSE(store_->FinishUse(*one));
     EXPECT_TRUE(other->life->Lasts(clock_.Now()));
     EXPECT_TRUE(store_->FinishUse(*other));
-    ASSERT_EQ(store_->EndUsedUp(other->entry.id), absl::OkStatus());
+    ASSERT_EQ(store_->EndUsedUp(*other), absl::OkStatus());
     EXPECT_FALSE(one->life->Lasts(clock_.Now()));
   }
 }
@@ -252,6 +252,8 @@ TEST_F(TokenStoreTest, AUseOfATokenThatHasEndedEndsNoOtherWithItsSecret) {
   const TokenStore::TokenPtr next = *store_->Use(secret);
   ASSERT_NE(next, nullptr);
   EXPECT_FALSE(store_->FinishUse(*ended));
+  EXPECT_EQ(store_->EndUsedUp(*ended), absl::OkStatus());
+  EXPECT_TRUE(next->life->Lasts(clock_.Now()));
   EXPECT_TRUE(store_->FinishUse(*next));
 }
 
@@ -267,8 +269,9 @@ TEST_F(TokenStoreTest, EachTokenThatEndsIsToldToWhoeverListens) {
   const std::string parent = Create(root_, {.ttl = absl::Hours(1)});
   const std::string parent_id = EntryOf(parent).id;
   const std::string child_id = EntryOf(Create(EntryOf(parent))).id;
-  const std::string used_id = EntryOf(Create(root_, {.num_uses = 1})).id;
-  ASSERT_EQ(store_->EndUsedUp(used_id), absl::OkStatus());
+  const TokenStore::TokenPtr used = store_->Find(Create(root_, {.num_uses = 1}));
+  const std::string used_id = used->entry.id;
+  ASSERT_EQ(store_->EndUsedUp(*used), absl::OkStatus());
   EXPECT_THAT(Told(), ElementsAre(used_id));
   clock_.Advance(absl::Hours(1));
   store_->ExpireDue();
@@ -399,14 +402,14 @@ TEST_F(TokenStoreTest, LookUpsDoNotWaitForStorage) {
   const std::string parent_id = EntryOf(Create(root_)).id;
   const std::string revoked_id = EntryOf(Create(root_)).id;
   const std::string limited = Create(root_, {.num_uses = 1});
-  const std::string limited_id = EntryOf(limited).id;
+  const TokenStore::TokenPtr limited_token = store_->Find(limited);
   Create(root_, {.ttl = absl::Hours(1)});
   clock_.Advance(absl::Hours(1));
   const std::vector<std::function<void()>> changes = {
       [&] { store_->ExpireDue(); },
       [&] { Create(root_); },
       [&] { EXPECT_TRUE(store_->Use(limited).ok()); },
-      [&] { EXPECT_EQ(store_->EndUsedUp(limited_id), absl::OkStatus()); },
+      [&] { EXPECT_EQ(store_->EndUsedUp(*limited_token), absl::OkStatus()); },
       [&] { EXPECT_TRUE(store_->Renew(entry.id, absl::ZeroDuration()).ok()); },
       [&] { EXPECT_EQ(store_->RevokeOrphan(parent_id), absl::OkStatus()); },
       [&] { EXPECT_EQ(store_->Revoke(revoked_id), absl::OkStatus()); },
@@ -594,9 +597,10 @@ TEST_F(TokenStoreTest, ARenewalInTimeCountsEvenIfItIsStoredLater) {
 
 TEST_F(TokenStoreTest, ThreadsTogetherHaveAsManyUsesAsThereAre) {
   const std::string secret = Create(root_, {.num_uses = 100});
-  const std::string id = EntryOf(secret).id;
+  const TokenStore::TokenPtr token = store_->Find(secret);
   std::atomic<int> uses = 0;
   std::atomic<int> last_uses = 0;
+  std::atomic<int> last_finished = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
@@ -606,14 +610,16 @@ TEST_F(TokenStoreTest, ThreadsTogetherHaveAsManyUsesAsThereAre) {
         if (*used == nullptr) return;
         ++uses;
         if ((*used)->entry.used_up()) ++last_uses;
+        if (store_->FinishUse(**used)) ++last_finished;
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(uses, 100);
   EXPECT_EQ(last_uses, 1);
-  ASSERT_EQ(store_->EndUsedUp(id), absl::OkStatus());
-  EXPECT_FALSE(store_->Knows(id));
+  EXPECT_EQ(last_finished, 1);
+  ASSERT_EQ(store_->EndUsedUp(*token), absl::OkStatus());
+  EXPECT_FALSE(store_->Knows(token->entry.id));
 }
 
 }  // namespace

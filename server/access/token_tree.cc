@@ -1,6 +1,7 @@
 #include "server/access/token_tree.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 
 namespace belfry::access {
@@ -75,7 +76,9 @@ TokenTree::TokenPtr TokenTree::Change(TokenEntry entry) {
 }
 
 TokenTree::TokenPtr TokenTree::BeginUse(TokenEntry entry) {
-  ++records_.at(entry.id).uses_under_way;
+  Record& record = records_.at(entry.id);
+  ++record.uses_under_way;
+  if (entry.used_up()) record.life->UseUp();
   return Change(std::move(entry));
 }
 
@@ -83,6 +86,7 @@ bool TokenTree::FinishUse(const LiveToken& token) {
   const auto it = records_.find(token.entry.id);
   // Another token may have got its secret since.
   if (it == records_.end() || it->second.life != token.life) return false;
+  assert(it->second.uses_under_way > 0);
   --it->second.uses_under_way;
   return it->second.uses_under_way == 0 && it->second.token->entry.used_up();
 }

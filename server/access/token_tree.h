@@ -44,10 +44,11 @@ class TokenTree {
   TokenPtr Insert(TokenEntry entry);
   // Replaces the entry with this id. The parent stays, or there is none from now on.
   TokenPtr Change(TokenEntry entry);
-  // Change, for a request that spends one of the token's uses and calls FinishUse when it is done.
+  // Change, for a request that spends one of the token's uses. FinishUse is to be called, once,
+  // when the request is done.
   TokenPtr BeginUse(TokenEntry entry);
-  // Whether that use was the last: the token is used up, and no other request that spent one of its
-  // uses is under way. False when it has ended meanwhile.
+  // True if the token is used up and this was the last request under way that spent one of its
+  // uses. False if it has ended meanwhile.
   bool FinishUse(const LiveToken& token);
   // The children of a token, as Change makes orphans of them.
   std::vector<TokenEntry> ChildrenAsOrphans(const std::string& id) const;

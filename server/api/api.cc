@@ -152,7 +152,7 @@ class ApiImpl final : public Api {
       caller = Authenticated();
     }
     const access::Identity& identity = std::get<Authenticated>(caller).identity;
-    if (identity.limited && !call.subscribes) FinishUseFirst(identity, &respond);
+    if (identity.limited && !call.subscribes) FinishUseBeforeResponding(identity, &respond);
     call.id = NewUuid();
     call.token = std::move(std::get<Authenticated>(caller).token);
     call.identity = std::move(std::get<Authenticated>(caller).identity);
@@ -254,7 +254,7 @@ class ApiImpl final : public Api {
   }
 
   // Before the client learns that the request is done, the token that it used up has ended.
-  void FinishUseFirst(access::Identity identity, AnswerCallback* respond) const {
+  void FinishUseBeforeResponding(access::Identity identity, AnswerCallback* respond) const {
     *respond = [this, identity = std::move(identity),
                 respond = std::move(*respond)](Answered answered) mutable {
       if (!host_.authorizer->FinishUse(identity)) return respond(std::move(answered));

@@ -171,6 +171,7 @@ TEST(Bounds, WhatWaitsForAnExecutorIsDoneThoughItsTokenIsUsedUpMeanwhile) {
     };
     EXPECT_LT(fixture.Send(request).status, 300) << path;
     EXPECT_TRUE(used_up);
+    EXPECT_EQ(fixture.tokens.store->Accessors().size(), 1u) << "root's alone is left";
     EXPECT_EQ(fixture.Send(request).status, 403) << path;
   }
 }

@@ -203,7 +203,7 @@ bool LeasesASecret(const MountCall& call, const absl::StatusOr<mounts::Reply>& r
 bool MayHoldALease(const MountCall& call) {
   const access::Identity& identity = call.identity;
   return identity.life == nullptr ||
-         (!identity.last_use && identity.life->Lasts(call.clock->Now()));
+         (!identity.life->used_up() && identity.life->Lasts(call.clock->Now()));
 }
 
 void Withdraw(const MountCall& call, const mounts::Lease& lease) {

@@ -48,24 +48,35 @@ TEST_F(LeaseEndpointsTest, ALeasedSecretIsAnsweredWithItsLease) {
   EXPECT_EQ(failed.body.find("user"), std::string::npos);
 }
 
-TEST_F(LeaseEndpointsTest, NothingIsLentToATokenOnItsLastUse) {
-  ApiFixture fixture(Access::kReal);
-  mounts::MountEntry entry;
-  entry.path = "db/";
-  entry.type = "lender";
-  mounts::Reply reply;
-  reply.response.emplace().data = R"({"user":"u"})";
-  reply.response->lease = mounts::Lease{.ttl = absl::Hours(1)};
-  fixture.mounts.Add(std::move(entry))->reply = reply;
-  auto planned = access::PlanToken(fixture.tokens.root->entry, access::CreatorRights::kSudo,
-                                   {.id = "once", .policies = {"root"}, .num_uses = 1});
-  ASSERT_TRUE(planned.ok() && fixture.tokens.store->Create(&*planned).ok());
-  HttpRequest request = AsRoot("GET", "/v1/db/creds/a");
-  request.headers = {{"X-Vault-Token", "once"}};
-  const HttpResponse answer = fixture.Send(request);
-  EXPECT_EQ(answer.status, 400);
-  EXPECT_EQ(answer.body.find("\"u\""), std::string::npos);
-  EXPECT_THAT(fixture.leases.asked, ElementsAre("queue db/creds/a/1"));
+// Be it by this request, or by another one while the engine works.
+TEST_F(LeaseEndpointsTest, NothingIsLentToATokenThatIsUsedUp) {
+  for (const int uses : {1, 2}) {
+    ApiFixture fixture(Access::kReal);
+    mounts::MountEntry entry;
+    entry.path = "db/";
+    entry.type = "lender";
+    mounts::Reply reply;
+    reply.response.emplace().data = R"({"user":"u"})";
+    reply.response->lease = mounts::Lease{.ttl = absl::Hours(1)};
+    FakeEngine* const engine = fixture.mounts.Add(std::move(entry));
+    engine->reply = reply;
+    auto planned = access::PlanToken(fixture.tokens.root->entry, access::CreatorRights::kSudo,
+                                     {.id = "its", .policies = {"root"}, .num_uses = uses});
+    ASSERT_TRUE(planned.ok() && fixture.tokens.store->Create(&*planned).ok());
+    const auto as_it = [](const std::string& method, const std::string& path) {
+      HttpRequest request = AsRoot(method, path);
+      request.headers = {{"X-Vault-Token", "its"}};
+      return request;
+    };
+    engine->on_handle = [&](const mounts::Request&) {
+      if (uses == 1) return;
+      EXPECT_EQ(fixture.Send(as_it("GET", "/v1/auth/token/lookup-self")).status, 200);
+    };
+    const HttpResponse answer = fixture.Send(as_it("GET", "/v1/db/creds/a"));
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(answer.body.find("\"u\""), std::string::npos);
+    EXPECT_THAT(fixture.leases.asked, ElementsAre("queue db/creds/a/1"));
+  }
 }
 
 TEST_F(LeaseEndpointsTest, ALeaseIsLookedUp) {

@@ -30,9 +30,9 @@ struct Aead::State {
   OpenSslPtr<EVP_CIPHER> cipher;
   // Never used itself: others are copies of it, with the key made ready.
   OpenSslPtr<EVP_CIPHER_CTX> keyed;
-  ContextPool<EVP_CIPHER_CTX> contexts;
+  Pool<OpenSslPtr<EVP_CIPHER_CTX>> contexts;
 
-  ContextPool<EVP_CIPHER_CTX>::Use Context() {
+  Pool<OpenSslPtr<EVP_CIPHER_CTX>>::Use Context() {
     return contexts.Get([this] {
       OpenSslPtr<EVP_CIPHER_CTX> context(EVP_CIPHER_CTX_new());
       DemandOpenSsl(context != nullptr && EVP_CIPHER_CTX_copy(context.get(), keyed.get()) == 1);

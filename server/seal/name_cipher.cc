@@ -46,10 +46,10 @@ struct NameCipher::State {
   SecretBytes key;
   OpenSslPtr<EVP_MAC> hmac;
   OpenSslPtr<EVP_CIPHER> ctr;
-  ContextPool<EVP_MAC_CTX> macs;
-  ContextPool<EVP_CIPHER_CTX> ciphers;
+  Pool<OpenSslPtr<EVP_MAC_CTX>> macs;
+  Pool<OpenSslPtr<EVP_CIPHER_CTX>> ciphers;
   // What was sealed last: the next name often lies in the same folder, or near.
-  ContextPool<SealedName, std::unique_ptr<SealedName>> last;
+  Pool<std::unique_ptr<SealedName>> last;
 
   OpenSslPtr<EVP_MAC_CTX> NewMac() const {
     OpenSslPtr<EVP_MAC_CTX> context(EVP_MAC_CTX_new(hmac.get()));

@@ -38,38 +38,37 @@ inline void DemandOpenSsl(bool works) {
   std::abort();
 }
 
-// Contexts that hold a key made ready, or other work already done, as many as are in use at once:
-// to set a context up costs more than to encrypt a small value. OpenSSL wipes what it frees.
-// Thread-safe.
-template <typename Context, typename Pointer = OpenSslPtr<Context>>
-class ContextPool {
+// Objects that cost more to set up than to use, such as contexts that hold a key made ready: as
+// many as are in use at once. Thread-safe.
+template <typename Pointer>
+class Pool {
  public:
-  // A context for a scope.
+  // An object for a scope.
   class Use {
    public:
-    Use(ContextPool* pool, Pointer context) : pool_(pool), context_(std::move(context)) {}
+    Use(Pool* pool, Pointer object) : pool_(pool), object_(std::move(object)) {}
     ~Use() {
       MutexLock lock(&pool_->mutex_);
-      pool_->ready_.push_back(std::move(context_));
+      pool_->ready_.push_back(std::move(object_));
     }
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
-    Context* get() const { return context_.get(); }
+    auto* get() const { return object_.get(); }
 
    private:
-    ContextPool* const pool_;
-    Pointer context_;
+    Pool* const pool_;
+    Pointer object_;
   };
 
-  // `make` gives a context with its key.
+  // `make` gives one that is set up.
   template <typename Make>
   Use Get(const Make& make) {
     {
       MutexLock lock(&mutex_);
       if (!ready_.empty()) {
-        Pointer context = std::move(ready_.back());
+        Pointer object = std::move(ready_.back());
         ready_.pop_back();
-        return Use(this, std::move(context));
+        return Use(this, std::move(object));
       }
     }
     return Use(this, make());

@@ -44,7 +44,7 @@ Comparison Compare(std::int64_t amount, const std::function<void()>& ours,
 bool Hold(std::string_view what, std::string_view peer, const Comparison& rates, double bar,
           std::string_view unit) {
   const bool held = rates.ratio >= bar;
-  std::cout << absl::StrFormat("  %-20s %10.0f %s/s   %s %10.0f/s   ratio %.2f   bar %.2f %s\n",
+  std::cout << absl::StrFormat("  %-22s %10.0f %s/s   %s %10.0f/s   ratio %.2f   bar %.2f %s\n",
                                std::string(what), rates.ours, std::string(unit), std::string(peer),
                                rates.theirs, rates.ratio, bar, held ? "held" : "MISSED")
             << std::flush;

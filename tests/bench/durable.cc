@@ -55,14 +55,13 @@ class Writers {
 
  private:
   HttpLoad load_;
-  KvRequests requests_{"kv/data/bench/key-", R"({"data":{"password":"correct-horse"}})"};
+  KvRequests requests_{kKvVersions[1]};
 };
 
 int MeasureWrites(const std::string& bin) {
   Belfry disk(bin, {.storage = Storage::kRocksDb});
   Belfry memory(bin, {.storage = Storage::kInMemory});
-  for (Belfry* const belfry : {&disk, &memory})
-    belfry->Ask("POST", "sys/mounts/kv", R"({"type":"kv","options":{"version":"2"}})");
+  for (Belfry* const belfry : {&disk, &memory}) MountKv(*belfry, kKvVersions[1]);
   const std::unique_ptr<Vault> vault = StartVaultIfThereIsOne();
   std::cout << "\nwrites of kv 2, with fsync before the answer; medians of " << Rounds(3)
             << " rounds\n";

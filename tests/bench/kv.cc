@@ -7,7 +7,6 @@
 #include <iostream>
 #include <sstream>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,15 +15,12 @@
 #include "tests/bench/http_load.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/processes.h"
-#include "tests/bench/sockets.h"
 #include "tests/bench/workload.h"
 
 namespace belfry::bench {
 namespace {
 
 constexpr int kRounds = 3;
-// As many as kv 2 keeps of each key: from then on each write costs the same.
-constexpr std::int64_t kVersions = 10;
 // What Vault 1.15 did with its kv in the same process, by 8 writers on 2 cores.
 constexpr double kWritesOfVault[] = {7000, 6500};
 
@@ -72,12 +68,9 @@ Cost Measure(Belfry& belfry, int connections, const std::function<std::string()>
 
 class KvBench {
  public:
-  KvBench(Belfry& belfry, const char* name, KvRequests requests)
-      : belfry_(belfry), name_(name), requests_(std::move(requests)) {
-    std::int64_t number = 0;
-    HttpLoad(belfry.port(), 8).Send(KvRequests::kKeys * kVersions, [&] {
-      return requests_.PutTo(number++ % KvRequests::kKeys);
-    });
+  KvBench(Belfry& belfry, const KvVersion& version)
+      : belfry_(belfry), name_(version.name), requests_(version) {
+    FillKv(belfry, requests_);
   }
 
   Cost Write(int connections) {
@@ -120,25 +113,17 @@ int MeasureKv(Belfry& belfry) {
       "\nkv through HTTP, host, plugin and storage: %d keys, one small field, no subscriber;\n"
       "a median of %d rounds, and what a request costs in all of them; load average before: %.1f\n",
       KvRequests::kKeys, Rounds(kRounds), load[0]);
-  belfry.Ask("POST", "sys/mounts/kv1", R"({"type":"kv","options":{"version":"1"}})");
-  belfry.Ask("POST", "sys/mounts/kv2", R"({"type":"kv","options":{"version":"2"}})");
-  struct Version {
-    const char* name;
-    KvRequests requests;
-  };
-  const Version versions[] = {
-      {"v1", KvRequests("kv1/bench/key-", R"({"password":"correct-horse"})")},
-      {"v2", KvRequests("kv2/data/bench/key-", R"({"data":{"password":"correct-horse"}})")}};
+  for (const KvVersion& version : kKvVersions) MountKv(belfry, version);
   int missed = 0;
-  for (std::size_t i = 0; i < std::size(versions); ++i) {
-    KvBench bench(belfry, versions[i].name, versions[i].requests);
+  for (std::size_t i = 0; i < std::size(kKvVersions); ++i) {
+    KvBench bench(belfry, kKvVersions[i]);
     double writes = 0;
     for (const int connections : {1, 8, 64}) {
       const Cost cost = bench.Write(connections);
       if (connections == 8) writes = cost.rate;
     }
     for (const int connections : {1, 8, 64}) bench.Read(connections);
-    if (!Hold(versions[i].name, writes, kWritesOfVault[i])) ++missed;
+    if (!Hold(kKvVersions[i].name, writes, kWritesOfVault[i])) ++missed;
   }
   return missed;
 }

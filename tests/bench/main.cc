@@ -18,7 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "tests/bench/before.h"
+#include "tests/bench/baseline.h"
 #include "tests/bench/belfry_server.h"
 #include "tests/bench/child.h"
 #include "tests/bench/compare.h"
@@ -164,13 +164,13 @@ void MeasureDeliveries(Belfry& belfry) {
 constexpr std::string_view kParts[] = {"events", "deliveries", "authorising",
                                        "kv",     "hostile",    "durable"};
 
-constexpr std::string_view kBefore = "-before=";
+constexpr std::string_view kBaseline = "-baseline=";
 
-// `only` is one of kParts, or empty for all; with `before` there is only the comparison. The number
-// of bars that were missed.
-int Main(const std::string& bin, std::string_view only, const std::string& before) {
+// `only` is one of kParts, or empty for all; with `baseline` there is only the comparison. The
+// number of bars that were missed.
+int Main(const std::string& bin, std::string_view only, const std::string& baseline) {
   signal(SIGPIPE, SIG_IGN);
-  if (!before.empty()) return MeasureBefore(bin, before);
+  if (!baseline.empty()) return CompareWithBaseline(bin, baseline);
   std::cout << absl::StrFormat("Medians of %d rounds on %d cores.\n\n", Rounds(),
                                static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
   const auto wanted = [only](std::string_view part) { return only.empty() || only == part; };
@@ -191,30 +191,30 @@ int Main(const std::string& bin, std::string_view only, const std::string& befor
 }  // namespace belfry::bench
 
 int main(int argc, char** argv) {
-  using belfry::bench::kBefore;
+  using belfry::bench::kBaseline;
   std::vector<std::string_view> arguments(argv + 1, argv + argc);
   if (std::erase(arguments, "-quick") > 0) belfry::bench::BeQuick();
-  std::string before;
-  std::erase_if(arguments, [&before](std::string_view argument) {
-    const bool is_it = argument.starts_with(kBefore);
-    if (is_it) before = argument.substr(kBefore.size());
+  std::string baseline;
+  std::erase_if(arguments, [&baseline](std::string_view argument) {
+    const bool is_it = argument.starts_with(kBaseline);
+    if (is_it) baseline = argument.substr(kBaseline.size());
     return is_it;
   });
   const std::string_view only = arguments.size() > 1 ? arguments[1] : "";
   const auto& parts = belfry::bench::kParts;
   const bool known =
       only.empty() || std::find(std::begin(parts), std::end(parts), only) != std::end(parts);
-  const std::size_t most = before.empty() ? 2 : 1;
+  const std::size_t most = baseline.empty() ? 2 : 1;
   if (arguments.empty() || arguments.size() > most || !known) {
     std::cerr
         << "usage: belfry-bench [-quick] BIN [events|deliveries|authorising|kv|hostile|durable]\n"
-           "       belfry-bench [-quick] -before=OTHER BIN\n"
+           "       belfry-bench [-quick] -baseline=OTHER BIN\n"
            "  (BIN: the folder with belfry, plugins and test-plugins; OTHER: that of an earlier "
            "build, to compare; -quick: only to see that it runs)\n";
     return 1;
   }
   try {
-    const int missed = belfry::bench::Main(std::string(arguments[0]), only, before);
+    const int missed = belfry::bench::Main(std::string(arguments[0]), only, baseline);
     if (belfry::bench::IsQuick()) return 0;
     if (missed > 0) std::cerr << "bench: " << missed << " bars were missed" << std::endl;
     return missed > 0 ? 2 : 0;

@@ -67,9 +67,10 @@ void Vault::Initialize() {
   // It becomes the active node some seconds after it has been unsealed.
   AskUntilItAnswers(port_, token, "POST", "auth/token/create",
                     R"({"id":"root","policies":["root"]})");
-  Ask(port_, "root", "POST", "sys/mounts/kv", R"({"type":"kv","options":{"version":"2"}})");
+  // As MountKv mounts it.
+  Ask(port_, "root", "POST", "sys/mounts/kv2", R"({"type":"kv","options":{"version":"2"}})");
   // Its kv refuses while it prepares a new mount.
-  AskUntilItAnswers(port_, "root", "PUT", "kv/data/bench/first", R"({"data":{"a":"b"}})");
+  AskUntilItAnswers(port_, "root", "PUT", "kv2/data/bench/first", R"({"data":{"a":"b"}})");
 }
 
 Vault::~Vault() {

@@ -8,7 +8,7 @@
 
 namespace belfry::bench {
 
-// A Vault server in a process of its own, on its raft storage, unsealed, with kv version 2 at kv/
+// A Vault server in a process of its own, on its raft storage, unsealed, with kv version 2 at kv2/
 // and "root" for a root token. Failures throw, as in sockets.h.
 class Vault {
  public:

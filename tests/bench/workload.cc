@@ -1,8 +1,8 @@
 #include "tests/bench/workload.h"
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
+#include "tests/bench/belfry_server.h"
+#include "tests/bench/http_load.h"
 #include "tests/bench/sockets.h"
 
 namespace belfry::bench {
@@ -22,9 +22,6 @@ std::string HundredLines(int subscriber) {
   return policy;
 }
 
-KvRequests::KvRequests(std::string path, std::string value)
-    : path_(std::move(path)), value_(std::move(value)) {}
-
 std::string KvRequests::Put() {
   return PutTo(AnyKey());
 }
@@ -34,15 +31,28 @@ std::string KvRequests::Get() {
 }
 
 std::string KvRequests::PutTo(std::int64_t key) const {
-  return RequestText("PUT", PathOf(key), value_);
+  return RequestText("PUT", PathOf(key), version_.value);
 }
 
 std::string KvRequests::PathOf(std::int64_t key) const {
-  return absl::StrCat(path_, key);
+  return absl::StrCat(version_.folder, "key-", key);
 }
 
 std::int64_t KvRequests::AnyKey() {
   return std::uniform_int_distribution<std::int64_t>(0, kKeys - 1)(random_);
+}
+
+void MountKv(Belfry& belfry, const KvVersion& version) {
+  belfry.Ask("POST", absl::StrCat("sys/mounts/kv", version.number),
+             absl::StrCat(R"({"type":"kv","options":{"version":")", version.number, R"("}})"));
+}
+
+void FillKv(Belfry& belfry, const KvRequests& requests) {
+  constexpr std::int64_t kKeptVersions = 10;
+  std::int64_t number = 0;
+  HttpLoad(belfry.port(), 8).Send(kKeptVersions * KvRequests::kKeys, [&] {
+    return requests.PutTo(number++ % KvRequests::kKeys);
+  });
 }
 
 }  // namespace belfry::bench

@@ -1,4 +1,4 @@
-#include "tests/bench/before.h"
+#include "tests/bench/baseline.h"
 
 #include <unistd.h>
 
@@ -27,8 +27,8 @@ namespace {
 constexpr int kRounds = 21;
 constexpr double kBar = 0.97;
 
-bool HoldBefore(std::string_view what, const Comparison& rates, std::string_view unit) {
-  return Hold(what, "before", rates, kBar, unit);
+bool HoldBaseline(std::string_view what, const Comparison& rates, std::string_view unit) {
+  return Hold(what, "baseline", rates, kBar, unit);
 }
 
 int CompareEvents(Belfry& ours, Belfry& theirs) {
@@ -43,20 +43,20 @@ int CompareEvents(Belfry& ours, Belfry& theirs) {
     const auto emit = [&way](Belfry& server) { server.Emit(way.count, way.senders, way.at_once); };
     const Comparison rates = Compare(
         way.count, [&] { emit(ours); }, [&] { emit(theirs); }, Rounds(kRounds));
-    if (!HoldBefore(way.name, rates, "events")) ++missed;
+    if (!HoldBaseline(way.name, rates, "events")) ++missed;
   }
   return missed;
 }
 
-int CompareCalls(const std::string& bin, const std::string& before) {
+int CompareCalls(const std::string& bin, const std::string& baseline) {
   constexpr std::int64_t kCalls = 1 << 13;
   constexpr int kCallers = 16;
   EventPeer ours(bin + "/bench/belfry-bench-peer", PeerKind::kHost);
-  EventPeer theirs(before + "/bench/belfry-bench-peer", PeerKind::kHost);
+  EventPeer theirs(baseline + "/bench/belfry-bench-peer", PeerKind::kHost);
   const Comparison rates = Compare(
       kCalls, [&] { ours.Call(kCalls, kCallers); }, [&] { theirs.Call(kCalls, kCallers); },
       Rounds(kRounds));
-  return HoldBefore("SendEvent, 16 calls", rates, "events") ? 0 : 1;
+  return HoldBaseline("SendEvent, 16 calls", rates, "events") ? 0 : 1;
 }
 
 // A server's subscribers, and bursts for all of them.
@@ -95,7 +95,7 @@ int CompareDeliveries(Belfry& ours, Belfry& theirs) {
     const Comparison rates = Compare(
         bursts * kBurst * subscribers, [&] { to_ours.Deliver(bursts); },
         [&] { to_theirs.Deliver(bursts); }, Rounds(kRounds));
-    if (!HoldBefore(absl::StrCat("to ", subscribers, " subscribers"), rates, "deliveries"))
+    if (!HoldBaseline(absl::StrCat("to ", subscribers, " subscribers"), rates, "deliveries"))
       ++missed;
   }
   return missed;
@@ -116,28 +116,18 @@ int CompareAuthorised(Belfry& ours, Belfry& theirs) {
     const Comparison rates = Compare(
         kBurst * kSubscribers, [&] { to_ours.Deliver(1, paths); },
         [&] { to_theirs.Deliver(1, paths); }, Rounds(kRounds));
-    if (!HoldBefore(absl::StrCat("authorised, ", paths, " paths"), rates, "deliveries")) ++missed;
+    if (!HoldBaseline(absl::StrCat("authorised, ", paths, " paths"), rates, "deliveries")) ++missed;
   }
   return missed;
 }
 
 int CompareKv(Belfry& ours, Belfry& theirs) {
-  struct Version {
-    const char *name, *number, *mount, *value;
-  };
   int missed = 0;
-  for (const Version& version :
-       {Version{"v1", "1", "kv1/", R"({"password":"correct-horse"})"},
-        Version{"v2", "2", "kv2/data/", R"({"data":{"password":"abc"}})"}}) {
-    KvRequests requests(absl::StrCat(version.mount, "bench/key-"), version.value);
+  for (const KvVersion& version : kKvVersions) {
+    KvRequests requests(version);
     for (Belfry* server : {&ours, &theirs}) {
-      server->Ask("POST", absl::StrCat("sys/mounts/kv", version.number),
-                  absl::StrCat(R"({"type":"kv","options":{"version":")", version.number, R"("}})"));
-      // As many versions as kv 2 keeps of each.
-      std::int64_t number = 0;
-      HttpLoad(server->port(), 8).Send(10 * KvRequests::kKeys, [&] {
-        return requests.PutTo(number++ % KvRequests::kKeys);
-      });
+      MountKv(*server, version);
+      FillKv(*server, requests);
     }
     for (const bool writes : {true, false}) {
       for (const int connections : {1, 8, 64}) {
@@ -146,8 +136,8 @@ int CompareKv(Belfry& ours, Belfry& theirs) {
         const Comparison rates =
             CompareRates([&] { return to_ours.Run(LoadTime() / 4, next); },
                          [&] { return to_theirs.Run(LoadTime() / 4, next); }, Rounds(kRounds));
-        if (!HoldBefore(absl::StrCat(version.name, writes ? " PUT by " : " GET by ", connections),
-                        rates, "requests"))
+        if (!HoldBaseline(absl::StrCat(version.name, writes ? " PUT by " : " GET by ", connections),
+                          rates, "requests"))
           ++missed;
       }
     }
@@ -157,14 +147,15 @@ int CompareKv(Belfry& ours, Belfry& theirs) {
 
 }  // namespace
 
-int MeasureBefore(const std::string& bin, const std::string& before) {
+int CompareWithBaseline(const std::string& bin, const std::string& baseline) {
   std::cout << absl::StrFormat(
                    "This build beside an earlier one; medians of %d rounds on %d cores.\n\n",
                    Rounds(kRounds), static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)))
             << std::flush;
-  Belfry ours(bin), theirs(before);
-  return CompareEvents(ours, theirs) + CompareCalls(bin, before) + CompareDeliveries(ours, theirs) +
-         CompareAuthorised(ours, theirs) + CompareKv(ours, theirs);
+  Belfry ours(bin), theirs(baseline);
+  return CompareEvents(ours, theirs) + CompareCalls(bin, baseline) +
+         CompareDeliveries(ours, theirs) + CompareAuthorised(ours, theirs) +
+         CompareKv(ours, theirs);
 }
 
 }  // namespace belfry::bench
