@@ -119,6 +119,32 @@ TEST(ConnectionTest, WhatNoHeaderMayCarryIsRefusedWithItsSource) {
     EXPECT_FALSE(ConnectionFrom(world.Make(), address, "").ok()) << address;
 }
 
+TEST(ConnectionTest, WhatIsTooLongForAHeaderIsRefusedWithItsSource) {
+  const std::string value(70'000, 'a');
+  World world;
+  for (const char* variable : {"VAULT_TOKEN", "VAULT_NAMESPACE"}) {
+    world.environment = {{variable, value}};
+    const absl::Status refused = ConnectionFrom(world.Make(), "", "").status();
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(variable));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("it has 70000 bytes"));
+    EXPECT_LT(refused.message().size(), 200u);
+  }
+  world.environment = {};
+  EXPECT_THAT(std::string(ConnectionFrom(world.Make(), "", value).status().message()),
+              HasSubstr("the namespace of -namespace cannot be sent"));
+  EXPECT_EQ(ConnectionFrom(world.Make(), "http://" + value, "").status().message(),
+            "the address has 70007 bytes, more than any host's name has");
+}
+
+TEST(ConnectionTest, AnAddressWithAPasswordIsRefusedAndNotShown) {
+  World world;
+  const absl::Status refused =
+      ConnectionFrom(world.Make(), "http://user:s3cret@127.0.0.1:8200/base", "").status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("take the user and password out"));
+  EXPECT_THAT(std::string(refused.message()), Not(HasSubstr("s3cret")));
+  EXPECT_TRUE(ConnectionFrom(world.Make(), "http://h/a@b", "").ok());
+}
+
 TEST(ConnectionTest, AStarIsEncodedAndASlashIsNot) {
   EXPECT_EQ(Connection().Target("sys/events/subscribe/kv*", "json=true"),
             "/v1/sys/events/subscribe/kv%2A?json=true");

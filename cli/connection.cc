@@ -30,6 +30,10 @@ std::string Encode(std::string_view text, std::string_view kept) {
   return out;
 }
 
+// More than any token has, and less than the library that writes headers refuses.
+constexpr std::size_t kMaxHeaderBytes = std::size_t{60} << 10;
+constexpr std::size_t kMaxAddressBytes = 4096;
+
 // A line break in a header's value would start another header.
 bool IsControl(char c) {
   return absl::ascii_iscntrl(static_cast<unsigned char>(c));
@@ -40,6 +44,10 @@ bool IsVisibleAscii(char c) {
 
 // `what` is "the token in VAULT_TOKEN" and such. The value itself is not shown: it may be secret.
 absl::Status CheckHeader(std::string_view what, std::string_view value) {
+  if (value.size() > kMaxHeaderBytes) {
+    return absl::InvalidArgumentError(Concat(what, " cannot be sent: it has ", value.size(),
+                                             " bytes, and a header has at most ", kMaxHeaderBytes));
+  }
   const auto bad = std::find_if(value.begin(), value.end(), IsControl);
   if (bad == value.end()) return absl::OkStatus();
   const bool line_break = *bad == '\n' || *bad == '\r';
@@ -133,6 +141,9 @@ std::string Connection::Target(std::string_view path, std::string_view query) co
 }
 
 absl::Status SetAddress(std::string_view address, Connection* connection) {
+  if (address.size() > kMaxAddressBytes)
+    return absl::InvalidArgumentError(
+        Concat("the address has ", address.size(), " bytes, more than any host's name has"));
   if (!std::all_of(address.begin(), address.end(), IsVisibleAscii))
     return BadAddress(address, "it has white space, control or non-ASCII characters in it");
   std::string_view rest = address;
@@ -144,6 +155,10 @@ absl::Status SetAddress(std::string_view address, Connection* connection) {
                       "it must start with http:// or https://, for example http://127.0.0.1:8200");
   }
   const std::size_t slash = rest.find('/');
+  // It is not shown: it may hold a password.
+  if (rest.substr(0, slash).find('@') != std::string_view::npos)
+    return absl::InvalidArgumentError(
+        "the address has an '@' in it: take the user and password out, the token says who asks");
   connection->base_path = slash == std::string_view::npos ? "" : std::string(rest.substr(slash));
   while (connection->base_path.ends_with('/')) connection->base_path.pop_back();
   return SetAuthority(address, rest.substr(0, slash), connection);

@@ -161,7 +161,7 @@ class PluginServerTest : public ::testing::Test {
     info.set_address(host_path_);
     ASSERT_TRUE(broker_stream_->Write(info));
   }
-  grpc::Status Setup(std::uint32_t broker_id, const Metadata& metadata) {
+  grpc::Status SetUpMount(std::uint32_t broker_id, const Metadata& metadata) {
     pb::SetupArgs arguments;
     arguments.set_broker_id(broker_id);
     pb::SetupReply reply;
@@ -174,7 +174,7 @@ class PluginServerTest : public ::testing::Test {
   // A mount whose calls carry `id`.
   void Mount(std::uint32_t broker_id, const std::string& id) {
     Announce(broker_id);
-    ASSERT_TRUE(Setup(broker_id, {{"multiplex_id", id}}).ok());
+    ASSERT_TRUE(SetUpMount(broker_id, {{"multiplex_id", id}}).ok());
   }
   grpc::Status Type(const Metadata& metadata) {
     grpc::ClientContext context;
@@ -340,7 +340,7 @@ TEST_F(PluginServerTest, WithOneMountInTheProcessCallsNeedNotNameIt) {
   EXPECT_FALSE(support.supported());
   ExpectUnknown(Type({}), "no backend instance found");
   Announce(1);
-  ASSERT_TRUE(Setup(1, {}).ok());
+  ASSERT_TRUE(SetUpMount(1, {}).ok());
   EXPECT_TRUE(Type({}).ok());
   EXPECT_TRUE(Type({{"multiplex_id", "anything"}}).ok());
 }

@@ -88,7 +88,8 @@ std::string HandshakeLine(const Environment& environment, int version,
 
 void StopInTime(PluginServer& server, const SocketFile& socket, const PluginLog& log) {
   const ExitWatchdog watchdog(kStopLimit, [path = socket.path(), &log] {
-    log.Write(LogLevel::kWarn, "a handler did not return; the plugin stops without it");
+    log.Write(LogLevel::kWarn,
+              "a handler or a connection has not ended in time; the plugin stops without it");
     ::unlink(path.c_str());
   });
   server.Stop(kGrace);

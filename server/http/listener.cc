@@ -17,6 +17,9 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kAcceptRetry{50};
+// What waits to be accepted has a turn with every connection on which something has come: one at a
+// time a long queue would take as many rounds, and newcomers wait behind it.
+constexpr int kAcceptsPerTurn = 64;
 
 // What a vanished peer does not take ends the connection.
 std::chrono::milliseconds UserTimeout(const Limits& limits) {
@@ -43,6 +46,7 @@ absl::Status Listener::Open() {
   if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) acceptor_.bind(endpoint, error);
   if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) acceptor_.non_blocking(true, error);
   if (!error) port_ = acceptor_.local_endpoint(error).port();
   if (!error) return absl::OkStatus();
   return absl::UnavailableError(Concat({"cannot listen on ", options_.address, ":",
@@ -67,13 +71,28 @@ void Listener::Accept() {
   Strand strand = asio::make_strand(io_);
   acceptor_.async_accept(strand, [this](error_code error, Socket socket) {
     if (closing_) return;
+    if (!error) {
+      Begin(std::move(socket));
+      error = AcceptMore();
+    }
     if (error) {
       OnAcceptError(error);
-      return;
+    } else {
+      Accept();
     }
-    Begin(std::move(socket));
-    Accept();
   });
+}
+
+error_code Listener::AcceptMore() {
+  for (int accepted = 1; accepted < kAcceptsPerTurn; ++accepted) {
+    Socket socket(asio::make_strand(io_));
+    error_code error;
+    acceptor_.accept(socket, error);
+    if (error == asio::error::would_block) break;
+    if (error) return error;
+    Begin(std::move(socket));
+  }
+  return {};
 }
 
 void Listener::Begin(Socket socket) {

@@ -39,6 +39,8 @@ class Listener final {
 
  private:
   void Accept();
+  // What waits besides, up to the bound of a turn.
+  boost::system::error_code AcceptMore();
   void Begin(Socket socket);
   std::unique_ptr<Transport> NewTransport(Socket socket);
   void OnAcceptError(boost::system::error_code error);

@@ -319,6 +319,13 @@ TEST_F(ServerTest, SeveralListenersHaveOneBoundOfConnectionsTogether) {
   for (RawClient& client : owing) EXPECT_TRUE(client.Ended());
 }
 
+TEST_F(ServerTest, MoreConnectionsThanOneTurnAcceptsAreAllServed) {
+  Start();
+  std::deque<RawClient> clients;
+  for (int i = 0; i < 150; ++i) clients.emplace_back(server_->Port(0)).Send(Request("GET /a"));
+  for (RawClient& client : clients) EXPECT_EQ(client.ReadResponse().status, 200);
+}
+
 TEST_F(ServerTest, ConnectionsAboveTheLimitGet503AndOneLineInTheLog) {
   options_.limits.max_connections = 1;
   Start();

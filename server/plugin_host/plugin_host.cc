@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "base/text.h"
 #include "google/protobuf/stubs/logging.h"
+#include "grpc/grpc.h"
 #include "sdk/wire/lock_checks.h"
 #include "server/mounts/lease_terms.h"
 #include "server/plugin_host/catalog.h"
@@ -46,6 +47,17 @@ logical::EventPluginInfo PluginInfoOf(const mounts::MountEntry& entry) {
   }
   return info;
 }
+
+// While one lives, gRPC goes on when its last channel has gone. Else that waits for gRPC's threads,
+// and one of them waits for up to 10 s after a write that did not fit into the socket at once (the
+// backup poller of gRPC 1.51's tcp_posix.cc).
+class GrpcUse {
+ public:
+  GrpcUse() { grpc_init(); }
+  ~GrpcUse() { grpc_shutdown(); }
+  GrpcUse(const GrpcUse&) = delete;
+  GrpcUse& operator=(const GrpcUse&) = delete;
+};
 
 class PluginHostImpl final : public PluginHost {
  public:
@@ -322,6 +334,7 @@ class PluginHostImpl final : public PluginHost {
             .vault_version = options_.vault_version};
   }
 
+  const GrpcUse grpc_use_;  // First: it outlasts every channel.
   const Options options_;
   Catalog catalog_;
   CatalogStore store_;

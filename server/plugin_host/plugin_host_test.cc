@@ -1,4 +1,5 @@
 // The room with real processes: the notes plugin as users get it, and scripts that misbehave.
+#include "grpc/grpc.h"
 #include "server/plugin_host/plugin_host_fixture.h"
 
 namespace belfry::plugin_host {
@@ -72,6 +73,18 @@ TEST_F(PluginHostTest, AnUnknownPathIs404AndAMissingThingIsNothing) {
   const absl::StatusOr<mounts::Reply> missing = Read(**engine);
   ASSERT_TRUE(missing.ok());
   EXPECT_FALSE(missing->response || missing->error);
+}
+
+TEST_F(PluginHostTest, GrpcGoesOnWithoutAPluginUntilTheHostGoes) {
+  StartHost();
+  {
+    const auto notes = Mount("notes", "n/");
+    ASSERT_TRUE(notes.ok());
+  }
+  EXPECT_TRUE(Eventually([this] { return host_->Processes().empty(); }));
+  EXPECT_NE(grpc_is_initialized(), 0);
+  host_.reset();
+  EXPECT_TRUE(Eventually([] { return grpc_is_initialized() == 0; }));
 }
 
 TEST_F(PluginHostTest, WhatIsKeptOfAPluginGoesWithItsLastMount) {

@@ -170,8 +170,10 @@ def test_a_plugin_killed_under_load_costs_no_answer_no_event_and_nothing_that_st
     # Once round everything before the first count, so that what is made once is there.
     server.request("PUT", "secret/data/warm", {"data": {"n": 0}})
     (plugin,) = [pid for pid, name in children(server.process.pid).items() if name == "belfry-kv"]
+    warm = resources(server)
     os.kill(plugin, signal.SIGKILL)
     assert server.request("GET", "secret/data/warm").status == 200
+    assert eventually(lambda: resources(server)["files"] == warm["files"])
     restarts = metric(server, "belfry_plugin_restarts_total")
     before = resources(server)
 
