@@ -27,7 +27,7 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::string_view kWhereItIs = " (VAULT_ADDR or -address says where it is)";
+constexpr std::string_view kWhereItIs = " (-address, BELFRY_ADDR or VAULT_ADDR says where it is)";
 constexpr int kMostNames = 5;
 
 // "cannot reach the server at 127.0.0.1:8200: Connection refused (VAULT_ADDR or -address …)".

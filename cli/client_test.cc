@@ -438,6 +438,15 @@ TEST(EventsTest, AFormatOtherThanJsonIsRefusedWhereverItComesFrom) {
             "this command prints JSON: leave VAULT_FORMAT out, or say -format=json\n");
 }
 
+TEST(ExplainTest, AnEmptyFlagIsNotTakenForNone) {
+  for (const char* name : {"-path", "-accessor"}) {
+    World world;
+    Terminal terminal = world.Make();
+    EXPECT_EQ(RunEvents(terminal, {"explain", Concat(name, "="), "kv*"}), 1);
+    EXPECT_EQ(world.err.str(), Concat(name, " must not be empty: leave it out, or name one\n"));
+  }
+}
+
 TEST(ExplainTest, NothingThatIsGrantedIsSaidToArriveNowhere) {
   const auto text = [](const char* data) {
     return ExplanationText(boost::json::parse(data).as_object());

@@ -1,6 +1,7 @@
 #include "cli/explain_command.h"
 
 #include <ostream>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/explain_output.h"
@@ -29,6 +30,12 @@ explained like any other. The types of kv begin with kv-v1/ and kv-v2/.)",
   if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
   const absl::StatusOr<std::string> type = CleanPath(flags.arguments().front(), "TYPE");
   if (!type.ok()) return Fail(terminal, type.status(), kUsageError);
+  // As of a script whose variable is not set: the answer would be about something else.
+  for (const auto& [name, value] : {std::pair("path", &path), std::pair("accessor", &accessor)}) {
+    if (flags.Given(name) && value->empty())
+      return Fail(terminal, Concat("-", name, " must not be empty: leave it out, or name one"),
+                  kUsageError);
+  }
   absl::StatusOr<Client> client = client_flags.Connect(terminal);
   if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
   std::string query;
