@@ -80,10 +80,11 @@ class ThreadPool final : public Executor {
 
   // The next work of an owner that may have one more thread; nothing when there is none.
   std::optional<Owned> Begin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    std::optional<Owned> work = waiting_.TakeOf([this](const std::string& owner) {
-      const auto found = running_.find(owner);
-      return owner.empty() || found == running_.end() || found->second < max_running_;
-    });
+    const auto may = [running = &running_, this](const std::string& owner) {
+      const auto found = running->find(owner);
+      return owner.empty() || found == running->end() || found->second < max_running_;
+    };
+    std::optional<Owned> work = waiting_.TakeOf(may);
     if (work) ++running_[work->owner];
     return work;
   }

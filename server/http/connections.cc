@@ -42,7 +42,8 @@ void Connections::Registration::SetIdle() {
   MutexLock lock(&connections_->mutex_);
   Entry& entry = connections_->entries_[id_];
   connections_->Busy(entry);
-  entry.idle_since = ++connections_->idle_clock_;
+  const std::uint64_t added = std::exchange(entry.added, 0);
+  entry.idle_since = added != 0 ? added : ++connections_->idle_clock_;
   connections_->IdleLike(entry).emplace(entry.idle_since, id_);
 }
 
@@ -92,6 +93,11 @@ Connections::Admission Connections::Admit() {
   return Admission::kRefused;
 }
 
+bool Connections::HasRoom() {
+  MutexLock lock(&mutex_);
+  return entries_.size() < bounds_.staying;
+}
+
 bool Connections::EvictOne() {
   MutexLock lock(&mutex_);
   return EvictFirstOf(idle_leaving_) || EvictFirstOf(idle_);
@@ -113,6 +119,7 @@ std::unique_ptr<Connections::Registration> Connections::Add(std::shared_ptr<Mail
   const std::uint64_t id = next_id_++;
   Entry& entry = entries_[id];
   entry.mailbox = std::move(mailbox);
+  entry.added = ++idle_clock_;
   entry.leaving = stay == Stay::kLeaving;
   if (entry.leaving) ++leaving_;
   return std::make_unique<Registration>(this, id);

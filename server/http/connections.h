@@ -55,7 +55,7 @@ class Connections {
     void OnEviction(std::function<void()> evict);
     // A connection that waits for its client is idle: between requests, until the next has been
     // read whole, and from the beginning of its answer on. One that is new is not. Counts from now,
-    // also for one that is idle already.
+    // also for one that is idle already; the first time from when the connection was added.
     void SetIdle();
     void SetBusy();
     // For one that stays as long as its client likes, and is never idle. False: so many do already
@@ -76,6 +76,8 @@ class Connections {
   };
   // Where there is no room, the connection that has been idle longest is evicted.
   Admission Admit();
+  // Whether one more would be served without another having to make room.
+  bool HasRoom();
   // Evicts one, where one is idle.
   bool EvictOne();
 
@@ -95,6 +97,7 @@ class Connections {
     std::function<void()> shutdown;
     std::function<void()> evict;
     std::uint64_t idle_since = 0;  // A number that grows; 0: it is not idle.
+    std::uint64_t added = 0;       // The same; 0: it has been idle since.
     bool leaving = false;
     bool held = false;
   };

@@ -84,7 +84,9 @@ void Listener::Accept() {
 }
 
 error_code Listener::AcceptMore() {
-  for (int accepted = 1; accepted < kAcceptsPerTurn; ++accepted) {
+  // Those who make room for others need a turn to leave.
+  for (int accepted = 1; accepted < kAcceptsPerTurn && context_->connections.HasRoom();
+       ++accepted) {
     Socket socket(asio::make_strand(io_));
     error_code error;
     acceptor_.accept(socket, error);

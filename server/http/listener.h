@@ -39,7 +39,7 @@ class Listener final {
 
  private:
   void Accept();
-  // What waits besides, up to the bound of a turn.
+  // What waits besides, up to the bound of a turn and while nobody has to make room for it.
   boost::system::error_code AcceptMore();
   void Begin(Socket socket);
   std::unique_ptr<Transport> NewTransport(Socket socket);

@@ -311,6 +311,29 @@ TEST_F(ConnectionsTest, TheLongestIdleMakesRoom) {
   EXPECT_EQ(Evicted(), "b");
 }
 
+// Their sessions begin on several threads.
+TEST_F(ConnectionsTest, ANewConnectionIsIdleSinceItWasAdded) {
+  const Registration a = Open('a');
+  const Registration b = Open('b');
+  b->SetIdle();
+  a->SetIdle();
+  EXPECT_EQ(connections_.Admit(), Connections::Admission::kServed);
+  EXPECT_EQ(Evicted(), "a");
+}
+
+TEST_F(ConnectionsTest, ThereIsRoomUntilOneWouldHaveToLeave) {
+  EXPECT_TRUE(connections_.HasRoom());
+  const Registration a = Open('a');
+  EXPECT_TRUE(connections_.HasRoom());
+  Registration b = Open('b');
+  EXPECT_FALSE(connections_.HasRoom());
+  b->SetIdle();
+  EXPECT_TRUE(connections_.EvictOne());
+  EXPECT_FALSE(connections_.HasRoom()) << "it has not left yet";
+  b = nullptr;
+  EXPECT_TRUE(connections_.HasRoom());
+}
+
 TEST_F(ConnectionsTest, AQuarterOfThemIsKeptFromThoseThatStay) {
   Connections connections({.staying = 4, .leaving = 2});
   std::vector<Registration> open;

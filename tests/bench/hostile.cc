@@ -287,6 +287,15 @@ void ChangesOfAPolicyOfManySets(Attack& attack) {
       1, [=, &attack] { attack.Shoot(Request("PUT", "sys/policies/acl/heavy", "root", rules)); });
 }
 
+void PipelinesThatNobodyReads(Attack& attack) {
+  constexpr int kConnections = 1000;
+  const std::string requests = Repeated("GET /v1/sys/health HTTP/1.1\r\nHost: a\r\n\r\n", 2000);
+  for (int i = 0; i < kConnections; ++i) {
+    const int socket = attack.Hold("");
+    (void)send(socket, requests.data(), requests.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+}
+
 void IdleConnections(Attack& attack) {
   for (int i = 0; i < 300; ++i) attack.Hold("");
 }
@@ -351,6 +360,8 @@ constexpr Input kInputs[] = {
     {"23", "reload of a stopped plugin, 13 mounts", &ReloadOfAStoppedPlugin, "cubbyhole/witness"},
     {"24", "300 idle connections, 256 descriptors", &IdleConnections, "secret/data/witness",
      Witness::Connections::kOneForEach, 256},
+    {"--", "1,000 x 2,000 requests, nobody reads", &PipelinesThatNobodyReads, "secret/data/witness",
+     Witness::Connections::kOneForEach},
     {"79", "200 subscriptions, namespaces of 400 KB", &SubscribeInManyNamespaces},
     {"--", "150 reads of 8 MiB, nobody takes them", &LargeAnswersThatNobodyTakes},
     {"--", "64 x an answer of 4 MB", &LargeAnswersAtOnce},
