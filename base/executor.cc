@@ -78,7 +78,8 @@ class ThreadPool final : public Executor {
     }
   }
 
-  // The next work of an owner that may have one more thread; nothing when there is none.
+  // The next work of an owner that may have one more thread; nullopt when all that waits, waits for
+  // its owner's work to end.
   std::optional<Owned> Begin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto may = [running = &running_, this](const std::string& owner) {
       const auto found = running->find(owner);

@@ -187,7 +187,7 @@ std::string TlsAdvice(const Connection& connection, int status, std::string_view
   constexpr std::string_view kWantsTls = "Client sent an HTTP request to an HTTPS server.";
   if (connection.tls || status != 400 || Trimmed(body) != kWantsTls) return "";
   return Concat("\nthe server speaks TLS: use https://", connection.Authority(),
-                " (VAULT_ADDR or -address)");
+                " (-address, BELFRY_ADDR or VAULT_ADDR)");
 }
 
 namespace {

@@ -30,7 +30,7 @@ using boost::system::error_code;
 constexpr std::string_view kWhereItIs = " (-address, BELFRY_ADDR or VAULT_ADDR says where it is)";
 constexpr int kMostNames = 5;
 
-// "cannot reach the server at 127.0.0.1:8200: Connection refused (VAULT_ADDR or -address …)".
+// "cannot reach the server at 127.0.0.1:8200: Connection refused (-address, BELFRY_ADDR …)".
 absl::Status Unreachable(const Connection& connection, const error_code& error) {
   return absl::UnavailableError(Concat("cannot reach the server at ", connection.Authority(), ": ",
                                        error.message(), kWhereItIs));
@@ -220,7 +220,7 @@ absl::Status ClientStream::HandshakeFailed(const error_code& error) const {
     return Untrusted(SSL_get_verify_result(ssl_));
   if (IsTls(error) && ReasonOf(error) == SSL_R_WRONG_VERSION_NUMBER) {
     return absl::UnavailableError(Concat("the server at ", authority, " speaks no TLS: use http://",
-                                         authority, " (VAULT_ADDR or -address)"));
+                                         authority, " (-address, BELFRY_ADDR or VAULT_ADDR)"));
   }
   return absl::UnavailableError(
       Concat("the TLS handshake with the server at ", authority, " failed: ", error.message(),

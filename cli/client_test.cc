@@ -349,7 +349,7 @@ TEST(StatusTest, AServerThatSpeaksTlsIsSaidToDoSo) {
   Terminal terminal = world.Make();
   const std::string advice =
       Concat("* Client sent an HTTP request to an HTTPS server.\nthe server speaks TLS: use https",
-             server.Address().substr(4), " (VAULT_ADDR or -address)\n");
+             server.Address().substr(4), " (-address, BELFRY_ADDR or VAULT_ADDR)\n");
   EXPECT_EQ(RunStatus(terminal, {"-address", server.Address()}), 1);
   EXPECT_THAT(world.err.str(), EndsWith(advice));
   world.err.str("");

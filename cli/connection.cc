@@ -174,7 +174,7 @@ absl::StatusOr<std::string> RedirectTarget(const Connection& connection,
   return absl::FailedPreconditionError(
       Concat("the server at ", connection.Origin(), " redirects to ", elsewhere.Origin(),
              ", where your token is not sent; if you trust that server, give its address with "
-             "VAULT_ADDR or -address"));
+             "-address, BELFRY_ADDR or VAULT_ADDR"));
 }
 
 EnvironmentSetting FindSetting(const Terminal& terminal, std::string_view name) {

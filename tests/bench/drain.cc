@@ -7,6 +7,9 @@
 #include <charconv>
 #include <chrono>
 
+#include "absl/strings/str_cat.h"
+#include "tests/bench/sockets.h"
+
 namespace belfry::bench {
 namespace {
 
@@ -140,21 +143,20 @@ void Drain::Run() {
   }
 }
 
-bool Drain::WaitFor(std::uint64_t total) const {
+void Drain::Await(std::uint64_t total) const {
   std::uint64_t seen = received();
   auto progress = std::chrono::steady_clock::now();
   while (seen < total) {
-    if (broken_) return false;
+    if (broken_) Die(absl::StrCat("a subscriber was closed at ", seen));
     std::this_thread::sleep_for(std::chrono::microseconds(200));
     const auto now = std::chrono::steady_clock::now();
     if (const std::uint64_t current = received(); current != seen) {
       seen = current;
       progress = now;
     } else if (now - progress > std::chrono::seconds(20)) {
-      return false;
+      Die(absl::StrCat("subscribers were starved at ", seen));
     }
   }
-  return true;
 }
 
 }  // namespace belfry::bench

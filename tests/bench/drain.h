@@ -33,9 +33,9 @@ class Drain {
   // Owns `socket` from now on. `rest` is what was already read from it.
   void Add(int socket, std::unique_ptr<MessageCounter> counter, std::string_view rest);
   std::uint64_t received() const { return received_.load(std::memory_order_acquire); }
-  // Waits until `total` messages have been received; false when a connection ended or nothing came
-  // for 20 seconds.
-  bool WaitFor(std::uint64_t total) const;
+  // Waits until `total` messages have been received. Throws, as sockets.h, when a connection ended
+  // or nothing came for 20 seconds.
+  void Await(std::uint64_t total) const;
 
  private:
   struct Connection;

@@ -135,8 +135,7 @@ int MeasureTls(const std::string& bin) {
   const auto deliver = [subscribers](Belfry& belfry, const Drain& drain) {
     const std::uint64_t target = drain.received() + kBurst * subscribers;
     belfry.Emit(kBurst, kSenders);
-    if (!drain.WaitFor(target))
-      Die(absl::StrCat("subscribers were closed or starved at ", drain.received()));
+    drain.Await(target);
   };
   std::cout << "\ndeliveries to " << subscribers << " subscribers over TLS; medians of " << Rounds()
             << " rounds\n";

@@ -81,8 +81,7 @@ double FanOut(Server& server, int subscribers, const std::function<void(std::int
     for (std::int64_t burst = 0; burst < bursts; ++burst) {
       const std::uint64_t target = drain.received() + kBurst * subscribers;
       publish(kBurst);
-      if (!drain.WaitFor(target))
-        Die(absl::StrCat("subscribers were closed or starved at ", drain.received()));
+      drain.Await(target);
     }
   });
 }
@@ -104,8 +103,7 @@ int MeasureAuthorising(const std::string& bin) {
   const auto deliver = [](Belfry& belfry, const Drain& drain, std::int64_t paths) {
     const std::uint64_t target = drain.received() + kDeliveries;
     belfry.Emit(kBurst, 1, kBurst, paths);
-    if (!drain.WaitFor(target))
-      Die(absl::StrCat("subscribers were closed or starved at ", drain.received()));
+    drain.Await(target);
   };
   std::cout << "\ndeliveries to 100 subscribers, each with a policy of 100 lines; medians of "
             << short_rounds << " rounds\n";
