@@ -1,41 +1,17 @@
-#include <poll.h>
-
-#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/cursor.h"
 #include "cli/explain_command.h"
-#include "cli/json_text.h"
+#include "cli/follow_events.h"
 #include "cli/path.h"
-#include "cli/table.h"
 #include "cli/text.h"
-#include "cli/websocket.h"
 
 namespace belfry::cli {
 namespace {
-
-// The server has ended the stream or refused it. A server that is lost or cannot be reached is
-// kRequestError.
-constexpr int kStreamEnded = 1;
-constexpr int kMaxRedirects = 10;
-
-using Socket = std::unique_ptr<WebSocket>;
-
-struct Subscription {
-  std::string type;
-  std::string filter;
-  std::vector<std::string> namespaces;
-};
-
-// In the order of the alphabet, as Vault's client writes them.
-std::string Query(const Subscription& wanted) {
-  std::string query;
-  if (!wanted.filter.empty()) query = Concat("filter=", EncodeQuery(wanted.filter), "&");
-  query += "json=true";
-  for (const std::string& name : wanted.namespaces)
-    query += Concat("&namespaces=", EncodeQuery(name));
-  return query;
-}
 
 // Without the white space and the slashes around it.
 std::string CleanNamespace(std::string_view name) {
@@ -45,83 +21,20 @@ std::string CleanNamespace(std::string_view name) {
   return std::string(name);
 }
 
-std::string ReasonsIn(const std::string& body) {
-  Answer answer{.body = body};
-  absl::StatusOr<boost::json::value> parsed = ParseJson(body);
-  if (parsed.ok()) answer.json = *std::move(parsed);
-  return answer.Reasons();
-}
-
-// What the token may lack. A server names the right no more than what it denies.
-std::string RightAdvice(std::string_view type, std::string_view reasons) {
-  if (reasons.find("permission denied") == std::string_view::npos ||
-      reasons.find("invalid token") != std::string_view::npos) {
-    return "";
+// An empty value comes from a variable that a script has not set.
+absl::Status CheckValues(const Flags& flags, const FollowSettings& settings) {
+  const std::string& after = settings.wanted.after;
+  if (flags.Given("after") && !IsStartingPoint(after)) {
+    return absl::InvalidArgumentError(
+        Concat("invalid value \"", after,
+               "\" for flag -after: it must be earliest, latest or a cursor, for example "
+               "3f9ac2d41e07b856-42"));
   }
-  return Concat("\nthe token needs \"read\" on sys/events/subscribe/", type,
-                ": belfry events explain '", type, "'");
-}
-
-absl::Status Refused(const WebSocket::Refusal& refusal, const Connection& connection,
-                     std::string_view type) {
-  if (refusal.status == 404) {
-    return absl::NotFoundError(
-        "events endpoint not found; check `vault read sys/experiments` to see if an events "
-        "experiment is available but disabled");
-  }
-  const std::string reasons = ReasonsIn(refusal.body);
-  std::string advice =
-      TokenAdvice(connection, refusal.status) + TlsAdvice(connection, refusal.status, refusal.body);
-  if (advice.empty() && refusal.status == 403) advice = RightAdvice(type, reasons);
-  return absl::FailedPreconditionError(
-      Concat("failed to WebSocket dial: expected handshake response status code 101 but got ",
-             refusal.status, reasons, advice));
-}
-
-// Opens the stream, wherever on it the server sends us.
-absl::StatusOr<Socket> Open(const Connection& connection, const Subscription& wanted,
-                            absl::Duration ping_after) {
-  std::string target =
-      connection.Target(Concat("sys/events/subscribe/", wanted.type), Query(wanted));
-  for (int attempt = 0; attempt < kMaxRedirects; ++attempt) {
-    auto opened = WebSocket::Open(connection, target, {.ping_after = ping_after});
-    if (!opened.ok()) return opened.status();
-    if (auto* socket = std::get_if<Socket>(&*opened)) return std::move(*socket);
-    const auto& refusal = std::get<WebSocket::Refusal>(*opened);
-    if (refusal.status != 307) return Refused(refusal, connection, wanted.type);
-    absl::StatusOr<std::string> next = RedirectTarget(connection, refusal.location);
-    if (!next.ok()) return next.status();
-    target = *std::move(next);
-  }
-  return absl::FailedPreconditionError("too many redirects");
-}
-
-// Whether nobody can read any more from the pipe or socket behind the output.
-bool ReaderIsGone(const Terminal& terminal) {
-  pollfd output{.fd = terminal.output_descriptor, .events = 0, .revents = 0};
-  return output.fd >= 0 && ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
-}
-
-int Ended(Terminal& terminal, const absl::Status& status) {
-  if (absl::IsCancelled(status)) return kSuccess;
-  const bool lost = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-  return Fail(terminal, status, lost ? kRequestError : kStreamEnded);
-}
-
-// Prints events until the stream ends or cannot be printed any more. That its reader goes is how a
-// subscription is ended: no failure.
-int Print(WebSocket& socket, Terminal& terminal) {
-  for (;;) {
-    absl::StatusOr<std::string> message = socket.Next(terminal.output_descriptor);
-    if (!message.ok()) return Ended(terminal, message.status());
-    *terminal.out << Shown(*message);
-    if (!message->ends_with('\n')) *terminal.out << '\n';
-    *terminal.out << std::flush;
-    if (terminal.out->good()) continue;
-    if (!ReaderIsGone(terminal)) return kStreamEnded;
-    terminal.out->clear();
-    return kSuccess;
-  }
+  if (flags.Given("cursor-file") && settings.cursor_file.empty())
+    return absl::InvalidArgumentError("-cursor-file must not be empty: leave it out, or name one");
+  if (flags.Given("exec") && settings.command.empty())
+    return absl::InvalidArgumentError("-exec must not be empty: leave it out, or give a command");
+  return absl::OkStatus();
 }
 
 int Subscribe(Terminal& terminal, const std::vector<std::string>& arguments) {
@@ -135,18 +48,44 @@ In TYPE, * stands for any text, also for none: 'kv*' is every event of kv, '*' e
 event. Quote it, or the shell takes it for file names. A type that no plugin sends, for
 example a misspelt one, is no error: nothing arrives.
 
+With -after or -cursor-file it resumes: when the connection is lost or closed, it says
+why on standard error and reconnects after the last event, after 1 to 30 seconds, until
+the server refuses (a 4xx status other than 429). Each event then has a "cursor". Where
+events are missing, for example because the server no longer keeps them, a line of the
+type "belfry.gap" stands for them: read again what you keep.
+
+With -exec each event is passed to a command instead. The next one waits until it exits;
+if it does not exit with 0, the subscription ends, and its event is not counted as shown.
+A command that takes minutes may cost the connection: resume then.
+
 Exit codes: 0 when the reader of the output has gone; 1 when the server has refused or
-ended the stream; 2 when it cannot be reached or is lost.)",
+ended the stream, the command of -exec has failed, or the cursor file cannot be used; 2
+when the server cannot be reached or is lost. With -after or -cursor-file, a stream that
+has begun ends with 0 or 1.)",
        .examples = {"belfry events subscribe 'kv*'",
                     "belfry events subscribe -filter='data_path matches "
                     "\"^secret/data/app/\"' kv-v2/data-write",
-                    "belfry events subscribe '*' | head -n 1"}});
+                    "belfry events subscribe '*' | head -n 1",
+                    "belfry events subscribe -cursor-file=kv.cursor -exec='./changed.sh' 'kv*'"}});
   ClientFlags client_flags(&flags, ClientFlags::Field::kNotOffered, ClientFlags::Output::kJsonOnly);
-  Subscription wanted;
+  FollowSettings settings;
+  Subscription& wanted = settings.wanted;
   std::vector<std::string> namespaces;
   flags.Add("filter", "Only events for which this expression holds.", &wanted.filter);
   flags.Add("namespaces", "Also events of namespaces that match this pattern; may be repeated.",
             &namespaces);
+  flags.Add("after",
+            "Begin after the event with this cursor, with the oldest that the server keeps "
+            "(earliest), or with the next (latest), and resume.",
+            &wanted.after);
+  flags.Add("cursor-file",
+            "File for the cursor of the last event that was shown. If it holds one, begin there, "
+            "whatever -after says; if not, at -after, or latest. Resumes, too.",
+            &settings.cursor_file);
+  flags.Add("exec",
+            "Command to run with /bin/sh for each event, which is a line on its standard input. "
+            "BELFRY_EVENT_TYPE and BELFRY_CURSOR are in its environment.",
+            &settings.command);
   int exit_code = kSuccess;
   if (!ParseOrExplain(flags, arguments, 1, 1, terminal, &exit_code)) return exit_code;
   absl::StatusOr<std::string> type = CleanPath(flags.arguments().front(), "TYPE");
@@ -154,12 +93,12 @@ ended the stream; 2 when it cannot be reached or is lost.)",
   wanted.type = *std::move(type);
   wanted.filter = std::string(Trimmed(wanted.filter));
   for (const std::string& name : namespaces) wanted.namespaces.push_back(CleanNamespace(name));
+  if (absl::Status invalid = CheckValues(flags, settings); !invalid.ok())
+    return Fail(terminal, invalid, kUsageError);
 
   const absl::StatusOr<Client> client = client_flags.Connect(terminal);
   if (!client.ok()) return Fail(terminal, client.status(), kSettingsError);
-  absl::StatusOr<Socket> socket = Open(client->connection(), wanted, terminal.ping_after);
-  if (!socket.ok()) return Ended(terminal, socket.status());
-  return Print(**socket, terminal);
+  return FollowEvents(client->connection(), settings, terminal);
 }
 
 }  // namespace

@@ -21,6 +21,9 @@ struct Terminal {
   int input_descriptor = -1;
   // How long the server of a stream may be silent before it is asked for a sign of life.
   absl::Duration ping_after = absl::Seconds(30);
+  // How long to wait at most before a lost stream is opened again; twice as long after each attempt
+  // that failed, up to thirty times as long.
+  absl::Duration reconnect_delay = absl::Seconds(1);
   // An environment variable; nullopt when it is not set.
   std::function<std::optional<std::string>(const char* name)> environment;
 };

@@ -36,6 +36,7 @@ class BeastWebSocket final : public WebSocket {
  public:
   BeastWebSocket(Connection connection, const WebSocketLimits& limits)
       : connection_(std::move(connection)), limits_(limits) {}
+  ~BeastWebSocket() override { EndRead(); }
 
   // OK, or what to tell the user; a refusal fills in `refusal` and is OK too.
   absl::Status Connect(std::string_view target, std::optional<Refusal>* refusal) {
@@ -64,26 +65,52 @@ class BeastWebSocket final : public WebSocket {
 
   absl::StatusOr<std::string> Next(int stop_when_closed) override {
     WatchReader(stop_when_closed);
-    beast::flat_buffer buffer;
-    std::optional<beast::error_code> read;
-    stream_.async_read(buffer, [&read](auto result, auto) { read = result; });
+    StartRead();
     context_.restart();
-    while (!read && !reader_is_gone_) context_.run_one();
-    if (!read) {
-      // Nobody can see another event: the read has to end before its buffer does.
-      beast::get_lowest_layer(stream_).close();
-      RunUntil(read);
+    while (!read_ && !reader_is_gone_) context_.run_one();
+    if (!read_) {
+      EndRead();
       return absl::CancelledError("nobody reads the output any more");
     }
-    if (!*read) return beast::buffers_to_string(buffer.data());
-    if (*read == beast::error::timeout) {
+    reading_ = false;
+    if (*read_) return EndOfStream(*read_);
+    std::string message = beast::buffers_to_string(buffer_.data());
+    buffer_.clear();
+    return message;
+  }
+
+  bool Ready() override {
+    StartRead();
+    context_.restart();
+    context_.poll();
+    return read_ && !*read_;
+  }
+
+ private:
+  // Starts to read the next message, unless that has been done: read_ is then what became of it.
+  void StartRead() {
+    if (reading_) return;
+    reading_ = true;
+    read_.reset();
+    stream_.async_read(buffer_, [this](auto result, auto) { read_ = result; });
+  }
+
+  // A read has to end before its buffer does.
+  void EndRead() {
+    if (!reading_ || read_) return;
+    beast::get_lowest_layer(stream_).close();
+    RunUntil(read_);
+  }
+
+  absl::Status EndOfStream(const beast::error_code& error) const {
+    if (error == beast::error::timeout) {
       return absl::DeadlineExceededError(
           Concat("the server at ", connection_.Authority(), " is lost: it has sent nothing for ",
                  absl::FormatDuration(2 * limits_.ping_after), " and answers no ping"));
     }
-    if (*read != websocket::error::closed) {
+    if (error != websocket::error::closed) {
       return absl::UnavailableError(Concat("the connection to the server at ",
-                                           connection_.Authority(), " broke: ", read->message()));
+                                           connection_.Authority(), " broke: ", error.message()));
     }
     const websocket::close_reason& why = stream_.reason();
     return absl::OutOfRangeError(Concat("the server closed the stream with ", why.code,
@@ -91,7 +118,6 @@ class BeastWebSocket final : public WebSocket {
                                         std::string(why.reason.c_str())));
   }
 
- private:
   // Not until there is nothing left to do: after a refusal the stream's timer still runs.
   void RunUntil(const std::optional<beast::error_code>& result) {
     context_.restart();
@@ -114,6 +140,9 @@ class BeastWebSocket final : public WebSocket {
   websocket::stream<ClientStream> stream_{context_, connection_};
   std::optional<asio::posix::stream_descriptor> output_;
   bool reader_is_gone_ = false;
+  beast::flat_buffer buffer_;
+  bool reading_ = false;  // A read is under way, or has ended and read_ says how.
+  std::optional<beast::error_code> read_;
 };
 
 }  // namespace

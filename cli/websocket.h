@@ -41,6 +41,8 @@ class WebSocket {
   // broke; DeadlineExceeded when the server is lost (see WebSocketLimits); Cancelled when
   // `stop_when_closed` (a pipe's writing end; -1: none) has lost its reader.
   virtual absl::StatusOr<std::string> Next(int stop_when_closed) = 0;
+  // Whether a message has arrived that Next would return at once. Does not wait.
+  virtual bool Ready() = 0;
 };
 
 }  // namespace belfry::cli

@@ -161,6 +161,30 @@ TEST(WebSocketTest, AServerThatClosesIsOutOfRangeWithItsReason) {
   EXPECT_THAT(std::string(end.message()), HasSubstr("1013: too slow"));
 }
 
+TEST(WebSocketTest, ItIsReadyOnlyWhileAMessageHasArrived) {
+  Peer peer([](Stream& stream) {
+    RawFrames client(stream.next_layer());
+    client.Send("\x81\x03one\x81\x03two");
+    client.WaitForPing();  // Until the client goes.
+  });
+  const auto socket = peer.Connect(absl::Seconds(30));
+  ASSERT_NE(socket, nullptr);
+  EXPECT_EQ(socket->Next(-1).value_or("lost"), "one");
+  EXPECT_TRUE(socket->Ready());
+  EXPECT_TRUE(socket->Ready());
+  EXPECT_EQ(socket->Next(-1).value_or("lost"), "two");
+  EXPECT_FALSE(socket->Ready());
+}
+
+TEST(WebSocketTest, AnEndIsNotReady) {
+  Peer peer([](Stream& stream) { stream.next_layer().close(); });
+  const auto socket = peer.Connect(absl::Seconds(30));
+  ASSERT_NE(socket, nullptr);
+  EXPECT_FALSE(socket->Ready());
+  EXPECT_EQ(socket->Next(-1).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(socket->Ready());
+}
+
 TEST(EventsTest, ExitCodeAndTextSayHowTheStreamEnded) {
   const struct {
     std::function<void(Stream&)> act;
