@@ -43,10 +43,11 @@ class ThreadPool final : public Executor {
   bool PostFor(std::string_view owner, absl::AnyInvocable<void()>&& work) override {
     return Add(owner, std::max<std::size_t>(max_waiting_tasks_ / 4, 1), std::move(work));
   }
-  void PostAlways(absl::AnyInvocable<void()> work) override {
+  void PostAlways(absl::AnyInvocable<void()> work) override { PostAlwaysFor("", std::move(work)); }
+  void PostAlwaysFor(std::string_view owner, absl::AnyInvocable<void()> work) override {
     {
       MutexLock lock(&mutex_);
-      waiting_.Add("", std::move(work));
+      waiting_.Add(owner, std::move(work));
     }
     changed_.NotifyOne();
   }

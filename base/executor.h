@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 
@@ -28,6 +29,11 @@ class Executor {
   // done on the thread of the caller, which may be gRPC's and serve other plugins. Only for what
   // something else bounds, as the requests under way bound how many of them end at once.
   virtual void PostAlways(absl::AnyInvocable<void()> work) = 0;
+  // The same for an owner, who has turns and threads as by PostFor.
+  virtual void PostAlwaysFor(std::string_view owner, absl::AnyInvocable<void()> work) {
+    (void)owner;
+    PostAlways(std::move(work));
+  }
 };
 
 // A fixed number of threads. Post refuses while `max_waiting_tasks` tasks wait for one. Work

@@ -135,7 +135,47 @@ class ThreadScheduler final : public Scheduler {
   std::thread thread_;  // Last: it uses the rest.
 };
 
+class Repeated final : public Timer {
+ public:
+  Repeated(Scheduler* scheduler, absl::Duration interval, absl::AnyInvocable<void()> work)
+      : scheduler_(scheduler), interval_(interval), work_(std::move(work)) {
+    Schedule();
+  }
+
+  ~Repeated() override {
+    std::unique_ptr<Timer> next;  // Called off without the lock.
+    {
+      MutexLock lock(&mutex_);
+      ended_ = true;
+      next = std::move(next_);
+    }
+  }
+
+ private:
+  void Schedule() {
+    std::unique_ptr<Timer> old;  // Called off without the lock.
+    MutexLock lock(&mutex_);
+    if (ended_) return;
+    old = std::exchange(next_, scheduler_->After(interval_, [this] {
+      work_();
+      Schedule();
+    }));
+  }
+
+  Scheduler* const scheduler_;
+  const absl::Duration interval_;
+  absl::AnyInvocable<void()> work_;  // Of the scheduler's thread.
+  Mutex mutex_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Timer> next_ ABSL_GUARDED_BY(mutex_);
+};
+
 }  // namespace
+
+std::unique_ptr<Timer> Repeat(Scheduler* scheduler, absl::Duration interval,
+                              absl::AnyInvocable<void()> work) {
+  return std::make_unique<Repeated>(scheduler, interval, std::move(work));
+}
 
 std::unique_ptr<Scheduler> NewScheduler(const Clock* clock) {
   return std::make_unique<ThreadScheduler>(clock);

@@ -31,6 +31,11 @@ class Scheduler {
                                                      absl::AnyInvocable<void()> work) = 0;
 };
 
+// Work that runs again and again, an interval after it has last ended, until the result is
+// destroyed, as a Timer. It must not destroy that itself.
+std::unique_ptr<Timer> Repeat(Scheduler* scheduler, absl::Duration interval,
+                              absl::AnyInvocable<void()> work);
+
 // One thread, which sleeps until something is due by `clock`. What waits for a time of the wall
 // clock notices within half a minute when that has been set. `clock` must outlive it.
 std::unique_ptr<Scheduler> NewScheduler(const Clock* clock);

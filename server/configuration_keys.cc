@@ -46,6 +46,10 @@ T& In(Draft* draft, T StorageConfig::*member) {
   return draft->config.storage.*member;
 }
 template <typename T>
+T& In(Draft* draft, T JournalConfig::*member) {
+  return draft->config.journal.*member;
+}
+template <typename T>
 T& In(Draft* draft, T seal::SealOptions::*member) {
   return draft->config.seal.*member;
 }
@@ -265,10 +269,6 @@ Problem TakeRetention(const Key& key, const Item& item, Draft*) {
   return MustBe(key, "a duration, in seconds or with a unit");
 }
 
-Problem RefuseUnsupported(const Key& key, const Item&, Draft*) {
-  return Concat({key.name, " is not supported yet: remove it"});
-}
-
 // What follows is one table for each place where keys may stand.
 
 constexpr Key kTopKeys[] = {
@@ -279,7 +279,6 @@ constexpr Key kTopKeys[] = {
     {"disable_clustering", TakeBool<&Draft::ignored_flag>, "true"},
     {"disable_mlock", TakeBool<&Draft::ignored_flag>, "true"},
     {"experiments", TakeExperiments, "[\"events.alpha1\"]"},
-    {"journal", RefuseUnsupported, ""},
     {"log_file", TakeText<&HostConfig::log_file>, "\"/var/log/belfry/belfry.log\""},
     {"log_format", TakeLogFormat, "\"json\""},
     {"log_level", TakeLogLevel, "\"info\""},
@@ -302,6 +301,11 @@ constexpr Key kListenerKeys[] = {
     {"tls_min_version", TakeTlsVersion<&http::TlsOptions::min_version>, "\"tls12\""},
     {"tls_require_and_verify_client_cert", TakeBool<&ListenerDraft::client_certificates_required>,
      "true"},
+};
+
+constexpr Key kJournalKeys[] = {
+    {"max_age", TakeDuration<&JournalConfig::max_age>, "\"168h\""},
+    {"max_bytes", TakeCount<&JournalConfig::max_bytes>, "1073741824"},
 };
 
 constexpr Key kPluginKeys[] = {
@@ -353,6 +357,7 @@ constexpr Key kLimitsKeys[] = {
 };
 
 constexpr Block kBlocks[] = {
+    {"journal", "", kJournalKeys, "journal { max_age = \"168h\" }"},
     {"limits", "", kLimitsKeys, "limits { max_connections = 10000 }"},
     {"listener", "tcp", kListenerKeys, kListenerExample},
     {"plugin", "secret", kPluginKeys, kPluginExample},

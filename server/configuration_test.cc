@@ -161,7 +161,6 @@ TEST(Configuration, WhatCannotBeUsedIsAnErrorAtItsPlaceThatSaysWhatToWrite) {
        "max_plugin_starts_at_once, max_queued_bytes, max_queued_frames, max_request_body_bytes, "
        "max_request_duration, max_requests_queued_per_plugin, max_rule_cache_bytes, ping_interval, "
        "plugin_start_timeout"},
-      {"journal { retention = \"1h\" }", "f:1:1: journal is not supported yet: remove it"},
       {"plugin \"kv\" {}",
        Concat({"f:1:1: plugin is not written like this: write ", kPluginExample})},
       {"plugin \"auth\" \"x\" {}",

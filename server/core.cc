@@ -22,6 +22,8 @@
 #include "server/access/token_store.h"
 #include "server/api/api.h"
 #include "server/bus/bus.h"
+#include "server/journal/journal.h"
+#include "server/journal/trim.h"
 #include "server/mounts/lease_manager.h"
 #include "server/mounts/mount_manager.h"
 #include "server/mounts/periodic_rollback.h"
@@ -30,6 +32,7 @@
 #include "server/process/lifecycle.h"
 #include "server/storage/committer.h"
 #include "server/storage/storage.h"
+#include "server/subscriptions/followers.h"
 #include "server/subscriptions/subscribers.h"
 
 namespace belfry {
@@ -45,6 +48,7 @@ constexpr std::size_t kBlockingThreads = 8;
 constexpr std::size_t kPluginThreads = 64;
 constexpr std::size_t kLeaseThreads = 2;
 constexpr std::size_t kFilterThreads = 2;
+constexpr std::size_t kFollowerThreads = 2;
 constexpr char kTokens[] = "sys/token/";
 constexpr std::string_view kTokenPrefix = "hvs.";
 
@@ -86,6 +90,8 @@ class CoreImpl final : public Core {
   }
 
   absl::Status Start() override {
+    // Before anything is committed.
+    if (absl::Status status = OpenJournal(); !status.ok()) return status;
     absl::StatusOr<process::ServerNames> names =
         process::OpenServerNames(storage(), config_.cluster_name);
     if (!names.ok()) return names.status();
@@ -124,12 +130,25 @@ class CoreImpl final : public Core {
     stopped_ = true;
     subscribers_.EndAll("the server is sealed");
     periodic_rollback_.reset();
+    trimming_.reset();
     if (leases_) leases_->Stop();
     // Requests under way end here.
     if (mounts_) mounts_->Stop();
   }
 
  private:
+  absl::Status OpenJournal() {
+    journal_.OnMore([this, storage = storage()] {
+      followers_.OnMore();
+      TrimJournal(storage);
+    });
+    return journal_.Open();
+  }
+
+  void TrimJournal(storage::Storage* storage) {
+    journal::Trim(journal_, *storage, clock()->Now(), LoggerOf("journal"));
+  }
+
   absl::Status StartPlugins() {
     absl::StatusOr<std::string> sockets = MakeSocketDirectory();
     if (!sockets.ok()) return sockets.status();
@@ -238,7 +257,8 @@ class CoreImpl final : public Core {
                                       .api_address = config_.api_address,
                                       .logger = LoggerOf("api")},
                              .bus = bus_.get(),
-                             .subscribers = &subscribers_});
+                             .subscribers = &subscribers_,
+                             .followers = &followers_});
   }
 
   // What dev mode has from the beginning.
@@ -262,6 +282,7 @@ class CoreImpl final : public Core {
                                          .interval = config_.periodic_interval,
                                          .request_limit = limits().max_request_duration,
                                          .logger = LoggerOf("mounts")});
+    trimming_ = Repeat(scheduler(), absl::Minutes(1), [this] { TrimJournal(storage()); });
   }
 
   const Limits& limits() const { return environment_.limits; }
@@ -281,8 +302,12 @@ class CoreImpl final : public Core {
   subscriptions::Subscribers subscribers_;
   const std::unique_ptr<bus::Bus> bus_ =
       bus::Bus::Create(clock(), metrics(), limits(), NewThreadPool(kFilterThreads));
+  journal::Journal journal_{environment_.storage, metrics(), config_.journal};
+  subscriptions::Followers followers_{
+      &journal_,          clock(), scheduler(), metrics(), NewThreadPool(kFollowerThreads),
+      LoggerOf("journal")};
   const std::unique_ptr<storage::Storage> storage_ =
-      storage::NewCommitter(environment_.storage, bus_.get());
+      storage::NewCommitter(environment_.storage, bus_.get(), &journal_);
   const std::unique_ptr<storage::Storage> policy_storage_ =
       storage::NewView(storage(), "sys/policy/");
   const std::unique_ptr<storage::Storage> token_storage_ = storage::NewView(storage(), kTokens);
@@ -296,6 +321,7 @@ class CoreImpl final : public Core {
   std::unique_ptr<mounts::LeaseManager> leases_;
   std::unique_ptr<mounts::MountManager> mounts_;
   std::unique_ptr<mounts::PeriodicRollback> periodic_rollback_;
+  std::unique_ptr<Timer> trimming_;
   std::unique_ptr<access::PolicyStore> policies_;
   access::RoleStore roles_{role_storage_.get()};
   access::Cubbyholes cubbyholes_{cubbyhole_storage_.get(), clock()};

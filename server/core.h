@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/scheduler.h"
 #include "server/api/api.h"
+#include "server/journal/segment.h"
 #include "server/mounts/plugin_catalog.h"
 #include "server/process/server_names.h"
 #include "server/seal/barrier.h"
@@ -27,6 +28,7 @@ struct CoreConfig {
   std::vector<mounts::PluginEntry> plugins;  // As in HostConfig.
   std::string guard_program;                 // As in HostConfig.
   absl::Duration periodic_interval = absl::Minutes(1);
+  journal::Retention journal;
   std::string cluster_name;  // As in HostConfig.
   std::string version;       // As clients are told it.
 };

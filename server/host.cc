@@ -51,6 +51,14 @@ absl::StatusOr<std::unique_ptr<storage::PhysicalStorage>> OpenStorage(
   return absl::InternalError("no such storage");
 }
 
+journal::Retention RetentionOf(const HostConfig& config) {
+  constexpr std::uint64_t kOnDisk = std::uint64_t{1} << 30;
+  const bool in_memory = config.storage.kind == StorageConfig::Kind::kInMemory;
+  const std::uint64_t by_default = in_memory ? kOnDisk / 16 : kOnDisk;
+  return {.max_bytes = config.journal.max_bytes == 0 ? by_default : config.journal.max_bytes,
+          .max_age = config.journal.max_age};
+}
+
 class HostImpl final : public Host {
  public:
   HostImpl(HostConfig config, std::shared_ptr<ProcessLog> log)
@@ -136,6 +144,7 @@ class HostImpl final : public Host {
                    .plugins = config_.plugins,
                    .guard_program = config_.guard_program,
                    .periodic_interval = config_.periodic_interval,
+                   .journal = RetentionOf(config_),
                    .cluster_name = config_.cluster_name,
                    .version = version},
         CoreEnvironment{.storage = &seal_->barrier(),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +36,14 @@ struct StorageConfig {
   bool operator==(const StorageConfig&) const = default;
 };
 
+// How many of the events are kept for those who resume: at most so many bytes, for so long.
+struct JournalConfig {
+  std::size_t max_bytes = 0;  // 0: a gibibyte on a disk, and a sixteenth of that in memory.
+  absl::Duration max_age = absl::Hours(168);
+
+  bool operator==(const JournalConfig&) const = default;
+};
+
 // As a configuration and `sys/seal-status` name it.
 constexpr std::string_view NameOf(StorageConfig::Kind kind) {
   switch (kind) {
@@ -56,6 +65,7 @@ struct HostConfig {
   std::optional<DevConfig> dev;
   std::vector<ListenerConfig> listeners = {ListenerConfig()};  // At least one.
   StorageConfig storage;
+  JournalConfig journal;
   seal::SealOptions seal;
   // Where clients reach this server, "https://belfry.example:8200", for those who ask; "" when that
   // is not known.

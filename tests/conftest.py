@@ -193,14 +193,14 @@ def unread_bytes(server, connection):
 class RawSubscriber:
     """Subscribes to everything and reads a frame when it is told to; until then the network may fill. `window` in bytes makes it fill soon."""
 
-    def __init__(self, server, token, window=None):
+    def __init__(self, server, token, window=None, after=None):
         host, port = server.address.split(":")
         self._socket = socket.socket()
         if window:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self._socket.settimeout(PATIENCE)
         self._socket.connect((host, int(port)))
-        self._socket.sendall(f"GET /v1/sys/events/subscribe/*?json=true HTTP/1.1\r\nHost: {server.address}\r\n"
+        self._socket.sendall(f"GET /v1/sys/events/subscribe/*?json=true{f'&after={after}' if after else ''} HTTP/1.1\r\nHost: {server.address}\r\n"
                              f"X-Vault-Token: {token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
         self._file = self._socket.makefile("rb", buffering=1 << 16)

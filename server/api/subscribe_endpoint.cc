@@ -40,6 +40,7 @@ Answered AnswerSubscribe(const Dependencies& dependencies, HttpRequest request,
       WithoutPrefix(std::string_view(call.path).substr(kPath.size() - kRoot.size()), "/");
   const subscriptions::Environment environment{.authorizer = dependencies.host.authorizer,
                                                .bus = dependencies.bus,
+                                               .followers = dependencies.followers,
                                                .subscribers = dependencies.subscribers,
                                                .limits = dependencies.host.limits};
   subscriptions::Request asked{.identity = std::move(call.identity),

@@ -23,6 +23,8 @@ struct Message {
   std::string bytes;
   std::string path;  // With its mount; "" when the event has none.
   std::string type;
+  // It tells of the stream and not of an event: no policy forbids it.
+  bool notice = false;
 };
 
 // Shared by every subscriber of that format; the last session to send it frees it.

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace belfry::http {
+namespace {
+
+// What comes from the journal may fill one part in so many: it can wait there as well.
+constexpr std::size_t kRoomPart = 4;
+
+}  // namespace
 
 OutgoingQueue::OutgoingQueue(std::size_t max_frames, std::size_t max_bytes)
     : max_frames_(max_frames), max_bytes_(max_bytes) {}
@@ -28,7 +34,25 @@ void OutgoingQueue::WakeAnyway() {
   wake_();
 }
 
+bool OutgoingQueue::HasLessThan(std::size_t part) const {
+  return waiting_frames_ <= max_frames_ / part && waiting_bytes_ <= max_bytes_ / part;
+}
+
+bool OutgoingQueue::HasRoom() const {
+  MutexLock lock(&mutex_);
+  return HasLessThan(kRoomPart);
+}
+
+bool OutgoingQueue::AwaitRoom(absl::AnyInvocable<void()> wake) {
+  MutexLock lock(&mutex_);
+  on_room_ = nullptr;
+  if (HasLessThan(kRoomPart) || closed_ || overflowed_ || end_reason_) return true;
+  on_room_ = std::move(wake);
+  return false;
+}
+
 void OutgoingQueue::DropAll() {
+  on_room_ = nullptr;
   dropped_ += frames_.size();
   std::deque<Item>().swap(frames_);
 }
@@ -107,9 +131,14 @@ std::vector<OutgoingQueue::Item> OutgoingQueue::Take(std::size_t max_frames,
 }
 
 void OutgoingQueue::Release(std::size_t frames, std::size_t bytes) {
-  MutexLock lock(&mutex_);
-  waiting_frames_ -= frames;
-  waiting_bytes_ -= bytes;
+  absl::AnyInvocable<void()> on_room;  // Called without the lock.
+  {
+    MutexLock lock(&mutex_);
+    waiting_frames_ -= frames;
+    waiting_bytes_ -= bytes;
+    if (HasLessThan(2 * kRoomPart)) on_room.swap(on_room_);
+  }
+  if (on_room != nullptr) on_room();
 }
 
 bool OutgoingQueue::Overflowed() const {

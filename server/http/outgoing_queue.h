@@ -49,6 +49,9 @@ class OutgoingQueue final : public subscriptions::Subscriber {
 
   bus::OfferResult Offer(const bus::Frame& frame, std::uint64_t policy_version) override;
   void Overflow() override;
+  // A quarter of either bound; who waits is awoken at half of that.
+  bool HasRoom() const override;
+  bool AwaitRoom(absl::AnyInvocable<void()> wake) override;
 
   void End(std::string_view reason) override;
   void AwaitSending() override;
@@ -74,6 +77,8 @@ class OutgoingQueue final : public subscriptions::Subscriber {
   void WakeAnyway() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndAsOverflowed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether less than one part in so many of either bound waits.
+  bool HasLessThan(std::size_t part) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::size_t max_frames_;
   const std::size_t max_bytes_;
@@ -83,6 +88,7 @@ class OutgoingQueue final : public subscriptions::Subscriber {
   bool sending_ ABSL_GUARDED_BY(mutex_) = false;
   std::uint64_t sendings_ ABSL_GUARDED_BY(mutex_) = 0;  // So far.
   absl::AnyInvocable<void()> wake_ ABSL_GUARDED_BY(mutex_);
+  absl::AnyInvocable<void()> on_room_ ABSL_GUARDED_BY(mutex_);  // Of who waits for it, or null.
   std::deque<Item> frames_ ABSL_GUARDED_BY(mutex_);
   // Including what was taken and is not released.
   std::size_t waiting_frames_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -222,7 +222,7 @@ void WebSocketSession::DropForbidden() {
   const std::uint64_t version = authorizer.Refresh();
   const bool ended = queue_->Ended();
   const auto is_authorized = [version, ended](const OutgoingFrame& frame) {
-    return !ended && frame.policy_version == version;
+    return !ended && (frame.policy_version == version || frame.payload->notice);
   };
   if (std::all_of(batch_.begin(), batch_.end(), is_authorized)) return;
   DropUnbegun([&](OutgoingFrame& frame) {

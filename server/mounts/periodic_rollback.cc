@@ -31,28 +31,11 @@ class Unanswered {
 
 class PeriodicRollbackImpl final : public PeriodicRollback {
  public:
-  explicit PeriodicRollbackImpl(Options options) : options_(std::move(options)) { Schedule(); }
-
-  ~PeriodicRollbackImpl() override {
-    std::unique_ptr<Timer> timer;  // Called off without the lock.
-    {
-      MutexLock lock(&mutex_);
-      stopped_ = true;
-      timer = std::move(timer_);
-    }
-  }
+  explicit PeriodicRollbackImpl(Options options)
+      : options_(std::move(options)),
+        timer_(Repeat(options_.scheduler, options_.interval, [this] { AskAll(); })) {}
 
  private:
-  void Schedule() {
-    std::unique_ptr<Timer> old;  // Called off without the lock.
-    MutexLock lock(&mutex_);
-    if (stopped_) return;
-    old = std::exchange(timer_, options_.scheduler->After(options_.interval, [this] {
-      AskAll();
-      Schedule();
-    }));
-  }
-
   void AskAll() const {
     for (const std::shared_ptr<const Mount>& mount : options_.router->List()) {
       if (mount->engine != nullptr) Ask(mount);
@@ -78,9 +61,7 @@ class PeriodicRollbackImpl final : public PeriodicRollback {
   const Options options_;
   // Shared with the requests under way.
   const std::shared_ptr<Unanswered> unanswered_ = std::make_shared<Unanswered>();
-  Mutex mutex_;
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-  std::unique_ptr<Timer> timer_ ABSL_GUARDED_BY(mutex_);
+  const std::unique_ptr<Timer> timer_;  // Last: it uses the rest.
 };
 
 }  // namespace

@@ -78,7 +78,7 @@ TEST(AcceptEvent, SaysWhatAnEventIsFoundBy) {
   absl::StatusOr<storage::AcceptedEvent> accepted =
       AcceptEvent(origin, Limits(), event.SerializeAsString(), kAccepted);
   ASSERT_TRUE(accepted.ok()) << accepted.status();
-  EXPECT_EQ(accepted->cursor, 0u);
+  EXPECT_EQ(accepted->sequence, 0u);
   EXPECT_EQ(accepted->accepted, kAccepted);
   EXPECT_EQ(accepted->type, "kv-v2/data-write");
   EXPECT_EQ(accepted->path, "secret/data/foo");

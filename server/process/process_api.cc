@@ -230,7 +230,7 @@ void ProcessApi::SaveSnapshot(api::Respond respond) {
           builtin::BusyAnswer("another snapshot is being saved; try again when it has ended")));
     }
     auto stream = std::make_shared<SnapshotStream>(
-        facts_.stored->TakeSnapshot(),
+        storage::WithoutOrderedKeys(facts_.stored->TakeSnapshot()),
         storage::SnapshotInfo{.taken = facts_.clock->Now(), .version = facts_.version},
         facts_.clock, snapshots_.get(), logger_);
     sent_snapshot_ = stream;

@@ -27,6 +27,16 @@ std::uint64_t MostEncryptions(const RotationConfig& rotation) {
   return rotation.enabled ? rotation.max_operations : RotationConfig::kMostOperations;
 }
 
+// Whether it has its name below the barrier, too.
+bool IsOrdered(std::string_view key) {
+  return key.starts_with(storage::kOrderedKeys);
+}
+
+// What the key, or the beginning of one up to a '/', is called below the barrier.
+std::string StoredName(const Ciphers& ciphers, std::string_view key) {
+  return IsOrdered(key) ? std::string(key) : Concat({kData, ciphers.names().Seal(key)});
+}
+
 // With its '/'.
 std::string_view FolderOf(std::string_view path) {
   return path.substr(0, path.rfind('/') + 1);
@@ -37,6 +47,11 @@ class NameOpener {
  public:
   explicit NameOpener(const NameCipher* names) : names_(names) {}
 
+  std::optional<std::string> OpenStored(std::string_view name) {
+    return IsOrdered(name) ? std::string(name) : Open(name.substr(kData.size()));
+  }
+
+ private:
   std::optional<std::string> Open(std::string_view sealed) {
     const std::string_view sealed_folder = FolderOf(sealed);
     if (sealed_folder != sealed_folder_) {
@@ -50,7 +65,6 @@ class NameOpener {
     return Concat({folder_, *part});
   }
 
- private:
   const NameCipher* const names_;
   std::string sealed_folder_;
   std::string folder_;
@@ -68,9 +82,11 @@ storage::WriteBatch Encrypt(const Ciphers& ciphers, std::span<storage::WriteBatc
   storage::WriteBatch encrypted;
   for (const storage::WriteBatch* const batch : batches) {
     for (const storage::Operation& operation : batch->operations) {
-      std::string name = Concat({kData, ciphers.names().Seal(operation.key)});
+      std::string name = StoredName(ciphers, operation.key);
       if (operation.value) {
         encrypted.Put(std::move(name), ciphers.SealValue(operation.key, *operation.value));
+      } else if (!operation.end.empty()) {
+        encrypted.DeleteRange(std::move(name), operation.end);
       } else {
         encrypted.Delete(std::move(name));
       }
@@ -96,7 +112,7 @@ Barrier::~Barrier() = default;
 absl::StatusOr<std::optional<std::string>> Barrier::Get(std::string_view key) const {
   const std::shared_ptr<const Ciphers> ciphers = Use();
   if (ciphers == nullptr) return Sealed();
-  auto stored = below_->Get(Concat({kData, ciphers->names().Seal(key)}));
+  auto stored = below_->Get(StoredName(*ciphers, key));
   if (!stored.ok() || !*stored) return stored;
   const std::shared_ptr<const Ciphers> latest = Use();
   if (latest == nullptr) return Sealed();
@@ -137,16 +153,14 @@ absl::StatusOr<std::vector<storage::Entry>> Barrier::Scan(std::string_view prefi
   if (FolderOf(prefix) != prefix) {
     return absl::InvalidArgumentError("a prefix of encrypted keys must end in '/'");
   }
-  const NameCipher& names = ciphers->names();
-  auto entries =
-      below_->Scan(Concat({kData, names.Seal(prefix)}),
-                   after.empty() ? std::string() : Concat({kData, names.Seal(after)}), limit);
+  auto entries = below_->Scan(StoredName(*ciphers, prefix),
+                              after.empty() ? std::string() : StoredName(*ciphers, after), limit);
   if (!entries.ok()) return entries;
   const std::shared_ptr<const Ciphers> latest = Use();
   if (latest == nullptr) return Sealed();
-  NameOpener opener(&names);
+  NameOpener opener(&ciphers->names());
   for (storage::Entry& entry : *entries) {
-    std::optional<std::string> key = opener.Open(std::string_view(entry.key).substr(kData.size()));
+    std::optional<std::string> key = opener.OpenStored(entry.key);
     if (!key) return DamagedName(prefix);
     absl::StatusOr<std::string> value = latest->OpenValue(*key, entry.value);
     if (!value.ok()) return value.status();

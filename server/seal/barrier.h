@@ -21,8 +21,9 @@ class Ciphers;
 // A storage that encrypts what it keeps in the one below: values and the names of keys. Sealed, as
 // it begins, each call is Unavailable "Vault is sealed". What below was changed, moved to another
 // key or cannot be opened is DataLoss and says what to do; it is never returned. Scan has the order
-// of the sealed names; its prefix must be empty or end in '/'. docs/decisions/0013-barrier.md has
-// the forms. Thread-safe.
+// of the sealed names, but below storage::kOrderedKeys, which an empty prefix leaves out; its
+// prefix must be empty or end in '/'. List knows nothing of those. docs/decisions/0013-barrier.md
+// has the forms. Thread-safe.
 class Barrier final : public storage::PhysicalStorage {
  public:
   struct KeyStatus {

@@ -5,7 +5,8 @@
 namespace belfry::seal {
 
 // Where things lie in the storage below the barrier. All that users and stores put there lies below
-// kData, names and values sealed. The rest is needed to unseal, so its names stand in the clear.
+// kData, names and values sealed, but for what lies below storage::kOrderedKeys: there only values
+// are. The rest is needed to unseal, so its names stand in the clear.
 inline constexpr std::string_view kData = "data/";
 
 // The beginning of all these.

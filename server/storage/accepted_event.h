@@ -11,7 +11,7 @@ namespace belfry::storage {
 // mount. It owns what it holds, so it can wait, be kept in a journal, or be sent to anyone.
 struct AcceptedEvent {
   // Its place in the one order of all events of this host, from 1; 0 until it is committed.
-  std::uint64_t cursor = 0;
+  std::uint64_t sequence = 0;
   absl::Time accepted;
   std::string bytes;  // The serialized logical.EventReceived.
   std::string type;

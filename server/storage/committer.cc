@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,6 +37,21 @@ struct Pending {
 
   bool complete() const { return told == batch.events.size(); }
 };
+
+// What is committed at once: a batch, or, of one without operations, its next events.
+struct Part {
+  Pending* pending = nullptr;
+  std::span<AcceptedEvent> events;
+};
+
+Part Whole(Pending& pending) {
+  return {.pending = &pending, .events = pending.batch.events};
+}
+
+Part NextOf(Pending& pending, std::size_t most) {
+  const std::span<AcceptedEvent> left = std::span(pending.batch.events).subspan(pending.told);
+  return {.pending = &pending, .events = left.first(std::min(most, left.size()))};
+}
 
 // Runs what is to be done after commits, in their order, on a thread of its own: to answer those
 // who wait takes as long as a write to the disk, and the next one need not wait for it.
@@ -97,9 +113,10 @@ class Finisher {
 
 class Committer : public Storage {
  public:
-  Committer(PhysicalStorage* physical, EventObserver* observer)
+  Committer(PhysicalStorage* physical, EventObserver* observer, EventLog* log)
       : physical_(physical),
         observer_(observer),
+        log_(log),
         writes_wait_(physical->WritesWait()),
         finisher_(writes_wait_ ? std::make_unique<Finisher>() : nullptr) {}
 
@@ -136,8 +153,8 @@ class Committer : public Storage {
       CommitPart(std::move(pending));
     } else {
       // Where no write waits, nothing is left to the finisher.
-      Pending* const one = &pending;
-      pending.done(Store({&one, 1}));
+      const Part whole = Whole(pending);
+      pending.done(Store({&whole, 1}));
     }
     if (!writes_wait_) CommitWaitingChanges();
     End();
@@ -150,17 +167,23 @@ class Committer : public Storage {
     kThread,   // By thread_, which goes on until nothing waits.
   };
 
+  // What the thread commits at once.
+  struct Turn {
+    std::deque<Pending> changes;
+    std::deque<Pending> events;
+    std::vector<Part> parts;
+  };
+
   // True: the caller is to commit, and to call End. False: the batch waits for whoever does.
   bool Begin(Pending& pending) {
     {
       MutexLock lock(&mutex_);
-      const bool is_change = !pending.batch.operations.empty();
       const bool idle = state_ == State::kIdle;
-      if (idle && !(is_change && writes_wait_)) {
+      if (idle && !(writes_wait_ && IsWritten(pending.batch))) {
         state_ = State::kInPlace;
         return true;
       }
-      (is_change ? changes_ : events_).push_back(std::move(pending));
+      (pending.batch.operations.empty() ? events_ : changes_).push_back(std::move(pending));
       if (!idle) return false;
       state_ = State::kThread;
     }
@@ -168,15 +191,19 @@ class Committer : public Storage {
     return false;
   }
 
+  bool IsWritten(const WriteBatch& batch) const {
+    return !batch.operations.empty() || (log_ != nullptr && !batch.events.empty());
+  }
+
   // What came while this thread committed, once: nearly always that is all, and no other thread has
   // to be woken.
   void CommitWaitingChanges() {
-    std::deque<Pending> changes;
+    Turn turn;
     {
       MutexLock lock(&mutex_);
-      changes.swap(changes_);
+      turn.changes.swap(changes_);
     }
-    if (!changes.empty()) CommitAll(std::move(changes));
+    if (!turn.changes.empty()) CommitTurn(std::move(turn));
   }
 
   // What has come since is the thread's: its callers must not make this one work for ever.
@@ -192,83 +219,121 @@ class Committer : public Storage {
 
   void Run() {
     for (;;) {
-      std::deque<Pending> changes;
-      std::optional<Pending> events;
+      Turn turn;
       {
         MutexLock lock(&mutex_);
         if (state_ == State::kThread && changes_.empty() && events_.empty()) state_ = State::kIdle;
         while (state_ != State::kThread && !ending_) changed_.Wait(&mutex_);
         if (state_ != State::kThread) return;
-        changes.swap(changes_);
-        if (!events_.empty()) {
-          events = std::move(events_.front());
-          events_.pop_front();
-        }
+        turn.changes.swap(changes_);
+        TakeEvents(turn);
       }
-      if (!changes.empty()) CommitAll(std::move(changes));
-      if (events) CommitPart(*std::move(events));
+      CommitTurn(std::move(turn));
     }
   }
 
-  void CommitAll(std::deque<Pending> changes) {
-    std::vector<Pending*> together;
-    together.reserve(changes.size());
-    for (Pending& pending : changes) together.push_back(&pending);
-    const absl::Status status = Store(together);
-    if (finisher_ != nullptr && (finisher_->busy() || ChangesWait())) {
-      finisher_->Finish(std::move(changes), status);
-      return;
+  // Batches of events alone, as many as the observer wants at once; of the last one perhaps a part.
+  void TakeEvents(Turn& turn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (std::size_t most = MostEventsAtOnce(); most > 0 && !events_.empty();) {
+      turn.events.push_back(std::move(events_.front()));
+      events_.pop_front();
+      const Part next = NextOf(turn.events.back(), most);
+      most -= next.events.size();
+      turn.parts.push_back(next);
     }
-    for (Pending& pending : changes) pending.done(status);
   }
 
-  // Writes them as one, and publishes their events.
-  absl::Status Store(std::span<Pending* const> together) {
-    std::vector<WriteBatch*> batches;
-    batches.reserve(together.size());
-    for (Pending* const pending : together) batches.push_back(&pending->batch);
-    absl::Status status = physical_->Write(batches);
-    if (!status.ok()) return status;
-    for (Pending* const pending : together) Tell(*pending, pending->batch.events.size());
-    return status;
+  std::size_t MostEventsAtOnce() const {
+    if (observer_ == nullptr) return std::numeric_limits<std::size_t>::max();
+    return std::max<std::size_t>(observer_->MostEventsAtOnce(), 1);
   }
 
-  bool ChangesWait() {
-    MutexLock lock(&mutex_);
-    return !changes_.empty();
+  void CommitTurn(Turn turn) {
+    std::vector<Part> parts;
+    parts.reserve(turn.changes.size() + turn.parts.size());
+    for (Pending& pending : turn.changes) parts.push_back(Whole(pending));
+    parts.insert(parts.end(), turn.parts.begin(), turn.parts.end());
+    const absl::Status status = Store(parts);
+    for (Pending& pending : turn.events) {
+      if (status.ok() && !pending.complete()) {
+        GoOnLater(std::move(pending));
+      } else {
+        turn.changes.push_back(std::move(pending));
+      }
+    }
+    Finish(std::move(turn.changes), status);
   }
 
-  // Of a batch without operations. The rest of it has its turn after those that wait.
+  // Of a batch without operations, by the thread that has brought it.
   void CommitPart(Pending pending) {
-    Tell(pending, observer_ == nullptr ? pending.batch.events.size()
-                                       : std::max<std::size_t>(observer_->MostEventsAtOnce(), 1));
-    if (pending.complete()) return FinishAlone(std::move(pending));
+    const Part next = NextOf(pending, MostEventsAtOnce());
+    const absl::Status status = Store({&next, 1});
+    if (status.ok() && !pending.complete()) return GoOnLater(std::move(pending));
+    std::deque<Pending> alone;
+    alone.push_back(std::move(pending));
+    Finish(std::move(alone), status);
+  }
+
+  // The rest of it has its turn after those that wait.
+  void GoOnLater(Pending pending) {
     MutexLock lock(&mutex_);
     events_.push_back(std::move(pending));
   }
 
-  void FinishAlone(Pending pending) {
-    if (finisher_ == nullptr || !finisher_->busy()) return pending.done(absl::OkStatus());
-    std::deque<Pending> alone;
-    alone.push_back(std::move(pending));
-    finisher_->Finish(std::move(alone), absl::OkStatus());
+  void Finish(std::deque<Pending> committed, const absl::Status& status) {
+    if (finisher_ != nullptr && (finisher_->busy() || SomethingWaits())) {
+      finisher_->Finish(std::move(committed), status);
+      return;
+    }
+    for (Pending& pending : committed) pending.done(status);
   }
 
-  // The next events of the batch get their places and go to the observer.
-  void Tell(Pending& pending, std::size_t most) {
-    const std::span<AcceptedEvent> left = std::span(pending.batch.events).subspan(pending.told);
-    const std::span<AcceptedEvent> next = left.first(std::min(most, left.size()));
-    if (next.empty()) return;
-    for (AcceptedEvent& event : next) event.cursor = ++last_cursor_;
-    pending.told += next.size();
-    if (observer_ != nullptr) observer_->OnEvents(next);
+  bool SomethingWaits() {
+    MutexLock lock(&mutex_);
+    return !changes_.empty() || !events_.empty();
+  }
+
+  // Writes them as one, and publishes their events.
+  absl::Status Store(std::span<const Part> parts) {
+    std::vector<WriteBatch*> batches;
+    batches.reserve(parts.size() + 1);
+    std::vector<std::span<AcceptedEvent>> events;
+    for (const Part& part : parts) {
+      if (!part.pending->batch.operations.empty()) batches.push_back(&part.pending->batch);
+      if (!part.events.empty()) events.push_back(part.events);
+    }
+    WriteBatch records;
+    if (log_ != nullptr && !events.empty()) {
+      log_->Record(events, &records);
+      batches.push_back(&records);
+    }
+    if (!batches.empty()) {
+      if (absl::Status failed = physical_->Write(batches); !failed.ok()) return failed;
+    }
+    for (const Part& part : parts) part.pending->told += part.events.size();
+    Tell(events);
+    return absl::OkStatus();
+  }
+
+  void Tell(std::span<const std::span<AcceptedEvent>> events) {
+    if (events.empty()) return;
+    for (const std::span<AcceptedEvent> some : events) {
+      if (log_ == nullptr) Number(some);
+      if (observer_ != nullptr) observer_->OnEvents(some);
+    }
+    if (log_ != nullptr) log_->Keep(events);
+  }
+
+  void Number(std::span<AcceptedEvent> events) {
+    for (AcceptedEvent& event : events) event.sequence = ++last_sequence_;
   }
 
   PhysicalStorage* const physical_;
   EventObserver* const observer_;
+  EventLog* const log_;
   const bool writes_wait_;
   std::unique_ptr<Finisher> finisher_;  // Null where writes do not wait.
-  std::uint64_t last_cursor_ = 0;       // Of the thread that commits.
+  std::uint64_t last_sequence_ = 0;     // Of the thread that commits, where there is no log.
   Mutex mutex_;
   CondVar changed_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
@@ -286,13 +351,15 @@ struct OwnMemory {
 
 class InMemoryStorage final : private OwnMemory, public Committer {
  public:
-  explicit InMemoryStorage(EventObserver* observer) : Committer(physical.get(), observer) {}
+  explicit InMemoryStorage(EventObserver* observer)
+      : Committer(physical.get(), observer, nullptr) {}
 };
 
 }  // namespace
 
-std::unique_ptr<Storage> NewCommitter(PhysicalStorage* physical, EventObserver* observer) {
-  return std::make_unique<Committer>(physical, observer);
+std::unique_ptr<Storage> NewCommitter(PhysicalStorage* physical, EventObserver* observer,
+                                      EventLog* log) {
+  return std::make_unique<Committer>(physical, observer, log);
 }
 
 std::unique_ptr<Storage> NewInMemoryStorage(EventObserver* observer) {

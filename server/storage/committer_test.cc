@@ -64,7 +64,7 @@ class NotingObserver final : public EventObserver {
       MutexLock lock(&mutex_);
       for (const AcceptedEvent& event : events) {
         types_.push_back(event.type);
-        cursors_.push_back(event.cursor);
+        sequences_.push_back(event.sequence);
       }
     }
     on_events();
@@ -74,15 +74,15 @@ class NotingObserver final : public EventObserver {
     MutexLock lock(&mutex_);
     return types_;
   }
-  std::vector<std::uint64_t> cursors() const {
+  std::vector<std::uint64_t> sequences() const {
     MutexLock lock(&mutex_);
-    return cursors_;
+    return sequences_;
   }
 
  private:
   mutable Mutex mutex_;
   std::vector<std::string> types_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::uint64_t> cursors_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::uint64_t> sequences_ ABSL_GUARDED_BY(mutex_);
 };
 
 WriteBatch Events(const std::vector<std::string>& types) {
@@ -243,9 +243,9 @@ TEST_F(CommitterTest, PlacesAreGivenInOneOrderWithoutAGap) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  const std::vector<std::uint64_t> cursors = observer_.cursors();
-  ASSERT_EQ(cursors.size(), 1000u);
-  for (std::size_t i = 0; i < cursors.size(); ++i) ASSERT_EQ(cursors[i], i + 1);
+  const std::vector<std::uint64_t> sequences = observer_.sequences();
+  ASSERT_EQ(sequences.size(), 1000u);
+  for (std::size_t i = 0; i < sequences.size(); ++i) ASSERT_EQ(sequences[i], i + 1);
 }
 
 TEST_F(CommitterTest, WhoeverCommitsMeanwhileIsNotHeldUpAndAllThatWaitIsWrittenAtOnce) {
@@ -301,7 +301,7 @@ TEST_F(CommitterTest, ALongBatchOfEventsHasItsTurnsAndChangesGoFirst) {
   sender.join();
   EXPECT_THAT(observer_.types(),
               ElementsAre("1", "2", "changed", "changed", "changed", "other", "3", "4", "5"));
-  EXPECT_THAT(observer_.cursors(), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9));
+  EXPECT_THAT(observer_.sequences(), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9));
 }
 
 TEST_F(CommitterTest, WhoeverHearsOfACommitMayCommitMore) {

@@ -29,7 +29,13 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "FORMAT is written as it is in memory");
 
 constexpr std::string_view kTitle = "belfry storage ";
-constexpr int kVersion = 1;
+// 2: the journal, which a server that knows nothing of it would leave behind what it writes.
+constexpr int kVersion = 2;
+constexpr int kOldestVersion = 1;
+
+std::string TitleOf(int version) {
+  return Concat({kTitle, std::to_string(version), "\n"});
+}
 
 Descriptor OpenFile(const std::string& path, int flags) {
   return Descriptor(::open(path.c_str(), flags | O_CLOEXEC));
@@ -151,7 +157,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::st
   if (absl::Status status = CheckOwner(path); !status.ok()) return status;
   const std::string file = path + "/FORMAT";
   if (::access(file.c_str(), F_OK) != 0 && errno == ENOENT) {
-    std::string content = Concat({kTitle, std::to_string(kVersion), "\n"});
+    std::string content = TitleOf(kVersion);
     content.resize(3 * kSector);
     if (absl::Status status = CreateFormat(path, content); !status.ok()) return status;
   }
@@ -172,21 +178,37 @@ DataDirectory::~DataDirectory() {
   ::close(format_);
 }
 
-absl::Status DataDirectory::CheckVersion() const {
+absl::Status DataDirectory::CheckVersion() {
   std::array<char, kSector> sector;
   const ssize_t read = ReadAt(format_, sector.data(), sector.size(), 0);
   if (read < 0) return SystemError({"failed to read ", path_, "/FORMAT"});
   const std::optional<int> version =
       VersionOf(std::string_view(sector.data(), static_cast<std::size_t>(read)));
-  if (version == kVersion) return absl::OkStatus();
-  if (version.value_or(0) < kVersion) return DamageError(path_, "FORMAT does not say its version");
+  if (version.value_or(0) < kOldestVersion)
+    return DamageError(path_, "FORMAT does not say its version");
+  old_ = *version < kVersion;
+  if (*version <= kVersion) return absl::OkStatus();
   return absl::FailedPreconditionError(ToAbsl(
       Concat({path_, " has storage format ", std::to_string(*version), ", this version reads ",
               std::to_string(kVersion), ": start the newer version of Belfry that wrote it"})));
 }
 
+// One byte changes, so that a kill leaves either.
+absl::Status DataDirectory::UpgradeVersion() const {
+  static_assert(kVersion < 10);
+  const std::string title = TitleOf(kVersion);
+  if (WriteAt(format_, title.data(), title.size(), 0) && ::fdatasync(format_) == 0)
+    return absl::OkStatus();
+  return SystemError({"failed to write ", path_, "/FORMAT"});
+}
+
 absl::Status DataDirectory::Verify() {
   MutexLock lock(&mutex_);
+  absl::Status status = VerifyParts();
+  return status.ok() && old_ ? UpgradeVersion() : status;
+}
+
+absl::Status DataDirectory::VerifyParts() {
   if (absl::Status status = ReadState(); !status.ok()) return status;
   if (state_.generation == 0) return absl::OkStatus();  // Nothing was ever synced.
   // RocksDB would start a new database.

@@ -30,8 +30,9 @@ class DataDirectory {
   static absl::StatusOr<std::unique_ptr<DataDirectory>> Open(const std::string& path);
   ~DataDirectory();
 
-  // DataLoss, with the damage alone as its message, if a file is not what was synced. Call it
-  // first, and while no other process can have the directory open.
+  // DataLoss, with the damage alone as its message, if a file is not what was synced. What an older
+  // version has written is of this one from then on. Call it first, and while no other process can
+  // have the directory open.
   absl::Status Verify();
   // The first `size` bytes of the file are synced and have this checksum. Outlives the process, but
   // outlives a power cut only when the kernel has written it back.
@@ -60,7 +61,9 @@ class DataDirectory {
 
   DataDirectory(std::string path, int format);
 
-  absl::Status CheckVersion() const;
+  absl::Status CheckVersion();
+  absl::Status UpgradeVersion() const;
+  absl::Status VerifyParts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status ReadState() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status VerifyPart(const SyncedPart& part) const;
   SyncedPart* Find(std::string_view file) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -69,6 +72,7 @@ class DataDirectory {
 
   const std::string path_;
   const int format_;  // The descriptor of FORMAT.
+  bool old_ = false;  // It has an older version, which this one reads.
   Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = {};
 };

@@ -71,6 +71,8 @@ class InMemory final : public PhysicalStorage {
   void Do(Operation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (operation.value) {
       values_.insert_or_assign(std::move(operation.key), *std::move(operation.value));
+    } else if (!operation.end.empty()) {
+      values_.erase(values_.lower_bound(operation.key), values_.lower_bound(operation.end));
     } else {
       values_.erase(operation.key);
     }

@@ -16,6 +16,10 @@
 
 namespace belfry::storage {
 
+// Keys below this have the order of their bytes also where a storage hides the names of others, and
+// their names stand in the clear: for what is numbered, and named by nobody.
+inline constexpr std::string_view kOrderedKeys = "ordered/";
+
 // Where keys and values lie: below the committer, which alone writes. Get, List and Scan as
 // Storage's, thread-safe, also while something is written.
 class PhysicalStorage {

@@ -65,6 +65,12 @@ absl::Status ToStatus(const rocksdb::Status& status, std::string_view path) {
   return absl::InternalError(ToAbsl(message("RocksDB failed in", "Restart the server")));
 }
 
+rocksdb::Status Add(const Operation& operation, rocksdb::WriteBatch& changes) {
+  if (operation.value) return changes.Put(operation.key, *operation.value);
+  if (operation.end.empty()) return changes.Delete(operation.key);
+  return changes.DeleteRange(operation.key, operation.end);
+}
+
 // Why the storage is read-only, once it is. Thread-safe.
 class Failure final : public rocksdb::EventListener {
  public:
@@ -288,9 +294,7 @@ class RocksDbStorage final : public PhysicalStorage {
     rocksdb::WriteBatch changes;
     for (const WriteBatch* const batch : batches) {
       for (const Operation& operation : batch->operations) {
-        const rocksdb::Status status = operation.value
-                                           ? changes.Put(operation.key, *operation.value)
-                                           : changes.Delete(operation.key);
+        const rocksdb::Status status = Add(operation, changes);
         if (!status.ok()) return ToStatus(status, path_);
       }
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,5 +18,9 @@ class Snapshot {
   // None: there are no more. After an error it is of no use.
   virtual absl::StatusOr<std::vector<Entry>> Next(std::size_t bytes) = 0;
 };
+
+// The same without the journal and all else below kOrderedKeys (physical_storage.h), which belongs
+// to this life of the data: what is restored begins another one.
+std::unique_ptr<Snapshot> WithoutOrderedKeys(std::unique_ptr<Snapshot> all);
 
 }  // namespace belfry::storage

@@ -30,7 +30,10 @@ class View final : public Storage {
     return entries;
   }
   void Commit(WriteBatch batch, Done done) override {
-    for (Operation& operation : batch.operations) operation.key.insert(0, prefix_);
+    for (Operation& operation : batch.operations) {
+      operation.key.insert(0, prefix_);
+      if (!operation.end.empty()) operation.end.insert(0, prefix_);
+    }
     base_->Commit(std::move(batch), std::move(done));
   }
 

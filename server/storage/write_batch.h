@@ -13,6 +13,9 @@ namespace belfry::storage {
 struct Operation {
   std::string key;
   std::optional<std::string> value;
+  // Not "": there is no value, and all keys from `key` up to this one, which stays, end. Only of
+  // keys below kOrderedKeys (physical_storage.h).
+  std::string end = {};
 };
 
 // What is committed together: changes, in this order, and the events that tell of them.
@@ -24,6 +27,9 @@ struct WriteBatch {
     operations.push_back({std::move(key), std::move(value)});
   }
   void Delete(std::string key) { operations.push_back({std::move(key), std::nullopt}); }
+  void DeleteRange(std::string first, std::string end) {
+    operations.push_back({std::move(first), std::nullopt, std::move(end)});
+  }
 };
 
 }  // namespace belfry::storage

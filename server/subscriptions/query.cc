@@ -66,6 +66,17 @@ absl::StatusOr<std::shared_ptr<const bus::Filter>> ParseFilter(const Query& quer
                                             hint.empty() ? "" : "; hint: ", hint}));
 }
 
+absl::StatusOr<std::optional<After>> ParseAfter(const Query& query) {
+  const std::string* const text = FirstValue(query, "after");
+  if (text == nullptr) return std::nullopt;
+  if (*text == "earliest") return After{.place = After::Place::kEarliest, .cursor = {}};
+  if (*text == "latest") return After{.place = After::Place::kLatest, .cursor = {}};
+  if (std::optional<journal::Cursor> cursor = journal::Cursor::Parse(*text))
+    return After{.place = After::Place::kCursor, .cursor = *std::move(cursor)};
+  return absl::InvalidArgumentError(
+      "invalid parameter for after: it is earliest, latest, or the cursor of a message");
+}
+
 std::string CleanPattern(std::string_view pattern) {
   std::vector<std::string_view> segments;
   for (std::string_view segment : Split(pattern, '/')) {
@@ -110,6 +121,9 @@ absl::StatusOr<Selection> ParseSelection(std::string_view type_pattern, const Qu
   auto filter = ParseFilter(query, limits);
   if (!filter.ok()) return filter.status();
   selection.filter = *std::move(filter);
+  absl::StatusOr<std::optional<After>> after = ParseAfter(query);
+  if (!after.ok()) return after.status();
+  selection.after = *std::move(after);
   if (absl::Status status = CheckSize(query, limits); !status.ok()) return status;
   return selection;
 }

@@ -2,6 +2,7 @@
 
 #include <boost/json/object.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,11 +13,19 @@
 #include "base/limits.h"
 #include "server/bus/bus.h"
 #include "server/bus/filter.h"
+#include "server/journal/cursor.h"
 
 namespace belfry::subscriptions {
 
 // The parameters of a subscription, decoded, in order, repeated names kept.
 using Query = std::vector<std::pair<std::string, std::string>>;
+
+// Where a subscription that resumes begins.
+struct After {
+  enum class Place { kEarliest, kLatest, kCursor };
+  Place place = Place::kLatest;
+  journal::Cursor cursor;  // Where it is one.
+};
 
 // What a subscription asks for.
 struct Selection {
@@ -24,6 +33,7 @@ struct Selection {
   std::vector<std::string> namespace_patterns;
   bus::Format format = bus::Format::kProtobuf;
   std::shared_ptr<const bus::Filter> filter;  // Shared with the bus; null: everything.
+  std::optional<After> after;                 // None: it does not resume.
 };
 
 // InvalidArgument, with a sentence for the client, where something is missing, cannot be read or is

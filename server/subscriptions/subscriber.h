@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/any_invocable.h"
 #include "server/bus/bus.h"
 
 namespace belfry::subscriptions {
@@ -14,6 +15,12 @@ class Subscriber : public bus::Sink {
   // Drops what waits, takes nothing more, and has the connection closed with 1000 and this reason.
   // Once it has returned no frame begins to leave. Waits for one system call at most.
   virtual void End(std::string_view reason) = 0;
+  // Whether there is room for what comes from the journal: a part of the bounds that an offer must
+  // keep to.
+  virtual bool HasRoom() const = 0;
+  // True: there is room, or it has ended. False: `wake` runs once there is, on another's thread,
+  // unless it ends before, or this is called again. It must not block.
+  virtual bool AwaitRoom(absl::AnyInvocable<void()> wake) = 0;
   // Returns when what is leaving at this moment has left: every frame after that leaves only if
   // the authorizer, refreshed after this was called, allows it. Waits for one system call at most.
   virtual void AwaitSending() = 0;

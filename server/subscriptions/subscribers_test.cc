@@ -33,6 +33,8 @@ class Leaver final : public Subscriber {
     return bus::OfferResult::kAccepted;
   }
   void Overflow() override {}
+  bool HasRoom() const override { return true; }
+  bool AwaitRoom(absl::AnyInvocable<void()>) override { return true; }
   void End(std::string_view) override { membership.reset(); }
   void AwaitSending() override {}
 };

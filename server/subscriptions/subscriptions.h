@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "server/access/authorizer.h"
 #include "server/bus/bus.h"
+#include "server/subscriptions/followers.h"
 #include "server/subscriptions/query.h"
 #include "server/subscriptions/subscriber.h"
 #include "server/subscriptions/subscribers.h"
@@ -18,6 +19,7 @@ namespace belfry::subscriptions {
 struct Environment {
   const access::Authorizer* authorizer = nullptr;
   bus::Bus* bus = nullptr;
+  Followers* followers = nullptr;
   Subscribers* subscribers = nullptr;
   Limits limits;
 };
@@ -32,10 +34,11 @@ struct Request {
   Query query;
 };
 
-// Every event that is committed after it has returned is offered to the subscriber. Otherwise
-// nothing is left of it: PermissionDenied; then InvalidArgument as ParseSelection; Unauthenticated
-// when the token has ended meanwhile; Unavailable when all subscribers are being ended. May take a
-// while, as filters are compiled. Thread-safe.
+// Every event that is committed after it has returned is offered to the subscriber, and before them
+// those that are kept from the place on where it asks to begin. Otherwise nothing is left of it:
+// PermissionDenied; then InvalidArgument as ParseSelection; Unauthenticated when the token has
+// ended meanwhile; Unavailable when all subscribers are being ended. May take a while, as filters
+// are compiled. Thread-safe.
 absl::StatusOr<OpenedSubscription> Open(const Environment& environment, Request request,
                                         std::shared_ptr<Subscriber> subscriber);
 

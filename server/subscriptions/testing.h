@@ -33,6 +33,8 @@ class FakeSubscriber final : public Subscriber {
     return bus::OfferResult::kAccepted;
   }
   void Overflow() override {}
+  bool HasRoom() const override { return true; }
+  bool AwaitRoom(absl::AnyInvocable<void()>) override { return true; }
   void End(std::string_view reason) override { end_reason = reason; }
   void AwaitSending() override { ++awaited; }
 };
