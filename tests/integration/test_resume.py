@@ -1,7 +1,10 @@
 """Subscriptions with `after=`: what they are told that others are not, and that they go on where they were, whatever happened meanwhile."""
 
 import json
+import os
+import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -9,9 +12,10 @@ import threading
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from conftest import BIN, PATIENCE, RawSubscriber, ROOT
+from conftest import BIN, Lines, PATIENCE, RawSubscriber, ROOT, eventually
 
 WRITES = "kv-v2/data-write"
+TESTDATA = pathlib.Path(__file__).parent / "testdata"
 
 
 def write(server, key, count=1):
@@ -239,3 +243,71 @@ def test_many_who_follow_see_the_same_order(start_server):
         assert not thread.is_alive()
     assert len(seen[0]) == count
     assert all(seen[number] == seen[0] for number in range(8))
+
+
+def subscribe_by_command(server, *flags):
+    process = subprocess.Popen([BIN / "belfry", "events", "subscribe", *flags, WRITES], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=dict(os.environ, VAULT_ADDR=f"http://{server.address}", VAULT_TOKEN=server.token))
+    return process, Lines(process.stdout), Lines(process.stderr)
+
+
+def key_in(line):
+    return json.loads(line)["data"]["event"]["metadata"]["path"].removeprefix("secret/data/")
+
+
+def test_the_command_goes_on_by_its_cursor_file_whoever_was_killed(start_configured, tmp_path):
+    server = serve(start_configured)
+    config = server.tmp / "belfry.hcl"
+    config.write_text(config.read_text().replace("127.0.0.1:0", server.address))
+    write(server, "before")
+    flags = ["-after=earliest", f"-cursor-file={tmp_path}/cursor"]
+    process, out, errors = subscribe_by_command(server, *flags)
+    assert key_in(out.next()) == "before"
+    server.kill()
+    errors.until("reconnect")
+    server.start()
+    server.unseal()
+    write(server, "while-it-reconnects")
+    assert key_in(out.next()) == "while-it-reconnects"
+    last = end(server)
+    assert eventually(lambda: (tmp_path / "cursor").read_text().strip() == last)
+    process.kill()
+    process.wait()
+    write(server, "while-it-is-away")
+    process, out, _ = subscribe_by_command(server, *flags)
+    assert key_in(out.next()) == "while-it-is-away"
+    assert server.request("PUT", "auth/token/revoke-self").status == 204
+    assert process.wait(PATIENCE) == 1
+
+
+def test_the_command_runs_another_for_each_event_and_stops_when_that_fails(start_configured, tmp_path):
+    server = serve(start_configured)
+    for key in ("a", "b", "c"):
+        write(server, key)
+    flags = ["-after=earliest", f"-cursor-file={tmp_path}/cursor"]
+    script = f"grep -o 'secret/data/.' >> {tmp_path}/seen; [ $(wc -l < {tmp_path}/seen) != 4 ]"
+    process, _, errors = subscribe_by_command(server, *flags, f"-exec={script}")
+    assert process.wait(PATIENCE) == 1, errors.seen
+    # Each has two paths; the second event was not dealt with, and comes again.
+    assert (tmp_path / "seen").read_text().split() == ["secret/data/a"] * 2 + ["secret/data/b"] * 2
+    process, out, _ = subscribe_by_command(server, *flags)
+    assert key_in(out.next()) == "b"
+    process.kill()
+    process.wait()
+
+
+def test_data_of_format_2_opens_with_its_journal(start_configured):
+    """A directory as a kill left it, made by the first version that had a journal."""
+    kept = json.loads((TESTDATA / "data-format-2.json").read_text())
+    server = start_configured("rocksdb")
+    assert server.stop() == 0
+    shutil.rmtree(server.tmp / "data")
+    shutil.copytree(TESTDATA / "data-format-2", server.tmp / "data")
+    server.keys, server.token = kept["keys"], kept["root_token"]
+    server.start()
+    server.unseal()
+    assert server.request("GET", "secret/data/k2").data["data"] == {"number": 2}
+    with follow(server, kept["first_cursor"]) as stream:
+        assert [event(stream)[0] for _ in range(2)] == ["k1", "k2"]
+        write(server, "k3")
+        assert event(stream)[0] == "k3"
