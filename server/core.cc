@@ -247,18 +247,21 @@ class CoreImpl final : public Core {
                                       .catalog = plugins_.get(),
                                       .leases = leases_.get(),
                                       .barrier = environment_.barrier,
+                                      .subscriptions = {.authorizer = authorizer_.get(),
+                                                        .bus = bus_.get(),
+                                                        .followers = &followers_,
+                                                        .subscribers = &subscribers_,
+                                                        .limits = limits()},
                                       .clock = clock(),
                                       .executor = executor_.get(),
                                       .plugin_executor = plugin_executor_.get(),
                                       .explain_executor = explain_executor_.get(),
+                                      .scheduler = scheduler(),
                                       .metrics = metrics(),
                                       .limits = limits(),
                                       .version = config_.version,
                                       .api_address = config_.api_address,
-                                      .logger = LoggerOf("api")},
-                             .bus = bus_.get(),
-                             .subscribers = &subscribers_,
-                             .followers = &followers_});
+                                      .logger = LoggerOf("api")}});
   }
 
   // What dev mode has from the beginning.

@@ -9,18 +9,12 @@
 #include "server/api/refusal_log.h"
 #include "server/builtin/dependencies.h"
 #include "server/builtin/json_text.h"
-#include "server/bus/bus.h"
-#include "server/subscriptions/followers.h"
-#include "server/subscriptions/subscribers.h"
 
 namespace belfry::api {
 
 // What requests are answered with; every pointer must outlive the Api.
 struct Dependencies {
   builtin::Dependencies host;
-  bus::Bus* bus = nullptr;
-  subscriptions::Subscribers* subscribers = nullptr;
-  subscriptions::Followers* followers = nullptr;
   // Shared: copies of this struct have the same.
   std::shared_ptr<RefusalLog> refusals = std::make_shared<RefusalLog>();
 };

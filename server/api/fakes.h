@@ -340,8 +340,8 @@ struct ApiFixture {
     dependencies.mounts = &mounts;
     dependencies.catalog = &catalog;
     dependencies.leases = &leases;
-    all.bus = &bus;
-    all.subscribers = &subscribers;
+    dependencies.subscriptions = {
+        .authorizer = dependencies.authorizer, .bus = &bus, .subscribers = &subscribers};
     barrier.Unseal(seal::Keyring(clock.Now()), seal::SecretBytes::Random(32));
     dependencies.barrier = &barrier;
     dependencies.clock = &clock;

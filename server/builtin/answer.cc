@@ -76,6 +76,20 @@ Answer InvalidToken() {
   return ErrorAnswer(403, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
 }
 
+Answer SubscriptionRefusal(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnauthenticated:
+      return InvalidToken();
+    case absl::StatusCode::kPermissionDenied:
+      return Denied();
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kUnavailable:
+      return ErrorAnswer(503, ToStd(status.message()));
+    default:
+      return ErrorAnswer(400, ToStd(status.message()));
+  }
+}
+
 Answer SealRefusal(const absl::Status& status) {
   if (absl::IsInvalidArgument(status)) return ErrorAnswer(400, ToStd(status.message()));
   return ErrorAnswer(absl::IsUnavailable(status) ? 503 : 500, ToStd(status.message()));

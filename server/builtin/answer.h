@@ -96,6 +96,9 @@ Answer InvalidToken();
 // 503: no room where this would be answered.
 Answer TooBusy();
 
+// Why a subscription is not opened, as subscriptions::Open says it, or was ended.
+Answer SubscriptionRefusal(const absl::Status& status);
+
 // Why the seal, or the storage below it, refused: 400 for what was asked, 503 while it is sealed or
 // takes no writes, else 500.
 Answer SealRefusal(const absl::Status& status);

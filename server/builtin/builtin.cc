@@ -14,10 +14,10 @@ namespace belfry::builtin {
 namespace {
 
 using Family = std::span<const Endpoint> (*)();
-constexpr Family kFamilies[] = {&StatusEndpoints,    &MountEndpoints,      &PolicyEndpoints,
-                                &RoleEndpoints,      &TokenEndpoints,      &PluginEndpoints,
-                                &LeaseEndpoints,     &CapabilityEndpoints, &ExplainEndpoints,
-                                &CubbyholeEndpoints, &SealEndpoints};
+constexpr Family kFamilies[] = {&StatusEndpoints,  &MountEndpoints,      &PolicyEndpoints,
+                                &RoleEndpoints,    &TokenEndpoints,      &PluginEndpoints,
+                                &LeaseEndpoints,   &CapabilityEndpoints, &ExplainEndpoints,
+                                &HistoryEndpoints, &CubbyholeEndpoints,  &SealEndpoints};
 
 // What of the endpoints fits a request.
 struct Found {
@@ -79,21 +79,26 @@ Room RoomFor(const Dependencies& dependencies, Place place) {
   return {nullptr, ""};
 }
 
-void Begin(const Dependencies& dependencies, const Endpoint& endpoint, Call call, Respond respond) {
-  if (endpoint.begin != nullptr) {
+void Run(const Dependencies& dependencies, const Endpoint& endpoint, Call call, Respond respond) {
+  if (endpoint.begin != nullptr)
     return endpoint.begin(dependencies, std::move(call), std::move(respond));
-  }
+  respond(endpoint.answer(dependencies, call));
+}
+
+void Begin(const Dependencies& dependencies, const Endpoint& endpoint, Call call, Respond respond) {
   const Room room = RoomFor(dependencies, endpoint.place);
-  if (room.executor == nullptr) return respond(endpoint.answer(dependencies, call));
+  if (room.executor == nullptr)
+    return Run(dependencies, endpoint, std::move(call), std::move(respond));
   // Shared: when the executor refuses the work, it is answered here.
   auto shared_respond = std::make_shared<Respond>(std::move(respond));
   const std::string owner(OwnerOf(call));
   const bool posted = room.executor->PostFor(
-      owner, [&dependencies, &endpoint, call = std::move(call), shared_respond] {
+      owner, [&dependencies, &endpoint, call = std::move(call), shared_respond]() mutable {
         // Both may have gone while the request waited.
         const bool allowed = call.identity.Lasts(dependencies.clock->Now()) &&
                              Holds(dependencies, call, endpoint.right);
-        (*shared_respond)(allowed ? endpoint.answer(dependencies, call) : Denied());
+        if (!allowed) return (*shared_respond)(Denied());
+        Run(dependencies, endpoint, std::move(call), std::move(*shared_respond));
       });
   if (!posted) (*shared_respond)(BusyAnswer(room.refusal));
 }

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
+#include "base/scheduler.h"
 #include "server/access/authorizer.h"
 #include "server/access/cubbyholes.h"
 #include "server/access/policy_store.h"
@@ -17,6 +18,7 @@
 #include "server/mounts/plugin_catalog.h"
 #include "server/mounts/router.h"
 #include "server/seal/barrier.h"
+#include "server/subscriptions/subscriptions.h"
 
 namespace belfry::builtin {
 
@@ -32,6 +34,7 @@ struct Dependencies {
   mounts::PluginCatalog* catalog = nullptr;
   mounts::LeaseManager* leases = nullptr;
   seal::Barrier* barrier = nullptr;  // Below all of them.
+  subscriptions::Environment subscriptions;
   const Clock* clock = nullptr;
   // For what asks storage (tokens, roles, policies, cubbyholes), explains policies, opens a
   // subscription, reads a large body or puts the rules of a token together. Where it takes no more,
@@ -44,6 +47,7 @@ struct Dependencies {
   // For what takes long by itself, policies explained rule by rule: others wait only for others of
   // that. Where it takes no more, the answer is 503.
   Executor* explain_executor = nullptr;
+  Scheduler* scheduler = nullptr;
   Metrics* metrics = nullptr;
   Limits limits;
   std::string version;      // As in sys/health.

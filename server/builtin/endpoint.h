@@ -26,7 +26,7 @@ enum class Place { kHere, kExecutor, kPluginExecutor, kExplainExecutor };
 
 // What answers. Runs where the endpoint says.
 using Handler = Answer (*)(const Dependencies& dependencies, const Call& call);
-// The same for what is not known when it returns; must not block.
+// The same for what is not known when it returns. Where it is begun here it must not block.
 using AsyncHandler = void (*)(const Dependencies& dependencies, Call call, Respond respond);
 
 // One thing that the host answers itself: declared here, and nowhere else.
@@ -52,6 +52,7 @@ std::span<const Endpoint> RoleEndpoints();
 std::span<const Endpoint> PluginEndpoints();
 std::span<const Endpoint> LeaseEndpoints();
 std::span<const Endpoint> ExplainEndpoints();
+std::span<const Endpoint> HistoryEndpoints();
 std::span<const Endpoint> CapabilityEndpoints();
 std::span<const Endpoint> CubbyholeEndpoints();
 

@@ -182,6 +182,7 @@ constexpr Endpoint Change(std::string_view path, std::span<const DeclaredField> 
   return {.path = path,
           .operation = Operation::kUpdate,
           .right = right,
+          .place = Place::kHere,
           .fields = fields,
           .begin = begin};
 }

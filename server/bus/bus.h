@@ -23,8 +23,9 @@ struct Message {
   std::string bytes;
   std::string path;  // With its mount; "" when the event has none.
   std::string type;
-  // It tells of the stream and not of an event: no policy forbids it.
-  bool notice = false;
+  // What tells of the stream and not of an event is forbidden by no policy.
+  enum class Kind { kEvent, kGap, kBookmark };
+  Kind kind = Kind::kEvent;
 };
 
 // Shared by every subscriber of that format; the last session to send it frees it.

@@ -38,15 +38,19 @@ bool OutgoingQueue::HasLessThan(std::size_t part) const {
   return waiting_frames_ <= max_frames_ / part && waiting_bytes_ <= max_bytes_ / part;
 }
 
+bool OutgoingQueue::RoomOrEnded() const {
+  return HasLessThan(kRoomPart) || closed_ || overflowed_ || end_reason_;
+}
+
 bool OutgoingQueue::HasRoom() const {
   MutexLock lock(&mutex_);
-  return HasLessThan(kRoomPart);
+  return RoomOrEnded();
 }
 
 bool OutgoingQueue::AwaitRoom(absl::AnyInvocable<void()> wake) {
   MutexLock lock(&mutex_);
   on_room_ = nullptr;
-  if (HasLessThan(kRoomPart) || closed_ || overflowed_ || end_reason_) return true;
+  if (RoomOrEnded()) return true;
   on_room_ = std::move(wake);
   return false;
 }

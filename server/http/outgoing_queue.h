@@ -79,6 +79,7 @@ class OutgoingQueue final : public subscriptions::Subscriber {
   void DropAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether less than one part in so many of either bound waits.
   bool HasLessThan(std::size_t part) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool RoomOrEnded() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::size_t max_frames_;
   const std::size_t max_bytes_;

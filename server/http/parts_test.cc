@@ -375,6 +375,48 @@ TEST(OutgoingQueue, WhatIsTakenCountsUntilItIsReleased) {
   EXPECT_EQ(queue.Offer(Text("d"), 1), bus::OfferResult::kFull);
 }
 
+TEST(OutgoingQueue, WhatComesFromTheJournalMayFillAQuarterAndIsAwokenAtAnEighth) {
+  OutgoingQueue queue(16, 1000);
+  int awoken = 0;
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(queue.HasRoom());
+    queue.Offer(Text("a"), 1);
+  }
+  EXPECT_FALSE(queue.HasRoom());
+  EXPECT_FALSE(queue.AwaitRoom([&awoken] { ++awoken; }));
+  EXPECT_THAT(queue.Take(5, 1000), SizeIs(5));
+  queue.Release(2, 2);
+  EXPECT_EQ(awoken, 0);
+  queue.Release(1, 1);
+  EXPECT_EQ(awoken, 1);
+  queue.Release(2, 2);
+  EXPECT_EQ(awoken, 1);
+  EXPECT_TRUE(queue.AwaitRoom([&awoken] { ++awoken; }));
+
+  OutgoingQueue bytes(100, 100);
+  bytes.Offer(Text(std::string(26, 'a')), 1);
+  EXPECT_FALSE(bytes.HasRoom());
+}
+
+TEST(OutgoingQueue, WhoeverWaitsForRoomInAQueueThatHasEndedFindsThatOut) {
+  for (const bool by_close : {true, false}) {
+    OutgoingQueue queue(16, 1000);
+    bool awoken = false;
+    for (int i = 0; i < 10; ++i) queue.Offer(Text("a"), 1);
+    EXPECT_THAT(queue.Take(10, 1000), SizeIs(10));
+    EXPECT_FALSE(queue.AwaitRoom([&awoken] { awoken = true; }));
+    if (by_close) {
+      queue.Close();
+    } else {
+      queue.End("token revoked");
+    }
+    EXPECT_TRUE(queue.HasRoom());
+    EXPECT_TRUE(queue.AwaitRoom([&awoken] { awoken = true; }));
+    EXPECT_EQ(queue.Offer(Text("b"), 1), bus::OfferResult::kClosed);
+    EXPECT_FALSE(awoken);
+  }
+}
+
 TEST(OutgoingQueue, WakesOnOverflowEvenWhileTheConsumerIsAwake) {
   OutgoingQueue queue(1, 1000);
   int wakes = 0;

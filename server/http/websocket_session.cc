@@ -222,7 +222,8 @@ void WebSocketSession::DropForbidden() {
   const std::uint64_t version = authorizer.Refresh();
   const bool ended = queue_->Ended();
   const auto is_authorized = [version, ended](const OutgoingFrame& frame) {
-    return !ended && (frame.policy_version == version || frame.payload->notice);
+    return !ended &&
+           (frame.policy_version == version || frame.payload->kind != bus::Message::Kind::kEvent);
   };
   if (std::all_of(batch_.begin(), batch_.end(), is_authorized)) return;
   DropUnbegun([&](OutgoingFrame& frame) {

@@ -81,6 +81,7 @@ void Follower::TakeTurn() {
 // What came between the last look and the change of the state has awoken nobody.
 void Follower::AwaitEvents() {
   const std::uint64_t position = position_;
+  subscriber_->OnPause(position);
   {
     MutexLock lock(&mutex_);
     if (state_ == State::kEnded) return;
@@ -90,6 +91,7 @@ void Follower::AwaitEvents() {
 }
 
 void Follower::AwaitRoom() {
+  subscriber_->OnPause(position_);
   {
     MutexLock lock(&mutex_);
     if (state_ == State::kEnded) return;
@@ -178,20 +180,21 @@ bool Follower::Wants(const storage::AcceptedEvent& event, bus::Tally& tally) {
 }
 
 std::optional<Follower::State> Follower::OfferGap(const encode::Gap& gap) {
-  return OfferNotice(
-      encode::EncodeGap(format_, gap, PlaceAt(position_), environment_.clock->Now()));
+  return OfferNotice(bus::Message::Kind::kGap, encode::EncodeGap(format_, gap, PlaceAt(position_),
+                                                                 environment_.clock->Now()));
 }
 
 std::optional<Follower::State> Follower::OfferBookmark() {
   if (!bookmark_due_.exchange(false) || known_ == position_) return std::nullopt;
   return OfferNotice(
+      bus::Message::Kind::kBookmark,
       encode::EncodeBookmark(format_, PlaceAt(position_), environment_.clock->Now()));
 }
 
 // There is always room for it: few come, and an eighth of what an offer may fill is enough.
-std::optional<Follower::State> Follower::OfferNotice(std::string bytes) {
+std::optional<Follower::State> Follower::OfferNotice(bus::Message::Kind kind, std::string bytes) {
   const auto frame =
-      std::make_shared<const bus::Message>(bus::Message{.bytes = std::move(bytes), .notice = true});
+      std::make_shared<const bus::Message>(bus::Message{.bytes = std::move(bytes), .kind = kind});
   if (subscriber_->Offer(frame, policy_version_) != bus::OfferResult::kAccepted)
     return State::kEnded;
   known_ = position_;

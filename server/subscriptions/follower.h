@@ -84,7 +84,7 @@ class Follower : public std::enable_shared_from_this<Follower> {
   bool Wants(const storage::AcceptedEvent& event, bus::Tally& tally);
   std::optional<State> OfferGap(const encode::Gap& gap);
   std::optional<State> OfferBookmark();
-  std::optional<State> OfferNotice(std::string bytes);
+  std::optional<State> OfferNotice(bus::Message::Kind kind, std::string bytes);
   void AwaitRoom();
   void AwaitEvents();
   encode::Place PlaceAt(std::uint64_t sequence) const;

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
-#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "server/bus/testing.h"
 #include "server/journal/testing.h"
 #include "server/subscriptions/followers.h"
+#include "server/subscriptions/testing.h"
 
 namespace belfry::subscriptions {
 namespace {
@@ -23,20 +23,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
-
-// Runs work when a test says so, on its thread.
-class SteppedExecutor final : public Executor {
- public:
-  explicit SteppedExecutor(std::deque<absl::AnyInvocable<void()>>* waiting) : waiting_(waiting) {}
-  bool Post(absl::AnyInvocable<void()>&& work) override {
-    waiting_->push_back(std::move(work));
-    return true;
-  }
-  void PostAlways(absl::AnyInvocable<void()> work) override { (void)Post(std::move(work)); }
-
- private:
-  std::deque<absl::AnyInvocable<void()>>* const waiting_;
-};
 
 // Takes as many frames as it has room for, and remembers them as "SEQUENCE WHAT".
 class ReadingSubscriber final : public Subscriber {
@@ -51,8 +37,8 @@ class ReadingSubscriber final : public Subscriber {
     const boost::json::object json = boost::json::parse(frame->bytes).as_object();
     const std::string cursor(json.at("cursor").as_string());
     frames.push_back(Concat({cursor.substr(cursor.find('-') + 1), " ", WhatIs(json)}));
-    EXPECT_EQ(frame->notice, json.at("type") != "*");
-    if (room > 0 && !frame->notice) --room;
+    EXPECT_EQ(frame->kind == bus::Message::Kind::kEvent, json.at("type") == "*");
+    if (room > 0 && frame->kind == bus::Message::Kind::kEvent) --room;
     return bus::OfferResult::kAccepted;
   }
   void Overflow() override {}
@@ -125,16 +111,8 @@ class FollowerTest : public ::testing::Test {
          .start = std::move(start)});
   }
 
-  // Until nobody has anything to do.
-  void Work() {
-    while (!waiting_.empty()) {
-      auto work = std::move(waiting_.front());
-      waiting_.pop_front();
-      work();
-    }
-  }
   std::vector<std::string> Received() {
-    Work();
+    executor_.Work();
     return subscriber_->TakeFrames();
   }
   std::uint64_t Counted(const std::string& what) {
@@ -147,12 +125,10 @@ class FollowerTest : public ::testing::Test {
   FakeClock clock_{absl::FromUnixSeconds(1'700'000'000)};
   FakeScheduler scheduler_{&clock_};
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
-  std::deque<absl::AnyInvocable<void()>> waiting_;
+  SteppedExecutor executor_;
   journal::MemoryJournal memory_{metrics_.get(), {.max_bytes = 20'000}};
   journal::Journal& journal_ = memory_.journal();
-  Followers followers_{
-      &journal_, &clock_, &scheduler_, metrics_.get(), std::make_unique<SteppedExecutor>(&waiting_),
-      Logger()};
+  Followers followers_{&journal_, &clock_, &scheduler_, metrics_.get(), executor_.New(), Logger()};
   const std::shared_ptr<ReadingSubscriber> subscriber_ = std::make_shared<ReadingSubscriber>();
   std::unique_ptr<bus::Subscription> following_;
 };
@@ -275,12 +251,12 @@ TEST_F(FollowerTest, WhenItEndsNothingMoreIsOffered) {
 
 TEST_F(FollowerTest, ASubscriberThatHasGoneIsLeft) {
   Follow(followers_.Latest());
-  Work();
+  executor_.Work();
   subscriber_->closed = true;
   Publish("a");
-  Work();
+  executor_.Work();
   Publish("b");
-  Work();
+  executor_.Work();
   EXPECT_EQ(Counted("published"), 1u);
   EXPECT_EQ(Counted("abandoned"), 1u);
 }

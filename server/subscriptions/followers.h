@@ -32,6 +32,9 @@ class Followers {
   // There is more in the journal. Does not block: whoever commits calls it.
   void OnMore();
 
+  journal::Cursor CursorAt(std::uint64_t sequence) const {
+    return {.epoch = journal_->epoch(), .sequence = sequence};
+  }
   // The cursor's place, and what of its events is not there. Gone are those that were deleted, and
   // with another epoch all.
   Start After(const journal::Cursor& cursor) const;

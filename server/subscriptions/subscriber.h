@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,12 +16,15 @@ class Subscriber : public bus::Sink {
   // Drops what waits, takes nothing more, and has the connection closed with 1000 and this reason.
   // Once it has returned no frame begins to leave. Waits for one system call at most.
   virtual void End(std::string_view reason) = 0;
-  // Whether there is room for what comes from the journal: a part of the bounds that an offer must
-  // keep to.
+  // Whether there is room for what comes from the journal, which is a part of the bounds that an
+  // offer must keep to; or it has ended, and an offer says so.
   virtual bool HasRoom() const = 0;
-  // True: there is room, or it has ended. False: `wake` runs once there is, on another's thread,
+  // True: HasRoom. False: `wake` runs once there is, on another's thread,
   // unless it ends before, or this is called again. It must not block.
   virtual bool AwaitRoom(absl::AnyInvocable<void()> wake) = 0;
+  // All up to this place of the journal has been offered, or was not for it, and there is no more
+  // for now, or no room.
+  virtual void OnPause(std::uint64_t position) { (void)position; }
   // Returns when what is leaving at this moment has left: every frame after that leaves only if
   // the authorizer, refreshed after this was called, allows it. Waits for one system call at most.
   virtual void AwaitSending() = 0;

@@ -311,3 +311,69 @@ def test_data_of_format_2_opens_with_its_journal(start_configured):
         assert [event(stream)[0] for _ in range(2)] == ["k1", "k2"]
         write(server, "k3")
         assert event(stream)[0] == "k3"
+
+
+def history(server, query="", token=None):
+    answer = server.request("GET", f"sys/events/history?{query}", token=token or server.token)
+    assert answer.status == 200, answer.text
+    return answer.data
+
+
+def keys_of(page):
+    return [found["data"]["event"]["metadata"]["path"].removeprefix("secret/data/") for found in page["events"]]
+
+
+def test_history_is_read_page_by_page_and_a_stream_goes_on_from_it(start_server):
+    server = start_server()
+    for key in ("a", "b", "c"):
+        write(server, key)
+    first = history(server, f"type={WRITES}&limit=2")
+    assert keys_of(first) == ["a", "b"]
+    assert first["events"][1]["cursor"] == first["cursor"]
+    second = history(server, f"type=kv*&filter=operation%20%3D%3D%20%22data-write%22&after={first['cursor']}")
+    assert keys_of(second) == ["c"]
+    assert history(server, f"after={second['cursor']}") == {"cursor": second["cursor"], "events": []}
+    with follow(server, second["cursor"]) as stream:
+        write(server, "d")
+        assert event(stream)[0] == "d"
+
+
+def test_history_waits_for_the_next_event(start_server):
+    server = start_server()
+    pages = []
+    waiting = threading.Thread(target=lambda: pages.append(history(server, f"type={WRITES}&after={end(server)}&wait=30s")))
+    waiting.start()
+    while not pages:
+        write(server, "a")
+        waiting.join(0.05)
+    assert keys_of(pages[0])[0] == "a"
+    cursor = history(server, "after=latest")["cursor"]
+    assert history(server, f"after={cursor}&wait=1s") == {"cursor": cursor, "events": []}
+
+
+def test_history_needs_both_rights_and_shows_what_the_token_may_see(start_server):
+    server = start_server()
+    for key in ("a", "b"):
+        write(server, key)
+    read = 'path "%s" { capabilities = ["read"] }\n'
+    see = 'path "secret/data/a" { capabilities = ["subscribe"] subscribe_event_types = ["*"] }\n'
+
+    def token(*rules):
+        assert server.request("PUT", "sys/policies/acl/w", {"policy": "".join(rules)}).status == 204
+        return server.request("POST", "auth/token/create", {"policies": ["w"]}).json["auth"]["client_token"]
+
+    may = token(read % "sys/events/history", read % "sys/events/subscribe/kv*", see)
+    assert keys_of(history(server, "type=kv-v2/data-write", may)) == ["a"]
+    for query in ("", "type=*", "type=sys/x"):
+        assert server.request("GET", f"sys/events/history?{query}", token=may).status == 403, query
+    for rules in ((read % "sys/events/history", see), (read % "sys/events/subscribe/*", see)):
+        assert server.request("GET", f"sys/events/history?type={WRITES}", token=token(*rules)).status == 403
+
+
+@pytest.mark.parametrize("query, error", [
+    ("after=yesterday", "invalid parameter for after"), ("limit=0", "limit is a number of events from 1 to 1000"), ("limit=1001", "from 1 to 1000"),
+    ("limit=x", "Field validation failed"), ("wait=61s", "wait is at most 60s"), ("wait=soon", "Field validation failed"),
+    ("filter=nosuch%20%3D%3D%20a", 'there is no field "nosuch"'), ("type=../../mounts", "no empty segment"), ("type=a//b", "no empty segment")])
+def test_what_history_cannot_answer_is_refused_with_what_to_ask(start_server, query, error):
+    answer = start_server().request("GET", f"sys/events/history?{query}")
+    assert answer.status == 400 and error in answer.json["errors"][0], answer.text
