@@ -7,7 +7,7 @@ namespace belfry::http {
 namespace {
 
 // What comes from the journal may fill one part in so many: it can wait there as well.
-constexpr std::size_t kRoomPart = 4;
+constexpr std::size_t kRoomPart = 16;
 
 }  // namespace
 

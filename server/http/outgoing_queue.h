@@ -49,7 +49,7 @@ class OutgoingQueue final : public subscriptions::Subscriber {
 
   bus::OfferResult Offer(const bus::Frame& frame, std::uint64_t policy_version) override;
   void Overflow() override;
-  // A quarter of either bound; who waits is awoken at half of that.
+  // A sixteenth of either bound; who waits is awoken at half of that.
   bool HasRoom() const override;
   bool AwaitRoom(absl::AnyInvocable<void()> wake) override;
 

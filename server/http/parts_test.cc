@@ -375,8 +375,8 @@ TEST(OutgoingQueue, WhatIsTakenCountsUntilItIsReleased) {
   EXPECT_EQ(queue.Offer(Text("d"), 1), bus::OfferResult::kFull);
 }
 
-TEST(OutgoingQueue, WhatComesFromTheJournalMayFillAQuarterAndIsAwokenAtAnEighth) {
-  OutgoingQueue queue(16, 1000);
+TEST(OutgoingQueue, WhatComesFromTheJournalMayFillASixteenthAndIsAwokenAtHalfOfThat) {
+  OutgoingQueue queue(64, 10'000);
   int awoken = 0;
   for (int i = 0; i < 5; ++i) {
     EXPECT_TRUE(queue.HasRoom());
@@ -393,8 +393,8 @@ TEST(OutgoingQueue, WhatComesFromTheJournalMayFillAQuarterAndIsAwokenAtAnEighth)
   EXPECT_EQ(awoken, 1);
   EXPECT_TRUE(queue.AwaitRoom([&awoken] { ++awoken; }));
 
-  OutgoingQueue bytes(100, 100);
-  bytes.Offer(Text(std::string(26, 'a')), 1);
+  OutgoingQueue bytes(100, 160);
+  bytes.Offer(Text(std::string(11, 'a')), 1);
   EXPECT_FALSE(bytes.HasRoom());
 }
 

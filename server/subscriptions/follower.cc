@@ -142,11 +142,7 @@ std::optional<Follower::State> Follower::Advance(const storage::AcceptedEvent& e
   }
   ++tally.published;
   if (Wants(event, tally)) {
-    const auto frame = std::make_shared<const bus::Message>(
-        bus::Message{.bytes = encode::EncodeDelivery(format_, event, PlaceAt(event.sequence)),
-                     .path = event.path,
-                     .type = event.type});
-    switch (subscriber_->Offer(frame, policy_version_)) {
+    switch (subscriber_->Offer(FrameOf(event), policy_version_)) {
       case bus::OfferResult::kAccepted:
         ++tally.delivered;
         known_ = event.sequence;
@@ -161,6 +157,18 @@ std::optional<Follower::State> Follower::Advance(const storage::AcceptedEvent& e
   }
   position_ = event.sequence;
   return std::nullopt;
+}
+
+// Of old events each follower makes its own: others will hardly ask for the same.
+bus::Frame Follower::FrameOf(const storage::AcceptedEvent& event) const {
+  const auto make = [&] {
+    return std::make_shared<const bus::Message>(
+        bus::Message{.bytes = encode::EncodeDelivery(format_, event, PlaceAt(event.sequence)),
+                     .path = event.path,
+                     .type = event.type});
+  };
+  const bool is_old = event.sequence + FrameCache::kEvents <= environment_.journal->Kept().last;
+  return is_old ? make() : environment_.frames->Get(event.sequence, format_, make);
 }
 
 bool Follower::Wants(const storage::AcceptedEvent& event, bus::Tally& tally) {
@@ -191,7 +199,7 @@ std::optional<Follower::State> Follower::OfferBookmark() {
       encode::EncodeBookmark(format_, PlaceAt(position_), environment_.clock->Now()));
 }
 
-// There is always room for it: few come, and an eighth of what an offer may fill is enough.
+// There is always room for it: few come, and an offer may fill far more.
 std::optional<Follower::State> Follower::OfferNotice(bus::Message::Kind kind, std::string bytes) {
   const auto frame =
       std::make_shared<const bus::Message>(bus::Message{.bytes = std::move(bytes), .kind = kind});

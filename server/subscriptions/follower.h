@@ -16,6 +16,7 @@
 #include "server/bus/tally.h"
 #include "server/encode/delivery.h"
 #include "server/journal/journal.h"
+#include "server/subscriptions/frame_cache.h"
 #include "server/subscriptions/subscriber.h"
 
 namespace belfry::subscriptions {
@@ -46,6 +47,7 @@ struct FollowEnvironment {
   const Clock* clock = nullptr;
   Executor* executor = nullptr;
   bus::TallyCounters* counters = nullptr;
+  FrameCache* frames = nullptr;
   Logger logger;
 };
 
@@ -82,6 +84,7 @@ class Follower : public std::enable_shared_from_this<Follower> {
   // nullopt: go on.
   std::optional<State> Advance(const storage::AcceptedEvent& event, bus::Tally& tally);
   bool Wants(const storage::AcceptedEvent& event, bus::Tally& tally);
+  bus::Frame FrameOf(const storage::AcceptedEvent& event) const;
   std::optional<State> OfferGap(const encode::Gap& gap);
   std::optional<State> OfferBookmark();
   std::optional<State> OfferNotice(bus::Message::Kind kind, std::string bytes);

@@ -39,6 +39,7 @@ Followers::Followers(const journal::Journal* journal, const Clock* clock, Schedu
                     .clock = clock,
                     .executor = executor_.get(),
                     .counters = &counters_,
+                    .frames = &frames_,
                     .logger = std::move(logger)}),
       bookmarks_(Repeat(scheduler, kBookmarkInterval, [this] {
         executor_->PostAlways([this] { WakeAll(&Follower::RequestBookmark); });

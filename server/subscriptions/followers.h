@@ -50,6 +50,7 @@ class Followers {
   const journal::Journal* const journal_;
   Gauge& subscriptions_;
   bus::TallyCounters counters_;
+  FrameCache frames_;
   Mutex mutex_;
   std::unordered_set<std::shared_ptr<Follower>> followers_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> waking_ = false;

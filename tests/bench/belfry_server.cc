@@ -21,7 +21,12 @@ namespace {
 std::string ConfigurationText(const Configuration& configuration, const std::string& bin,
                               const std::string& folder) {
   const bool tls = configuration.transport == Configuration::Transport::kTls;
-  return absl::StrCat(configuration.storage == Configuration::Storage::kRocksDb
+  const std::string journal =
+      configuration.journal_bytes == 0
+          ? ""
+          : absl::StrCat("journal { max_bytes = ", configuration.journal_bytes, " }\n");
+  return absl::StrCat(journal,
+                      configuration.storage == Configuration::Storage::kRocksDb
                           ? absl::StrCat("storage \"rocksdb\" { path = \"", folder, "/data\" }\n")
                           : "storage \"inmem\" {}\n",
                       "listener \"tcp\" {\n  address = \"127.0.0.1:0\"\n",
@@ -38,6 +43,20 @@ void MakeCertificate(const std::string& folder) {
       "-keyout ",
       folder, "/tls.key -out ", folder, "/tls.crt 2>/dev/null");
   if (std::system(command.c_str()) != 0) Die("openssl has made no certificate");
+}
+
+// What came behind the head.
+std::string UpgradeStream(const Stream& stream, const std::string& query,
+                          const std::string& token) {
+  stream.send(
+      absl::StrCat("GET /v1/sys/events/subscribe/emitter*?", query,
+                   " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vault-Token: ", token,
+                   "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"));
+  std::string rest;
+  const std::string head = ReadThrough(stream, "\r\n\r\n", &rest);
+  if (!absl::StartsWith(head, "HTTP/1.1 101")) Die(absl::StrCat("no upgrade: ", head));
+  return rest;
 }
 
 }  // namespace
@@ -128,30 +147,30 @@ std::string Belfry::CreateToken(const std::string& name, const std::string& poli
 }
 
 void Belfry::Subscribe(Drain& drain, const std::string& token) {
-  const std::string request = absl::StrCat(
-      "GET /v1/sys/events/subscribe/emitter*?json=true HTTP/1.1\r\nHost: "
-      "127.0.0.1\r\nX-Vault-Token: ",
-      token, "\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
-  const auto upgrade = [&request](const Stream& stream) {
-    stream.send(request);
-    std::string rest;
-    const std::string head = ReadThrough(stream, "\r\n\r\n", &rest);
-    if (!absl::StartsWith(head, "HTTP/1.1 101")) Die(absl::StrCat("no upgrade: ", head));
-    return rest;
-  };
-  if (tls_control_) {
-    TlsConnection connection(port_);
-    const std::string rest = upgrade(connection.stream());
-    const int socket = connection.socket();
-    std::unique_ptr<MessageCounter> counter = NewWebSocketCounter();
-    counter->Count(rest);
-    drain.Add(socket, std::move(connection).ReadBy(std::move(counter)), "");
+  if (!tls_control_) {
+    const int socket = ConnectTo(port_);
+    const std::string rest = UpgradeStream(PlainStream(socket), "json=true", token);
+    drain.Add(socket, NewWebSocketCounter(), rest);
     return;
   }
+  TlsConnection connection(port_);
+  const std::string rest = UpgradeStream(connection.stream(), "json=true", token);
+  const int socket = connection.socket();
+  std::unique_ptr<MessageCounter> counter = NewWebSocketCounter();
+  counter->Count(rest);
+  drain.Add(socket, std::move(connection).ReadBy(std::move(counter)), "");
+}
+
+void Belfry::SubscribeWith(Drain& drain, const std::string& query) {
   const int socket = ConnectTo(port_);
-  const std::string rest = upgrade(PlainStream(socket));
+  const std::string rest = UpgradeStream(PlainStream(socket), query, "root");
   drain.Add(socket, NewWebSocketCounter(), rest);
+}
+
+int Belfry::Upgrade(const std::string& query) {
+  const int socket = ConnectTo(port_);
+  UpgradeStream(PlainStream(socket), query, "root");
+  return socket;
 }
 
 }  // namespace belfry::bench

@@ -19,6 +19,7 @@ struct Configuration {
   enum class Transport { kPlain, kTls };
   Storage storage = Storage::kInMemory;
   Transport transport = Transport::kPlain;
+  std::int64_t journal_bytes = 0;  // How much of the events is kept; 0: as by default.
 };
 
 // A Belfry server in a process of its own, with the emitter plugin mounted at bench/, and "root"
@@ -49,6 +50,10 @@ class Belfry {
   std::string CreateToken(const std::string& name, const std::string& policy);
   // Subscribes and hands the connection to the reader.
   void Subscribe(Drain& drain, const std::string& token = "root");
+  // The same as root, over plain text, with this query.
+  void SubscribeWith(Drain& drain, const std::string& query);
+  // The socket of such a subscription, from which nothing is read but its head.
+  int Upgrade(const std::string& query);
 
  private:
   void StartConfigured();

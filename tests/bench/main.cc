@@ -26,6 +26,7 @@
 #include "tests/bench/durable.h"
 #include "tests/bench/event_peer.h"
 #include "tests/bench/hostile.h"
+#include "tests/bench/journal.h"
 #include "tests/bench/kv.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/sockets.h"
@@ -159,8 +160,8 @@ void MeasureDeliveries(Belfry& belfry) {
   }
 }
 
-constexpr std::string_view kParts[] = {"events", "deliveries", "authorising",
-                                       "kv",     "hostile",    "durable"};
+constexpr std::string_view kParts[] = {"events",  "deliveries", "authorising", "kv",
+                                       "hostile", "durable",    "journal"};
 
 constexpr std::string_view kBaseline = "-baseline=";
 
@@ -182,6 +183,7 @@ int Main(const std::string& bin, std::string_view only, const std::string& basel
   if (wanted("authorising")) missed += MeasureAuthorising(bin);
   if (wanted("hostile")) missed += MeasureHostile(bin);
   if (wanted("durable")) missed += MeasureDurable(bin);
+  if (wanted("journal")) missed += MeasureJournal(bin);
   return missed;
 }
 
@@ -205,7 +207,8 @@ int main(int argc, char** argv) {
   const std::size_t most = baseline.empty() ? 2 : 1;
   if (arguments.empty() || arguments.size() > most || !known) {
     std::cerr
-        << "usage: belfry-bench [-quick] BIN [events|deliveries|authorising|kv|hostile|durable]\n"
+        << "usage: belfry-bench [-quick] BIN "
+           "[events|deliveries|authorising|kv|hostile|durable|journal]\n"
            "       belfry-bench [-quick] -baseline=OTHER BIN\n"
            "  (BIN: the folder with belfry, plugins and test-plugins; OTHER: that of an earlier "
            "build, to compare; -quick: only to see that it runs)\n";

@@ -1,0 +1,38 @@
+#include "server/subscriptions/frame_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+namespace belfry::subscriptions {
+namespace {
+
+TEST(FrameCacheTest, AnEventIsEncodedOnceAFormatUntilAnotherTakesItsPlace) {
+  FrameCache cache;
+  int made = 0;
+  const auto get = [&](std::uint64_t sequence, bus::Format format) {
+    return cache
+        .Get(sequence, format,
+             [&] {
+               ++made;
+               return std::make_shared<const bus::Message>(
+                   bus::Message{.bytes = std::to_string(sequence) + " " +
+                                         std::to_string(static_cast<int>(format))});
+             })
+        ->bytes;
+  };
+  for (int i = 0; i < 3; ++i) {
+    for (std::uint64_t sequence = 1; sequence <= FrameCache::kEvents; ++sequence) {
+      EXPECT_EQ(get(sequence, bus::Format::kProtobuf), std::to_string(sequence) + " 1");
+    }
+    EXPECT_EQ(get(7, bus::Format::kCloudEventsJson), "7 0");
+  }
+  EXPECT_EQ(made, FrameCache::kEvents + 1);
+  EXPECT_EQ(get(7 + FrameCache::kEvents, bus::Format::kProtobuf), "4103 1");
+  EXPECT_EQ(get(7, bus::Format::kProtobuf), "7 1");
+  EXPECT_EQ(made, FrameCache::kEvents + 3);
+}
+
+}  // namespace
+}  // namespace belfry::subscriptions
