@@ -82,7 +82,7 @@ pb::HandleRequestReply MountInstance::Handle(const grpc::ServerContext& context,
                                              const pb::Request& request) {
   absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
   if (!incoming.ok()) return ToReply(Refuse(incoming.status()), request, now_());
-  StorageClient storage(&storage_, &context, request.path());
+  StorageClient storage(&storage_, &context, request.path(), request.id());
   const OutgoingReply reply = engine_->Handle(Bound(*std::move(incoming), context, storage));
   return ToReply(reply, request, now_());
 }
@@ -95,7 +95,7 @@ v1::WriteReply MountInstance::Write(const grpc::ServerContext& context,
     ToProto(incoming.status(), *reply.mutable_existence_error());
     return reply;
   }
-  StorageClient storage(&storage_, &context, request.path());
+  StorageClient storage(&storage_, &context, request.path(), request.id());
   const absl::StatusOr<OutgoingReply> outgoing =
       engine_->Write(Bound(*std::move(incoming), context, storage));
   if (outgoing.ok()) {
@@ -114,7 +114,7 @@ pb::HandleExistenceCheckReply MountInstance::CheckExistence(const grpc::ServerCo
   }
   absl::StatusOr<IncomingRequest> incoming = ToIncoming(request);
   if (!incoming.ok()) return ToReply(incoming.status());
-  StorageClient storage(&storage_, &context, request.path());
+  StorageClient storage(&storage_, &context, request.path(), request.id());
   return ToReply(engine_->CheckExistence(Bound(*std::move(incoming), context, storage)));
 }
 

@@ -12,6 +12,8 @@ namespace {
 
 // Longer than any that a host sends; its limit for metadata allows for it.
 constexpr std::size_t kMaxPathInMetadata = 8 * 1024;
+// Twice as long as those of Vault and Belfry.
+constexpr std::size_t kMaxIdInMetadata = 72;
 
 // What the host says in `err`, with gRPC status OK: its texts are the protocol.
 // (plugin-protocol 5.8)
@@ -72,6 +74,13 @@ std::unique_ptr<grpc::ClientContext> StorageClient::NewReadContext() const {
   return context;
 }
 
+std::unique_ptr<grpc::ClientContext> StorageClient::NewWriteContext() const {
+  auto context = NewContext();
+  if (!id_.empty() && id_.size() <= kMaxIdInMetadata)
+    context->AddMetadata(wire::kRequestIdMetadata, std::string(id_));
+  return context;
+}
+
 absl::StatusOr<std::optional<std::string>> StorageClient::Get(std::string_view key) {
   pb::StorageGetArgs arguments;
   arguments.set_key(std::string(key));
@@ -88,7 +97,7 @@ absl::Status StorageClient::Put(std::string_view key, std::string_view value) {
   arguments.mutable_entry()->set_key(std::string(key));
   arguments.mutable_entry()->set_value(std::string(value));
   pb::StoragePutReply reply;
-  const auto context = NewContext();
+  const auto context = NewWriteContext();
   const grpc::Status status = host_->keys->Put(context.get(), arguments, &reply);
   return Outcome(status, reply.err());
 }
@@ -97,7 +106,7 @@ absl::Status StorageClient::Delete(std::string_view key) {
   pb::StorageDeleteArgs arguments;
   arguments.set_key(std::string(key));
   pb::StorageDeleteReply reply;
-  const auto context = NewContext();
+  const auto context = NewWriteContext();
   const grpc::Status status = host_->keys->Delete(context.get(), arguments, &reply);
   return Outcome(status, reply.err());
 }
@@ -108,7 +117,7 @@ absl::Status StorageClient::Apply(const StorageBatch& batch) {
   std::vector<const Event*> sent;
   v1::ApplyRequest request = ToProto(batch, &sent, host_->events);
   v1::ApplyReply reply;
-  const auto context = NewContext();
+  const auto context = NewWriteContext();
   const grpc::Status status = host_->batches->Apply(context.get(), request, &reply);
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
     host_->one_by_one = true;

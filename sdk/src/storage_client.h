@@ -18,9 +18,10 @@ namespace belfry::internal {
 // ends when the request's deadline passes or its caller goes away.
 class StorageClient final : public Storage {
  public:
-  // For a request to `path`: all must outlive this.
-  StorageClient(HostStorage* host, const grpc::ServerContext* request, std::string_view path)
-      : host_(host), request_(request), path_(path) {}
+  // For a request to `path`, which the host has given an id: all must outlive this.
+  StorageClient(HostStorage* host, const grpc::ServerContext* request, std::string_view path,
+                std::string_view id)
+      : host_(host), request_(request), path_(path), id_(id) {}
   // For what no request caused: each call may take `limit`.
   StorageClient(HostStorage* host, absl::Duration limit) : host_(host), limit_(limit) {}
 
@@ -34,11 +35,14 @@ class StorageClient final : public Storage {
   std::unique_ptr<grpc::ClientContext> NewContext() const;
   // The same for a read, by which the host learns which requests read much.
   std::unique_ptr<grpc::ClientContext> NewReadContext() const;
+  // The same for what stores something, by which the host learns for which request.
+  std::unique_ptr<grpc::ClientContext> NewWriteContext() const;
   absl::Status ApplyOneByOne(const StorageBatch& batch);
 
   HostStorage* const host_;
   const grpc::ServerContext* const request_ = nullptr;
   const std::string_view path_;
+  const std::string_view id_;
   const absl::Duration limit_ = absl::ZeroDuration();
 };
 

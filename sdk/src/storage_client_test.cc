@@ -64,7 +64,7 @@ class ReadingPlugin final : public pb::Backend::Service {
 
   grpc::Status HandleRequest(grpc::ServerContext* context, const pb::HandleRequestArgs*,
                              pb::HandleRequestReply*) override {
-    outcome_ = StorageClient(&storage_, context, kPath).Get("key").status();
+    outcome_ = StorageClient(&storage_, context, kPath, "").Get("key").status();
     done_.Request();
     return ToGrpc(outcome_);
   }

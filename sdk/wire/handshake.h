@@ -21,6 +21,9 @@ inline constexpr char kMultiplexIdMetadata[] = "multiplex_id";
 // On a call to the mount's storage: the path of the request that it is made for, where there is
 // one. The host learns by it which requests read much. (belfry.v1)
 inline constexpr char kRequestPathMetadata[] = "belfry-request-path-bin";
+// On a call that stores something: the id of the request that it is made for, where there is one. A
+// request that has stored something is not sent again when the plugin has died. (belfry.v1)
+inline constexpr char kRequestIdMetadata[] = "belfry-request-id-bin";
 inline constexpr int kProtocolVersion = 5;
 // The texts of a read-only storage are protocol: plugins compare them. (plugin-protocol 5.8)
 inline constexpr char kSetupReadOnlyText[] = "cannot write to storage during setup";

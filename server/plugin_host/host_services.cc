@@ -29,8 +29,8 @@ class HostServicesImpl final : public HostServices {
       : path_(std::move(path)),
         services_(std::move(services)),
         storage_(services_.storage, services_.writes) {
-    served_.push_back(NewStorageService(&storage_, services_.large_paths.get(), services_.metrics));
-    served_.push_back(NewBatchService(&storage_, &intake_, services_.metrics));
+    served_.push_back(NewStorageService(&storage_, &services_));
+    served_.push_back(NewBatchService(&storage_, &intake_, &services_));
     served_.push_back(NewSystemViewService(&services_));
     served_.push_back(NewEventsService(&intake_));
     served_.push_back(NewProducerService(&intake_, &services_));

@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "proto/vault/event.pb.h"
 #include "server/plugin_host/large_paths.h"
+#include "server/plugin_host/stored_requests.h"
 #include "server/storage/storage.h"
 
 namespace belfry::plugin_host {
@@ -26,6 +27,8 @@ struct MountServices {
   std::atomic<std::uint64_t>* writes = nullptr;  // Counts those of the plugin; may be null.
   // Learns what requests read from storage; null: nothing is learnt.
   std::shared_ptr<LargePaths> large_paths;
+  // Learns which requests have stored something; null: nothing is learnt.
+  std::shared_ptr<StoredRequests> stored_requests;
   const Clock* clock = nullptr;
   Metrics* metrics = nullptr;
   Logger logger;

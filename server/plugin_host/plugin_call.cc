@@ -30,6 +30,11 @@ constexpr std::string_view kCodeNames[] = {
     "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
     "DataLoss", "Unauthenticated"};
 
+// A client that repeats the request by itself would have it carried out twice.
+constexpr char kStored[] =
+    "the plugin died after changes of this request were stored, and its answer is lost: the "
+    "request was not sent again. Read what is stored before you repeat it";
+
 // What Vault's clients see of an error that is none of the plugin protocol.
 std::string RpcError(const grpc::Status& status) {
   const auto code = static_cast<std::size_t>(status.error_code());
@@ -82,6 +87,10 @@ struct HandleTraits {
     return Result{.response = std::nullopt,
                   .error = mounts::EngineError{.http_status = 500, .message = RpcError(status)}};
   }
+  static absl::StatusOr<Result> Stored() {
+    return Result{.response = std::nullopt,
+                  .error = mounts::EngineError{.http_status = 409, .message = kStored}};
+  }
 };
 
 struct ExistenceTraits {
@@ -101,6 +110,7 @@ struct ExistenceTraits {
   static absl::StatusOr<Result> Refused(const grpc::Status& status) {
     return absl::InternalError(RpcError(status));
   }
+  static absl::StatusOr<Result> Stored() { return absl::InternalError(kStored); }
 };
 
 struct WriteTraits {
@@ -115,6 +125,7 @@ struct WriteTraits {
   static absl::StatusOr<Result> Refused(const grpc::Status& status) {
     return HandleTraits::Refused(status);
   }
+  static absl::StatusOr<Result> Stored() { return HandleTraits::Stored(); }
 };
 
 // What a write is for a plugin that takes none: two questions.
@@ -135,7 +146,9 @@ class PluginCall {
         deadline_(request.deadline),
         still_allowed_(std::move(request.still_allowed)),
         allowed_at_(request.allowed_at),
-        done_(std::move(done)) {
+        done_(std::move(done)),
+        stored_requests_(std::move(request.stored_requests)),
+        under_way_(stored_requests_, request.message.id()) {
     *args_.mutable_request() = std::move(request.message);
     name_ = {.operation = args_.request().operation(), .path = args_.request().path()};
   }
@@ -221,6 +234,7 @@ class PluginCall {
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE)
       return Finish(std::move(call), Traits::Refused(status));
     if (call->retried_) {
+      if (call->under_way_.HasStored()) return Finish(std::move(call), Traits::Stored());
       return Finish(std::move(call), absl::UnavailableError(
                                          Concat({"the plugin died, was restarted and died again: ",
                                                  OneLine(status.error_message())})));
@@ -236,10 +250,16 @@ class PluginCall {
   }
 
   static void Retry(std::unique_ptr<PluginCall> call, const grpc::Status& status, InstanceOr next) {
-    if (!next.ok()) return Finish(std::move(call), std::move(next).status());
+    const bool stored = call->under_way_.HasStored();
+    if (!next.ok())
+      return Finish(std::move(call), stored ? Traits::Stored() : std::move(next).status());
     if (*next == call->instance_) {
       next->reset();
       return Finish(std::move(call), Traits::Refused(status));
+    }
+    if (stored) {
+      call->slot_->Release(std::exchange(call->instance_, *std::move(next)));
+      return Finish(std::move(call), Traits::Stored());
     }
     call->retried_ = true;
     call->reply_ = {};
@@ -254,7 +274,8 @@ class PluginCall {
                     {.message = std::move(*call->args_.mutable_request()),
                      .deadline = call->deadline_,
                      .still_allowed = std::move(call->still_allowed_),
-                     .allowed_at = call->allowed_at_},
+                     .allowed_at = call->allowed_at_,
+                     .stored_requests = call->stored_requests_},
                     std::move(call->done_));
     Leave(std::move(call));
   }
@@ -283,6 +304,8 @@ class PluginCall {
   std::function<bool(std::string_view data)> still_allowed_;
   const SteadyTime allowed_at_;
   Done done_;
+  const std::shared_ptr<StoredRequests> stored_requests_;
+  const StoredRequests::UnderWay under_way_;
   typename Traits::Args args_;
   RequestName name_;
   CheckedReply<typename Traits::Reply> reply_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string_view>
 
 #include "absl/functional/any_invocable.h"
@@ -9,6 +10,7 @@
 #include "proto/vault/backend.pb.h"
 #include "server/mounts/engine.h"
 #include "server/plugin_host/instance_slot.h"
+#include "server/plugin_host/stored_requests.h"
 
 namespace belfry::plugin_host {
 
@@ -19,6 +21,8 @@ struct PluginRequest {
   // As mounts::Request has it; asked before each RPC that goes out later than a moment after this.
   std::function<bool(std::string_view data)> still_allowed;
   SteadyTime allowed_at = SteadyTime::Now();
+  // Of the mount; knows what was stored for the request.
+  std::shared_ptr<StoredRequests> stored_requests;
 };
 
 // One request as one RPC to the plugin that a slot has, whose instances are PluginInstances. None
@@ -26,7 +30,9 @@ struct PluginRequest {
 // it is stopped. (plugin-protocol 5, 6.4)
 //
 // An RPC that a broken connection interrupts is sent once more, to the instance that has taken the
-// place of the one that died; if that breaks, too, the request fails. An instance that has died
+// place of the one that died, unless something has been stored for the request: then it fails with
+// 409, which says so, and which clients do not repeat by themselves as they do 5xx. If the second
+// breaks, too, the request fails. An instance that has died
 // while nothing was asked of it costs a request none of its two attempts. What is cancelled, or not
 // answered by the deadline, is not sent again.
 

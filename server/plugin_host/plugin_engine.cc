@@ -40,24 +40,27 @@ absl::StatusOr<std::unique_ptr<Instance>> InstanceStarter::StartAfterCrash(
 
 absl::StatusOr<std::unique_ptr<PluginEngine>> PluginEngine::Create(
     std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry,
-    std::shared_ptr<Executor> executor, std::shared_ptr<LargePaths> large_paths, Metrics* metrics,
-    const Limits& limits, const Logger& logger) {
+    std::shared_ptr<Executor> executor, std::shared_ptr<LargePaths> large_paths,
+    std::shared_ptr<StoredRequests> stored_requests, Metrics* metrics, const Limits& limits,
+    const Logger& logger) {
   absl::StatusOr<PluginProgram> program = starter->Resolve(entry);
   if (!program.ok()) return program.status();
   LaunchSpec spec{.program = *std::move(program), .entry = entry};
   absl::StatusOr<std::unique_ptr<Instance>> first = starter->StartRequested(spec);
   if (!first.ok()) return ForOperators(first.status());
   // The constructor is private.
-  return std::unique_ptr<PluginEngine>(
-      new PluginEngine(std::move(starter), std::move(spec), *std::move(first), std::move(executor),
-                       std::move(large_paths), metrics, limits, logger));
+  return std::unique_ptr<PluginEngine>(new PluginEngine(
+      std::move(starter), std::move(spec), *std::move(first), std::move(executor),
+      std::move(large_paths), std::move(stored_requests), metrics, limits, logger));
 }
 
 PluginEngine::PluginEngine(std::unique_ptr<InstanceStarter> starter, LaunchSpec spec,
                            std::unique_ptr<Instance> first, std::shared_ptr<Executor> executor,
-                           std::shared_ptr<LargePaths> large_paths, Metrics* metrics,
+                           std::shared_ptr<LargePaths> large_paths,
+                           std::shared_ptr<StoredRequests> stored_requests, Metrics* metrics,
                            const Limits& limits, const Logger& logger)
     : starter_(std::move(starter)),
+      stored_requests_(std::move(stored_requests)),
       turns_(spec.entry.path, std::move(large_paths), limits),
       slot_(starter_.get(), std::move(spec), std::move(first), std::move(executor), metrics, limits,
             logger) {}
@@ -66,7 +69,8 @@ template <typename Result>
 void PluginEngine::InTurn(mounts::Request request, Done<Result> done, Call<Result> call) {
   RequestTurns::Claim claim = ClaimOf(request);
   PluginRequest sent{.deadline = request.deadline,
-                     .still_allowed = std::move(request.still_allowed)};
+                     .still_allowed = std::move(request.still_allowed),
+                     .stored_requests = stored_requests_};
   sent.message = ToProto(std::move(request));
   turns_.Enter(std::move(claim), [this, call, sent = std::move(sent), done = std::move(done)](
                                      absl::StatusOr<RequestTurns::Turn> turn) mutable {

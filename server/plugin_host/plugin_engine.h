@@ -39,17 +39,19 @@ class InstanceStarter : public InstanceSlot::Starter {
 };
 
 // A mount's engine that runs as a plugin. When its process has died it is restarted before the next
-// request is sent; a request that this interrupts is sent once more. Thread-safe. Destroying it
-// waits for requests under way and stops the plugin. (plugin-protocol 6.4)
+// request is sent; a request that this interrupts is sent once more, unless it has stored
+// something. Thread-safe. Destroying it waits for requests under way and stops the plugin.
+// (plugin-protocol 6.4)
 class PluginEngine final : public mounts::Engine {
  public:
   // Starts the first instance; codes as of EngineFactory::Create. `executor`, where it restarts
-  // after a crash, is shared with mounts that may wait for the same plugin, `large_paths` with
-  // what its instances read from. `metrics` must outlive the engine.
+  // after a crash, is shared with mounts that may wait for the same plugin, `large_paths` and
+  // `stored_requests` with what serves its instances. `metrics` must outlive the engine.
   static absl::StatusOr<std::unique_ptr<PluginEngine>> Create(
       std::unique_ptr<InstanceStarter> starter, const mounts::MountEntry& entry,
-      std::shared_ptr<Executor> executor, std::shared_ptr<LargePaths> large_paths, Metrics* metrics,
-      const Limits& limits, const Logger& logger);
+      std::shared_ptr<Executor> executor, std::shared_ptr<LargePaths> large_paths,
+      std::shared_ptr<StoredRequests> stored_requests, Metrics* metrics, const Limits& limits,
+      const Logger& logger);
 
   template <typename Result>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Result>)>;
@@ -67,8 +69,9 @@ class PluginEngine final : public mounts::Engine {
  private:
   PluginEngine(std::unique_ptr<InstanceStarter> starter, LaunchSpec spec,
                std::unique_ptr<Instance> first, std::shared_ptr<Executor> executor,
-               std::shared_ptr<LargePaths> large_paths, Metrics* metrics, const Limits& limits,
-               const Logger& logger);
+               std::shared_ptr<LargePaths> large_paths,
+               std::shared_ptr<StoredRequests> stored_requests, Metrics* metrics,
+               const Limits& limits, const Logger& logger);
 
   template <typename Result>
   using Call = void (*)(InstanceSlot* slot, PluginRequest request, Done<Result> done);
@@ -78,6 +81,7 @@ class PluginEngine final : public mounts::Engine {
   void InTurn(mounts::Request request, Done<Result> done, Call<Result> call);
 
   const std::unique_ptr<InstanceStarter> starter_;
+  const std::shared_ptr<StoredRequests> stored_requests_;
   // Outlives the requests that the slot waits for.
   RequestTurns turns_;
   // Looking at its instance is a use that it counts.

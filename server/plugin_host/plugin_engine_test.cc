@@ -43,7 +43,8 @@ class PluginEngineTest : public ::testing::Test {
   absl::Status Create() {
     absl::StatusOr<std::unique_ptr<PluginEngine>> engine = PluginEngine::Create(
         std::move(own_starter_), Entry("1"), NewElasticPool(1, 1024),
-        std::make_shared<LargePaths>(limits_), metrics_.get(), limits_, Logger(log_, "plugins"));
+        std::make_shared<LargePaths>(limits_), std::make_shared<StoredRequests>(), metrics_.get(),
+        limits_, Logger(log_, "plugins"));
     if (!engine.ok()) return engine.status();
     engine_ = *std::move(engine);
     return absl::OkStatus();

@@ -128,9 +128,10 @@ class PluginHostImpl final : public PluginHost {
   absl::StatusOr<std::unique_ptr<mounts::Engine>> Create(const mounts::MountEntry& entry,
                                                          storage::Storage* view) override {
     const auto large_paths = std::make_shared<LargePaths>(options_.limits);
-    absl::StatusOr<std::unique_ptr<PluginEngine>> engine =
-        PluginEngine::Create(std::make_unique<Starter>(this, entry.path, view, large_paths), entry,
-                             LaneOf(entry.type), large_paths, metrics_, options_.limits, logger_);
+    const auto stored_requests = std::make_shared<StoredRequests>();
+    absl::StatusOr<std::unique_ptr<PluginEngine>> engine = PluginEngine::Create(
+        std::make_unique<Starter>(this, entry.path, view, large_paths, stored_requests), entry,
+        LaneOf(entry.type), large_paths, stored_requests, metrics_, options_.limits, logger_);
     // That nothing starts while the server stops is no failure.
     if (engine.ok() || pool_.stopping()) return engine;
     logger_.Error(
@@ -195,11 +196,13 @@ class PluginHostImpl final : public PluginHost {
   class Starter final : public InstanceStarter {
    public:
     Starter(PluginHostImpl* host, std::string mount_path, storage::Storage* view,
-            std::shared_ptr<LargePaths> large_paths)
+            std::shared_ptr<LargePaths> large_paths,
+            std::shared_ptr<StoredRequests> stored_requests)
         : host_(host),
           mount_path_(std::move(mount_path)),
           view_(view),
-          large_paths_(std::move(large_paths)) {}
+          large_paths_(std::move(large_paths)),
+          stored_requests_(std::move(stored_requests)) {}
     ~Starter() override { host_->metrics_->Drop("mount", mount_path_); }
 
     absl::StatusOr<PluginProgram> Resolve(const mounts::MountEntry& entry) const override {
@@ -248,6 +251,7 @@ class PluginHostImpl final : public PluginHost {
       MountServices services = host_->ServicesOf(entry, program, view_);
       services.writes = &writes_;
       services.large_paths = large_paths_;
+      services.stored_requests = stored_requests_;
       return PluginInstance::Start(*std::move(process), program, entry, std::move(services));
     }
 
@@ -255,6 +259,7 @@ class PluginHostImpl final : public PluginHost {
     const std::string mount_path_;
     storage::Storage* const view_;
     const std::shared_ptr<LargePaths> large_paths_;
+    const std::shared_ptr<StoredRequests> stored_requests_;
     mutable std::atomic<std::uint64_t> writes_ = 0;
     mutable Mutex mutex_;
     // Also of a program that does not start, so that its next start has to wait.

@@ -46,16 +46,36 @@ storage::Operation ToOperation(const v1::StorageOperation& operation) {
   return {.key = operation.delete_(), .value = std::nullopt};
 }
 
+// What is being stored for a request, where the plugin says for which.
+class Storing {
+ public:
+  Storing(const MountServices& services, const grpc::CallbackServerContext& context)
+      : requests_(services.stored_requests) {
+    const auto id = context.client_metadata().find(wire::kRequestIdMetadata);
+    if (requests_ == nullptr || id == context.client_metadata().end()) return;
+    id_.assign(id->second.data(), id->second.size());
+    requests_->Begin(id_);
+  }
+
+  void End(const absl::Status& committed) const {
+    if (!committed.ok() && !id_.empty()) requests_->Fail(id_);
+  }
+
+ private:
+  std::shared_ptr<StoredRequests> requests_;
+  std::string id_;
+};
+
 // Errors travel as texts beside an OK status, and plugins compare them.
 class StorageService final : public pb::Storage::CallbackService {
  public:
-  StorageService(const GuardedStorage* guarded, LargePaths* large_paths, Metrics* metrics)
+  StorageService(const GuardedStorage* guarded, const MountServices* services)
       : guarded_(guarded),
-        large_paths_(large_paths),
-        gets_(CallsOf(metrics, "get")),
-        puts_(CallsOf(metrics, "put")),
-        deletes_(CallsOf(metrics, "delete")),
-        lists_(CallsOf(metrics, "list")) {}
+        services_(services),
+        gets_(CallsOf(services->metrics, "get")),
+        puts_(CallsOf(services->metrics, "put")),
+        deletes_(CallsOf(services->metrics, "delete")),
+        lists_(CallsOf(services->metrics, "list")) {}
 
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
                                 const pb::StorageGetArgs* args,
@@ -109,10 +129,10 @@ class StorageService final : public pb::Storage::CallbackService {
  private:
   // So that requests of which one has read much take turns before they are sent to the plugin.
   void NoteRead(const grpc::CallbackServerContext& context, std::size_t bytes) const {
-    if (large_paths_ == nullptr) return;
+    if (services_->large_paths == nullptr) return;
     const auto path = context.client_metadata().find(wire::kRequestPathMetadata);
     if (path == context.client_metadata().end()) return;
-    large_paths_->Note({path->second.data(), path->second.size()}, bytes);
+    services_->large_paths->Note({path->second.data(), path->second.size()}, bytes);
   }
 
   template <typename Reply>
@@ -126,8 +146,10 @@ class StorageService final : public pb::Storage::CallbackService {
       return Finish(context);
     }
     grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-    guarded_->storage()->Commit(std::move(batch), [reactor, reply, permit = std::move(permit)](
+    guarded_->storage()->Commit(std::move(batch), [reactor, reply, permit = std::move(permit),
+                                                   storing = Storing(*services_, *context)](
                                                       const absl::Status& committed) mutable {
+      storing.End(committed);
       if (!committed.ok()) reply->set_err(Text(committed));
       permit.End();
       reactor->Finish(Status::OK);
@@ -136,7 +158,7 @@ class StorageService final : public pb::Storage::CallbackService {
   }
 
   const GuardedStorage* const guarded_;
-  LargePaths* const large_paths_;
+  const MountServices* const services_;
   Counter& gets_;
   Counter& puts_;
   Counter& deletes_;
@@ -145,8 +167,12 @@ class StorageService final : public pb::Storage::CallbackService {
 
 class BatchService final : public v1::Storage::CallbackService {
  public:
-  BatchService(const GuardedStorage* guarded, const EventIntake* intake, Metrics* metrics)
-      : guarded_(guarded), intake_(intake), batches_(CallsOf(metrics, "apply")) {}
+  BatchService(const GuardedStorage* guarded, const EventIntake* intake,
+               const MountServices* services)
+      : guarded_(guarded),
+        intake_(intake),
+        services_(services),
+        batches_(CallsOf(services->metrics, "apply")) {}
 
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
                                   const v1::ApplyRequest* request, v1::ApplyReply* reply) override {
@@ -159,8 +185,10 @@ class BatchService final : public v1::Storage::CallbackService {
     }
     batch->events = EventsOf(*request, reply);
     grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-    guarded_->storage()->Commit(*std::move(batch), [reactor, permit = std::move(permit)](
+    guarded_->storage()->Commit(*std::move(batch), [reactor, permit = std::move(permit),
+                                                    storing = Storing(*services_, *context)](
                                                        const absl::Status& committed) mutable {
+      storing.End(committed);
       permit.End();
       reactor->Finish(ToGrpc(committed));
     });
@@ -196,19 +224,21 @@ class BatchService final : public v1::Storage::CallbackService {
 
   const GuardedStorage* const guarded_;
   const EventIntake* const intake_;
+  const MountServices* const services_;
   Counter& batches_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> NewStorageService(const GuardedStorage* guarded,
-                                                 LargePaths* large_paths, Metrics* metrics) {
-  return std::make_unique<StorageService>(guarded, large_paths, metrics);
+                                                 const MountServices* services) {
+  return std::make_unique<StorageService>(guarded, services);
 }
 
 std::unique_ptr<grpc::Service> NewBatchService(const GuardedStorage* guarded,
-                                               const EventIntake* intake, Metrics* metrics) {
-  return std::make_unique<BatchService>(guarded, intake, metrics);
+                                               const EventIntake* intake,
+                                               const MountServices* services) {
+  return std::make_unique<BatchService>(guarded, intake, services);
 }
 
 }  // namespace belfry::plugin_host

@@ -72,7 +72,7 @@ class Client:
 
     def __init__(self, address, key, path, body):
         self.key, self.path, self.body = key, path, body
-        self.sent = 0
+        self.sent = self.writes = self.stored = 0  # Stored: writes whose answer was lost.
         self.outcomes = collections.Counter()
         self.acknowledged = []
         self.trouble = []
@@ -93,8 +93,9 @@ class Client:
             self.outcomes["answered"] += 1
             return json.loads(text) if text else {}
         errors = json.loads(text).get("errors", [])
-        if response.status in (500, 503) and len(errors) == 1 and errors[0].strip():
+        if response.status in (409, 500, 503) and len(errors) == 1 and errors[0].strip():
             self.outcomes["clear error"] += 1
+            self.stored += response.status == 409
         else:
             self.outcomes["neither"] += 1
             self.trouble.append((method, response.status, text))
@@ -105,6 +106,7 @@ class Client:
             n = 0
             while not self.stop.is_set():
                 n += 1
+                self.writes = n
                 written = self._ask("PUT", self.body(n))
                 if written is not None:
                     self.acknowledged.append((n, written.get("data", {}).get("version")))
@@ -190,7 +192,7 @@ def test_a_plugin_killed_under_load_costs_no_answer_no_event_and_nothing_that_st
     passed = time.monotonic() - begin
 
     # The last one is started by this request at the latest.
-    finals = {client.key: server.request("GET", client.path).data["data"]["n"] for client in clients}
+    finals = {client.key: server.request("GET", client.path).data for client in clients}
     outcomes = sum((client.outcomes for client in clients), collections.Counter())
     sent = sum(client.sent for client in clients)
     print(f"{len(killed)} kills in {passed:.1f} s, {sent} requests: {dict(outcomes)}, slowest {max(c.slowest for c in clients):.2f} s")
@@ -198,7 +200,9 @@ def test_a_plugin_killed_under_load_costs_no_answer_no_event_and_nothing_that_st
     for client in clients:
         assert client.trouble == []
         assert client.slowest < LONGEST
-        assert finals[client.key] >= client.acknowledged[-1][0], "an acknowledged write is lost"
+        assert finals[client.key]["data"]["n"] >= client.acknowledged[-1][0], "an acknowledged write is lost"
+        # No write was stored twice, and each whose answer was lost was.
+        assert len(client.acknowledged) + client.stored <= finals[client.key]["metadata"]["version"] <= client.writes
     assert sum(outcomes.values()) == sent and outcomes["neither"] == 0
     assert outcomes["answered"] > 2 * KILLS
     assert metric(server, "belfry_plugin_restarts_total") - restarts == len(killed)

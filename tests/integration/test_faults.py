@@ -51,8 +51,24 @@ def test_requests_under_way_get_an_answer_when_the_plugin_dies(server):
         writer.join(timeout=PATIENCE)
         assert not writer.is_alive(), "a request hangs"
     assert len(statuses) == 100
-    assert set(statuses) <= {200, 500, 503}
+    assert set(statuses) <= {200, 409, 500, 503}
     assert statuses.count(200) > 0
+
+
+def test_a_request_that_has_stored_something_is_not_sent_again(start_server, tmp_path):
+    put_plugin(tmp_path, "belfry-trial")
+    server = start_server(plugin_dir=tmp_path)
+    assert server.request("POST", "sys/mounts/trial", {"type": "trial"}).status == 204
+    answer = server.request("PUT", "trial/store-and-die", {})
+    assert answer.status == 409, answer.text
+    assert answer.json["errors"] == [
+        "1 error occurred:\n\t* the plugin died after changes of this request were stored, and its answer is lost: the request was not sent "
+        "again. Read what is stored before you repeat it\n\n"]
+    assert server.request("GET", "trial/count").data == {"count": 1}
+    # One that has stored nothing is.
+    assert server.request("PUT", "trial/die-and-store", {"file": str(tmp_path / "died")}).status == 204
+    assert (tmp_path / "died").exists()
+    assert server.request("GET", "trial/count").data == {"count": 2}
 
 
 def test_a_killed_host_leaves_no_plugin_and_no_socket(start_server):

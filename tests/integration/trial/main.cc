@@ -4,6 +4,7 @@
 #include <belfry/plugin.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -111,6 +112,36 @@ void DefineEvents(belfry::Engine& engine) {
   });
 }
 
+absl::Status CountUp(belfry::Storage& storage) {
+  BELFRY_ASSIGN_OR_RETURN(const auto count, storage.Get("count"));
+  return storage.Put("count", std::to_string(std::stoi(count.value_or("0")) + 1));
+}
+
+// Requests that are interrupted by the death of the process, before or after they have stored
+// something. GET count: how often they have.
+void DefineDeaths(belfry::Engine& engine) {
+  engine.Path("count", "How often something was stored.").OnRead([](Request& req) -> Result {
+    BELFRY_ASSIGN_OR_RETURN(const auto count, req.storage().Get("count"));
+    return Response::Data({{"count", std::stoi(count.value_or("0"))}});
+  });
+  engine.Path("store-and-die", "Stores, and dies before it answers.")
+      .OnWrite([](Request& req) -> Result {
+        BELFRY_RETURN_IF_ERROR(CountUp(req.storage()));
+        std::raise(SIGKILL);
+        return Response::NoContent();
+      });
+  belfry::Route& once = engine.Path("die-and-store", "Dies if a file is not there, else stores.");
+  const auto file = once.Field<std::string>("file", "Its path. It is made first.");
+  once.OnWrite([file](Request& req) -> Result {
+    if (!std::filesystem::exists(req[file])) {
+      std::ofstream(req[file]) << "x";
+      std::raise(SIGKILL);
+    }
+    BELFRY_RETURN_IF_ERROR(CountUp(req.storage()));
+    return Response::NoContent();
+  });
+}
+
 void DefineHost(belfry::Engine& engine) {
   engine.Path("log", "Logs.").OnRead([](Request& req) -> Result {
     req.log().Info("a handler says hello", {{"who", "trial"}});
@@ -158,6 +189,7 @@ void DefineTrial(belfry::Engine& engine) {
   DefineFailures(engine);
   DefineAnswers(engine);
   DefineEvents(engine);
+  DefineDeaths(engine);
   DefineHost(engine);
   DefineTickets(engine);
 }
