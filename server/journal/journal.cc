@@ -26,7 +26,9 @@ constexpr std::string_view kBlocks = "ordered/journal/blocks/";
 constexpr std::string_view kSegmentsFolder = "ordered/journal/segments/";
 static_assert(kEpoch.starts_with(storage::kOrderedKeys));
 
+// Of short ones; what is longer is read by itself, so that whoever follows takes up little.
 constexpr std::size_t kBlocksAtOnce = 16;
+constexpr std::size_t kShortBlock = kBlockBytes / kBlocksAtOnce;
 constexpr std::size_t kPage = 1000;
 constexpr std::size_t kTailBytes = std::size_t{4} << 20;
 
@@ -193,7 +195,7 @@ absl::StatusOr<std::vector<BlockPtr>> Journal::Read(std::uint64_t after) const {
     if (after >= kept.last) return std::vector<BlockPtr>();
     if (!tail_.empty() && tail_.front()->first() <= after + 1) return FromTail(after);
   }
-  const auto entries = storage_->Scan(kBlocks, Key(kBlocks, after), kBlocksAtOnce);
+  const auto entries = ReadEntries(Key(kBlocks, after));
   if (!entries.ok()) return entries.status();
   std::vector<BlockPtr> blocks;
   std::uint64_t end = std::max(after, kept.first - 1);
@@ -212,6 +214,12 @@ absl::StatusOr<std::vector<BlockPtr>> Journal::Read(std::uint64_t after) const {
   if (!blocks.empty()) return blocks;
   MutexLock lock(&mutex_);
   return FromTail(after);
+}
+
+absl::StatusOr<std::vector<Entry>> Journal::ReadEntries(const std::string& after) const {
+  absl::StatusOr<std::vector<Entry>> first = storage_->Scan(kBlocks, after, 1);
+  const bool is_short = first.ok() && !first->empty() && first->front().value.size() < kShortBlock;
+  return is_short ? storage_->Scan(kBlocks, after, kBlocksAtOnce) : std::move(first);
 }
 
 std::vector<BlockPtr> Journal::FromTail(std::uint64_t after) const {

@@ -84,6 +84,7 @@ class Journal final : public storage::EventLog {
   absl::Status ReadSegments();
   absl::Status ReadOpenSegment();
   void Show() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::vector<storage::Entry>> ReadEntries(const std::string& after) const;
   std::vector<BlockPtr> FromTail(std::uint64_t after) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddToTail(Block block) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ShortenTail() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

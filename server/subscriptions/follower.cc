@@ -66,6 +66,8 @@ void Follower::TakeTurn() {
   bus::Tally tally;
   const State next = Work(tally);
   environment_.counters->Add(tally);
+  // Who waits holds nothing.
+  if (next != State::kWorking) blocks_ = {};
   switch (next) {
     case State::kAtEnd:
       return AwaitEvents();
@@ -112,23 +114,31 @@ Follower::State Follower::Work(bus::Tally& tally) {
     if (const auto state = OfferGap(*gap_)) return *state;
     gap_.reset();
   }
-  const SteadyTime end = environment_.clock->Steady() + kTurn;
-  const absl::StatusOr<std::vector<journal::BlockPtr>> blocks =
-      environment_.journal->Read(position_);
-  if (!blocks.ok()) {
-    environment_.logger.Error("the journal cannot be read",
-                              {{"error", std::string(blocks.status().message())}});
-    subscriber_->End("the journal cannot be read");
-    return State::kEnded;
+  if (blocks_.empty()) {
+    absl::StatusOr<std::vector<journal::BlockPtr>> read = environment_.journal->Read(position_);
+    if (!read.ok()) {
+      environment_.logger.Error("the journal cannot be read",
+                                {{"error", std::string(read.status().message())}});
+      subscriber_->End("the journal cannot be read");
+      return State::kEnded;
+    }
+    blocks_ = *std::move(read);
   }
-  if (blocks->empty()) return OfferBookmark().value_or(State::kAtEnd);
-  for (const journal::BlockPtr& block : *blocks) {
+  if (blocks_.empty()) return OfferBookmark().value_or(State::kAtEnd);
+  return OfferBlocks(tally);
+}
+
+Follower::State Follower::OfferBlocks(bus::Tally& tally) {
+  const SteadyTime end = environment_.clock->Steady() + kTurn;
+  for (const journal::BlockPtr& block : blocks_) {
+    if (block->last() <= position_) continue;
     for (const storage::AcceptedEvent& event : block->events) {
       if (event.sequence <= position_) continue;
       if (const auto state = Advance(event, tally)) return *state;
       if (environment_.clock->Steady() >= end) return State::kWorking;
     }
   }
+  blocks_.clear();
   return State::kWorking;
 }
 

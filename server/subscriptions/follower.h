@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "base/clock.h"
@@ -81,6 +82,7 @@ class Follower : public std::enable_shared_from_this<Follower> {
   void TakeTurn();
   // What it does next.
   State Work(bus::Tally& tally);
+  State OfferBlocks(bus::Tally& tally);
   // nullopt: go on.
   std::optional<State> Advance(const storage::AcceptedEvent& event, bus::Tally& tally);
   bool Wants(const storage::AcceptedEvent& event, bus::Tally& tally);
@@ -104,6 +106,8 @@ class Follower : public std::enable_shared_from_this<Follower> {
   std::uint64_t policy_version_ = 0;
   std::optional<encode::Gap> gap_;  // Still to be told.
   std::uint64_t position_ = 0;
+  // What has been read behind it, as long as it works.
+  std::vector<journal::BlockPtr> blocks_;
   std::optional<std::uint64_t> known_;  // The last place that the subscriber was told.
 
   Mutex mutex_;

@@ -241,6 +241,41 @@ TEST_F(FollowerTest, WhatIsDeletedWhileASubscriberIsBehindIsAGap) {
   EXPECT_EQ(std::stoull(received.front()) + received.size() - 1, 501u);
 }
 
+// Each look at this clock takes longer than a turn.
+class HastyClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::UnixEpoch(); }
+  SteadyTime Steady() const override { return now_ = now_ + absl::Seconds(1); }
+
+ private:
+  mutable SteadyTime now_ = SteadyTime::Now();
+};
+
+TEST_F(FollowerTest, WhatIsReadFromTheStorageIsReadOnceHoweverShortTheTurnsAre) {
+  constexpr int kBatches = 100, kEvents = 60;
+  journal::MemoryJournal memory{metrics_.get(), {.max_bytes = std::uint64_t{1} << 30}};
+  for (int batch = 0; batch < kBatches; ++batch) {
+    std::vector<storage::AcceptedEvent> events;
+    for (int i = 0; i < kEvents; ++i) events.push_back({.bytes = std::string(1000, 'e')});
+    ASSERT_EQ(memory.CommitAll(std::move(events)), absl::OkStatus());
+  }
+  const HastyClock hasty;
+  Followers followers(&memory.journal(), &hasty, &scheduler_, metrics_.get(), executor_.New(),
+                      Logger());
+  const int before = memory.reads();
+  const auto following =
+      followers.Follow({.pattern = {.type = "another", .namespaces = {""}, .filter = nullptr},
+                        .format = bus::Format::kCloudEventsJson,
+                        .event_authorizer = std::make_unique<bus::PathAuthorizer>(),
+                        .subscriber = subscriber_,
+                        .start = followers.Earliest()});
+  executor_.Work();
+  EXPECT_EQ(Counted("filtered"), static_cast<std::uint64_t>(kBatches * kEvents));
+  // A block for each batch, and the last ones are in memory.
+  EXPECT_GT(memory.reads() - before, 10);
+  EXPECT_LE(memory.reads() - before, kBatches);
+}
+
 TEST_F(FollowerTest, WhenItEndsNothingMoreIsOffered) {
   Follow(followers_.Latest());
   EXPECT_THAT(Received(), ElementsAre("0 bookmark"));
