@@ -5,8 +5,6 @@
 #include <cstdint>
 #include <system_error>
 
-#include "absl/strings/ascii.h"
-
 namespace belfry::cli {
 namespace {
 
@@ -26,7 +24,8 @@ bool IsCursor(std::string_view text) {
   const std::size_t dash = text.find('-');
   if (dash != kEpochDigits) return false;
   const std::string_view epoch = text.substr(0, dash);
-  return std::ranges::all_of(epoch, absl::ascii_isxdigit) && IsSequence(text.substr(dash + 1));
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return std::ranges::all_of(epoch, is_digit) && IsSequence(text.substr(dash + 1));
 }
 
 bool IsStartingPoint(std::string_view text) {

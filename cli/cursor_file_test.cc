@@ -30,7 +30,7 @@ TEST(CursorTest, IsAnEpochAndASequence) {
        {"", "-", "earliest", "42", "3f9ac2d41e07b856", "3f9ac2d41e07b856-", "3f9ac2d41e07b85-42",
         "3f9ac2d41e07b8566-42", "3f9ac2d41e07b85g-42", "3f9ac2d41e07b856-042",
         "3f9ac2d41e07b856--1", "3f9ac2d41e07b856-+1", "3f9ac2d41e07b856-4 2",
-        "3f9ac2d41e07b856-18446744073709551616", " 3f9ac2d41e07b856-42"}) {
+        "3f9ac2d41e07b856-18446744073709551616", " 3f9ac2d41e07b856-42", "3F9AC2D41E07B856-42"}) {
     EXPECT_FALSE(IsCursor(text)) << text;
   }
 }

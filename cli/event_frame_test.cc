@@ -29,10 +29,10 @@ TEST(EventFrameTest, ABookmarkHasACursorAndNoData) {
 
 TEST(EventFrameTest, AGapHasAReason) {
   const EventFrame frame = ReadEventFrame(
-      R"({"type":"belfry.gap","data":{"reason":"too old"},"cursor":"3f9ac2d41e07b856-44"})");
+      R"({"type":"belfry.gap","data":{"reason":"expired"},"cursor":"3f9ac2d41e07b856-44"})");
   EXPECT_EQ(frame.kind, Kind::kGap);
   EXPECT_EQ(frame.event_type, "belfry.gap");
-  EXPECT_EQ(frame.gap_reason, "too old");
+  EXPECT_EQ(frame.gap_reason, "expired");
   EXPECT_EQ(frame.cursor, "3f9ac2d41e07b856-44");
 }
 

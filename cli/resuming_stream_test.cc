@@ -55,7 +55,7 @@ std::string Bookmark(int sequence) {
   return Frame("belfry.bookmark", sequence);
 }
 std::string Gap(int sequence) {
-  return Frame("belfry.gap", sequence, R"("data":{"reason":"too old"},)");
+  return Frame("belfry.gap", sequence, R"("data":{"reason":"expired"},)");
 }
 
 // What the server does with one connection.
@@ -262,7 +262,7 @@ TEST_F(ResumeTest, AGapIsPrintedAndWarnedOf) {
   EXPECT_EQ(Subscribe(server, {"-after=" + CursorOf(1)}), 1);
   EXPECT_THAT(Printed(), ElementsAre(Gap(60), Event(61)));
   ASSERT_FALSE(Said().empty());
-  EXPECT_EQ(Said().front(), "events are missing: too old; read again what you keep");
+  EXPECT_EQ(Said().front(), "events are missing: expired; read again what you keep");
 }
 
 TEST_F(ResumeTest, AServerThatIsGoneOrRefusesForNowIsTriedAgainAndEachReasonSaidOnce) {

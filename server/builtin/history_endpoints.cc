@@ -19,7 +19,7 @@ namespace {
 constexpr std::string_view kSubscribe = "sys/events/subscribe/";
 constexpr std::int64_t kUsualLimit = 100;
 constexpr std::int64_t kMostLimit = 1000;
-// Shorter than a request may take.
+// Shorter than a request may take by default (limits.h): with a shorter bound the answer is 504.
 constexpr absl::Duration kLongestWait = absl::Seconds(60);
 
 subscriptions::Query QueryOf(const Fields& fields) {

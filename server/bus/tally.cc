@@ -16,8 +16,10 @@ void Tally::Lost(const Lane::Items& items) {
 }
 
 TallyCounters::TallyCounters(Metrics* metrics)
-    : published_(metrics->GetCounter("belfry_events_published_total",
-                                     "Accepted events times the subscriptions of that moment.")),
+    : published_(metrics->GetCounter(
+          "belfry_events_published_total",
+          "Events offered to subscriptions: each accepted event to those of that "
+          "moment, and what those that resume read.")),
       delivered_(metrics->GetCounter("belfry_events_delivered_total",
                                      "Events that a subscriber's queue accepted.")),
       filtered_(metrics->GetCounter(

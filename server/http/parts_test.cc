@@ -375,7 +375,7 @@ TEST(OutgoingQueue, WhatIsTakenCountsUntilItIsReleased) {
   EXPECT_EQ(queue.Offer(Text("d"), 1), bus::OfferResult::kFull);
 }
 
-TEST(OutgoingQueue, WhatComesFromTheJournalMayFillASixteenthAndIsAwokenAtHalfOfThat) {
+TEST(OutgoingQueue, WhatComesFromTheJournalMayFillASixteenthAndIsWokenAtHalfOfThat) {
   OutgoingQueue queue(64, 10'000);
   int awoken = 0;
   for (int i = 0; i < 5; ++i) {
@@ -398,7 +398,7 @@ TEST(OutgoingQueue, WhatComesFromTheJournalMayFillASixteenthAndIsAwokenAtHalfOfT
   EXPECT_FALSE(bytes.HasRoom());
 }
 
-TEST(OutgoingQueue, WhoeverWaitsForRoomInAQueueThatHasEndedFindsThatOut) {
+TEST(OutgoingQueue, AwaitRoomOnAnEndedQueueReturnsTrue) {
   for (const bool by_close : {true, false}) {
     OutgoingQueue queue(16, 1000);
     bool awoken = false;

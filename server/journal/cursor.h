@@ -18,10 +18,10 @@ struct Cursor {
 
   static constexpr std::size_t kEpochDigits = 16;
 
-  // nullopt: it is none.
+  // nullopt: not a cursor.
   static std::optional<Cursor> Parse(std::string_view text);
   std::string ToString() const;
-  // The number as a text that sorts: 20 digits.
+  // The number as a string that sorts: 20 digits.
   std::string SortableSequence() const;
 
   bool operator==(const Cursor&) const = default;

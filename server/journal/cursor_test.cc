@@ -26,7 +26,7 @@ TEST(CursorTest, SequencesSortAsTheirNumbersDo) {
   EXPECT_LT(text(10), text(~std::uint64_t{0}));
 }
 
-TEST(CursorTest, WhatIsNoneIsRefused) {
+TEST(CursorTest, InvalidCursorsAreRefused) {
   for (const char* const text :
        {"", "-", "42", "3f9ac2d41e07b856", "3f9ac2d41e07b856-", "3f9ac2d41e07b856--1",
         "3f9ac2d41e07b856-+1", "3f9ac2d41e07b856- 1", "3f9ac2d41e07b856-1 ", "3f9ac2d41e07b856-01",

@@ -50,8 +50,8 @@ class Journal final : public storage::EventLog {
   };
   Range Kept() const;
 
-  // The next blocks that have events behind this place, at least one and not all; none when there
-  // are no such events. The first one begins further on where events have been deleted since. May
+  // The next blocks that have events behind this place, from one to 16; none when there are no such
+  // events. The first one begins further on where events have been deleted since. May
   // wait for the storage. DataLoss when that was damaged.
   absl::StatusOr<std::vector<BlockPtr>> Read(std::uint64_t after) const;
 

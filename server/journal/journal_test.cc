@@ -176,7 +176,7 @@ TEST_F(JournalTest, ABatchOfAnySizeIsReadWhole) {
   EXPECT_EQ(ReadAll(150).size(), 150u);
 }
 
-TEST_F(JournalTest, WhoeverFollowsIsToldOfEachWrite) {
+TEST_F(JournalTest, TheListenerIsCalledAfterEachWrite) {
   std::vector<std::uint64_t> ends;
   journal().OnMore([&] { ends.push_back(journal().Kept().last); });
   ASSERT_EQ(Commit({"a", "b"}), absl::OkStatus());

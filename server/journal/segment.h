@@ -9,7 +9,8 @@
 
 namespace belfry::journal {
 
-// How much is kept. What exceeds either is deleted, the oldest first, in segments.
+// How much is kept. Beyond either bound the oldest segments are deleted, but never the last closed
+// one or the open one.
 struct Retention {
   std::uint64_t max_bytes = std::uint64_t{64} << 20;
   absl::Duration max_age = absl::Hours(168);

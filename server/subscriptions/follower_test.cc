@@ -69,8 +69,8 @@ class ReadingSubscriber final : public Subscriber {
   absl::AnyInvocable<void()> wake_;
 };
 
-// Counts what it is asked.
-class EveryOtherFilter final : public bus::Filter {
+// Takes events whose operation is "yes".
+class OperationFilter final : public bus::Filter {
  public:
   const std::string& text() const override { return text_; }
   bool Matches(const bus::EventFields& fields) const override { return fields.operation == "yes"; }
@@ -142,7 +142,7 @@ TEST_F(FollowerTest, OldEventsAndNewOnesComeInOneOrderEachOnce) {
   EXPECT_THAT(Received(), ElementsAre("5 e"));
 }
 
-TEST_F(FollowerTest, WhoeverBeginsAtAnEndIsToldItsPlace) {
+TEST_F(FollowerTest, ASubscriberThatBeginsAtLatestGetsABookmark) {
   for (const char* const id : {"a", "b"}) Publish(id);
   Follow(followers_.Latest());
   EXPECT_THAT(Received(), ElementsAre("2 bookmark"));
@@ -152,7 +152,7 @@ TEST_F(FollowerTest, WhoeverBeginsAtAnEndIsToldItsPlace) {
   EXPECT_THAT(Received(), ElementsAre("1 a", "2 b", "3 c"));
 }
 
-TEST_F(FollowerTest, WhoeverHasThePlaceAlreadyIsToldNothing) {
+TEST_F(FollowerTest, ASubscriberThatHasThePlaceGetsNoBookmark) {
   Publish("a");
   Follow(followers_.After(At(1)));
   EXPECT_THAT(Received(), IsEmpty());
@@ -161,7 +161,7 @@ TEST_F(FollowerTest, WhoeverHasThePlaceAlreadyIsToldNothing) {
 }
 
 TEST_F(FollowerTest, WhatIsNotAskedForOrMayNotBeSeenMovesTheBookmark) {
-  Follow(followers_.Latest(), "kv*", std::make_shared<EveryOtherFilter>());
+  Follow(followers_.Latest(), "kv*", std::make_shared<OperationFilter>());
   EXPECT_THAT(Received(), ElementsAre("0 bookmark"));
   Publish("a", "other");
   Publish("forbidden");

@@ -21,7 +21,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// Somebody with a token of its own, on real policies, tokens, a journal and its followers.
+// A client with a token of its own, on real policies, tokens, a journal and its followers.
 class HistoryTest : public ::testing::Test {
  protected:
   HistoryTest() {
@@ -154,7 +154,7 @@ TEST_F(HistoryTest, AGapIsAPartOfThePage) {
   EXPECT_THAT(Ids(), ElementsAre("belfry.gap"));
 }
 
-TEST_F(HistoryTest, WhoeverMayNotSubscribeIsRefused) {
+TEST_F(HistoryTest, ATokenThatMayNotSubscribeIsRefused) {
   Write("path \"secret/*\" { capabilities = [\"subscribe\"] subscribe_event_types = [\"*\"] }");
   Ask("earliest");
   ASSERT_THAT(pages_, SizeIs(1));
@@ -172,7 +172,7 @@ TEST_F(HistoryTest, ATokenThatIsRevokedWaitsForNothingMore) {
   EXPECT_THAT(pages_, SizeIs(1));
 }
 
-TEST_F(HistoryTest, ARightThatGoesTakesItsEventsOutOfThePage) {
+TEST_F(HistoryTest, ARightThatGoesBeforeTheEventIsReadKeepsItOut) {
   Ask("latest", 100, absl::Seconds(30));
   Publish("secret/a");
   Write(R"(path "sys/events/subscribe/*" { capabilities = ["read"] })");

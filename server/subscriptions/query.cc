@@ -142,7 +142,7 @@ boost::json::object ParametersOf(const Query& query) {
   std::map<std::string, boost::json::array> values;
   for (const auto& [name, value] : query) {
     const std::string lower = Lower(name);
-    if (lower == "namespaces" || lower == "json" || lower == "filter") continue;
+    if (lower == "namespaces" || lower == "json" || lower == "filter" || lower == "after") continue;
     values[name].emplace_back(value);
   }
   const std::vector<std::string> namespaces = NamespacePatterns(query);
@@ -153,6 +153,7 @@ boost::json::object ParametersOf(const Query& query) {
     const std::optional<bool> value = ParseBool(*json);
     values["json"].emplace_back(!value ? *json : *value ? "true" : "false");
   }
+  if (const std::string* after = FirstValue(query, "after")) values["after"].emplace_back(*after);
   const std::string* filter = FirstValue(query, "filter");
   if (filter != nullptr && !Stripped(*filter).empty()) {
     values["filter"].emplace_back(std::string(Stripped(*filter)));

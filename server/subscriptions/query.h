@@ -50,8 +50,8 @@ std::vector<std::string> NamespacePatterns(const Query& query);
 
 // What a query asks for, as policies see it: the parameters that a subscription acts on, as it acts
 // on them ("namespaces" as NamespacePatterns has them, the first "json" as "true" or "false", the
-// first "filter" without white space around it, each only where it has an effect), and those that
-// it ignores, unless they are one of these in capital letters.
+// first "after", the first "filter" without white space around it, each only where it has an
+// effect), and those that it ignores, unless they are one of these in capital letters.
 boost::json::object ParametersOf(const Query& query);
 
 }  // namespace belfry::subscriptions

@@ -3,7 +3,7 @@
 import json
 import threading
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import connect
 
 from conftest import PATIENCE
@@ -52,7 +52,12 @@ class ResumingSubscriber:
                     self.connections += 1
                     for _ in range(drop_after):
                         self._take(stream.recv())
-        except (OSError, ConnectionClosed, InvalidHandshake, EOFError):
+        except InvalidStatus as refused:  # A server that was killed gives no status.
+            self.failure = refused
+        except ConnectionClosed as closed:
+            if closed.rcvd is not None:  # Nor a close frame.
+                self.failure = closed
+        except (OSError, InvalidHandshake, EOFError):
             pass  # The server has been killed.
         except Exception as error:  # Whatever it is: it must not look like a server that was killed.
             self.failure = error

@@ -51,9 +51,9 @@ absl::Status CompleteEvent(const Event& event, EventFields* fields);
 // reach every subscriber in the order in which the host accepted them: those of one SendAll in
 // theirs, and what is sent after another call has returned comes after it. Accepted is not
 // received: no call waits for a subscriber. A Belfry host has stored it by then, on its disk where
-// it has one, so that whoever resumes gets it; Vault forgets it. Each event gets a fresh id.
-// Errors, for each event: InvalidArgument for a malformed type, path or key, or metadata over the
-// limits (28 KiB of metadata, 64 entries, 256 bytes of type), which are the host's, too;
+// it has one, so that subscribers that resume get it; Vault does not store it. Each event gets a
+// fresh id. Errors, for each event: InvalidArgument for a malformed type, path or key, or metadata
+// over the limits (28 KiB of metadata, 64 entries, 256 bytes of type), which are the host's, too;
 // PermissionDenied when the host refused it; FailedPrecondition when the host has no events;
 // ResourceExhausted when it is too slow to take more, and the event was not sent: 8,192 events or
 // 16 MiB may be under way for a mount; Unavailable when the host is gone and DeadlineExceeded when
