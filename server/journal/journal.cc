@@ -284,19 +284,22 @@ void Journal::Keep(storage::CommittedEvents events) {
 }
 
 std::optional<WriteBatch> Journal::TakeExpired(absl::Time now) {
-  WriteBatch batch;
   MutexLock lock(&mutex_);
+  const std::uint64_t first = kept_.first;
   // The last one says where to go on after a restart.
   while (segments_.size() > 1 &&
          (bytes_ > retention_.max_bytes || segments_.front().accepted < now - retention_.max_age)) {
     const Segment& oldest = segments_.front();
-    batch.DeleteRange(Key(kBlocks, oldest.first), Key(kBlocks, oldest.last + 1));
-    batch.Delete(Key(kSegmentsFolder, oldest.last));
     bytes_ -= oldest.bytes;
     kept_.first = oldest.last + 1;
     segments_.pop_front();
   }
-  if (batch.operations.empty()) return std::nullopt;
+  if (kept_.first == first) return std::nullopt;
+  // Also what an earlier batch was to delete, which may have failed, or be stored after this one: a
+  // start must find no hole.
+  WriteBatch batch;
+  batch.DeleteRange(Key(kBlocks, 0), Key(kBlocks, kept_.first));
+  batch.DeleteRange(Key(kSegmentsFolder, 0), Key(kSegmentsFolder, kept_.first));
   while (!tail_.empty() && tail_.front()->last() < kept_.first) ShortenTail();
   Show();
   return batch;

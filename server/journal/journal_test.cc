@@ -234,6 +234,26 @@ TEST_F(JournalTest, WhenAllButTheEndIsTooOldTheNextEventStillHasTheNextPlace) {
   EXPECT_EQ(ReadAll().back(), "6 next");
 }
 
+// Two threads may bring them in the other order, and a crash may come between them.
+TEST_F(JournalTest, ADeletionThatIsLostLeavesNoHoleBehindTheNextOne) {
+  retention_.max_age = absl::Hours(16);
+  Restart();
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_EQ(Commit({"p"}), absl::OkStatus());
+    clock_.Advance(absl::Hours(2));
+  }
+  // Two events a segment.
+  ASSERT_TRUE(journal().TakeExpired(kStart + absl::Hours(19)));
+  ASSERT_EQ(journal().Kept().first, 3u);
+  std::optional<storage::WriteBatch> next = journal().TakeExpired(kStart + absl::Hours(23));
+  ASSERT_TRUE(next);
+  ASSERT_EQ(CommitAndWait(*life_->storage, *std::move(next)), absl::OkStatus());
+  Restart();
+  ASSERT_EQ(life_->opened, absl::OkStatus());
+  EXPECT_THAT(ReadAll(), ElementsAre("5 p", "6 p", "7 p", "8 p"));
+  EXPECT_EQ(journal().Kept().first, 5u);
+}
+
 TEST_F(JournalTest, DamageIsFoundAtTheStartOrWhereItIsRead) {
   retention_.max_bytes = 1'000'000;
   struct Case {
