@@ -22,20 +22,23 @@ class Policies::OneSubscription final : public access::EventAuthorizer {
 
   std::uint64_t Refresh() override {
     version_ = policies_->version();
-    if (policies_->lags_ && version_ > 0) --version_;
     ended_ = policies_->revoked_.contains(identity_.accessor);
     const std::uint64_t known_as = 2 * version_ + (ended_ ? 1 : 0) + 1;
     policies_->turns_->LetPoliciesChange();
     return known_as;
   }
   bool Allows(std::string_view path, std::string_view) override {
-    const bool allowed =
-        !ended_ && policies_->versions_[version_][GroupOf(identity_)].folders[FolderOf(path)];
+    const bool allowed = !ended_ && (Has(version_, path) ||
+                                     (policies_->lags_ && version_ > 0 && Has(version_ - 1, path)));
     policies_->turns_->LetPoliciesChange();
     return allowed;
   }
 
  private:
+  bool Has(std::size_t version, std::string_view path) const {
+    return policies_->versions_[version][GroupOf(identity_)].folders[FolderOf(path)];
+  }
+
   const Policies* const policies_;
   const access::Identity identity_;
   std::size_t version_ = 0;

@@ -36,7 +36,7 @@ class Policies final : public access::Authorizer {
     return static_cast<std::size_t>(path[0] - '0');
   }
 
-  // A planted bug: events are judged by the policies before the last change.
+  // A planted bug: what the policies before the last change allow is still allowed.
   void Lag() { lags_ = true; }
 
   // A change has two steps, as in the stores: from the first on it is what is decided by. When the

@@ -21,7 +21,7 @@ namespace belfry::simulation {
 // one they brought their work: some of those who do go by the addresses of objects.
 class SeededExecutor {
  public:
-  // Both must outlive it. Others may run as soon as work has been brought.
+  // Both must outlive it. Others may run as soon as work without an owner has been brought.
   SeededExecutor(Random* random, Turns* turns) : random_(random), turns_(turns) {}
 
   // One whose work waits here, under its name. This must outlive it.
@@ -57,7 +57,8 @@ class SeededExecutor {
     }
     void PostAlwaysFor(std::string_view owner, absl::AnyInvocable<void()> work) override {
       all_->waiting_[Concat({name_, "/", owner})].push_back(std::move(work));
-      all_->turns_->LetOthersRun();
+      // Owners bring theirs in no certain order, in which nobody else may come.
+      if (owner.empty()) all_->turns_->LetOthersRun();
     }
 
    private:

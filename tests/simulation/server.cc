@@ -1,5 +1,6 @@
 #include "tests/simulation/server.h"
 
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -98,7 +99,7 @@ class Server::Door final : public storage::PhysicalStorage {
   }
 
   absl::Status Write(std::span<WriteBatch* const> batches) override {
-    ++server_->writes_;
+    server_->OnWrite();
     LetOthersRun();
     if (server_->crashed_) return absl::AbortedError("the server has crashed");
     const ServerEnvironment& environment = server_->environment_;
@@ -168,6 +169,7 @@ class Server::Log final : public storage::EventLog {
   explicit Log(Server* server) : server_(server) {}
 
   void Record(storage::CommittedEvents events, WriteBatch* records) override {
+    server_->OnRecord();
     server_->journal_.Record(events, records);
     if (server_->crashed_) return;
     server_->environment_.facts->OnRecorded(events);
@@ -259,6 +261,17 @@ void Server::Commit(WriteBatch batch, storage::Storage::Done done) {
   writes_ = 0;
   storage_->Commit(std::move(batch), std::move(done));
   committing_ = false;
+}
+
+void Server::OnRecord() {
+  recorded_ = true;
+  ++writes_;
+}
+
+void Server::OnWrite() {
+  // Whatever the committer's own thread did would make the run another one each time.
+  if (std::this_thread::get_id() != thread_) std::abort();
+  if (!std::exchange(recorded_, false)) ++writes_;
 }
 
 void Server::Trim() {

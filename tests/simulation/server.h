@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -65,7 +66,7 @@ class Server {
   // Whether Commit may be called now. While one is under way a change joins the write after it;
   // what joins later, or has no changes, would be another thread's.
   bool IsCommitting() const { return committing_; }
-  bool MayCommitChanges() const { return !committing_ || writes_ <= 1; }
+  bool MayCommitChanges() const { return !committing_ || writes_ == 1; }
   void Commit(storage::WriteBatch batch, storage::Storage::Done done);
   void Trim();
 
@@ -88,12 +89,17 @@ class Server {
   class WorkingClock;
 
   absl::Status ChooseEpoch();
+  void OnRecord();
+  void OnWrite();
 
   const ServerEnvironment environment_;
+  const std::thread::id thread_ = std::this_thread::get_id();
   bool crashed_ = false;
   bool started_ = false;
   bool committing_ = false;
-  int writes_ = 0;  // Of the commit under way.
+  // Of the commit under way, from when the first of its records is made.
+  int writes_ = 0;
+  bool recorded_ = false;  // The next one has its records.
 
   const std::unique_ptr<Metrics> metrics_ = NewMetrics();
   seal::Barrier barrier_;

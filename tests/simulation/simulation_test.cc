@@ -51,7 +51,7 @@ TEST(SimulationTest, TheKeptSeedsHold) {
 }
 
 TEST(SimulationTest, OneSeedIsOneRun) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     const Outcome once = Simulation(seed).Run();
     const Outcome again = Simulation(seed).Run();
     EXPECT_EQ(once.history, again.history) << "seed " << seed;
