@@ -109,7 +109,6 @@ void Follower::AwaitRoom() {
 }
 
 Follower::State Follower::Work(bus::Tally& tally) {
-  policy_version_ = event_authorizer_->Refresh();
   if (gap_) {
     if (const auto state = OfferGap(*gap_)) return *state;
     gap_.reset();
@@ -125,6 +124,8 @@ Follower::State Follower::Work(bus::Tally& tally) {
     blocks_ = *std::move(read);
   }
   if (blocks_.empty()) return OfferBookmark().value_or(State::kAtEnd);
+  // After the reading: what was written once a right had been given is seen by that right.
+  policy_version_ = event_authorizer_->Refresh();
   return OfferBlocks(tally);
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -77,6 +78,42 @@ class OperationFilter final : public bus::Filter {
 
  private:
   const std::string text_ = "operation == yes";
+};
+
+// Allows everything from the moment on at which it is told so, and nothing before.
+class LateAuthorizer final : public bus::EventAuthorizer {
+ public:
+  explicit LateAuthorizer(const bool* allows) : allows_(allows) {}
+  std::uint64_t Refresh() override {
+    allowed_ = *allows_;
+    return allowed_ ? 2 : 1;
+  }
+  bool Allows(std::string_view, std::string_view) override { return allowed_; }
+
+ private:
+  const bool* const allows_;
+  bool allowed_ = false;
+};
+
+// Does something when it is offered its first frame.
+class InterruptingSubscriber final : public Subscriber {
+ public:
+  explicit InterruptingSubscriber(std::function<void()> interrupt)
+      : interrupt_(std::move(interrupt)) {}
+  int events = 0;
+  bus::OfferResult Offer(const bus::Frame& frame, std::uint64_t) override {
+    if (frame->kind == bus::Message::Kind::kEvent) ++events;
+    if (auto interrupt = std::exchange(interrupt_, nullptr)) interrupt();
+    return bus::OfferResult::kAccepted;
+  }
+  void Overflow() override {}
+  bool HasRoom() const override { return true; }
+  bool AwaitRoom(absl::AnyInvocable<void()>) override { return true; }
+  void End(std::string_view) override {}
+  void AwaitSending() override {}
+
+ private:
+  std::function<void()> interrupt_;
 };
 
 class FollowerTest : public ::testing::Test {
@@ -274,6 +311,23 @@ TEST_F(FollowerTest, WhatIsReadFromTheStorageIsReadOnceHoweverShortTheTurnsAre) 
   // A block for each batch, and the last ones are in memory.
   EXPECT_GT(memory.reads() - before, 10);
   EXPECT_LE(memory.reads() - before, kBatches);
+}
+
+// Also when a turn is under way as the right is given.
+TEST_F(FollowerTest, WhatIsWrittenOnceARightWasGivenIsSeenByIt) {
+  bool allows = false;
+  const auto subscriber = std::make_shared<InterruptingSubscriber>([&] {
+    allows = true;
+    Publish("a");
+  });
+  following_ =
+      followers_.Follow({.pattern = {.type = "*", .namespaces = {""}},
+                         .event_authorizer = std::make_unique<LateAuthorizer>(&allows),
+                         .subscriber = subscriber,
+                         .start = followers_.After({.epoch = "0123456789abcdef", .sequence = 1})});
+  executor_.Work();
+  // Behind the gap, with which the turn began.
+  EXPECT_EQ(subscriber->events, 1);
 }
 
 TEST_F(FollowerTest, WhenItEndsNothingMoreIsOffered) {
