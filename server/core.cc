@@ -85,6 +85,8 @@ class CoreImpl final : public Core {
     explain_executor_.reset();
     plugin_executor_.reset();
     executor_.reset();
+    // Their turns ask policies and tokens.
+    followers_.Stop();
     // Nobody makes tokens any more.
     token_expirer_.reset();
   }
@@ -285,7 +287,9 @@ class CoreImpl final : public Core {
                                          .interval = config_.periodic_interval,
                                          .request_limit = limits().max_request_duration,
                                          .logger = LoggerOf("mounts")});
-    trimming_ = Repeat(scheduler(), absl::Minutes(1), [this] { TrimJournal(storage()); });
+    // Where no write waits, whoever commits does what others have brought: not the scheduler.
+    trimming_ = Repeat(scheduler(), absl::Minutes(1),
+                       [this] { lease_executor_->PostAlways([this] { TrimJournal(storage()); }); });
   }
 
   const Limits& limits() const { return environment_.limits; }

@@ -73,8 +73,8 @@ Answer PageAnswer(const std::string& id, const absl::StatusOr<subscriptions::His
 void BeginHistory(const Dependencies& dependencies, Call call, Respond respond) {
   std::variant<subscriptions::HistoryQuestion, Answer> parsed = Parse(dependencies, call);
   if (auto* refusal = std::get_if<Answer>(&parsed)) return respond(std::move(*refusal));
-  ReadHistory(dependencies.subscriptions, dependencies.scheduler, dependencies.executor,
-              std::move(std::get<subscriptions::HistoryQuestion>(parsed)),
+  ReadHistory(dependencies.subscriptions, dependencies.clock, dependencies.scheduler,
+              dependencies.executor, std::move(std::get<subscriptions::HistoryQuestion>(parsed)),
               [id = call.id, respond = std::move(respond)](
                   const absl::StatusOr<subscriptions::HistoryPage>& page) mutable {
                 respond(PageAnswer(id, page));

@@ -219,7 +219,16 @@ absl::StatusOr<std::vector<BlockPtr>> Journal::Read(std::uint64_t after) const {
 absl::StatusOr<std::vector<Entry>> Journal::ReadEntries(const std::string& after) const {
   absl::StatusOr<std::vector<Entry>> first = storage_->Scan(kBlocks, after, 1);
   const bool is_short = first.ok() && !first->empty() && first->front().value.size() < kShortBlock;
-  return is_short ? storage_->Scan(kBlocks, after, kBlocksAtOnce) : std::move(first);
+  if (!is_short) return first;
+  absl::StatusOr<std::vector<Entry>> entries = storage_->Scan(kBlocks, after, kBlocksAtOnce);
+  if (!entries.ok()) return entries;
+  // What follows may be long.
+  std::size_t bytes = 0;
+  const auto end = std::find_if(entries->begin(), entries->end(), [&bytes](const Entry& entry) {
+    return (bytes += entry.value.size()) > kBlockBytes;
+  });
+  entries->erase(end, entries->end());
+  return entries;
 }
 
 std::vector<BlockPtr> Journal::FromTail(std::uint64_t after) const {

@@ -8,30 +8,30 @@ StoredRequests::UnderWay::UnderWay(std::shared_ptr<StoredRequests> all, std::str
     : all_(std::move(all)), id_(all_ == nullptr ? std::string() : std::move(id)) {
   if (id_.empty()) return;
   MutexLock lock(&all_->mutex_);
-  all_->stored_.try_emplace(id_, 0);
+  ++all_->requests_[id_].calls;
 }
 
 StoredRequests::UnderWay::~UnderWay() {
   if (id_.empty()) return;
   MutexLock lock(&all_->mutex_);
-  all_->stored_.erase(id_);
+  const auto found = all_->requests_.find(id_);
+  if (--found->second.calls == 0) all_->requests_.erase(found);
 }
 
 bool StoredRequests::UnderWay::HasStored() const {
   if (id_.empty()) return false;
   MutexLock lock(&all_->mutex_);
-  const auto found = all_->stored_.find(id_);
-  return found != all_->stored_.end() && found->second > 0;
+  return all_->requests_.find(id_)->second.stored > 0;
 }
 
 void StoredRequests::Begin(std::string_view id) {
   MutexLock lock(&mutex_);
-  if (const auto found = stored_.find(id); found != stored_.end()) ++found->second;
+  if (const auto found = requests_.find(id); found != requests_.end()) ++found->second.stored;
 }
 
 void StoredRequests::Fail(std::string_view id) {
   MutexLock lock(&mutex_);
-  if (const auto found = stored_.find(id); found != stored_.end()) --found->second;
+  if (const auto found = requests_.find(id); found != requests_.end()) --found->second.stored;
 }
 
 }  // namespace belfry::plugin_host

@@ -39,8 +39,11 @@ class StoredRequests {
 
  private:
   Mutex mutex_;
-  // How much has been stored for those under way.
-  std::map<std::string, int, std::less<>> stored_ ABSL_GUARDED_BY(mutex_);
+  struct Request {
+    int calls = 0;  // Of it that are under way: the next may begin before the last is over.
+    int stored = 0;
+  };
+  std::map<std::string, Request, std::less<>> requests_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace belfry::plugin_host

@@ -27,6 +27,16 @@ TEST(StoredRequestsTest, WhatCouldNotBeStoredDoesNotCount) {
   EXPECT_FALSE(one.HasStored());
 }
 
+// As an existence check does, whose answer begins the call that it was asked for.
+TEST(StoredRequestsTest, OneCallOfARequestMayEndWhileTheNextIsUnderWay) {
+  const auto requests = std::make_shared<StoredRequests>();
+  auto check = std::make_unique<StoredRequests::UnderWay>(requests, "one");
+  const StoredRequests::UnderWay call(requests, "one");
+  check = nullptr;
+  requests->Begin("one");
+  EXPECT_TRUE(call.HasStored());
+}
+
 TEST(StoredRequestsTest, OfARequestThatIsNotUnderWayNothingIsKept) {
   const auto requests = std::make_shared<StoredRequests>();
   requests->Begin("one");

@@ -55,7 +55,14 @@ bool Follower::Resume(State from) {
 }
 
 void Follower::PostTurn() {
-  environment_.executor->PostAlwaysFor(owner_, [self = shared_from_this()] { self->TakeTurn(); });
+  environment_.turns->Add();
+  environment_.executor->PostAlwaysFor(
+      owner_, [self = shared_from_this(), turns = environment_.turns]() mutable {
+        self->TakeTurn();
+        // Perhaps with its authorizer, before what that asks may go.
+        self = nullptr;
+        turns->Done();
+      });
 }
 
 void Follower::TakeTurn() {
@@ -74,6 +81,7 @@ void Follower::TakeTurn() {
     case State::kFull:
       return AwaitRoom();
     case State::kWorking:
+      subscriber_->OnPause(position_, Subscriber::Pause::kGoesOn);
       return PostTurn();
     case State::kEnded:
       return End();
@@ -83,7 +91,7 @@ void Follower::TakeTurn() {
 // What came between the last look and the change of the state has awoken nobody.
 void Follower::AwaitEvents() {
   const std::uint64_t position = position_;
-  subscriber_->OnPause(position);
+  subscriber_->OnPause(position, Subscriber::Pause::kWaits);
   {
     MutexLock lock(&mutex_);
     if (state_ == State::kEnded) return;
@@ -93,7 +101,7 @@ void Follower::AwaitEvents() {
 }
 
 void Follower::AwaitRoom() {
-  subscriber_->OnPause(position_);
+  subscriber_->OnPause(position_, Subscriber::Pause::kWaits);
   {
     MutexLock lock(&mutex_);
     if (state_ == State::kEnded) return;

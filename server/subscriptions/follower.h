@@ -12,6 +12,7 @@
 #include "base/executor.h"
 #include "base/logging.h"
 #include "base/mutex.h"
+#include "base/wait_group.h"
 #include "server/bus/bus.h"
 #include "server/bus/subscription_index.h"
 #include "server/bus/tally.h"
@@ -47,6 +48,7 @@ struct FollowEnvironment {
   const journal::Journal* journal = nullptr;
   const Clock* clock = nullptr;
   Executor* executor = nullptr;
+  WaitGroup* turns = nullptr;  // Under way, or waiting for a thread.
   bus::TallyCounters* counters = nullptr;
   FrameCache* frames = nullptr;
   Logger logger;

@@ -38,12 +38,17 @@ Followers::Followers(const journal::Journal* journal, const Clock* clock, Schedu
       environment_({.journal = journal,
                     .clock = clock,
                     .executor = executor_.get(),
+                    .turns = &turns_,
                     .counters = &counters_,
                     .frames = &frames_,
                     .logger = std::move(logger)}),
-      bookmarks_(Repeat(scheduler, kBookmarkInterval, [this] {
-        executor_->PostAlways([this] { WakeAll(&Follower::RequestBookmark); });
-      })) {}
+      bookmarks_(Repeat(scheduler, kBookmarkInterval,
+                        [this] { WakeAllLater(&Follower::RequestBookmark); })) {}
+
+void Followers::Stop() {
+  bookmarks_ = nullptr;
+  turns_.Wait();
+}
 
 std::unique_ptr<bus::Subscription> Followers::Follow(FollowOptions options) {
   auto follower = std::make_shared<Follower>(environment_, std::move(options));
@@ -57,11 +62,16 @@ std::unique_ptr<bus::Subscription> Followers::Follow(FollowOptions options) {
 }
 
 void Followers::OnMore() {
-  if (waking_.exchange(true)) return;
-  executor_->PostAlways([this] {
+  if (!waking_.exchange(true)) WakeAllLater(&Follower::Wake);
+}
+
+void Followers::WakeAllLater(void (Follower::*wake)()) {
+  turns_.Add();
+  executor_->PostAlways([this, wake] {
     // What comes from now on wakes them again.
     waking_ = false;
-    WakeAll(&Follower::Wake);
+    WakeAll(wake);
+    turns_.Done();
   });
 }
 

@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/mutex.h"
 #include "base/scheduler.h"
+#include "base/wait_group.h"
 #include "server/bus/bus.h"
 #include "server/bus/tally.h"
 #include "server/journal/cursor.h"
@@ -31,6 +32,9 @@ class Followers {
   std::unique_ptr<bus::Subscription> Follow(FollowOptions options);
   // There is more in the journal. Does not block: whoever commits calls it.
   void OnMore();
+  // Waits for what followers are at. Call it when all subscriptions have ended, and before what
+  // they ask is gone: the rights of tokens.
+  void Stop();
 
   journal::Cursor CursorAt(std::uint64_t sequence) const {
     return {.epoch = journal_->epoch(), .sequence = sequence};
@@ -45,6 +49,7 @@ class Followers {
  private:
   class Handle;
 
+  void WakeAllLater(void (Follower::*wake)());
   void WakeAll(void (Follower::*wake)());
 
   const journal::Journal* const journal_;
@@ -54,9 +59,10 @@ class Followers {
   Mutex mutex_;
   std::unordered_set<std::shared_ptr<Follower>> followers_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> waking_ = false;
+  WaitGroup turns_;
   const std::unique_ptr<Executor> executor_;
   const FollowEnvironment environment_;
-  const std::unique_ptr<Timer> bookmarks_;  // Last: it uses the rest.
+  std::unique_ptr<Timer> bookmarks_;  // Last: it uses the rest.
 };
 
 }  // namespace belfry::subscriptions

@@ -15,6 +15,7 @@ bus::Frame FrameCache::Get(std::uint64_t sequence, bus::Format format,
     if (slot.sequence == sequence) return slot.frame;
   }
   bus::Frame made = make();
+  if (made->bytes.size() > kLongestFrame) return made;
   bus::Frame old;  // Goes without the lock.
   MutexLock lock(&shard.mutex);
   Slot& slot = shard.slots[index][place];

@@ -13,11 +13,14 @@
 namespace belfry::subscriptions {
 
 // The frames of the last events that followers were sent, so that an event is encoded once for all
-// who follow closely. Bounded in events. Thread-safe.
+// who follow closely. Bounded in events and, since it leaves long frames alone, in bytes: 16 MiB.
+// Thread-safe.
 class FrameCache {
  public:
   // Further apart than this, an event takes the place of another.
   static constexpr std::uint64_t kEvents = 4096;
+  // A longer frame is made each time.
+  static constexpr std::size_t kLongestFrame = 2048;
 
   // What is kept of the event, or what `make` returns, which then is; at the same time two threads
   // may make one each.

@@ -34,5 +34,17 @@ TEST(FrameCacheTest, AnEventIsEncodedOnceAFormatUntilAnotherTakesItsPlace) {
   EXPECT_EQ(made, FrameCache::kEvents + 3);
 }
 
+TEST(FrameCacheTest, LongFramesAreNotKept) {
+  FrameCache cache;
+  int made = 0;
+  const auto make = [&made] {
+    ++made;
+    return std::make_shared<const bus::Message>(
+        bus::Message{.bytes = std::string(FrameCache::kLongestFrame + 1, 'a')});
+  };
+  for (int i = 0; i < 2; ++i) cache.Get(1, bus::Format::kProtobuf, make);
+  EXPECT_EQ(made, 2);
+}
+
 }  // namespace
 }  // namespace belfry::subscriptions

@@ -14,13 +14,17 @@ namespace {
 
 // A page takes no further event once it has so many bytes.
 constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+// A page is no longer read for than this, beside its wait: then it is what has been found.
+constexpr absl::Duration kLongestScan = absl::Seconds(10);
 
 // Gathers the frames of one page, and ends its subscription when it has it. Thread-safe.
 class PageReader final : public Subscriber, public std::enable_shared_from_this<PageReader> {
  public:
-  PageReader(const Followers* followers, Executor* executor, const HistoryQuestion& question,
-             HistoryDone done)
+  PageReader(const Followers* followers, const Clock* clock, Executor* executor,
+             const HistoryQuestion& question, HistoryDone done)
       : followers_(followers),
+        clock_(clock),
+        deadline_(clock->Steady() + question.wait + kLongestScan),
         executor_(executor),
         most_(question.most),
         done_(std::move(done)),
@@ -58,9 +62,12 @@ class PageReader final : public Subscriber, public std::enable_shared_from_this<
     return taken_.size() < most_ && bytes_ < kMostBytes;
   }
   bool AwaitRoom(absl::AnyInvocable<void()>) override { return false; }
-  void OnPause(std::uint64_t position) override {
+  void OnPause(std::uint64_t position, Pause pause) override {
     {
       MutexLock lock(&mutex_);
+      if (pause == Pause::kGoesOn && clock_->Steady() < deadline_) return;
+      // It has read for long enough: the next page goes on.
+      if (pause == Pause::kGoesOn) waits_ = false;
       paused_ = position;
     }
     FinishUnlessWaiting();
@@ -128,6 +135,8 @@ class PageReader final : public Subscriber, public std::enable_shared_from_this<
   }
 
   const Followers* const followers_;
+  const Clock* const clock_;
+  const SteadyTime deadline_;  // Of a page that is not full and has not come to the end.
   Executor* const executor_;
   const std::size_t most_;
   HistoryDone done_;  // Of whoever ends it.
@@ -143,12 +152,12 @@ class PageReader final : public Subscriber, public std::enable_shared_from_this<
 
 }  // namespace
 
-void ReadHistory(const Environment& environment, Scheduler* scheduler, Executor* executor,
-                 HistoryQuestion question, HistoryDone done) {
+void ReadHistory(const Environment& environment, const Clock* clock, Scheduler* scheduler,
+                 Executor* executor, HistoryQuestion question, HistoryDone done) {
   // Shared: by the reader, or by this when there is none.
   const auto shared_done = std::make_shared<HistoryDone>(std::move(done));
   const auto reader = std::make_shared<PageReader>(
-      environment.followers, executor, question,
+      environment.followers, clock, executor, question,
       [shared_done](absl::StatusOr<HistoryPage> page) { (*shared_done)(std::move(page)); });
   absl::StatusOr<OpenedSubscription> opened =
       Open(environment, std::move(question.request), reader);

@@ -7,6 +7,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/executor.h"
 #include "base/scheduler.h"
 #include "server/subscriptions/subscriptions.h"
@@ -33,9 +34,10 @@ using HistoryDone = absl::AnyInvocable<void(absl::StatusOr<HistoryPage>)>;
 
 // Reads what is kept, by the judges that a subscriber has: rights are those of the moment of the
 // answer. Errors as Open's; Aborted, with the reason, when a subscriber would have been ended
-// meanwhile. May take a while, as filters are compiled, but does not wait for events. `scheduler`
-// and `executor`, which answers those who are ended, must outlive it. Thread-safe.
-void ReadHistory(const Environment& environment, Scheduler* scheduler, Executor* executor,
-                 HistoryQuestion question, HistoryDone done);
+// meanwhile. May take a while, as filters are compiled, but does not wait for events. A page that
+// takes more than ten seconds to read is what has been found by then. `clock`, `scheduler` and
+// `executor`, which answers those who are ended, must outlive it. Thread-safe.
+void ReadHistory(const Environment& environment, const Clock* clock, Scheduler* scheduler,
+                 Executor* executor, HistoryQuestion question, HistoryDone done);
 
 }  // namespace belfry::subscriptions

@@ -51,8 +51,12 @@ class HistoryTest : public ::testing::Test {
 
   void Ask(const std::string& after, std::size_t most = 100,
            absl::Duration wait = absl::ZeroDuration()) {
+    AskIn(environment_, &clock_, after, most, wait);
+  }
+  void AskIn(const Environment& environment, const Clock* clock, const std::string& after,
+             std::size_t most, absl::Duration wait) {
     pages_.clear();
-    ReadHistory(environment_, &scheduler_, &executor_,
+    ReadHistory(environment, clock, &scheduler_, &executor_,
                 {.request = {.identity = identity_,
                              .path = "sys/events/subscribe/kv",
                              .type_pattern = "kv",
@@ -146,6 +150,30 @@ TEST_F(HistoryTest, WhenNothingHasComeTheAnswerSaysHowFarItHasLooked) {
   Publish("secret/a");
   Ask(Cursor());
   EXPECT_THAT(Ids(), ElementsAre("secret/a"));
+}
+
+// Each look at this clock takes longer than a page may.
+class SlowClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::UnixEpoch(); }
+  SteadyTime Steady() const override { return now_ = now_ + absl::Seconds(20); }
+
+ private:
+  mutable SteadyTime now_ = SteadyTime::Now();
+};
+
+TEST_F(HistoryTest, APageThatTakesTooLongToReadIsWhatHasBeenFound) {
+  const SlowClock slow;
+  Followers followers(&memory_.journal(), &slow, &scheduler_, metrics_.get(), executor_.New(),
+                      Logger());
+  for (const char* const path : {"hidden/a", "hidden/b", "secret/c"}) Publish(path);
+  Environment environment = environment_;
+  environment.followers = &followers;
+  AskIn(environment, &slow, "earliest", 100, absl::Seconds(30));
+  EXPECT_THAT(Ids(), IsEmpty());
+  EXPECT_THAT(Cursor(), ::testing::EndsWith("-1"));
+  Ask(Cursor());
+  EXPECT_THAT(Ids(), ElementsAre("secret/c"));
 }
 
 TEST_F(HistoryTest, AGapIsAPartOfThePage) {

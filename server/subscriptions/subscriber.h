@@ -22,9 +22,13 @@ class Subscriber : public bus::Sink {
   // True: HasRoom. False: `wake` runs once there is, on another's thread,
   // unless it ends before, or this is called again. It must not block.
   virtual bool AwaitRoom(absl::AnyInvocable<void()> wake) = 0;
-  // All up to this place of the journal has been offered, or was not for it, and there is no more
-  // for now, or no room.
-  virtual void OnPause(std::uint64_t position) { (void)position; }
+  // All up to this place of the journal has been offered, or was not for it; and there is no more
+  // for now, or no room, or others have their turn.
+  enum class Pause { kWaits, kGoesOn };
+  virtual void OnPause(std::uint64_t position, Pause pause) {
+    (void)position;
+    (void)pause;
+  }
   // Returns when what is leaving at this moment has left: every frame after that leaves only if
   // the authorizer, refreshed after this was called, allows it. Waits for one system call at most.
   virtual void AwaitSending() = 0;

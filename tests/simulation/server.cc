@@ -46,9 +46,9 @@ class Between final : public subscriptions::Subscriber {
     turns_->LetOthersRun();
     return room;
   }
-  void OnPause(std::uint64_t position) override {
+  void OnPause(std::uint64_t position, Pause pause) override {
     turns_->LetOthersRun();
-    base_->OnPause(position);
+    base_->OnPause(position, pause);
     turns_->LetOthersRun();
   }
   // What these wait for must go on meanwhile.
