@@ -287,7 +287,7 @@ class CoreImpl final : public Core {
                                          .interval = config_.periodic_interval,
                                          .request_limit = limits().max_request_duration,
                                          .logger = LoggerOf("mounts")});
-    // Where no write waits, whoever commits does what others have brought: not the scheduler.
+    // In memory the committing thread does what others have brought: not the scheduler's thread.
     trimming_ = Repeat(scheduler(), absl::Minutes(1),
                        [this] { lease_executor_->PostAlways([this] { TrimJournal(storage()); }); });
   }

@@ -30,7 +30,7 @@ struct EncodedBlock {
   std::string bytes;
   std::size_t events = 0;  // So many of them.
 };
-// `previous`: the hash of the block before; "" where there is none.
+// `previous`: the hash of the block before; "" for the first block.
 EncodedBlock EncodeBlock(std::string_view previous,
                          std::span<storage::AcceptedEvent* const> events);
 

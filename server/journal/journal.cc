@@ -26,7 +26,7 @@ constexpr std::string_view kBlocks = "ordered/journal/blocks/";
 constexpr std::string_view kSegmentsFolder = "ordered/journal/segments/";
 static_assert(kEpoch.starts_with(storage::kOrderedKeys));
 
-// Of short ones; what is longer is read by itself, so that whoever follows takes up little.
+// Of short ones; what is longer is read by itself, so that a follower takes up little memory.
 constexpr std::size_t kBlocksAtOnce = 16;
 constexpr std::size_t kShortBlock = kBlockBytes / kBlocksAtOnce;
 constexpr std::size_t kPage = 1000;

@@ -28,16 +28,15 @@ namespace belfry::journal {
 // that stores the changes which caused it, so that after a crash there is a change with its event,
 // or neither. Its records name the one before by its hash.
 //
-// Those who commit write it as storage::EventLog; everybody else reads. Thread-safe.
+// The committing thread writes it as storage::EventLog; all other threads read. Thread-safe.
 class Journal final : public storage::EventLog {
  public:
   // `storage` and `metrics` must outlive it. Nothing may be committed before Open.
   Journal(storage::PhysicalStorage* storage, Metrics* metrics, const Retention& retention);
   ~Journal() override;
 
-  // Finds what is stored, and begins an epoch where there is none. Waits for the storage, in which
-  // nobody else writes meanwhile. DataLoss, with what to do, when it was damaged. To be called
-  // once.
+  // Finds what is stored, and begins an epoch if none is. Waits for the storage, to which nothing
+  // else may write meanwhile. DataLoss, with what to do, when it was damaged. To be called once.
   absl::Status Open();
 
   // Of every cursor of this host. From Open on.
@@ -51,16 +50,16 @@ class Journal final : public storage::EventLog {
   Range Kept() const;
 
   // The next blocks that have events behind this place, from one to 16; none when there are no such
-  // events. The first one begins further on where events have been deleted since. May
-  // wait for the storage. DataLoss when that was damaged.
+  // events. The first one begins further on where events have been deleted since. May wait for the
+  // storage. DataLoss when that was damaged.
   absl::StatusOr<std::vector<BlockPtr>> Read(std::uint64_t after) const;
 
-  // From now on this runs, on the thread of whoever commits, each time there are more events. It
-  // must not block. Call it once, before anything is committed.
+  // From now on this runs, on the committing thread, each time there are more events. It must not
+  // block. Call it once, before anything is committed.
   void OnMore(std::function<void()> on_more) { on_more_ = std::move(on_more); }
 
-  // What retention has deleted from now on: nobody finds it any more, and committing the batch
-  // deletes it. nullopt: nothing is due. One call at a time.
+  // What retention deletes: it is not found any more, and committing the batch deletes it from the
+  // storage, with what earlier batches were to delete. nullopt: nothing is due.
   std::optional<storage::WriteBatch> TakeExpired(absl::Time now);
 
   void Record(storage::CommittedEvents events, storage::WriteBatch* records) override;
@@ -97,7 +96,7 @@ class Journal final : public storage::EventLog {
   std::string epoch_;
   std::function<void()> on_more_;
 
-  // Of whoever commits.
+  // Used by the committing thread only.
   End end_;
   Prepared prepared_;
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/testing.h"
+#include "server/journal/testing.h"
 #include "server/journal/trim.h"
 #include "server/storage/committer.h"
 #include "server/storage/physical_storage.h"
@@ -22,35 +23,9 @@ using ::testing::IsEmpty;
 
 const absl::Time kStart = absl::FromUnixSeconds(1'700'000'000);
 
-// Memory that outlives those who use it, and can be made to fail.
-class FailingStorage final : public storage::PhysicalStorage {
- public:
-  bool fails = false;
-
-  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    return memory_->Get(key);
-  }
-  absl::StatusOr<std::vector<std::string>> List(std::string_view prefix) const override {
-    return memory_->List(prefix);
-  }
-  absl::StatusOr<std::vector<storage::Entry>> Scan(std::string_view prefix, std::string_view after,
-                                                   std::size_t limit) const override {
-    return memory_->Scan(prefix, after, limit);
-  }
-  absl::Status Write(std::span<storage::WriteBatch* const> batches) override {
-    return fails ? absl::UnavailableError("no disk") : memory_->Write(batches);
-  }
-  std::unique_ptr<storage::Snapshot> TakeSnapshot() const override {
-    return memory_->TakeSnapshot();
-  }
-
- private:
-  const std::unique_ptr<storage::PhysicalStorage> memory_ = storage::NewInMemoryPhysicalStorage();
-};
-
 // One life of a server, over a storage that outlives it.
 struct Life {
-  Life(FailingStorage* physical, FakeClock* clock, const Retention& retention)
+  Life(TestedMemory* physical, FakeClock* clock, const Retention& retention)
       : journal(physical, metrics.get(), retention),
         opened(journal.Open()),
         storage(storage::NewCommitter(physical, nullptr, &journal)),
@@ -115,7 +90,7 @@ class JournalTest : public ::testing::Test {
 
   FakeClock clock_{kStart};
   Retention retention_;
-  FailingStorage physical_;
+  TestedMemory physical_;
   std::unique_ptr<Life> life_ = std::make_unique<Life>(&physical_, &clock_, retention_);
 };
 
@@ -163,7 +138,7 @@ TEST_F(JournalTest, AWriteThatFailsLeavesNoEventAndItsPlaceIsGivenAgain) {
 TEST_F(JournalTest, AStorageWithoutOneGetsAnotherEpoch) {
   const std::string epoch = journal().epoch();
   EXPECT_EQ(epoch.size(), Cursor::kEpochDigits);
-  FailingStorage other;
+  TestedMemory other;
   EXPECT_NE(Life(&other, &clock_, retention_).journal.epoch(), epoch);
 }
 
@@ -264,7 +239,7 @@ TEST_F(JournalTest, DamageIsFoundAtTheStartOrWhereItIsRead) {
   for (const auto& [prefix, index, remove] :
        {Case{kBlocks, 3, true}, Case{kBlocks, 3, false}, Case{kSegments, 1, true},
         Case{kSegments, 0, false}, Case{kBlocks, 990, true}, Case{kBlocks, 990, false}}) {
-    FailingStorage fresh;
+    TestedMemory fresh;
     Life life(&fresh, &clock_, retention_);
     for (int i = 0; i < 1000; ++i) {
       storage::WriteBatch batch;

@@ -19,9 +19,11 @@
 
 namespace belfry::journal {
 
-// Memory that counts how often it is looked through. Not thread-safe in that.
-class CountingStorage final : public storage::PhysicalStorage {
+// Memory that can be made to fail, and counts how often it is looked through. Not thread-safe in
+// these.
+class TestedMemory final : public storage::PhysicalStorage {
  public:
+  bool fails = false;
   mutable int scans = 0;
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
@@ -36,7 +38,7 @@ class CountingStorage final : public storage::PhysicalStorage {
     return memory_->Scan(prefix, after, limit);
   }
   absl::Status Write(std::span<storage::WriteBatch* const> batches) override {
-    return memory_->Write(batches);
+    return fails ? absl::UnavailableError("no disk") : memory_->Write(batches);
   }
   std::unique_ptr<storage::Snapshot> TakeSnapshot() const override {
     return memory_->TakeSnapshot();
@@ -73,7 +75,7 @@ class MemoryJournal {
   }
 
  private:
-  CountingStorage physical_;
+  TestedMemory physical_;
   Journal journal_;
   const absl::Status opened_;
   const std::unique_ptr<storage::Storage> storage_ =

@@ -8,7 +8,7 @@
 namespace belfry::journal {
 
 // Deletes what the journal need not keep any more, as a change of its own, for which it does not
-// wait: also whoever commits may call it. `storage` is what it is the log of.
+// wait: the committing thread may call it, too. `storage` is what it is the log of.
 void Trim(Journal& journal, storage::Storage& storage, absl::Time now, const Logger& logger);
 
 }  // namespace belfry::journal

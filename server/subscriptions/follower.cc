@@ -88,7 +88,7 @@ void Follower::TakeTurn() {
   }
 }
 
-// What came between the last look and the change of the state has awoken nobody.
+// What came between the last look and the change of the state has woken nothing.
 void Follower::AwaitEvents() {
   const std::uint64_t position = position_;
   subscriber_->OnPause(position, Subscriber::Pause::kWaits);

@@ -30,7 +30,7 @@ class Followers {
   // From its return on, the subscriber is offered what it asks for; destroying the result ends
   // that.
   std::unique_ptr<bus::Subscription> Follow(FollowOptions options);
-  // There is more in the journal. Does not block: whoever commits calls it.
+  // There is more in the journal. Does not block: the committing thread calls it.
   void OnMore();
   // Waits for what followers are at. Call it when all subscriptions have ended, and before what
   // they ask is gone: the rights of tokens.

@@ -139,7 +139,7 @@ class PageReader final : public Subscriber, public std::enable_shared_from_this<
   const SteadyTime deadline_;  // Of a page that is not full and has not come to the end.
   Executor* const executor_;
   const std::size_t most_;
-  HistoryDone done_;  // Of whoever ends it.
+  HistoryDone done_;  // Called once, by the thread that ends it.
   mutable Mutex mutex_;
   bool waits_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
